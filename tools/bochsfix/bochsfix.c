@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * bochsfix: repairs two bugs of Debian's Bochs 3.1 in memory, without touching a file of Debian's.
+ *
+ * The library is preloaded into Bochs by the dynamic loader. Bochs exports its symbols for its plugins,
+ * so both places are found by name. Each repair first asks whether it is needed. A build that is right is
+ * left alone; a build that is wrong, or whose rightness cannot be told, is refused: Bochs then ends with
+ * status 3 before the machine starts, because a guest in a wrong machine fails in ways that look like
+ * bugs of the guest.
+ *
+ * 1. long_idiv(), the helper behind the 64-bit IDIV instruction, is miscompiled: 1000000000 / 1 gives
+ *    0xb8a, and stock Linux dies of a divide error. It is replaced by a function that divides in C.
+ *
+ * 2. An external interrupt that is pending when a VM entry loads RFLAGS.IF = 0 never causes a VM exit,
+ *    although the pin-based control asks for one whatever IF is (SDM vol. 3, 26.2 "Other causes of VM
+ *    exits"). The event mask is computed while the guest state is loaded, before the CPU counts as being
+ *    in the guest, and nobody computes it again. The call to VMenterInjectEvents() inside VMLAUNCH() is
+ *    the right moment; it is led through a stub:
+ *
+ *        VMLAUNCH:  call VMenterInjectEvents   becomes   call stub
+ *        stub:      call handleInterruptMaskChange; jmp VMenterInjectEvents
+ *
+ *    Computing the mask twice changes nothing, so the repair does no harm to a build that mended the
+ *    bug elsewhere. One that mended it in VMLAUNCH() is recognised, and left alone.
+ *
+ * BOCHSFIX=off in the environment starts Bochs as it is.
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define PAGE 4096ul
+
+/* Bochs's own layout of a 128-bit number (Bit128s). */
+typedef struct {
+	uint64_t lo;
+	int64_t hi;
+} s128;
+
+typedef void idiv_fn(s128 *quotient, int64_t *remainder, const s128 *dividend, int64_t divisor);
+
+struct code {
+	uint8_t *at;
+	size_t size;
+};
+
+__attribute__((noreturn)) static void refuse(const char *subject, const char *why)
+{
+	fprintf(stderr, "bochsfix: %s: %s\n", subject, why);
+	fprintf(stderr, "bochsfix: refused: this build of Bochs is not known to be right. "
+			"Use Debian's Bochs 3.1, or BOCHSFIX=off to start it as it is.\n");
+	_exit(3);
+}
+
+/* Address and size of an exported function of Bochs; `at` is NULL if there is none of that name. */
+static struct code find(const char *name)
+{
+	struct code code = { dlsym(RTLD_DEFAULT, name), 0 };
+	const ElfW(Sym) *symbol = NULL;
+	Dl_info info;
+
+	if (code.at && dladdr1(code.at, &info, (void **)&symbol, RTLD_DL_SYMENT) && symbol)
+		code.size = symbol->st_size;
+	return code;
+}
+
+static int overwrite(uint8_t *at, const void *bytes, size_t n)
+{
+	uintptr_t first = (uintptr_t)at & ~(PAGE - 1);
+	uintptr_t end = ((uintptr_t)at + n + PAGE - 1) & ~(PAGE - 1);
+
+	if (mprotect((void *)first, end - first, PROT_READ | PROT_WRITE | PROT_EXEC))
+		return -1;
+	memcpy(at, bytes, n);
+	return mprotect((void *)first, end - first, PROT_READ | PROT_EXEC);
+}
+
+/* jmp [rip+0] with the target behind it: reaches any address, 14 bytes. */
+static size_t far_jump(uint8_t *out, const void *target)
+{
+	memcpy(out, "\xff\x25\0\0\0\0", 6);
+	memcpy(out + 6, &target, 8);
+	return 14;
+}
+
+static void right_idiv(s128 *quotient, int64_t *remainder, const s128 *dividend, int64_t divisor)
+{
+	__int128 n = (__int128)(((unsigned __int128)dividend->hi << 64) | dividend->lo);
+	__int128 q = n / divisor;
+
+	*remainder = (int64_t)(n % divisor);
+	quotient->lo = (uint64_t)q;
+	quotient->hi = (int64_t)(q >> 64);
+}
+
+/* Divides with Bochs's function; the pairs cover both signs and quotients of more than 64 bits. */
+static int idiv_is_right(idiv_fn *idiv)
+{
+	static const s128 dividends[] = { { 1000000000, 0 }, { (uint64_t)-1000000000, -1 }, { 5, 3 },
+		{ 0x123456789abcdef0, -77 } };
+	static const int64_t divisors[] = { 1, -1, 7, -1000003, INT64_MAX };
+
+	for (size_t i = 0; i < sizeof dividends / sizeof dividends[0]; i++) {
+		for (size_t j = 0; j < sizeof divisors / sizeof divisors[0]; j++) {
+			s128 q = { 0, 0 }, right_q;
+			int64_t r = 0, right_r;
+
+			idiv(&q, &r, &dividends[i], divisors[j]);
+			right_idiv(&right_q, &right_r, &dividends[i], divisors[j]);
+			if (q.lo != right_q.lo || q.hi != right_q.hi || r != right_r)
+				return 0;
+		}
+	}
+	return 1;
+}
+
+static void repair_idiv(void)
+{
+	static const char subject[] = "64-bit idiv";
+	struct code idiv = find("_Z9long_idivP7Bit128sPlPKS_l");
+	idiv_fn *volatile function = (idiv_fn *)(void *)idiv.at;
+	uint8_t jump[14];
+	size_t n = far_jump(jump, (void *)right_idiv);
+
+	if (!idiv.at)
+		refuse(subject, "no function of the known name");
+	if (idiv_is_right(function)) {
+		fprintf(stderr, "bochsfix: %s: right as it is\n", subject);
+		return;
+	}
+	if (idiv.size < n)
+		refuse(subject, "wrong, and too short to be replaced");
+	if (overwrite(idiv.at, jump, n) || !idiv_is_right(function))
+		refuse(subject, "wrong, and it could not be replaced");
+	fprintf(stderr, "bochsfix: %s: repaired\n", subject);
+}
+
+/* The n-th (from 0) `call target` with a 32-bit distance inside `code`; NULL if there is none. */
+static uint8_t *find_call(struct code code, const uint8_t *target, int n)
+{
+	for (size_t i = 0; i + 5 <= code.size; i++) {
+		int32_t distance;
+
+		if (code.at[i] != 0xe8)
+			continue;
+		memcpy(&distance, code.at + i + 1, 4);
+		if (code.at + i + 5 + distance == target && n-- == 0)
+			return code.at + i;
+	}
+	return NULL;
+}
+
+/* A page that a near call from `from` reaches. */
+static uint8_t *page_near(const uint8_t *from)
+{
+	uintptr_t start = (uintptr_t)from & ~(PAGE - 1);
+
+	for (uintptr_t away = 64ul << 20; away < 1ul << 30 && away < start; away += 1ul << 20) {
+		void *page = mmap((void *)(start - away), PAGE, PROT_READ | PROT_WRITE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+
+		if (page == (void *)(start - away))
+			return page;
+		if (page != MAP_FAILED)
+			munmap(page, PAGE); /* an old kernel took the address for a hint */
+	}
+	return NULL;
+}
+
+static void repair_interrupt_mask(void)
+{
+	static const char subject[] = "interrupt exit with IF=0";
+	struct code entry = find("_ZN8BX_CPU_C8VMLAUNCHEP15bxInstruction_c");
+	struct code inject = find("_ZN8BX_CPU_C19VMenterInjectEventsEv");
+	struct code mask = find("_ZN8BX_CPU_C25handleInterruptMaskChangeEv");
+	uint8_t *call, *stub, *p;
+	int32_t distance;
+
+	if (!entry.at || !inject.at || !mask.at)
+		refuse(subject, "no functions of the known names");
+	if (find_call(entry, mask.at, 0)) {
+		fprintf(stderr, "bochsfix: %s: right as it is\n", subject);
+		return;
+	}
+	call = find_call(entry, inject.at, 0);
+	if (!call || find_call(entry, inject.at, 1))
+		refuse(subject, "VMLAUNCH has not the one call that is known");
+	stub = page_near(call);
+	if (!stub)
+		refuse(subject, "no room for the repair near the code");
+	p = stub;
+	*p++ = 0x57; /* push rdi: keeps `this`, and aligns the stack */
+	*p++ = 0x48, *p++ = 0xb8, memcpy(p, &mask.at, 8), p += 8; /* mov rax, mask */
+	*p++ = 0xff, *p++ = 0xd0;				  /* call rax */
+	*p++ = 0x5f;						  /* pop rdi */
+	far_jump(p, inject.at);
+	distance = (int32_t)(stub - (call + 5));
+	if (mprotect(stub, PAGE, PROT_READ | PROT_EXEC) || overwrite(call + 1, &distance, sizeof distance))
+		refuse(subject, "the code could not be changed");
+	fprintf(stderr, "bochsfix: %s: repaired\n", subject);
+}
+
+__attribute__((constructor)) static void bochsfix(void)
+{
+	const char *wish = getenv("BOCHSFIX");
+
+	if (wish && !strcmp(wish, "off")) {
+		fprintf(stderr, "bochsfix: switched off\n");
+		return;
+	}
+	repair_idiv();
+	repair_interrupt_mask();
+}
