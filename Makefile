@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+#
+# make help says what there is. Sources are found by wildcard: adding a file needs no edit here.
+# The same files of lib, mm, drivers and guest are compiled twice: freestanding into BOOTX64.EFI, and hosted
+# into tests, fuzzers and benchmarks.
+
+O	?= build
+V	?= 0
+CC	:= gcc
+NASM	:= nasm
+HOSTCC	?= clang
+SHELL	:= /bin/sh
+Q	:= $(if $(filter 1,$V),,@)
+say	= @$(if $(filter 1,$V),true,printf '  %-8s %s\n' $(1) $(2))
+
+ROOMS	:= lib mm drivers guest hv boot
+HOSTED	:= lib mm drivers guest
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.SECONDARY:
+
+# Times and paths must not get into the image: the same commit gives the same bytes.
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1)
+VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)
+
+WARN	:= -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wmissing-prototypes -Wvla
+COMMON	:= -std=gnu11 -g -I. -I$(O)/gen -ffile-prefix-map=$(CURDIR)=. $(WARN)
+CFLAGS	:= $(COMMON) -O2 -ffreestanding -fpic -fvisibility=hidden -fshort-wchar -mno-red-zone -mgeneral-regs-only \
+	-fno-omit-frame-pointer -fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \
+	-fcf-protection=none -fno-tree-loop-distribute-patterns -falign-functions=1 -falign-loops=1 -falign-jumps=1 -DVERSION='"$(VERSION)"'
+EFIINC	:= -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI -maccumulate-outgoing-args
+LDFLAGS	:= -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --build-id=none --no-warn-rwx-segments
+HOSTFLAGS := $(COMMON) -fno-strict-aliasing -fno-builtin-memcpy -DVERSION='"test"' -pthread
+SAN	:= -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-sanitize=alignment -fno-omit-frame-pointer
+
+srcs	= $(sort $(wildcard $(1)/*.c))
+asms	= $(sort $(wildcard $(1)/*.asm))
+objs	= $(patsubst %.c,$(O)/obj/%.o,$(call srcs,$(1))) $(patsubst %.asm,$(O)/obj/%.asm.o,$(call asms,$(1)))
+# lib/libc.c holds what a hosted program has from its C library.
+hosted_srcs = $(filter-out lib/libc.c,$(call srcs,$(1)))
+
+OBJS	:= $(foreach r,$(ROOMS),$(call objs,$(r)))
+ASLS	:= $(sort $(wildcard guest/acpi/*.asl))
+GEN	:= $(patsubst guest/acpi/%.asl,$(O)/gen/acpi/%.hex,$(ASLS))
+DEMOS	:= $(patsubst guest/demo/%.asm,$(O)/demo/%.bin,$(sort $(wildcard guest/demo/*.asm)))
+
+all: $(O)/BOOTX64.EFI demos
+
+help:
+	@echo 'Lethe, a minimal type-1 hypervisor. Targets:'
+	@echo '  make          build/BOOTX64.EFI and the demo guests'
+	@echo '  make run      set everything up and boot a Linux guest to a shell (Ctrl-] ends it)'
+	@echo '  make image    build/lethe.img: a GPT disk image to write to a USB stick as it is'
+	@echo '  make test     unit tests, fuzzers and boot tests; last line: N passed, N failed, N skipped'
+	@echo '  make unit     only the unit tests on this host (unit-ROOM: of one room)'
+	@echo '  make fuzz     only the fuzzers, FUZZ_SECONDS=10 each'
+	@echo '  make boot-tests  only the boot tests'
+	@echo '  make bench    the figures, one line each: bench NAME VALUE UNIT'
+	@echo '  make check    formatting, clang-tidy, cppcheck'
+	@echo '  make clean    remove what was built (build/cache, what was fetched, stays; distclean removes it)'
+	@echo 'V=1 shows the commands, O=DIR builds elsewhere. tools/run --help: every way to start Lethe.'
+
+# ---- set-up: installs or names what is missing (stamps under build/cache make it instant) ----
+setup-%:
+	$(Q)tools/setup $*
+
+# ---- the image ----
+$(O)/obj/%.o: %.c | $(GEN)
+	$(call say,CC,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(if $(filter boot/%,$<),$(EFIINC)) -MMD -MP -c -o $@ $<
+
+$(O)/obj/%.asm.o: %.asm
+	$(call say,NASM,$<)
+	$(Q)mkdir -p $(@D) && $(NASM) -f elf64 -g -F dwarf -I ./ -MD $(@:.o=.d) -o $@ $<
+
+$(O)/gen/acpi/%.hex: guest/acpi/%.asl
+	$(call say,IASL,$<)
+	$(Q)mkdir -p $(@D) && iasl -oa -ve -tc -p $(@:.hex=) $< >$(@:.hex=.log) 2>&1 || { cat $(@:.hex=.log); exit 1; }
+
+# The symbol table for backtraces is made from a first link and lies last in the image, so that adding it moves
+# nothing that it names.
+LINK	= ld $(LDFLAGS) -T boot/lethe.lds $(shell $(CC) -print-file-name=crt0-efi-x86_64.o) $(OBJS) $(1) \
+	-L/usr/lib -lgnuefi -lefi -o $@
+
+$(O)/empty-symbols.o: tools/symbols
+	$(Q)mkdir -p $(@D) && tools/symbols </dev/null >$(@:.o=.s) && $(CC) -c -o $@ $(@:.o=.s)
+
+$(O)/lethe.1.so: $(OBJS) $(O)/empty-symbols.o boot/lethe.lds
+	$(call say,LD,$@)
+	$(Q)$(call LINK,$(O)/empty-symbols.o)
+
+$(O)/symbols.o: $(O)/lethe.1.so tools/symbols
+	$(Q)nm -n $< | tools/symbols >$(@:.o=.s) && $(CC) -c -o $@ $(@:.o=.s)
+
+$(O)/lethe.so: $(OBJS) $(O)/symbols.o boot/lethe.lds
+	$(call say,LD,$@)
+	$(Q)$(call LINK,$(O)/symbols.o)
+
+$(O)/BOOTX64.EFI: $(O)/lethe.so
+	$(Q)objcopy -j .text -j .rodata -j .data -j .dynamic -j .dynsym -j .rela -j .reloc -j .symbols \
+		--output-target=efi-app-x86_64 $< $@
+	@printf '  %-8s %s  %s bytes  %s\n' EFI $@ $$(stat -c %s $@) $$(sha256sum $@ | cut -c1-16)
+
+$(O)/demo/%.bin: guest/demo/%.asm $(wildcard guest/demo/*.inc)
+	$(call say,NASM,$<)
+	$(Q)mkdir -p $(@D) && $(NASM) -f bin -I guest/demo/ -o $@ $<
+
+demos: $(DEMOS)
+
+image: setup-build setup-run all
+	$(Q)tools/image --out $(O)/lethe.img --efi $(O)/BOOTX64.EFI --demo
+
+run: setup-build setup-run all
+	$(Q)tools/run --efi $(O)/BOOTX64.EFI
+
+# ---- hosted objects: one set with sanitizers (tests, fuzzers), one without (benchmarks) ----
+$(O)/host/%.o: %.c | $(GEN)
+	$(call say,HOSTCC,$<)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOSTFLAGS) $(SAN) -DLETHE_DEBUG=1 -MMD -MP -c -o $@ $<
+$(O)/bench/obj/%.o: %.c | $(GEN)
+	$(Q)mkdir -p $(@D) && $(CC) $(HOSTFLAGS) -O2 -MMD -MP -c -o $@ $<
+
+# Each room in an archive of its own: a test links the rooms above its own line and no more.
+define host_archive
+$(O)/host/$(1).a: $(patsubst %.c,$(O)/host/%.o,$(call hosted_srcs,$(1)))
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+$(O)/bench/$(1).a: $(patsubst %.c,$(O)/bench/obj/%.o,$(call hosted_srcs,$(1)))
+	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+endef
+$(foreach r,$(HOSTED),$(eval $(call host_archive,$(r))))
+$(O)/host/boot.a: $(patsubst %.c,$(O)/host/%.o,$(wildcard boot/*_rules.c))
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(O)/host/hv.a: $(patsubst %.c,$(O)/host/%.o,$(wildcard hv/*_rules.c))
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+rooms_lib     := lib
+rooms_mm      := mm lib
+rooms_drivers := drivers mm lib
+rooms_guest   := guest mm lib
+rooms_hv      := hv guest mm lib
+rooms_boot    := boot guest mm lib
+archives      = $(foreach r,$(rooms_$(2)),$(O)/$(1)/$(r).a)
+
+SUPPORT := $(patsubst %.c,$(O)/host/%.o,$(sort $(wildcard tests/support/*.c)))
+UNITS	:= $(sort $(wildcard tests/unit/*/*.c))
+UNITBIN	:= $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNITS))
+FUZZERS	:= $(patsubst tests/fuzz/fuzz_%.c,$(O)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+BENCHES	:= $(patsubst tests/bench/%.c,$(O)/bench/bin/%,$(sort $(wildcard tests/bench/*.c)))
+FUZZ_SECONDS ?= 5
+
+define unit_rules
+$(O)/unit/$(1)/%: $(O)/host/tests/unit/$(1)/%.o $(SUPPORT) $(call archives,host,$(1))
+	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D) && $(HOSTCC) $(SAN) -pthread -o $$@ $$< $(SUPPORT) -Wl,--start-group $(call archives,host,$(1)) -Wl,--end-group \
+		-lcmocka -Wl,--as-needed -lZydis -lcapstone
+unit-$(1): $(filter $(O)/unit/$(1)/%,$(UNITBIN))
+	$$(Q)tests/unit/run $$^
+obj-$(1): $(call objs,$(1))
+endef
+$(foreach r,$(ROOMS),$(eval $(call unit_rules,$(r))))
+
+unit: $(UNITBIN)
+	$(Q)tests/unit/run $(UNITBIN)
+
+ALLHOST := $(foreach r,guest drivers mm lib,$(O)/host/$(r).a)
+$(O)/fuzz/%: $(O)/host/tests/fuzz/fuzz_%.o $(SUPPORT) $(ALLHOST)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(SAN) -fsanitize=fuzzer -pthread -o $@ $< $(SUPPORT) -Wl,--start-group $(ALLHOST) -Wl,--end-group -lcmocka
+fuzz: $(FUZZERS)
+	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
+
+BENCHSUPPORT := $(patsubst %.c,$(O)/bench/obj/%.o,$(sort $(wildcard tests/support/*.c)))
+ALLBENCH := $(foreach r,guest drivers mm lib,$(O)/bench/$(r).a)
+$(O)/bench/bin/%: $(O)/bench/obj/tests/bench/%.o $(BENCHSUPPORT) $(ALLBENCH)
+	$(Q)mkdir -p $(@D) && $(CC) -O2 -pthread -o $@ $< $(BENCHSUPPORT) -Wl,--start-group $(ALLBENCH) -Wl,--end-group -lcmocka
+
+bench: setup-build setup-run setup-test all $(BENCHES)
+	$(Q)for b in $(BENCHES); do $$b || exit 1; done
+	$(Q)tests/bench/boot --out $(O)
+
+boot-tests: setup-build setup-run all
+	$(Q)tests/boot/run --out $(O)
+
+test: setup-build setup-run setup-test
+	$(Q)$(MAKE) --no-print-directory all $(UNITBIN) $(FUZZERS)
+	$(Q)tests/run --out $(O) --fuzz-seconds $(FUZZ_SECONDS) --units '$(UNITBIN)' --fuzzers '$(FUZZERS)'
+
+# ---- hygiene ----
+CHECKED := $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS)) tests/*/*.[ch] tests/unit/*/*.[ch] tools/*/*.[ch]))
+check: setup-check $(GEN)
+	$(Q)tools/check $(O) $(CHECKED)
+
+clean:
+	$(Q)find $(O) -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} + 2>/dev/null || true
+distclean:
+	$(Q)rm -rf $(O)
+
+-include $(shell find $(O) -name '*.d' 2>/dev/null)
+.PHONY: all help demos image run unit fuzz bench boot-tests test check clean distclean $(addprefix unit-,$(ROOMS)) $(addprefix obj-,$(ROOMS))

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The virtual platform: everything a guest sees beside its CPU and RAM, behind one object per VM.
+ *
+ * hv/ brings port and memory accesses here, asks before each entry whether an interrupt waits, and lends its clock.
+ * The platform has one lock of its own (the outermost, lib/spinlock.h); callers hold none. It never blocks.
+ *
+ * Interrupts travel: device -> PIC / I/O APIC -> local APIC's pending set (`pir`, atomic bits that any CPU may
+ * set) -> ops->wake(vcpu) -> the vCPU's run loop -> platform_irq_sync() merges pir into IRR -> injected.
+ */
+#pragma once
+
+#include "guest/layout.h"
+#include "lib/cpu_id.h"
+#include "lib/types.h"
+
+struct mmu;
+struct platform;
+
+enum vm_end {
+	VM_END_POWER_OFF,   /* ACPI S5; code 0 */
+	VM_END_RESET,	    /* 0xCF9, keyboard controller, triple fault by design of the guest; code 0 */
+	VM_END_DEBUG_EXIT,  /* port 0xF4; code as QEMU's exit status: (value << 1) | 1 */
+	VM_END_TRIPLE_FAULT,
+	VM_END_UNSUPPORTED, /* the guest did what Lethe does not support: a dump has been printed */
+	VM_END_ENTRY_FAILED,
+	VM_END_NO_MEMORY,
+	VM_END_STOPPED,	    /* by the operator */
+};
+
+/* What the platform asks of hv/; tests fake it. Called with the platform lock held: must not call back. */
+struct vm_ops {
+	uint64_t (*clock)(void *vm); /* the guest's TSC now */
+	void (*wake)(void *vm, unsigned vcpu); /* something may be pending for it: leave HLT or the guest, look again */
+	void (*init)(void *vm, unsigned vcpu); /* INIT: wait for SIPI */
+	void (*sipi)(void *vm, unsigned vcpu, uint8_t vector);
+	void (*nmi)(void *vm, unsigned vcpu);
+	void (*console_write)(void *vm, const char *text, size_t n); /* UART output, or text-mode screen as ANSI */
+	int (*console_read)(void *vm); /* next byte typed by a person, or -1 */
+	void (*end)(void *vm, enum vm_end why, uint32_t code);
+};
+
+struct platform_params {
+	const struct vm_ops *ops;
+	void *vm; /* handed back to ops */
+	const char *name;
+	struct mmu *mmu; /* for DMA-like accesses and slots that devices add and delete */
+	struct guest_layout layout;
+	unsigned vcpus;
+	uint64_t tsc_hz; /* rate of ops->clock */
+	bool debug_exit;
+	/* hv/ provides each vCPU's 4 KiB local APIC register page, in the hardware's layout (SDM Vol. 3A table 10-1;
+	 * it serves as the VMCS's virtual-APIC page). */
+	void *apic_page[CPUS_MAX];
+};
+
+int platform_create(const struct platform_params *p, struct platform **out); /* 0, -E_NOMEM */
+void platform_destroy(struct platform *p);
+/* Writes ACPI tables (built with iasl, patched for vCPUs and layout) into the BIOS area; the RSDP's gpa in *rsdp. */
+int platform_write_tables(struct platform *p, uint64_t *rsdp);
+/* A machine reset: every device as after power-up. */
+void platform_reset(struct platform *p);
+
+/*
+ * Port and memory accesses of a vCPU. size: 1, 2 or 4 (memory: also 8). Reads give zero-extended values. An address
+ * where nothing is reads as all ones, drops writes and is counted. Devices may end the VM through ops->end.
+ */
+uint32_t platform_pio_read(struct platform *p, unsigned vcpu, uint16_t port, unsigned size);
+void platform_pio_write(struct platform *p, unsigned vcpu, uint16_t port, unsigned size, uint32_t value);
+uint64_t platform_mmio_read(struct platform *p, unsigned vcpu, gpa_t at, unsigned size);
+void platform_mmio_write(struct platform *p, unsigned vcpu, gpa_t at, unsigned size, uint64_t value);
+
+/* Local APIC MSRs: IA32_APIC_BASE, IA32_TSC_DEADLINE and 0x800-0x8ff. 0, or -E_INVAL: inject #GP(0). */
+int platform_apic_rdmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t *value);
+int platform_apic_wrmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t value);
+enum apic_mode { APIC_OFF, APIC_XAPIC, APIC_X2APIC };
+enum apic_mode platform_apic_mode(struct platform *p, unsigned vcpu);
+/* CR8 = TPR bits 7:4 when there is no TPR shadow. */
+uint64_t platform_cr8_read(struct platform *p, unsigned vcpu);
+void platform_cr8_write(struct platform *p, unsigned vcpu, uint64_t value);
+
+/*
+ * Interrupt delivery; called by the vCPU's own run loop with interrupts off.
+ * irq_sync: merges what others posted; returns the vector that may be delivered now (above PPR; or the 8259's by
+ *	ExtINT), or -1. Cheap when nothing changed (a flag, no lock).
+ * irq_ack: the vector is being injected: sets ISR, clears IRR (or runs the 8259's acknowledge cycle). Returns the
+ *	vector actually acknowledged (the 8259 may answer another: spurious), or -1 if it went away.
+ * With APICv (virtual-interrupt delivery), hv/ uses irq_sync_apicv instead: merges, returns the highest IRR vector
+ * (for RVI; -1 none), sets *extint if an 8259 interrupt waits, *eoi_exit (4 x 64 bits, EOI-exit bitmap) if changed.
+ */
+int platform_irq_sync(struct platform *p, unsigned vcpu);
+int platform_irq_ack(struct platform *p, unsigned vcpu, int vector);
+int platform_irq_sync_apicv(struct platform *p, unsigned vcpu, bool *extint, uint64_t eoi_exit[4]);
+void platform_apicv_eoi(struct platform *p, unsigned vcpu, uint8_t vector); /* EOI exit: level-triggered */
+/* APIC-write VM exit: the guest wrote the register at this offset of the page (trap-like). */
+void platform_apicv_write(struct platform *p, unsigned vcpu, unsigned offset);
+/* Is anything deliverable, so that HLT ends? Does not acknowledge. Ignores RFLAGS.IF. */
+bool platform_irq_waiting(struct platform *p, unsigned vcpu);
+
+/*
+ * Time. next_event: the guest TSC at which this vCPU has to run events (its APIC timer; vCPU 0 also the PIT, RTC,
+ * console polling); UINT64_MAX if none. Lock-free. run_events: does what is due.
+ */
+uint64_t platform_next_event(const struct platform *p, unsigned vcpu);
+void platform_run_events(struct platform *p, unsigned vcpu, uint64_t now);
+/* A person typed something (or the console became writable): look at console_read. Any CPU. */
+void platform_console_input(struct platform *p);
+
+struct platform_stats {
+	uint64_t pio_holes, mmio_holes, irqs;
+};
+void platform_stats(const struct platform *p, struct platform_stats *out);

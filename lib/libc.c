@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The functions that a compiler may call and freestanding code may use. Not compiled into hosted programs, which
+ * have their C library's. REP MOVSB/STOSB are fast on every CPU with VT-x worth naming (ERMSB since Ivy Bridge).
+ */
+#include "lib/string.h"
+
+void *memcpy(void *restrict to, const void *restrict from, size_t n)
+{
+	void *at = to;
+
+	__asm__ volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(n) : : "memory");
+	return to;
+}
+
+void *memmove(void *to, const void *from, size_t n)
+{
+	if ((uintptr_t)to - (uintptr_t)from >= n)
+		return memcpy(to, from, n);
+	for (char *t = (char *)to + n; n--;)
+		*--t = ((const char *)from)[n];
+	return to;
+}
+
+void *memset(void *at, int byte, size_t n)
+{
+	void *p = at;
+
+	__asm__ volatile("rep stosb" : "+D"(p), "+c"(n) : "a"(byte) : "memory");
+	return at;
+}
+
+int memcmp(const void *a, const void *b, size_t n)
+{
+	const unsigned char *x = a, *y = b;
+
+	for (; n; n--, x++, y++)
+		if (*x != *y)
+			return *x - *y;
+	return 0;
+}
+
+size_t strlen(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n])
+		n++;
+	return n;
+}
+
+size_t strnlen(const char *s, size_t max)
+{
+	size_t n = 0;
+
+	while (n < max && s[n])
+		n++;
+	return n;
+}
+
+int strncmp(const char *a, const char *b, size_t n)
+{
+	for (; n; n--, a++, b++)
+		if (*a != *b || !*a)
+			return (unsigned char)*a - (unsigned char)*b;
+	return 0;
+}
+
+int strcmp(const char *a, const char *b)
+{
+	return strncmp(a, b, SIZE_MAX);
+}
