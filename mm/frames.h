@@ -23,6 +23,10 @@ enum { OWNER_NOBODY = 0, OWNER_LETHE = 1, OWNER_VM0 = 16 /* VM n's RAM: 16 + 2n,
  * hostmap_init. Hosted tests hand in a boot_info whose ranges lie in a test arena (see direct_map_base). */
 int frames_init(const struct boot_info *bi);
 
+/* Adds the MEM_BOOT_SERVICES ranges, once: when this CPU runs on Lethe's own page tables, GDT, IDT and stack. Not
+ * before: the firmware's, on which it starts, lie there. 0 or -E_NOMEM. Lock: takes the frame lock. */
+int frames_add_boot_services(const struct boot_info *bi);
+
 /* One naturally aligned frame. Contents: zeroed if another owner's data was in it, else undefined.
  * 0 or -E_NOMEM. Lock: takes the frame lock. */
 int frame_alloc(enum frame_size size, owner_t owner, pfn_t *out);
