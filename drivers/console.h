@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine's console: serial port, screen and keyboard behind one pair of functions. Serial line and
+ * screen + keyboard are each a whole console: both get all output, and input is taken from both.
+ *
+ *	console_write() --> transmit ring --> UART            (polled, or by its interrupt)
+ *	                \-> terminal grid --> framebuffer     (painted at most so often that it costs ~3 % of the time)
+ *	console_read()  <-- input ring <-- UART, keyboard, the terminal's own reports
+ *
+ * Output waits in rings so that a guest which prints does not wait for a slow line; so console_poll() must be called
+ * now and then: at the host timer, when a CPU idles, and at console interrupts. It is cheap if nothing waits.
+ *
+ * Locks: takes the console's own; callable from any CPU, not from NMI (there: console_panic_write).
+ */
+#pragma once
+
+#include "lib/boot_info.h"
+#include "lib/types.h"
+
+/* First thing at start-up, before own page tables: the serial port, if wanted and there. Registers the log sink. */
+void console_init_serial(bool want_serial);
+/* Once hostmap is active and frames can be had: screen and keyboard (if wanted and there). The log so far is shown.
+ * fb may say FB_NONE. `serial_port`: 0, or the UART that the ACPI SPCR table names (I/O port), used if COM1 was
+ * not found. */
+void console_init(bool want_serial, bool want_screen, const struct framebuffer *fb, uint16_t serial_port);
+
+/* A guest's output or the monitor's: raw, no newline is changed. */
+void console_write(const char *text, size_t n);
+/* The next byte typed, or -1. Does not wait. */
+int console_read(void);
+/* Moves what waits: sends, receives, paints. True if input is waiting. */
+bool console_poll(void);
+/* Everything written is out: rings empty, UART drained, screen painted. Before power-off. */
+void console_flush(void);
+
+/* Without locks or rings, complete on return; for panic and NMI. "\n" becomes "\r\n" on the line. */
+void console_panic_write(const char *text, size_t n);
+
+/* The ISA interrupts that console hardware raises (4: UART, 1: keyboard), for hv/ to route; returns how many. */
+unsigned console_isa_irqs(uint8_t irq[2]);
+/* Once they are routed: lets the hardware raise them. From then on hv/ calls console_interrupt() for each. */
+void console_enable_interrupts(void);
+void console_interrupt(void);
+
+/* Size in characters for guests that ask (80 x 25 without a screen). */
+void console_size(uint16_t *cols, uint16_t *rows);

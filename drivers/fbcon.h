@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The screen: a terminal (drivers/vt.h) painted into the linear framebuffer that UEFI left. The framebuffer is
+ * never read; only cells that differ from what is shown are painted. Locks: none; drivers/console.c serialises.
+ */
+#pragma once
+
+#include "drivers/vt.h"
+#include "lib/boot_info.h"
+
+struct fbcon {
+	struct vt vt;
+	uint8_t *pixels; /* NULL: no screen */
+	uint64_t size;
+	uint32_t width, height, stride; /* pixels */
+	uint32_t left, top;		/* margins, pixels */
+	uint32_t scale;			/* pixels a font pixel */
+	uint32_t palette[16];
+	struct vt_cell *shown;		 /* what each place of the screen shows now */
+	uint16_t cursor_col, cursor_row; /* where a cursor is painted; cursor_shown */
+	bool cursor_shown;
+};
+
+/* How many columns and rows (and which scale) a screen of this size gets. */
+void fbcon_geometry(uint32_t width, uint32_t height, uint32_t *scale, uint16_t *cols, uint16_t *rows);
+/* Bytes that fbcon_init needs for its grids. */
+size_t fbcon_memory(uint16_t cols, uint16_t rows);
+/* `pixels`: where fb is mapped; `memory`: fbcon_memory() bytes, zeroed or not. Clears the screen.
+ * 0, -E_NOENT (no framebuffer) or -E_INVAL (its numbers contradict one another). */
+int fbcon_init(struct fbcon *c, const struct framebuffer *fb, void *pixels, void *memory);
+/* Feeds the terminal; nothing is painted yet. */
+void fbcon_write(struct fbcon *c, const char *text, size_t n);
+/* Paints what changed. Returns the number of cells painted. */
+unsigned fbcon_flush(struct fbcon *c);

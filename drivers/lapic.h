@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The local APIC of this CPU, in xAPIC (memory) or x2APIC (MSR) mode (SDM Vol. 3A 10). Every function acts on the
+ * CPU that calls it; no locks; interrupts off.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+/* Maps the registers (xAPIC) and decides on the mode for all CPUs: x2APIC if firmware left it on, or if want_x2apic
+ * (an APIC ID above 254 needs it) and the CPU has it; it cannot be left again. First CPU, hostmap active.
+ * 0; -E_NOSUP: no local APIC, or x2APIC is needed and not there; -E_NOMEM. */
+int lapic_init(bool want_x2apic);
+/*
+ * Each CPU, the first one too: same mode as the first; masks every LVT entry (timer first: the firmware's may be
+ * ticking), ends whatever interrupt the firmware left in service, drops what can be dropped, enables with the
+ * spurious vector. LINT1 is left as NMI input. 0 or -E_IO (globally disabled: clearing that bit is for good).
+ */
+int lapic_init_cpu(uint8_t spurious_vector);
+
+bool lapic_x2apic(void);
+uint32_t lapic_id(void);
+void lapic_eoi(void);
+bool lapic_in_service(uint8_t vector); /* ISR bit */
+bool lapic_requested(uint8_t vector);  /* IRR bit */
+
+/* Inter-processor interrupts to one CPU by its APIC ID. They return once the local APIC has accepted the command
+ * (bounded). 0, -E_TIMEOUT, or -E_RANGE (ID above 254 in xAPIC mode). */
+int lapic_ipi(uint32_t apic_id, uint8_t vector);
+int lapic_nmi(uint32_t apic_id);
+/* Start-up (SDM Vol. 3A 8.4.4.1): INIT, 10 ms, SIPI, 200 us, SIPI. `page`: the trampoline, below 1 MiB.
+ * Needs time_init(). 0 or an error of lapic_ipi; says nothing about whether the CPU runs. */
+int lapic_start_cpu(uint32_t apic_id, hpa_t page);
+/* All CPUs but this one, by NMI: for panic. */
+void lapic_nmi_others(void);
+
+/* The host's timer. Calibrated against the TSC by lapic_timer_init() (first CPU; after time_init()). */
+void lapic_timer_init(void);
+/* Each CPU: the vector it raises. */
+void lapic_timer_init_cpu(uint8_t vector);
+/* One interrupt when the TSC reaches `deadline` (or soon, if that is past); replaces an earlier one. */
+void lapic_timer_at(uint64_t deadline);
+void lapic_timer_stop(void);
+
+/* "xAPIC at 0xfee00000", for the log */
+const char *lapic_describe(char *buf, size_t n);
