@@ -1,113 +1,232 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The MMU as hv/ sees it. (What is inside: mm/mmu_internal.h and the book.)
+ * The MMU as hv/ sees it. (What is inside: mm/mmu.c, which opens with the states of a page, and mm/mmu_internal.h.)
  *
  * One `struct mmu` a VM, one `struct mmu_vcpu` embedded in each of hv/'s vCPUs. The run loop calls, in this order:
  *
- *	mmu_serve()	requests made of this vCPU: reload the root, flush
- *	mmu_reclaim()	one bounded batch of obsolete pages
- *	mmu_enter()	the entry handshake, interrupts off, last thing before VMLAUNCH/VMRESUME
+ *	mmu_cpu_quiescent()	this CPU holds no pointer into guest memory here
+ *	mmu_serve()		requests made of this vCPU: reload the root, wait for others to leave the guest
+ *	mmu_reclaim()		one bounded batch of obsolete pages, if mmu_reclaim_waiting()
+ *	mmu_enter()		the entry handshake, interrupts off, last thing before VMLAUNCH/VMRESUME
  *	  ... guest ...
- *	mmu_exit()	first thing after the VM exit
+ *	mmu_exit()		first thing after the VM exit
  *	mmu_fault() / mmu_misconfig() for the exits that are its own
+ *
+ * What stands between an exit and the next entry is inline here: it is a dozen instructions a call.
  */
 #pragma once
 
+#include "lib/atomic.h"
+#include "lib/cpu_id.h"
 #include "lib/types.h"
 #include "mm/slots.h"
 
 struct mmu_vcpu;
+struct spage;
 
 enum mmu_kind { MMU_EPT, MMU_SHADOW };
 
 /* What the MMU asks of the CPU; hv/ fills it in, hosted tests simulate it. Called with interrupts off. */
 struct mmu_cpu_ops {
-	void (*kick)(struct mmu_vcpu *v);	    /* make it leave the guest soon; does not wait */
-	void (*invept_single)(uint64_t eptp);	    /* this CPU */
-	void (*invept_all)(void);		    /* this CPU */
-	void (*invvpid_single)(uint16_t vpid);	    /* this CPU */
-	void (*invvpid_all)(void);		    /* this CPU */
+	void (*kick)(struct mmu_vcpu *v);      /* make it leave the guest soon; does not wait; any CPU */
+	void (*invept_single)(uint64_t eptp);  /* this CPU */
+	void (*invept_all)(void);	       /* this CPU */
+	void (*invvpid_single)(uint16_t vpid); /* this CPU */
+	void (*invvpid_all)(void);	       /* this CPU */
 };
 
 /* What the CPUs can do (IA32_VMX_EPT_VPID_CAP, CPUID), the same for all CPUs. */
 struct mmu_caps {
-	bool ept, ept_2m, ept_1g, ept_ad, ept_exec_only, ept_uc, ept_wb, pml, vpid;
+	bool ept, ept_2m, ept_1g, ept_ad, ept_exec_only, ept_uc, ept_wb, ept_5level, pml, vpid;
 	bool pschange_mc_no; /* not prone to iTLB multihit: executable large pages are safe */
 	unsigned maxphyaddr; /* host */
 };
+
+/* How a slot that goes is removed (contract, rule 16), and who frees the tables that a bump leaves. */
+enum mmu_removal { MMU_REMOVAL_BULK, MMU_REMOVAL_TARGETED, MMU_REMOVAL_AUTO };
+enum mmu_freeing { MMU_FREE_BATCHED, MMU_FREE_EAGER /* inside the bump: a baseline to compare with */ };
 
 struct mmu_params {
 	enum mmu_kind kind;
 	const struct mmu_cpu_ops *ops;
 	struct mmu_caps caps;
-	owner_t owner;		    /* of the tables */
-	unsigned guest_maxphyaddr;
-	unsigned vcpus;		    /* how many will be added */
-	uint64_t pool_pages;	    /* most shadow pages; 0: from the size of guest memory */
-	uint16_t vm;		    /* number, for trace records */
+	owner_t owner;		   /* of the tables */
+	unsigned guest_maxphyaddr; /* at most 48, or 52 with ept_5level */
+	unsigned vcpus;		   /* how many will be added, at most MMU_VCPUS_MAX */
+	uint64_t pool_pages;	   /* most shadow pages; 0: from the size of guest memory */
+	uint16_t vm;		   /* number, for trace records */
+	enum mmu_removal removal;
+	enum mmu_freeing freeing;
 };
 
-int mmu_create(const struct mmu_params *p, struct mmu **out); /* 0, -E_NOMEM, -E_NOSUP */
-void mmu_destroy(struct mmu *mmu); /* all vCPUs gone; nothing leaks */
+#define MMU_VCPUS_MAX 512
 
-int mmu_vcpu_init(struct mmu_vcpu *v, struct mmu *mmu, unsigned index, uint16_t vpid);
-void mmu_vcpu_fini(struct mmu_vcpu *v);
+/* 0; -E_NOMEM; -E_NOSUP: the kind or the address width cannot be had from this CPU (the log says which). */
+int mmu_create(const struct mmu_params *p, struct mmu **out);
+/* All vCPUs are gone (mmu_vcpu_fini) and so is every reader of its guest memory; nothing leaks. Slots go with it,
+ * their backings stay the caller's. */
+void mmu_destroy(struct mmu *mmu);
 
-/* Serves reload and flush requests on the CPU that is about to run v. 0; -E_AGAIN: another vCPU is still in the
- * guest on an older generation (rule 3): do other useful work (reclaim, interrupts) and call again; -E_NOMEM. */
-int mmu_serve(struct mmu_vcpu *v);
-/* The entry handshake (rule 2). 0: go, *eptp is the EPTP for the VMCS (EPT); -E_AGAIN: back to the loop's top. */
-int mmu_enter(struct mmu_vcpu *v, uint64_t *eptp);
-void mmu_exit(struct mmu_vcpu *v);
-/* At the top of the run loop and while idle: this CPU holds no pointer into guest memory (host quiescence). */
-void mmu_cpu_quiescent(unsigned cpu);
+/* The words of a VM that every entry reads: the head of struct mmu. */
+struct mmu_front {
+	uint64_t valid_gen;   /* the generation; never 0 */
+	uint64_t flush_epoch; /* counts the times that rights were taken away within a generation */
+	uint64_t debt;	      /* pages waiting to be given back */
+} __aligned(64);
 
-/* Gives back one batch: at most `pages` pages and `entries` entries. Returns the pages freed; 0 also if another
- * CPU drains this VM now or nothing is ready. mmu_reclaim_waiting(): is there any debt at all (cheap, no lock)? */
-unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries);
-bool mmu_reclaim_waiting(const struct mmu *mmu);
-#define MMU_BATCH_PAGES	  16
-#define MMU_BATCH_ENTRIES 4096
+#define MMU_REQ_RELOAD (1u << 0) /* the root is not of valid_gen any more, or there is none yet */
+#define MMU_REQ_FLUSH  (1u << 1) /* rights were taken away: go on only when nobody runs with the old ones */
 
-#define MMU_READ  (1u << 0) /* as bits 2:0 of the exit qualification of an EPT violation (SDM Vol. 3C 27.2.1) */
-#define MMU_WRITE (1u << 1)
-#define MMU_EXEC  (1u << 2)
-
-enum mmu_verdict {
-	MMU_RESUME,	 /* mapped, or spurious: enter the guest again */
-	MMU_MMIO,	 /* no RAM there: ask the platform (decode and emulate) */
-	MMU_ROM,	 /* a write to a read-only slot: as MMIO */
-	MMU_EXEC_MMIO,	 /* instruction fetch from what is not RAM: the guest ends */
-	MMU_NO_MEMORY,	 /* no table page could be had: the guest ends */
-	MMU_INJECT,	 /* shadow: inject #PF with *error_code and the faulting address in CR2 */
-};
-
-/* EPT violation at a gpa. Locks: takes the MMU lock. */
-enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access);
-/* EPT misconfiguration at a gpa: MMU_MMIO if the entry is one of ours and current, MMU_RESUME if it was stale and
- * is gone now; -E_FAULT as verdict never happens: a misconfiguration that is not ours panics (it is a bug). */
-enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at);
-
-/* Counts the generation up: every table is obsolete from now on (rule 1). Takes the MMU lock; O(vCPUs). */
-void mmu_invalidate_all(struct mmu *mmu);
-
-/* What guest_linear_* need to know of the vCPU's paging; hv/ fills it in from the VMCS when it handles an exit
- * that needs it. */
+/* What the guest's paging consists of; hv/ fills it in from the VMCS when it handles an exit that needs it. */
 struct paging_regs {
 	uint64_t cr0, cr3, cr4, efer, rflags;
 	uint64_t pdpte[4]; /* PAE: as latched */
 	unsigned cpl;
 };
+
+/* The MMU's part of a vCPU. hv/ embeds it and looks inside at nothing but `regs` (its to fill in) and `vpid`. */
+struct mmu_vcpu {
+	/* Read by other CPUs: */
+	uint64_t entered;	/* generation on which it is in the guest; 0 outside */
+	uint64_t entered_epoch; /* flush_epoch when it entered; means something while entered is not 0 */
+	uint32_t requests;	/* MMU_REQ_* */
+	uint16_t vpid;
+	uint16_t index; /* its place in mmu->vcpu[] */
+	/* Its own: */
+	struct mmu_front *front;
+	struct mmu *mmu;
+	const struct mmu_cpu_ops *ops;
+	struct spage *root;  /* pinned */
+	uint64_t root_gen;   /* root->gen, 0 without a root */
+	uint64_t *root_cpus; /* CPUs that have dropped what older roots in this frame left in their TLBs */
+	uint64_t eptp;	     /* for the VMCS */
+	unsigned cpu;	     /* where it last entered; CPUS_MAX: nowhere */
+	struct paging_regs regs;
+} __aligned(64);
+
+/* v is zeroed or to be overwritten. index is its number in the VM, below params.vcpus. 0; -E_INVAL; -E_EXIST. */
+int mmu_vcpu_init(struct mmu_vcpu *v, struct mmu *mmu, unsigned index, uint16_t vpid);
+/* v is outside the guest for good. */
+void mmu_vcpu_fini(struct mmu_vcpu *v);
+
 /*
- * The guest page-table walker (SDM Vol. 3A 4): translates gva for an access (MMU_* bits; implicit supervisor if
- * `implicit`), through any paging mode. 0 and *out; or -E_FAULT and *error_code as hardware would push it.
- * Sets A and D bits as hardware does. A table that lies in no RAM: -E_FAULT as not present... all ones are read.
+ * Host quiescence (contract, rule 4): a CPU is `busy` from a moment with an epoch on, or 0: in the guest, idle, or
+ * not started. While it is busy it may hold pointers into guest memory that it looked up since that moment.
+ */
+struct mmu_host_cpu {
+	uint64_t busy;
+} __aligned(64);
+extern struct mmu_host_cpu mmu_host_cpu[CPUS_MAX];
+extern uint64_t mmu_host_epoch; /* counts removals, over all VMs; never 0 */
+
+/* At the top of the run loop, and when a CPU comes out of idling: it holds no pointer into guest memory. */
+static inline void mmu_cpu_quiescent(unsigned cpu)
+{
+	uint64_t now = atomic_load(&mmu_host_epoch);
+
+	/* The exchange keeps every later look-up of a slot behind it: it finds what was published before `now`. */
+	if (atomic_load_relaxed(&mmu_host_cpu[cpu].busy) != now)
+		atomic_xchg(&mmu_host_cpu[cpu].busy, now);
+}
+/* Before a CPU halts in root mode or is stopped: until mmu_cpu_quiescent() it touches no guest memory. */
+static inline void mmu_cpu_idle(unsigned cpu)
+{
+	atomic_store(&mmu_host_cpu[cpu].busy, 0);
+}
+
+/* Slow halves of the inline functions below. */
+int mmu_serve_slow(struct mmu_vcpu *v);
+void mmu_tags_refresh(struct mmu_vcpu *v, unsigned cpu);
+void mmu_tags_check(const struct mmu_vcpu *v, unsigned cpu);
+extern bool mmu_debug; /* poison, high generations, tag checks at every entry; set before mmu_create */
+
+/* Serves what was asked of this vCPU, on the CPU that is about to run v. 0; -E_AGAIN: another vCPU is still in the
+ * guest on an older generation (rule 3): do other useful work (reclaim, interrupts) and call again; -E_NOMEM: not
+ * even a root can be had: the guest ends. */
+static inline int mmu_serve(struct mmu_vcpu *v)
+{
+	return likely(!atomic_load(&v->requests)) ? 0 : mmu_serve_slow(v);
+}
+
+/*
+ * The entry handshake (rule 2). 0: go, *eptp is the EPTP for the VMCS (EPT); -E_AGAIN: back to the loop's top.
+ * Interrupts are off and stay off until VM entry, so that a kick sent from now on ends up as a VM exit.
+ */
+static inline int mmu_enter(struct mmu_vcpu *v, uint64_t *eptp)
+{
+	unsigned cpu = this_cpu_id();
+
+	atomic_store_relaxed(&v->entered_epoch, atomic_load_relaxed(&v->front->flush_epoch));
+	/* The exchange is a full barrier: either the changer sees us entered, and kicks; or we see its change. */
+	atomic_xchg(&v->entered, v->root_gen);
+	if (unlikely(atomic_load(&v->requests) || atomic_load(&v->front->valid_gen) != v->root_gen)) {
+		atomic_xchg(&v->entered, 0);
+		return -E_AGAIN;
+	}
+	if (unlikely(v->cpu != cpu || !(atomic_load(v->root_cpus) >> cpu & 1)))
+		mmu_tags_refresh(v, cpu);
+	if (unlikely(mmu_debug))
+		mmu_tags_check(v, cpu);
+	atomic_store(&mmu_host_cpu[cpu].busy, 0);
+	*eptp = v->eptp;
+	return 0;
+}
+
+static inline void mmu_exit(struct mmu_vcpu *v)
+{
+	/* The exchange also keeps look-ups behind `busy`, as in mmu_cpu_quiescent(). */
+	atomic_store_relaxed(&mmu_host_cpu[this_cpu_id()].busy, atomic_load(&mmu_host_epoch));
+	atomic_xchg(&v->entered, 0);
+}
+
+/* Gives back one batch: at most `pages` pages and `entries` entries. Returns the pages freed; 0 also if another
+ * CPU drains this VM now or nothing is ready. No lock held. mmu_reclaim_waiting(): is there any debt at all? */
+unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries);
+static inline bool mmu_reclaim_waiting(const struct mmu *mmu)
+{
+	return atomic_load_relaxed(&((const struct mmu_front *)mmu)->debt) != 0;
+}
+#define MMU_BATCH_PAGES	  16
+#define MMU_BATCH_ENTRIES 4096
+
+#define MMU_READ                                                                                             \
+	(1u << 0) /* as bits 2:0 of the exit qualification of an EPT violation (SDM Vol. 3C 27.2.1) */
+#define MMU_WRITE (1u << 1)
+#define MMU_EXEC  (1u << 2)
+
+enum mmu_verdict {
+	MMU_RESUME,    /* mapped, or spurious: enter the guest again */
+	MMU_MMIO,      /* no RAM there: ask the platform (decode and emulate) */
+	MMU_ROM,       /* a write to a read-only slot: as MMIO */
+	MMU_EXEC_MMIO, /* instruction fetch from what is not RAM: the guest ends */
+	MMU_NO_MEMORY, /* no table page could be had: the guest ends */
+	MMU_INJECT,    /* shadow: inject #PF with the walk's error code and the faulting address in CR2 */
+};
+
+/* EPT violation at a gpa. Locks: takes the MMU lock. */
+enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access);
+/* EPT misconfiguration at a gpa: MMU_MMIO if the entry is one of ours and current, MMU_RESUME if it was stale and
+ * is gone now. A misconfiguration that is not ours is a bug of Lethe's and panics. Locks: takes the MMU lock. */
+enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at);
+
+/* Counts the generation up: every table is obsolete from now on (rule 1). Takes the MMU lock; O(vCPUs). */
+void mmu_invalidate_all(struct mmu *mmu);
+
+/*
+ * The guest page-table walker (SDM Vol. 3A 4): translates gva for an access (MMU_* bits), through any paging mode.
+ * 0 and *out; or -E_FAULT and *error_code as hardware would push it. Sets A and D bits as hardware does.
  */
 int guest_walk(struct mmu *mmu, const struct paging_regs *r, gva_t at, unsigned access, gpa_t *out,
 	uint32_t *error_code);
 
 struct mmu_stats {
-	uint64_t bumps, batches, pages_freed, batch_pages_max, lock_ticks_max, waiting, flushes, kicks, evictions;
+	uint64_t bumps, batches, pages_freed, batch_pages_max, lock_ticks_max, waiting, flushes, kicks,
+		evictions;
 	uint64_t faults, faults_mmio, faults_spurious, pages_live, pages_peak, tables_bytes;
+	uint64_t pages_live_peak; /* the live set: most pages valid at one time */
+	uint64_t batch_ticks_max; /* longest batch */
+	uint64_t faults_since_bump;
+	uint64_t targeted; /* slots removed without a bump */
 };
-void mmu_stats(const struct mmu *mmu, struct mmu_stats *out);
+/* Locks: takes the MMU lock. */
+void mmu_stats(struct mmu *mmu, struct mmu_stats *out);
