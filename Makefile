@@ -98,7 +98,7 @@ $(O)/lethe.so: $(OBJS) $(O)/symbols.o boot/lethe.lds
 	$(Q)$(call LINK,$(O)/symbols.o)
 
 $(O)/BOOTX64.EFI: $(O)/lethe.so
-	$(Q)objcopy -j .text -j .rodata -j .data -j .dynamic -j .dynsym -j .rela -j .reloc -j .symbols \
+	$(Q)objcopy --strip-all -j .text -j .rodata -j .dynamic -j .dynsym -j .rela -j .reloc -j .data -j .bss -j .symbols \
 		--output-target=efi-app-x86_64 $< $@
 	@printf '  %-8s %s  %s bytes  %s\n' EFI $@ $$(stat -c %s $@) $$(sha256sum $@ | cut -c1-16)
 
