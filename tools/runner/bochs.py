@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""The machine under Bochs.
+
+COM1 is a pseudo-terminal, which works in both directions and needs no port of the network. Bochs's display
+`term` draws on the terminal that it was started on; it gets a second pseudo-terminal, whose output is thrown
+away. With a picture wanted, the display is `rfb` instead (screen.py).
+
+        runner                        Bochs
+        serial master  <-- pty -->    com1: mode=term
+        display master <-- pty --     stdin, stdout (display term)
+        bochs.log, stderr.txt         messages, bochsfix's lines
+"""
+
+import os
+import pty
+import subprocess
+import tty
+
+from .errors import RunnerError, UsageError
+
+DEFAULT_CPU = "corei7_skylake_x"
+
+# Nothing but the emulated CPU's own work advances time: with one CPU a run is repeatable to the tick.
+STEADY_IPS = 50_000_000
+# For a person: the machine's clock does not run ahead of the wall's, so that an idle shell idles.
+LIVE_IPS = 100_000_000
+
+CONFIG = """\
+display_library: {display}
+config_interface: textconfig
+romimage: file="{root}/usr/share/ovmf/OVMF.fd"
+vgaromimage: file="{root}/usr/share/vgabios/vgabios.bin"
+cpu: model={cpu}, count={cpus}, ips={ips}, cpuid_freq=ips, reset_on_triple_fault=0, ignore_bad_msrs=1{features}
+memory: guest={mib}, host={mib}
+pci: enabled=1, chipset=i440fx
+vga: extension=vbe
+fw_cfg: enabled=1
+ata0: enabled=1, ioaddr1=0x1f0, ioaddr2=0x3f0, irq=14
+ata0-master: type=disk, path="{disk}", mode=flat
+boot: disk
+com1: enabled=1, mode=term, dev={serial}
+port_e9_hack: enabled=1
+clock: sync={sync}
+log: "{directory}/bochs.log"
+panic: action=report
+error: action=report
+info: action=report
+debug: action=ignore
+"""
+
+
+class Bochs:
+    """A machine under Bochs; the serial line is the file descriptor `serial`."""
+
+    name = "bochs"
+
+    def __init__(self, scope, command, options):
+        self._scope = scope
+        self._command = command
+        self._options = options
+        self._child = None
+        self._line = None
+        self.serial = None
+        self.drains = []
+
+    def start(self, disk):
+        """Starts the machine with the disk image."""
+        options = self._options
+        if options.gdb:
+            raise UsageError("Bochs has no stub for gdb; --gdb works with --backend kvm or tcg")
+        self.serial, line = pty.openpty()
+        tty.setraw(line)
+        display, screen = pty.openpty()
+        self.drains = [display]
+        root = subprocess.run(
+            [self._command, "--root"], check=True, stdout=subprocess.PIPE, universal_newlines=True
+        ).stdout.strip()
+        config = CONFIG.format(
+            display="rfb, options=\"timeout=0\"" if options.vga_dump else "term",
+            root=root.rstrip("/"),
+            cpu=options.cpu or DEFAULT_CPU,
+            cpus=options.cpus,
+            ips=STEADY_IPS if options.steady else LIVE_IPS,
+            sync="none" if options.steady else "slowdown",
+            # Bochs lets a waiting CPU of several crawl if it offers MWAIT.
+            features=', exclude_features="mwait"' if options.cpus > 1 else "",
+            mib=options.mem >> 20,
+            disk=disk,
+            serial=os.ttyname(line),
+            directory=self._scope.directory,
+        )
+        with open(self._scope.path("bochsrc"), "w", encoding="utf-8") as file:
+            file.write(config + "".join(line + "\n" for line in options.machine_arg))
+        with open(self._scope.path("stderr.txt"), "wb") as errors:
+            self._child = self._scope.spawn(
+                [self._command, "-q", "-f", self._scope.path("bochsrc")],
+                stdin=screen,
+                stdout=screen,
+                stderr=errors,
+                cwd=self._scope.directory,
+                env=dict(os.environ, TERM="vt100", LINES="25", COLUMNS="80"),
+            )
+        os.close(screen)
+        # It stays open here: else reading the serial line would fail before Bochs has opened it.
+        self._line = line
+
+    @staticmethod
+    def drain(fd):
+        """Throws away what Bochs draws."""
+        try:
+            os.read(fd, 65536)
+        except OSError:
+            pass
+
+    def ended(self):
+        """Whether the machine is gone. Bytes may still wait on the serial line."""
+        return self._child.poll() is not None
+
+    def wait(self):
+        """Waits for the end, which is near."""
+        self._child.wait(timeout=10)
+
+    @staticmethod
+    def ended_well():
+        """A machine that was switched off through port 0x8900 and one that broke both end with status 1."""
+        return False
+
+    def diagnosis(self):
+        """What Bochs itself had to say, as further lines of a message."""
+        lines = [line for line in self._lines("stderr.txt") if line.startswith("bochsfix: ")]
+        lines += [line for line in self._lines("bochs.log") if ">>PANIC<<" in line][-5:]
+        return "".join("\n    " + line for line in lines)
+
+    def _lines(self, name):
+        try:
+            with open(self._scope.path(name), encoding="utf-8", errors="replace") as file:
+                return file.read().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def picture(self, path):
+        """Writes the machine's screen to a PNG file."""
+        from .screen import bochs_picture
+
+        bochs_picture(self._child.pid, path)
+
+
+def bochs_command(cache):
+    """The command that tools/setup wrote."""
+    command = os.path.join(cache, "bochs")
+    if not os.access(command, os.X_OK):
+        raise RunnerError("Bochs is not there yet; run: tools/setup bochs")
+    return command

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: MIT
+"""The dialogue of --expect and --send, and the signs that no answer will come any more."""
+
+import re
+
+# CSI, OSC and two-character escape sequences (ECMA-48), and a begun one at the end of the text.
+ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")
+BEGUN_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[ -/]*)$")
+
+VM_EXITED = re.compile(r"^lethe: vm (\S+) exited: ", re.MULTILINE)
+FATAL = re.compile(
+    r"^lethe: machine off|^lethe: panic|Lethe cannot start on this machine:"
+    r"|^native: failed|Kernel panic - not syncing",
+    re.MULTILINE,
+)
+
+
+class Transcript:
+    """The serial line's text as a person would read it: without escape sequences and carriage returns."""
+
+    def __init__(self):
+        self.text = ""
+        self._pending = ""
+
+    def feed(self, data):
+        """Takes bytes as they came."""
+        raw = self._pending + data.decode("latin-1")
+        begun = BEGUN_ESCAPE.search(raw)
+        # A sequence that never ends is no sequence.
+        cut = begun.start() if begun and len(raw) - begun.start() < 256 else len(raw)
+        self._pending = raw[cut:]
+        self.text += ESCAPE.sub("", raw[:cut]).replace("\r", "")
+
+    def last_lines(self, count):
+        """The last lines that say something."""
+        return [line for line in self.text.split("\n") if line.strip()][-count:]
+
+
+def unescape(text):
+    r"""Text of --send: \r \n \t \e \\ and \xNN are understood."""
+    names = {"r": "\r", "n": "\n", "t": "\t", "e": "\x1b", "\\": "\\"}
+
+    def one(found):
+        code = found.group(1)
+        return chr(int(code[1:], 16)) if code[0] == "x" else names[code]
+
+    return re.sub(r"\\(x[0-9a-fA-F]{2}|[rnte\\])", one, text)
+
+
+class Dialogue:
+    """Carries out a list of ("expect", compiled regex) and ("send", text) in order.
+
+    An expectation is looked for behind the place where the one before was met.
+    """
+
+    def __init__(self, steps, vms):
+        self.transcript = Transcript()
+        self.steps = list(steps)
+        self.expected = sum(1 for kind, _ in steps if kind == "expect")
+        self.met = 0
+        self.dead = None
+        self._vms = vms
+        self._position = 0
+
+    @property
+    def done(self):
+        """Whether everything was expected and sent."""
+        return not self.steps
+
+    @property
+    def waiting_for(self):
+        """The expression that is waited for."""
+        return self.steps[0][1].pattern if self.steps else None
+
+    def feed(self, data):
+        """Takes what came over the serial line; returns the bytes that are to be sent."""
+        self.transcript.feed(data)
+        out = b""
+        while self.steps:
+            kind, value = self.steps[0]
+            if kind == "expect":
+                found = value.search(self.transcript.text, self._position)
+                if not found:
+                    break
+                self._position = found.end()
+                self.met += 1
+            else:
+                out += value.encode("latin-1", "replace")
+            self.steps.pop(0)
+        self._look_for_death()
+        return out
+
+    def _look_for_death(self):
+        """Notes why nothing more can be expected: all guests ended, or the hypervisor or machine did."""
+        if self.dead:
+            return
+        exited = VM_EXITED.findall(self.transcript.text)
+        fatal = FATAL.search(self.transcript.text)
+        if len(exited) >= self._vms:
+            self.dead = "the guest ended"
+        elif fatal:
+            line = self.transcript.text[fatal.start() :].split("\n", 1)[0]
+            self.dead = "it said: " + line.strip()

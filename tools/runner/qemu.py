@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: MIT
+"""The machine under QEMU: with KVM and nested VMX, or with TCG for what needs no VMX.
+
+COM1 and QEMU's monitor (QMP) are local sockets in the run's directory on which the runner listens, so there
+is no moment at which one side could miss the other.
+
+        runner                      qemu-system-x86_64, q35
+        com1  <-- local socket -->  COM1
+        qmp   <-- local socket -->  monitor: screendump
+"""
+
+import json
+import os
+import shutil
+import socket
+
+from .errors import RunnerError, UsageError
+
+FIRMWARE = [  # code, variables
+    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
+    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
+]
+
+
+class Qemu:
+    """A machine under QEMU; the serial line is the file descriptor `serial`."""
+
+    def __init__(self, scope, name, options):
+        self.name = name
+        self.drains = []
+        self.serial = None
+        self._scope = scope
+        self._options = options
+        self._child = None
+        self._sockets = []
+        self._monitor = None
+
+    def start(self, disk):
+        """Starts the machine with the disk image."""
+        program = shutil.which("qemu-system-x86_64")
+        firmware = [pair for pair in FIRMWARE if all(map(os.path.exists, pair))]
+        if not program or not firmware:
+            raise RunnerError("QEMU or its firmware (OVMF) is not installed; run: tools/setup qemu")
+        code, variables = firmware[0]
+        shutil.copyfile(variables, self._scope.path("vars.fd"))
+        com1, qmp = self._listen("com1"), self._listen("qmp")
+        options = self._options
+        kvm = self.name == "kvm"
+        argv = [program, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"]
+        argv += ["-machine", "q35,accel=" + self.name]
+        argv += ["-cpu", options.cpu or ("host" if kvm else "max")]
+        argv += ["-smp", str(options.cpus), "-m", "%dM" % (options.mem >> 20)]
+        argv += ["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + _escaped(code)]
+        argv += ["-drive", "if=pflash,format=raw,unit=1,file=" + _escaped(self._scope.path("vars.fd"))]
+        argv += ["-drive", "if=none,id=disk,format=raw,file=" + _escaped(disk)]
+        argv += ["-device", "ide-hd,drive=disk,bus=ide.0"]
+        argv += ["-chardev", "socket,id=com1,path=" + _escaped(self._scope.path("com1"))]
+        argv += ["-chardev", "socket,id=qmp,path=" + _escaped(self._scope.path("qmp"))]
+        argv += ["-serial", "chardev:com1", "-mon", "chardev=qmp,mode=control", "-no-reboot"]
+        if options.gdb:
+            argv += ["-S", "-gdb", "tcp:127.0.0.1:%d" % options.gdb]
+        argv += options.machine_arg
+        with open(self._scope.path("stderr.txt"), "wb") as errors:
+            self._child = self._scope.spawn(argv, stdin=-3, stdout=errors, stderr=errors)  # -3: DEVNULL
+        self.serial = self._accept(com1).fileno()
+        self._monitor = _Monitor(self._accept(qmp))
+
+    def _listen(self, name):
+        listener = socket.socket(socket.AF_UNIX)
+        try:
+            listener.bind(self._scope.path(name))
+        except OSError as error:
+            raise UsageError("%s: %s (is TMPDIR's path too long?)" % (self._scope.path(name), error)) from error
+        listener.listen(1)
+        listener.settimeout(0.2)
+        return listener
+
+    def _accept(self, listener):
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except socket.timeout:
+                if self.ended():
+                    raise RunnerError("QEMU did not start" + self.diagnosis()) from None
+                continue
+            connection.settimeout(None)
+            self._sockets.append(connection)
+            listener.close()
+            return connection
+
+    def drain(self, fd):
+        """There is nothing to drain."""
+
+    def ended(self):
+        """Whether the machine is gone. Bytes may still wait on the serial line."""
+        return self._child.poll() is not None
+
+    def wait(self):
+        """Waits for the end, which is near."""
+        self._child.wait(timeout=10)
+
+    def ended_well(self):
+        """Whether the machine was switched off, by whom ever."""
+        return self._child.returncode == 0
+
+    def diagnosis(self):
+        """What QEMU itself had to say, as further lines of a message."""
+        with open(self._scope.path("stderr.txt"), encoding="utf-8", errors="replace") as file:
+            return "".join("\n    " + line for line in file.read().splitlines()[-5:])
+
+    def picture(self, path):
+        """Writes the machine's screen to a PNG file."""
+        self._monitor.command("screendump", filename=os.path.abspath(path), format="png")
+
+
+class _Monitor:
+    """QMP: one command at a time, answers matched in order (QEMU: docs/interop/qmp-spec.txt)."""
+
+    def __init__(self, connection):
+        self._stream = connection.makefile("rwb")
+        self._read()  # the greeting
+        self.command("qmp_capabilities")
+
+    def command(self, name, **arguments):
+        """Carries out a command; raises RunnerError if QEMU refuses."""
+        text = json.dumps({"execute": name, "arguments": arguments})
+        self._stream.write(text.encode() + b"\n")
+        self._stream.flush()
+        while True:
+            answer = self._read()
+            if "error" in answer:
+                raise RunnerError("QEMU: %s: %s" % (name, answer["error"]["desc"]))
+            if "return" in answer:
+                return answer["return"]
+
+    def _read(self):
+        line = self._stream.readline()
+        if not line:
+            raise RunnerError("QEMU closed its monitor")
+        return json.loads(line)
+
+
+def _escaped(path):
+    """A file name within a QEMU option: a comma is doubled."""
+    return path.replace(",", ",,")
