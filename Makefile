@@ -142,7 +142,10 @@ rooms_hv      := hv guest mm lib
 rooms_boot    := boot guest mm lib
 archives      = $(foreach r,$(rooms_$(2)),$(O)/$(1)/$(r).a)
 
-SUPPORT := $(patsubst %.c,$(O)/host/%.o,$(sort $(wildcard tests/support/*.c)))
+# An archive: a test of lib/ must not need what another room's support needs.
+SUPPORT := $(O)/host/support.a
+$(SUPPORT): $(patsubst %.c,$(O)/host/%.o,$(sort $(wildcard tests/support/*.c)))
+	$(Q)rm -f $@ && ar rcs $@ $^
 UNITS	:= $(sort $(wildcard tests/unit/*/*.c))
 UNITBIN	:= $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNITS))
 FUZZERS	:= $(patsubst tests/fuzz/fuzz_%.c,$(O)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -152,7 +155,7 @@ FUZZ_SECONDS ?= 5
 define unit_rules
 $(O)/unit/$(1)/%: $(O)/host/tests/unit/$(1)/%.o $(SUPPORT) $(call archives,host,$(1))
 	$$(call say,LINK,$$@)
-	$$(Q)mkdir -p $$(@D) && $(HOSTCC) $(SAN) -pthread -o $$@ $$< $(SUPPORT) -Wl,--start-group $(call archives,host,$(1)) -Wl,--end-group \
+	$$(Q)mkdir -p $$(@D) && $(HOSTCC) $(SAN) -pthread -o $$@ $$< -Wl,--start-group $(SUPPORT) $(call archives,host,$(1)) -Wl,--end-group \
 		-lcmocka -Wl,--as-needed -lZydis -lcapstone
 unit-$(1): $(filter $(O)/unit/$(1)/%,$(UNITBIN))
 	$$(Q)tests/unit/run $$^
@@ -166,14 +169,16 @@ unit: $(UNITBIN)
 ALLHOST := $(foreach r,guest drivers mm lib,$(O)/host/$(r).a)
 $(O)/fuzz/%: $(O)/host/tests/fuzz/fuzz_%.o $(SUPPORT) $(ALLHOST)
 	$(call say,LINK,$@)
-	$(Q)mkdir -p $(@D) && $(HOSTCC) $(SAN) -fsanitize=fuzzer -pthread -o $@ $< $(SUPPORT) -Wl,--start-group $(ALLHOST) -Wl,--end-group -lcmocka
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(SAN) -fsanitize=fuzzer -pthread -o $@ $< -Wl,--start-group $(SUPPORT) $(ALLHOST) -Wl,--end-group -lcmocka
 fuzz: $(FUZZERS)
 	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
 
-BENCHSUPPORT := $(patsubst %.c,$(O)/bench/obj/%.o,$(sort $(wildcard tests/support/*.c)))
+BENCHSUPPORT := $(O)/bench/support.a
+$(BENCHSUPPORT): $(patsubst %.c,$(O)/bench/obj/%.o,$(sort $(wildcard tests/support/*.c)))
+	$(Q)rm -f $@ && ar rcs $@ $^
 ALLBENCH := $(foreach r,guest drivers mm lib,$(O)/bench/$(r).a)
 $(O)/bench/bin/%: $(O)/bench/obj/tests/bench/%.o $(BENCHSUPPORT) $(ALLBENCH)
-	$(Q)mkdir -p $(@D) && $(CC) -O2 -pthread -o $@ $< $(BENCHSUPPORT) -Wl,--start-group $(ALLBENCH) -Wl,--end-group -lcmocka
+	$(Q)mkdir -p $(@D) && $(CC) -O2 -pthread -o $@ $< -Wl,--start-group $(BENCHSUPPORT) $(ALLBENCH) -Wl,--end-group -lcmocka
 
 bench: setup-build setup-run setup-test all $(BENCHES)
 	$(Q)for b in $(BENCHES); do $$b || exit 1; done

@@ -10,6 +10,7 @@
 enum mem_type {
 	MEM_USABLE, /* free RAM, ours after ExitBootServices */
 	MEM_BOOT, /* RAM that holds Lethe's image, its boot stack, boot_info and what it points to, loaded files */
+	MEM_BOOT_SERVICES, /* RAM with the firmware's page tables, GDT, IDT and first stack: usable once we have our own */
 	MEM_ACPI_RECLAIM, /* RAM with ACPI tables: kept */
 	MEM_ACPI_NVS,	  /* RAM of the firmware: never touched */
 	MEM_RUNTIME_CODE, /* RAM of the runtime services */
