@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The decoder: prefixes, opcode, ModRM and SIB, displacement, immediate, in the order of the bytes. What the
+ * opcodes mean stands in insn_table.c. This is on the path of every MMIO exit: no loops but the one over
+ * prefixes, nothing copied.
+ */
+#include "guest/insn_table.h"
+
+struct decoder {
+	const uint8_t *at, *end; /* end: of the bytes given, or of the 15 that an instruction may have */
+	enum insn_mode mode;
+	uint8_t rex, seg, rep;			   /* the prefix bytes; 0: none. seg: enum seg, or NO_SEG */
+	bool opsize66, addr67, lock, cut_by_limit; /* cut_by_limit: end is the 15th byte, not the caller's */
+};
+
+#define NO_SEG 0xff
+#define REX_W  BIT(3)
+#define REX_R  BIT(2)
+#define REX_X  BIT(1)
+#define REX_B  BIT(0)
+
+static int refuse(struct insn *out, enum insn_why why, int err)
+{
+	out->len = 0;
+	out->op = INSN_NONE;
+	out->why = (uint8_t)why;
+	return err;
+}
+
+static int ran_out(const struct decoder *d, struct insn *out)
+{
+	return d->cut_by_limit ? refuse(out, INSN_WHY_TOO_LONG, -E_INVAL)
+			       : refuse(out, INSN_WHY_SHORT, -E_RANGE);
+}
+
+static inline bool has(const struct decoder *d, size_t n)
+{
+	return likely((size_t)(d->end - d->at) >= n);
+}
+
+/* Little-endian, sign-extended; n is 1, 2, 4 or 8 and was checked. */
+static inline int64_t take(struct decoder *d, unsigned n)
+{
+	const uint8_t *p = d->at;
+	int16_t v2;
+	int32_t v4;
+	int64_t v8;
+
+	d->at += n;
+	switch (n) {
+	case 1:
+		return (int8_t)*p;
+	case 2:
+		__builtin_memcpy(&v2, p, 2);
+		return v2;
+	case 4:
+		__builtin_memcpy(&v4, p, 4);
+		return v4;
+	default:
+		__builtin_memcpy(&v8, p, 8);
+		return v8;
+	}
+}
+
+static void legacy_prefix(struct decoder *d, uint8_t byte)
+{
+	switch (byte) {
+	case 0x66:
+		d->opsize66 = true;
+		break;
+	case 0x67:
+		d->addr67 = true;
+		break;
+	case 0xf0:
+		d->lock = true;
+		break;
+	case 0xf2: /* of several, the last counts */
+	case 0xf3:
+		d->rep = byte;
+		break;
+	case 0x64:
+	case 0x65:
+		d->seg = byte == 0x64 ? SEG_FS : SEG_GS;
+		break;
+	default: /* 26, 2E, 36, 3E; 64-bit mode ignores them (SDM Vol. 2A 2.1.1, Vol. 1 3.3.7.1) */
+		if (d->mode != INSN_MODE_64)
+			d->seg = (byte >> 3) & 3;
+	}
+}
+
+/* SDM Vol. 2A table 2-1. BP makes SS the default segment. */
+static int modrm_16(struct decoder *d, uint8_t modrm, struct insn *out, unsigned *disp_size)
+{
+	static const uint8_t base[8] = { RBX, RBX, RBP, RBP, RSI, RDI, RBP, RBX };
+	static const uint8_t index[8] = { RSI, RDI, RSI, RDI, INSN_NOREG, INSN_NOREG, INSN_NOREG,
+		INSN_NOREG };
+	unsigned mod = modrm >> 6, rm = modrm & 7;
+
+	if (mod == 0 && rm == 6) {
+		*disp_size = 2;
+		return 0;
+	}
+	out->base = base[rm];
+	out->index = index[rm];
+	*disp_size = mod; /* 0, 1 or 2 bytes */
+	return 0;
+}
+
+/* SDM Vol. 2A tables 2-2, 2-3 and 2-5; in 64-bit mode 2.2.1.6 (RIP-relative). */
+static int modrm_32(struct decoder *d, uint8_t modrm, struct insn *out, unsigned *disp_size)
+{
+	unsigned mod = modrm >> 6, rm = modrm & 7;
+
+	*disp_size = mod == 2 ? 4 : mod;
+	if (rm == 4) {
+		uint8_t sib;
+		unsigned index;
+
+		if (!has(d, 1))
+			return ran_out(d, out);
+		sib = *d->at++;
+		index = ((sib >> 3) & 7) | ((d->rex & REX_X) ? 8 : 0);
+		if (index != RSP) {
+			out->index = (uint8_t)index;
+			out->scale = sib >> 6;
+		}
+		rm = sib & 7;
+		if (rm == 5 && mod == 0) {
+			*disp_size = 4;
+			return 0;
+		}
+	} else if (rm == 5 && mod == 0) {
+		if (d->mode == INSN_MODE_64)
+			out->base = INSN_RIP;
+		*disp_size = 4;
+		return 0;
+	}
+	out->base = (uint8_t)(rm | ((d->rex & REX_B) ? 8 : 0));
+	return 0;
+}
+
+static int modrm_operands(struct decoder *d, struct insn *out)
+{
+	uint8_t modrm = *d->at++;
+	unsigned disp_size;
+	int rc;
+
+	out->reg = (uint8_t)(((modrm >> 3) & 7) | ((d->rex & REX_R) ? 8 : 0));
+	if (modrm >> 6 == 3) {
+		out->rm = (uint8_t)((modrm & 7) | ((d->rex & REX_B) ? 8 : 0));
+		return 0;
+	}
+	out->flags |= INSN_MEM;
+	rc = out->addr_size == 2 ? modrm_16(d, modrm, out, &disp_size) : modrm_32(d, modrm, out, &disp_size);
+	if (unlikely(rc))
+		return rc;
+	if (disp_size) {
+		if (!has(d, disp_size))
+			return ran_out(d, out);
+		out->disp = take(d, disp_size);
+	}
+	if (d->seg == NO_SEG)
+		out->seg = out->base == RBP || out->base == RSP ? SEG_SS : SEG_DS;
+	return 0;
+}
+
+static unsigned operand_size(const struct decoder *d, uint16_t flags)
+{
+	if (flags & OPC_BYTE)
+		return 1;
+	if (flags & OPC_DQ)
+		return d->rex & REX_W ? 8 : 4;
+	if (flags & OPC_DQX2)
+		return d->rex & REX_W ? 16 : 8;
+	if (d->mode == INSN_MODE_64) {
+		if (d->rex & REX_W)
+			return flags & OPC_IO ? 4 : 8;
+		if (d->opsize66)
+			return 2;
+		return flags & OPC_STACK ? 8 : 4;
+	}
+	return (d->mode == INSN_MODE_16) ^ d->opsize66 ? 2 : 4;
+}
+
+static unsigned address_size(const struct decoder *d)
+{
+	if (d->mode == INSN_MODE_64)
+		return d->addr67 ? 4 : 8;
+	return (d->mode == INSN_MODE_16) ^ d->addr67 ? 2 : 4;
+}
+
+/* C4, C5 and 62 are VEX and EVEX in 64-bit mode, and elsewhere if what follows could not be LES, LDS, BOUND. */
+static int refuse_vex(struct decoder *d, uint8_t why, struct insn *out)
+{
+	if (!has(d, 1))
+		return ran_out(d, out);
+	if (d->mode != INSN_MODE_64 && *d->at >> 6 != 3)
+		why = INSN_WHY_UNKNOWN;
+	return refuse(out, why, -E_NOSUP);
+}
+
+/* Follows the tables from an entry of a map to the instruction, through prefix rows and groups. */
+static const struct insn_opcode *resolve(struct decoder *d, const struct insn_opcode *o)
+{
+	if (o->enc == ENC_PREFIX)
+		o = &insn_prefixed[o->op][d->rep == 0xf3 ? 2 : d->rep ? 3 : d->opsize66];
+	if (o->enc == ENC_GROUP) {
+		if (!has(d, 1))
+			return NULL;
+		o = &insn_groups[o->op][(*d->at >> 3) & 7];
+	}
+	return o;
+}
+
+static int string_operands(const struct decoder *d, struct insn *out)
+{
+	out->form = INSN_STRING;
+	out->flags |= INSN_MEM;
+	switch (out->op) {
+	case INSN_STOS:
+	case INSN_SCAS:
+	case INSN_INS:
+		out->seg = SEG_ES; /* no override reaches the rDI side (SDM Vol. 1 3.7.4) */
+		break;
+	default:
+		if (d->seg == NO_SEG)
+			out->seg = SEG_DS;
+	}
+	if (d->rep == 0xf2 && (out->op == INSN_CMPS || out->op == INSN_SCAS))
+		out->flags |= INSN_REPNE;
+	else if (d->rep)
+		out->flags |= INSN_REP;
+	return 0;
+}
+
+/* What follows the opcode (ModRM, displacement, immediate), as the table's encoding says. */
+static int operands(struct decoder *d, const struct insn_opcode *o, struct insn *out)
+{
+	unsigned imm_size = 0;
+	int rc;
+
+	if (likely(o->enc <= ENC_MODRM_LAST)) {
+		if (!has(d, 1))
+			return ran_out(d, out);
+		rc = modrm_operands(d, out);
+		if (unlikely(rc))
+			return rc;
+	}
+	switch (o->enc) {
+	case ENC_RM_REG:
+		out->form = INSN_RM_REG;
+		return 0;
+	case ENC_REG_RM:
+		out->form = INSN_REG_RM;
+		return 0;
+	case ENC_RM:
+		out->form = INSN_RM;
+		return 0;
+	case ENC_RM_CL:
+		out->form = INSN_RM_CL;
+		return 0;
+	case ENC_RM_ONE:
+		out->form = INSN_RM_IMM;
+		out->imm = 1;
+		return 0;
+	case ENC_RM_IMM8:
+		imm_size = 1;
+		break;
+	case ENC_RM_IMMZ:
+		imm_size = out->size == 2 ? 2 : 4;
+		break;
+	case ENC_STRING:
+		return string_operands(d, out);
+	default: /* ENC_LOAD_OFFS, ENC_STORE_OFFS: the offset stands where a displacement would, RAX is implied */
+		out->form = o->enc == ENC_LOAD_OFFS ? INSN_REG_RM : INSN_RM_REG;
+		out->flags |= INSN_MEM;
+		if (d->seg == NO_SEG)
+			out->seg = SEG_DS;
+		if (!has(d, out->addr_size))
+			return ran_out(d, out);
+		out->disp = take(d, out->addr_size);
+		if (out->addr_size < 8)
+			out->disp &= (int64_t)(BIT(8 * out->addr_size) - 1);
+		return 0;
+	}
+	out->form = INSN_RM_IMM;
+	if (!has(d, imm_size))
+		return ran_out(d, out);
+	out->imm = (uint64_t)take(d, imm_size);
+	return 0;
+}
+
+int insn_decode(const uint8_t *bytes, size_t n, enum insn_mode mode, struct insn *out)
+{
+	struct decoder d = { .at = bytes,
+		.end = bytes + (n < INSN_MAX ? n : INSN_MAX),
+		.mode = mode,
+		.seg = NO_SEG,
+		.cut_by_limit = n >= INSN_MAX };
+	const struct insn_opcode *o;
+	uint8_t byte;
+	int rc;
+
+	*out = (struct insn){ .base = INSN_NOREG, .index = INSN_NOREG };
+	for (;;) {
+		if (!has(&d, 1))
+			return ran_out(&d, out);
+		byte = *d.at++;
+		o = &insn_map1[byte];
+		if (o->enc == ENC_REX && mode == INSN_MODE_64) {
+			d.rex = byte;
+		} else if (o->enc == ENC_LEGACY) {
+			d.rex = 0; /* a REX that is not last is ignored (SDM Vol. 2A 2.2.1) */
+			legacy_prefix(&d, byte);
+		} else {
+			break;
+		}
+	}
+	if (o->enc == ENC_ESCAPE) {
+		if (!has(&d, 1))
+			return ran_out(&d, out);
+		byte = *d.at++;
+		o = &insn_map0f[byte];
+		if (byte == 0x38) {
+			if (!has(&d, 1))
+				return ran_out(&d, out);
+			o = &insn_map0f38[*d.at++];
+		}
+	}
+	if (unlikely(o->flags & (mode == INSN_MODE_64 ? OPC_NOT64 : OPC_ONLY64)))
+		return refuse(out, INSN_WHY_UNKNOWN, -E_NOSUP);
+	if (o->enc > ENC_STRING) {
+		if (o->enc == ENC_VEX)
+			return refuse_vex(&d, o->op, out);
+		o = resolve(&d, o);
+		if (!o)
+			return ran_out(&d, out);
+		if (o->enc == ENC_REFUSE)
+			return refuse(out, o->op, -E_NOSUP);
+	}
+	if (unlikely(o->enc == ENC_UNKNOWN || o->enc > ENC_STRING))
+		return refuse(out, INSN_WHY_UNKNOWN, -E_NOSUP);
+
+	out->op = o->op;
+	out->flags = (d.rex ? INSN_REX : 0) | (o->flags & OPC_ALIGN ? INSN_ALIGNED : 0);
+	out->size = (uint8_t)operand_size(&d, o->flags);
+	out->mem_size = OPC_MSIZE(o->flags) ? (uint8_t)(1u << (OPC_MSIZE(o->flags) - 1)) : out->size;
+	out->addr_size = (uint8_t)address_size(&d);
+	out->seg = d.seg;
+	out->cond = byte & 15;
+	rc = operands(&d, o, out);
+	if (unlikely(rc))
+		return rc;
+	out->len = (uint8_t)(d.at - bytes);
+	if (unlikely(!(out->flags & INSN_MEM))) {
+		if (o->flags & OPC_MEM)
+			return refuse(out, INSN_WHY_REGISTER, -E_INVAL);
+		if (o->flags & OPC_REGNO)
+			return refuse(out, INSN_WHY_REGISTER, -E_NOSUP);
+	}
+	if (unlikely(d.lock)) {
+		if (!(o->flags & OPC_LOCK) || !(out->flags & INSN_MEM))
+			return refuse(out, INSN_WHY_LOCK, -E_INVAL);
+		out->flags |= INSN_LOCK;
+	}
+	return 0;
+}
