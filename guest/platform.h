@@ -40,6 +40,11 @@ struct vm_ops {
 	void (*end)(void *vm, enum vm_end why, uint32_t code);
 };
 
+/* The local APIC timer counts at tsc_hz / this before its own divider: CPUID leaves 15h (crystal = tsc_hz / this,
+ * ratio this : 1) and 0x40000010 (bus frequency) must say the same. */
+#define PLATFORM_APIC_CLOCK_DIV 4
+#define PLATFORM_TSC_HZ_MIN	10000000ul
+
 struct platform_params {
 	const struct vm_ops *ops;
 	void *vm; /* handed back to ops */
@@ -47,18 +52,26 @@ struct platform_params {
 	struct mmu *mmu; /* for DMA-like accesses and slots that devices add and delete */
 	struct guest_layout layout;
 	unsigned vcpus;
-	uint64_t tsc_hz; /* rate of ops->clock */
+	uint64_t tsc_hz; /* rate of ops->clock; at least PLATFORM_TSC_HZ_MIN */
 	bool debug_exit;
+	uint64_t start_time;	  /* what the RTC shows at creation: seconds since 1970, UTC */
+	unsigned console_poll_ms; /* 0: input is always announced by platform_console_input(); else look that often */
+	uint16_t owner;		  /* owner_t that pays for the RAM of devices and for the BIOS area */
 	/* hv/ provides each vCPU's 4 KiB local APIC register page, in the hardware's layout (SDM Vol. 3A table 10-1;
 	 * it serves as the VMCS's virtual-APIC page). */
 	void *apic_page[CPUS_MAX];
 };
 
-int platform_create(const struct platform_params *p, struct platform **out); /* 0, -E_NOMEM */
+/* Besides the object: adds the slots of the VGA text memory (32 KiB at LAYOUT_VGA_TEXT) and of the BIOS area (128 KiB
+ * read-only at LAYOUT_BIOS) to p->mmu; RAM is hv/'s to add. mmu may be NULL in tests: then there is neither.
+ * 0, -E_NOMEM, -E_INVAL (vcpus, tsc_hz), or what slot_add says. The devices start as platform_reset() leaves them. */
+int platform_create(const struct platform_params *p, struct platform **out);
+/* After mmu_destroy(): gives back the object and the RAM of its slots. */
 void platform_destroy(struct platform *p);
 /* Writes ACPI tables (built with iasl, patched for vCPUs and layout) into the BIOS area; the RSDP's gpa in *rsdp. */
 int platform_write_tables(struct platform *p, uint64_t *rsdp);
-/* A machine reset: every device as after power-up. */
+/* A machine reset: every device as firmware leaves it: the boot vCPU's local APIC in virtual-wire mode (LINT0 =
+ * ExtINT from the 8259), the 8259s initialised with everything masked, BARs assigned, ACPI mode on. */
 void platform_reset(struct platform *p);
 
 /*
@@ -86,9 +99,15 @@ void platform_cr8_write(struct platform *p, unsigned vcpu, uint64_t value);
  * irq_ack: the vector is being injected: sets ISR, clears IRR (or runs the 8259's acknowledge cycle). Returns the
  *	vector actually acknowledged (the 8259 may answer another: spurious), or -1 if it went away.
  * With APICv (virtual-interrupt delivery), hv/ uses irq_sync_apicv instead: merges, returns the highest IRR vector
- * (for RVI; -1 none), sets *extint if an 8259 interrupt waits, *eoi_exit (4 x 64 bits, EOI-exit bitmap) if changed.
+ * (for RVI; -1 none), sets *extint if an 8259 interrupt waits (then irq_ack(vcpu, -1) runs the 8259's cycle), and
+ * rewrites eoi_exit (hv/'s copy of the EOI-exit bitmap, 4 x 64 bits, zero at first) when it changed.
+ *
+ * INIT needs no help from hv/ here: the APIC resets itself at the vCPU's first irq_sync after it.
  */
 int platform_irq_sync(struct platform *p, unsigned vcpu);
+/* With a TPR shadow but no APICv: the class (vector bits 7:4) of the highest interrupt that only TPR holds back, for
+ * the TPR threshold field; 0 if there is none. Cheap; call it after irq_sync returned -1. */
+unsigned platform_irq_tpr_threshold(struct platform *p, unsigned vcpu);
 int platform_irq_ack(struct platform *p, unsigned vcpu, int vector);
 int platform_irq_sync_apicv(struct platform *p, unsigned vcpu, bool *extint, uint64_t eoi_exit[4]);
 void platform_apicv_eoi(struct platform *p, unsigned vcpu, uint8_t vector); /* EOI exit: level-triggered */
@@ -105,6 +124,8 @@ uint64_t platform_next_event(const struct platform *p, unsigned vcpu);
 void platform_run_events(struct platform *p, unsigned vcpu, uint64_t now);
 /* A person typed something (or the console became writable): look at console_read. Any CPU. */
 void platform_console_input(struct platform *p);
+/* The operator presses the power button (ACPI fixed event: SCI). The guest may shut itself down, or not care. */
+void platform_power_button(struct platform *p);
 
 struct platform_stats {
 	uint64_t pio_holes, mmio_holes, irqs;
