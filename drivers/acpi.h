@@ -30,10 +30,8 @@ struct acpi_memory {
 #define ACPI_TABLES_MAX	     64
 #define ACPI_TABLE_BYTES_MAX (4u << 20) /* a longer table is taken for garbage */
 
-struct acpi_cpu {
+struct acpi_cpu { /* one that firmware says is ready for use */
 	uint32_t apic_id, uid;
-	bool enabled;	     /* ready for use */
-	bool online_capable; /* not enabled, but could be hot-added: not started by Lethe */
 };
 
 struct acpi_ioapic {
@@ -102,7 +100,7 @@ struct acpi {
 	/* MADT */
 	bool have_madt, pc_at; /* pc_at: there is a pair of 8259s */
 	uint64_t lapic_address;
-	unsigned ncpus, ncpus_dropped; /* usable ones listed; beyond CPUS_MAX */
+	unsigned ncpus, ncpus_dropped, ncpus_offline; /* listed; beyond CPUS_MAX; could be plugged in */
 	struct acpi_cpu cpu[CPUS_MAX];
 	unsigned nioapics, noverrides, nnmis;
 	struct acpi_ioapic ioapic[ACPI_IOAPICS_MAX];

@@ -38,7 +38,9 @@ void lapic_nmi_others(void);
 void lapic_timer_init(void);
 /* Each CPU: the vector it raises. */
 void lapic_timer_init_cpu(uint8_t vector);
-/* One interrupt when the TSC reaches `deadline` (or soon, if that is past); replaces an earlier one. */
+/* One interrupt when the TSC reaches `deadline` (soon, if that is past); replaces an earlier one. Where the CPU has no
+ * TSC-deadline timer it may come early, by rounding or because the counter has only 32 bits: the handler looks at the
+ * clock. */
 void lapic_timer_at(uint64_t deadline);
 void lapic_timer_stop(void);
 

@@ -18,6 +18,19 @@ bool tsc_invariant(void); /* CPUID 80000007H.EDX[8] */
 
 /* The parts, pure. */
 
+/* a * b / c through 128 bits; all ones if the quotient does not fit (or c is 0). Not C's own __int128 division, which
+ * would call a library that a freestanding image does not have. */
+static inline uint64_t mul_div_u64(uint64_t a, uint64_t b, uint64_t c)
+{
+	uint64_t hi, lo, rest;
+
+	__asm__("mulq %3" : "=a"(lo), "=d"(hi) : "a"(a), "r"(b) : "cc");
+	if (hi >= c)
+		return UINT64_MAX;
+	__asm__("divq %4" : "=a"(lo), "=d"(rest) : "a"(lo), "d"(hi), "r"(c) : "cc");
+	return lo;
+}
+
 /* CPUID 15H (and 16H where 15H leaves the crystal out): Hz, or 0 if they don't say. */
 uint64_t tsc_hz_from_cpuid(uint32_t max_leaf, uint32_t leaf15_eax, uint32_t leaf15_ebx, uint32_t leaf15_ecx,
 	uint32_t leaf16_eax);

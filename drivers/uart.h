@@ -15,6 +15,7 @@ struct uart {
 	uint16_t port; /* 0: absent; every function below then does nothing, at once */
 	uint8_t fifo;  /* bytes that fit when THRE says empty: 16 on a 16550A, 1 on older ones */
 	uint8_t ier;   /* what is in the interrupt enable register */
+	bool stuck; /* the transmitter did not become ready in time: no more waiting for it until it does */
 };
 
 /*

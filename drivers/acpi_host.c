@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* This machine's tables, read once at start-up through the hypervisor's own mappings. */
+#include "drivers/acpi.h"
+
+#include "lib/log.h"
+#include "lib/printf.h"
+#include "lib/x86.h"
+#include "mm/hostmap.h"
+
+static struct acpi tables;
+
+static const void *map(void *ctx, uint64_t at, size_t n)
+{
+	uint64_t limit = *(const uint64_t *)ctx;
+
+	/* An address that this CPU cannot form would be a reserved bit in our own page tables. */
+	if (!range_within(at, n, limit))
+		return NULL;
+	return hostmap_mmio(hpa(at), n, MT_WB);
+}
+
+int acpi_init(hpa_t rsdp)
+{
+	unsigned width = cpuid(0x80000000, 0).eax >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36;
+	uint64_t limit = BIT(min(width, 52u));
+	const struct acpi_memory mem = { map, &limit };
+
+	return acpi_read(&tables, &mem, rsdp.v);
+}
+
+const struct acpi *acpi_get(void)
+{
+	return &tables;
+}
+
+void acpi_log(const struct acpi *a)
+{
+	char list[ACPI_TABLES_MAX * 5 + 1];
+	size_t n = 0;
+
+	list[0] = 0;
+	for (unsigned i = 0; i < a->ntables; i++)
+		n += (size_t)fmt_snprintf(list + n, sizeof(list) - n, " %s", a->table[i].sig);
+	log_info("ACPI %u (%s):%s", a->revision, a->oem, list);
+	log_info("ACPI: %u CPUs, %u I/O APICs, %u interrupt overrides, %u PCI segments, %u DMA remapping "
+		 "units",
+		a->ncpus, a->nioapics, a->noverrides, a->nmcfg, a->ndrhd);
+	if (a->ncpus_offline)
+		log_info("ACPI: %u CPUs could be plugged in and are not used", a->ncpus_offline);
+	if (a->ncpus_dropped)
+		log_warn("ACPI: %u CPUs more than Lethe can use (%u)", a->ncpus_dropped, CPUS_MAX);
+	if (a->nbroken)
+		log_warn("ACPI: %u tables or entries are broken and were left out", a->nbroken);
+	if (!a->have_madt)
+		log_warn("ACPI: no MADT: only the CPU that firmware started is known");
+	if (!a->have_s5 || !a->have_fadt)
+		log_warn("ACPI: no \\_S5_: the machine cannot be powered off this way");
+}
