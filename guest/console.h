@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The VM's console: one stream of text out, one of bytes in.
+ *
+ *	vuart ----bytes---+                         +--> vuart     if the guest listens there
+ *	vvga --ANSI text--+--> ops->console_write   |
+ *	                       ops->console_read ---+--> vkbd      else, if its screen is shown and keyboard on
+ *
+ * Output is gathered up to a line, 256 bytes or 2 ms, so that a guest which prints byte by byte does not cost a call
+ * for each.
+ */
+#pragma once
+
+#include "guest/timer.h"
+
+struct platform;
+
+struct console {
+	struct platform *p;
+	unsigned n;
+	char out[256];
+	struct vtimer flush, poll;
+};
+
+void console_init(struct console *c, struct platform *p);
+void console_reset(struct console *c);
+void console_put(struct console *c, char byte);
+void console_write(struct console *c, const char *text, size_t n); /* in one piece, after what was gathered */
+void console_flush(struct console *c);
+/* Moves typed bytes to the device that listens, as far as it has room. */
+void console_pump(struct console *c);

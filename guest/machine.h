@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The inside of `struct platform`, for the devices: what each may ask of the others. (hv/ uses platform.h.)
+ *
+ *	bus --> devices --irq_set--> vpic, vioapic --> vlapic[] --> wake
+ *	          |  ^
+ *	    timer_arm, fire
+ *
+ * Everything here is protected by `lock`, but what says otherwise. `caller` is the vCPU whose run loop holds it: it
+ * will look at its interrupts and timers before it enters the guest anyway, so it is never woken.
+ */
+#pragma once
+
+#include "guest/bus.h"
+#include "guest/console.h"
+#include "guest/platform.h"
+#include "guest/timer.h"
+#include "guest/vacpi.h"
+#include "guest/vioapic.h"
+#include "guest/vkbc.h"
+#include "guest/vlapic.h"
+#include "guest/vpci.h"
+#include "guest/vpic.h"
+#include "guest/vpit.h"
+#include "guest/vrtc.h"
+#include "guest/vuart.h"
+#include "guest/vvga.h"
+#include "lib/spinlock.h"
+#include "mm/slots.h"
+
+#define PLATFORM_NO_VCPU ((unsigned)-1)
+
+struct platform {
+	struct spinlock lock;
+	unsigned caller; /* PLATFORM_NO_VCPU: nobody's run loop */
+	const struct vm_ops *ops;
+	void *vm;
+	const char *name;
+	struct mmu *mmu;
+	struct guest_layout layout;
+	unsigned vcpus;
+	uint64_t tsc_hz;
+	uint64_t period_min; /* in TSC ticks: no timer fires more often */
+	bool debug_exit, ended;
+	unsigned console_poll_ms;
+	unsigned lowest_turn; /* vCPU at which the next search for the lowest priority begins */
+	uint16_t owner;
+	uint64_t pages; /* of this object */
+	struct backing *bios;
+	struct platform_stats stats;
+	uint64_t irqs[CPUS_MAX]; /* by vCPU, counted without the lock */
+
+	struct timer_queue timers[CPUS_MAX];
+	struct vlapic lapic[CPUS_MAX];
+	struct vpic pic;
+	struct vioapic ioapic;
+	struct vpit pit;
+	struct vrtc rtc;
+	struct vuart uart;
+	struct vkbc kbc;
+	struct vvga vga;
+	struct vacpi acpi;
+	struct vpci pci;
+	struct console console;
+	uint8_t dma_page[16]; /* ports 0x80..0x8f hold what is written */
+	struct bus bus;
+};
+
+/* Fills in an object that the caller allocated (zeroed); platform_create without the memory. */
+int platform_init(struct platform *p, const struct platform_params *params);
+
+static inline uint64_t platform_now(const struct platform *p)
+{
+	return p->ops->clock(p->vm);
+}
+static inline void platform_wake(struct platform *p, unsigned vcpu)
+{
+	if (vcpu != p->caller)
+		p->ops->wake(p->vm, vcpu);
+}
+static inline void platform_lock(struct platform *p, unsigned vcpu)
+{
+	spin_lock(&p->lock);
+	p->caller = vcpu;
+}
+static inline void platform_unlock(struct platform *p)
+{
+	p->caller = PLATFORM_NO_VCPU;
+	spin_unlock(&p->lock);
+}
+/* Only the first reason counts; the guest may still run a little until hv/ stops it. */
+void platform_end(struct platform *p, enum vm_end why, uint32_t code);
+
+/* Interrupt lines (irq.c). ISA IRQs 0..15 go to the 8259s and to the I/O APIC (IRQ 0 to pin 2). */
+void irq_set(struct platform *p, unsigned irq, bool level);
+/* An edge: the line goes low and high again, and stays high until the next. */
+void irq_pulse(struct platform *p, unsigned irq);
+/* PCI INTA#..INTD# as wired by the bridge: I/O APIC pins 16..19; 8259 IRQs 10 and 11. */
+void irq_set_pci(struct platform *p, unsigned line, bool level);
+/* vpic tells that its INTR changed. */
+void irq_intr(struct platform *p, bool was, bool is);
+
+/* Registers ports that must be free at start-up. */
+void platform_ports(struct platform *p, uint16_t base, unsigned n, unsigned sizes, void *dev, bus_read_fn *read,
+	bus_write_fn *write);
+
+void vdebugexit_init(struct platform *p);
+void vlegacy_init(struct platform *p);

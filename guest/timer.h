@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Virtual time. The one clock is the guest's TSC (ops->clock); devices that tick at other rates convert.
+ *
+ *	device arms a timer -> the queue of the vCPU that runs it -> `next`, read without a lock before every entry
+ *
+ * A queue is a short array (a vCPU has one timer, vCPU 0 also those of the devices), so the earliest is found by
+ * looking at all of them. A timer fires once and must be armed again: however late a vCPU comes, each timer fires
+ * at most once per timers_run(), and a period shorter than platform->period_min cannot be had. So no guest can make
+ * Lethe loop over missed ticks.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+struct platform;
+
+#define TIMER_OFF	UINT64_MAX
+#define TIMERS_PER_VCPU 10
+
+struct vtimer {
+	uint64_t due; /* guest TSC, or TIMER_OFF */
+	unsigned vcpu;
+	/* Called with the platform lock held, the timer already off. */
+	void (*fire)(struct vtimer *t, uint64_t now);
+};
+
+struct timer_queue {
+	uint64_t next; /* the smallest due; atomic, read by the vCPU without the lock */
+	unsigned n;
+	struct vtimer *timer[TIMERS_PER_VCPU];
+};
+
+/* All with the platform lock held (or before the platform is published). */
+void timer_add(struct platform *p, struct vtimer *t, unsigned vcpu, void (*fire)(struct vtimer *, uint64_t));
+void timer_arm(struct platform *p, struct vtimer *t, uint64_t due);
+void timer_stop(struct platform *p, struct vtimer *t);
+void timers_run(struct platform *p, unsigned vcpu, uint64_t now);
+/* `due`, but not so soon after `now` that a guest could make Lethe do nothing but fire timers (50 us). */
+uint64_t timer_periodic_due(const struct platform *p, uint64_t now, uint64_t due);
+
+/* a * b / c without overflow in between; UINT64_MAX if the result does not fit. c must not be 0. */
+uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c);
+
+/* A device clock of `hz`, which must be below tsc_hz: the tick number of a span of TSC ticks, exact over 2^64. */
+struct rate {
+	uint64_t hz, tsc_hz;
+	uint64_t fraction; /* hz / tsc_hz in units of 2^-64 */
+};
+void rate_init(struct rate *r, uint64_t hz, uint64_t tsc_hz);
+uint64_t rate_ticks(const struct rate *r, uint64_t tsc); /* ticks that are over after `tsc` TSC ticks */
+uint64_t rate_tsc(const struct rate *r, uint64_t ticks); /* the fewest TSC ticks after which rate_ticks() >= ticks */

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/* The serial port COM1: a 16550A (National PC16550D datasheet), IRQ 4. */
+#pragma once
+
+#include "guest/timer.h"
+
+#define VUART_PORT 0x3f8
+#define VUART_IRQ  4
+#define VUART_FIFO 16
+
+struct platform;
+
+struct vuart {
+	struct platform *p;
+	uint8_t ier, fcr, lcr, mcr, scr, msr;
+	uint16_t divisor;
+	uint8_t line_errors; /* LSR bits 4:1 that wait to be read */
+	bool thre_pending;   /* THR became empty and nobody was told */
+	bool timeout;	     /* characters lie below the trigger level and nothing moves */
+	bool irq;
+	uint8_t fifo[VUART_FIFO];
+	unsigned head, count;
+	unsigned idle_polls; /* reads of LSR in a row that found neither input nor were followed by output */
+	struct vtimer timer; /* character timeout */
+};
+
+void vuart_init(struct vuart *u, struct platform *p);
+void vuart_reset(struct vuart *u);
+/* Does the guest listen here: by interrupt, or by polling LSR again and again? */
+bool vuart_listens(const struct vuart *u);
+unsigned vuart_room(const struct vuart *u); /* characters that the receiver can take now */
+void vuart_receive(struct vuart *u, uint8_t c);
