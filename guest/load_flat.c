@@ -10,6 +10,7 @@
  * Interrupts are off. 32-bit and 64-bit images find a GDT with code at selector 0x10 and data at 0x18, and no stack.
  */
 #include "guest/load.h"
+#include "lib/x86.h"
 
 #define REAL_MODE_END 0x100000ul /* CS << 4 + IP reaches that far with A20 off */
 
@@ -30,6 +31,7 @@ static int start_real(struct load *l, uint64_t at, struct vcpu_state *start)
 	}
 	start->regs.rip = at - start->seg[SEG_CS].base;
 	start->regs.gpr[RSP] = 0x7c00;
+	start->cr0 &= ~(CR0_CD | CR0_NW); /* the BIOS has turned the caches on */
 	return 0;
 }
 
