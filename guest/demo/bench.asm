@@ -1,0 +1,160 @@
+; SPDX-License-Identifier: MIT
+;
+; bench: what a VM exit costs, measured by the guest. Each figure is one line,
+;
+;	bench NAME VALUE ticks
+;
+; where VALUE is the mean number of TSC ticks of N such instructions, less what the same loop takes without the
+; instruction. In Bochs with one CPU a tick is one instruction, so the figure is the length of the hypervisor's
+; path. It runs in 64-bit mode, as a kernel would: an access to a device's memory then makes Lethe walk page tables.
+;
+; Second-stage faults need RAM that can only be mapped by 4 KiB pages: the part of RAM behind its last multiple of
+; 2 MiB. Give this guest such a tail: memory = 65M has 256 pages of it.
+%include "multiboot.inc"
+
+N	equ	1000
+WARM	equ	16
+MSR	equ	0x1a0			; IA32_MISC_ENABLE
+PIC	equ	0x21			; the 8259's mask: a device in the hypervisor, the shortest path to one
+PMTIMER	equ	0x608
+IOAPIC	equ	0xfec00000		; register select; the window to the register lies 0x10 above
+LAPIC	equ	0xfee00000
+PAGE	equ	4096
+
+main32:	mov	[info], ebx
+	jmp	enter_long
+
+%include "long.inc"
+	bits	64
+
+; TIMED setup, instruction: runs WARM + N of them. R13 = sum of ticks, R14 = the least. RDTSC's low half is enough for
+; a difference. LFENCE keeps a real CPU from reading the clock early.
+%macro TIMED 2
+	xor	r13d, r13d
+	mov	r14, -1
+	mov	r15, -WARM
+%%next:	lfence
+	rdtsc
+	mov	r12d, eax
+	%1
+	%2
+	lfence
+	rdtsc
+	sub	eax, r12d
+	test	r15, r15
+	js	%%warm
+	add	r13, rax
+	cmp	rax, r14
+	cmovb	r14, rax
+%%warm:	add	r15, 1
+	cmp	r15, N
+	jne	%%next
+%endmacro
+
+; MEASURE "name", setup, instruction
+%macro MEASURE 3
+	TIMED	%2, no_input
+	mov	rbp, r14
+	TIMED	%2, {%3}
+	mov	r15d, N
+	PRINT	"bench ", %1, " "
+	call	report
+%endmacro
+
+; What the instructions want in registers.
+%macro no_input 0
+%endmacro
+%macro zero_eax 0
+	xor	eax, eax
+	xor	ecx, ecx
+%endmacro
+%macro msr_in_ecx 0
+	mov	ecx, MSR
+%endmacro
+%macro timer_in_edx 0
+	mov	edx, PMTIMER
+%endmacro
+%macro ioapic_in_rbx 0
+	mov	ebx, IOAPIC
+%endmacro
+%macro lapic_in_rbx 0
+	mov	ebx, LAPIC
+%endmacro
+
+main64:	mov	eax, DATA
+	mov	ds, eax
+	mov	es, eax
+	mov	ss, eax
+
+	MEASURE	"exit_cpuid_ticks", zero_eax, cpuid
+	MEASURE	"exit_vmcall_ticks", zero_eax, vmcall
+	MEASURE	"exit_rdmsr_ticks", msr_in_ecx, rdmsr
+	MEASURE	"exit_pio_ticks", no_input, {in al, PIC}
+	MEASURE	"exit_pio_pmtimer_ticks", timer_in_edx, {in eax, dx}
+	mov	ebx, IOAPIC
+	mov	dword [rbx], 0x10	; the window now shows a redirection entry
+	MEASURE	"exit_mmio_ticks", ioapic_in_rbx, {mov eax, [rbx + 0x10]}
+	MEASURE	"exit_mmio_write_ticks", ioapic_in_rbx, {mov [rbx], eax}
+	MEASURE	"mmio_lapic_read_ticks", lapic_in_rbx, {mov eax, [rbx + 0x20]} ; with APICv no exit at all
+	call	faults
+	PRINT	"bench: done", 13, 10
+	jmp	power_off
+
+; Touches each page of the tail once; the first only brings the tables down to 4 KiB into being.
+faults:	mov	eax, [info]
+	mov	ebx, [rax + 8]		; mem_upper: KiB above 1 MiB
+	add	ebx, 1024
+	shl	rbx, 10
+	mov	r8, rbx			; end of RAM
+	and	rbx, -(2 << 20)
+	TIMED	no_input, no_input	; what the loop below takes on a page that is there
+	mov	rbp, r14
+	xor	r13d, r13d
+	mov	r14, -1
+	xor	r15d, r15d
+	cmp	rbx, r8
+	je	.none
+	mov	byte [rbx], 1
+.next:	add	rbx, PAGE
+	cmp	rbx, r8
+	jae	.done
+	lfence
+	rdtsc
+	mov	r12d, eax
+	mov	byte [rbx], 1
+	lfence
+	rdtsc
+	sub	eax, r12d
+	add	r13, rax
+	cmp	rax, r14
+	cmovb	r14, rax
+	add	r15, 1
+	jmp	.next
+.done:	test	r15, r15
+	jz	.none
+	PRINT	"bench ept_fault_4k_ticks "
+	jmp	report
+.none:	PRINT	"bench: no RAM behind the last 2 MiB: give memory = 65M", 13, 10
+	ret
+
+; R13 = sum, R14 = least, R15 = how many, RBP = ticks of the loop itself. Prints the rest of the line and, in another
+; that no script reads, the details.
+report:	mov	rax, r15
+	shr	rax, 1
+	add	rax, r13
+	xor	edx, edx
+	div	r15
+	sub	rax, rbp
+	call	print_dec
+	PRINT	" ticks", 13, 10, "  least "
+	mov	rax, r14
+	sub	rax, rbp
+	call	print_dec
+	PRINT	", of "
+	mov	eax, r15d
+	call	print_dec
+	PRINT	13, 10
+	ret
+
+section .data
+info	dd	0
