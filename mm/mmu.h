@@ -19,6 +19,7 @@
 #include "lib/atomic.h"
 #include "lib/cpu_id.h"
 #include "lib/types.h"
+#include "mm/mutant.h"
 #include "mm/slots.h"
 
 struct mmu_vcpu;
@@ -158,8 +159,9 @@ static inline int mmu_enter(struct mmu_vcpu *v, uint64_t *eptp)
 
 	atomic_store_relaxed(&v->entered_epoch, atomic_load_relaxed(&v->front->flush_epoch));
 	/* The exchange is a full barrier: either the changer sees us entered, and kicks; or we see its change. */
-	atomic_xchg(&v->entered, v->root_gen);
-	if (unlikely(atomic_load(&v->requests) || atomic_load(&v->front->valid_gen) != v->root_gen)) {
+	atomic_xchg(&v->entered, MUTANT(enter_on_valid_gen) ? v->front->valid_gen : v->root_gen);
+	if (unlikely(atomic_load(&v->requests) || atomic_load(&v->front->valid_gen) != v->root_gen) &&
+		!MUTANT(no_recheck)) {
 		atomic_xchg(&v->entered, 0);
 		return -E_AGAIN;
 	}
@@ -224,6 +226,7 @@ struct mmu_stats {
 		evictions;
 	uint64_t faults, faults_mmio, faults_spurious, pages_live, pages_peak, tables_bytes;
 	uint64_t pages_live_peak; /* the live set: most pages valid at one time */
+	uint64_t batch_entries_max;
 	uint64_t batch_ticks_max; /* longest batch */
 	uint64_t faults_since_bump;
 	uint64_t targeted; /* slots removed without a bump */

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * EPT entries (SDM Vol. 3C 28.3.2). An entry is one of four things:
+ *
+ *	0			nothing there
+ *	a table			bits 2:0 = 111b, A in 8, address
+ *	a leaf			bits 2:0 = rights, memory type in 5:3, 7 set above level 1, A in 8, D in 9, address
+ *	MMIO			bits 2:0 = 110b (write and execute without read): always a misconfiguration (28.3.3.1),
+ *				never cached, at any level; here it says "the platform's", see below
+ *
+ *	63 62      52 51            M M-1             12 11       3 2  0
+ *	+-+----------+--------------+-------------------+----------+----+
+ *	|0| gen high |      0       |  1 1 1 1 ... 1 1  | gen low  |110 |   an MMIO entry; M is the host's MAXPHYADDR
+ *	+-+----------+--------------+-------------------+----------+----+
+ *
+ * The generation is the version of the slot table that said "no RAM here", its lowest 20 bits. It sits only in
+ * bits that are never an address; the address is the last page of the physical address space, which is not RAM: a
+ * CPU with the L1 terminal fault would otherwise read the L1 cache by it (rule 12).
+ */
+#pragma once
+
+#include "lib/bits.h"
+#include "lib/types.h"
+
+#define EPT_R	  BIT(0)
+#define EPT_W	  BIT(1)
+#define EPT_X	  BIT(2)
+#define EPT_RWX	  BITS(2, 0)
+#define EPT_MT_AT 3	 /* memory type, 5:3 of a leaf */
+#define EPT_PS	  BIT(7) /* a leaf above level 1 */
+#define EPT_A	  BIT(8)
+#define EPT_D	  BIT(9)
+#define EPT_ADDR  BITS(51, 12)
+
+/* EPTP (24.6.11): memory type of the tables in 2:0, levels - 1 in 5:3, A and D bits in use. */
+#define EPTP_LEVELS_AT 3
+#define EPTP_AD	       BIT(6)
+
+#define EPT_MMIO	  (EPT_W | EPT_X)
+#define EPT_MMIO_LOW	  9  /* bits 11:3 */
+#define EPT_MMIO_GEN_BITS 20 /* and 62:52 */
+
+static inline bool ept_present(uint64_t e)
+{
+	return (e & EPT_R) != 0;
+}
+static inline bool ept_is_mmio(uint64_t e)
+{
+	return (e & EPT_RWX) == EPT_MMIO;
+}
+static inline bool ept_is_leaf(uint64_t e, unsigned level)
+{
+	return ept_present(e) && (level == 1 || (e & EPT_PS));
+}
+static inline bool ept_is_table(uint64_t e, unsigned level)
+{
+	return ept_present(e) && level > 1 && !(e & EPT_PS);
+}
+static inline pfn_t ept_pfn(uint64_t e)
+{
+	return pfn((e & EPT_ADDR) >> PAGE_SHIFT);
+}
+static inline unsigned ept_index(uint64_t gfn, unsigned level)
+{
+	return gfn >> (9 * (level - 1)) & 511;
+}
+/* 4 KiB pages that an entry of this level maps. */
+static inline uint64_t ept_pages(unsigned level)
+{
+	return 1ull << (9 * (level - 1));
+}
+static inline uint64_t ept_mmio_entry(uint64_t gen, unsigned maxphyaddr)
+{
+	return EPT_MMIO | BITS(maxphyaddr - 1, PAGE_SHIFT) | (gen & (BIT(EPT_MMIO_LOW) - 1)) << 3 |
+	       (gen >> EPT_MMIO_LOW & (BIT(EPT_MMIO_GEN_BITS - EPT_MMIO_LOW) - 1)) << 52;
+}
+static inline uint64_t ept_mmio_gen(uint64_t e)
+{
+	return bits_get(e, 11, 3) | bits_get(e, 62, 52) << EPT_MMIO_LOW;
+}
+
+_Static_assert((EPT_MMIO & EPT_R) == 0, "an MMIO entry is not present");
+_Static_assert(EPT_MMIO_GEN_BITS == (11 - 3 + 1) + (62 - 52 + 1), "low and high bits");

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Making pages available: the pool's growth apart (mm/mmu_pool.c), by paying debt and by eviction (contract, rule 9).
+ *
+ * Debt. Obsolete pages are freed between exits, but a guest that changes its map as fast as it can must not fill
+ * memory with them. Above 1.5 times the live set every allocation retires two quiesced obsolete pages, above 2 times
+ * it waits for one to retire. So the pool stays within twice the largest number of pages that were valid at one time.
+ *
+ * Eviction. Second-chance FIFO over the tail of the active list: a page used since the last visit, or that links
+ * tables, moves to the head (which keeps the list sorted by generation: both ends of the move are valid pages).
+ * Evicted pages are cut from their parent at once, but CPUs may hold translations through them: all of one round
+ * wait on pending-free for one flush epoch. That is why it begins at a low-water mark.
+ */
+#include "mm/mmu_internal.h"
+
+#define EVICT_ROUND 16u /* pages evicted in one flush epoch */
+#define EVICT_LOOK  64u /* pages looked at for that, at most */
+
+/* Does p translate `at`? Then it is on the path of the fault that needs a page. */
+static bool covers(const struct spage *p, gfn_t at)
+{
+	return (p->gfn.v ^ at.v) >> (9 * role_level(p->role)) == 0;
+}
+
+static bool second_chance(struct mmu *mmu, struct spage *p, gfn_t at)
+{
+	bool used = p->flags & SPAGE_REFERENCED;
+
+	if (!p->parent)
+		return !MUTANT(evict_path); /* a root: pinned, or about to be */
+	used |= ept_test_clear_accessed(mmu, p);
+	p->flags &= (uint16_t)~SPAGE_REFERENCED;
+	return used || p->pins || p->children || covers(p, at);
+}
+
+static void evict(struct mmu *mmu, gfn_t at)
+{
+	unsigned n = 0;
+	uint64_t epoch;
+
+	for (unsigned looked = 0; looked < EVICT_LOOK && n < EVICT_ROUND && !list_empty(&mmu->active);
+		looked++) {
+		struct spage *p = list_last(&mmu->active, struct spage, link);
+
+		if (spage_obsolete(mmu, p))
+			break; /* it is reclaim's, when it has quiesced */
+		if (second_chance(mmu, p, at)) {
+			list_move_head(&mmu->active, &p->link);
+			continue;
+		}
+		ept_cut(mmu, p);
+		spage_detach(mmu, p);
+		p->epoch = 0;
+		p->flags |= SPAGE_PENDING;
+		list_add_tail(&mmu->pending, &p->link);
+		mmu->npending++;
+		n++;
+	}
+	if (!n)
+		return;
+	epoch = mmu_flush_request(mmu, false);
+	/* The newest n of the list are this round's. */
+	for (struct list *l = mmu->pending.prev; n--; l = l->prev) {
+		list_entry(l, struct spage, link)->epoch = epoch;
+		mmu->stats.evictions++;
+	}
+	mmu_account(mmu);
+}
+
+int mmu_make_available(struct mmu *mmu, unsigned need, gfn_t at)
+{
+	struct mmu_pool *pool = &mmu->pool;
+
+	/* Nothing retires: what is obsolete waits for vCPUs on older generations, or is in a drainer's hands. */
+	if (unlikely(pool->used + need > 2 * mmu->live_set) && mmu->nactive != mmu->nvalid &&
+		!MUTANT(no_debt_bound) && !mmu_retire(mmu, 2 * need) && mmu->nactive != mmu->nvalid)
+		return -E_AGAIN;
+	if (likely(pool_available(pool) >= MMU_LOW_WATER))
+		return 0;
+	if (pool_available(pool) < need)
+		mmu_retire(mmu, need);
+	if (pool_available(pool) >= MMU_LOW_WATER)
+		return 0;
+	evict(mmu, at);
+	if (pool_available(pool) >= need)
+		return 0;
+	/* With nobody else in the guest what was evicted can be taken at once. */
+	mmu_retire(mmu, need);
+	if (pool_available(pool) >= need)
+		return 0;
+	return mmu->front.debt ? -E_AGAIN : -E_NOMEM;
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the MMU share. Outside of mm/mmu*.c, mm/ept.c, mm/slots.c and mm/guest_mem.c only tests
+ * include this.
+ *
+ *	mmu.c		the states of a page (read first), a VM's MMU from birth to death, the lock
+ *	mmu_gen.c	the generation: change, bump, request, kick
+ *	mmu_vcpu.c	vCPUs: reload of the root, pins
+ *	mmu_tags.c	what is in the TLBs: INVEPT, INVVPID
+ *	mmu_grace.c	quiescence and tickets
+ *	mmu_page.c	shadow pages: birth, look-up, links, retirement
+ *	mmu_pool.c	the memory of tables
+ *	mmu_reclaim.c	obsolete pages given back in batches
+ *	mmu_evict.c	valid pages given up when the pool runs low
+ *	mmu_removal.c	a slot that goes: bump or unmap
+ *	mmu_fault.c	the fault, above the back ends
+ *	ept.h, ept.c, ept_zap.c	the EPT back end
+ *	slots.c		the guest-physical map; guest_mem.c: access to it; dirty.c: which pages were written
+ */
+#pragma once
+
+#include "lib/assert.h"
+#include "lib/bits.h"
+#include "lib/list.h"
+#include "lib/spinlock.h"
+#include "lib/trace.h"
+#include "lib/x86.h"
+#include "mm/mmu.h"
+#include "mm/dirty.h"
+#include "mm/mutant.h"
+#include "mm/slot_table.h"
+
+#define ENTRIES 512
+
+/*
+ * All that decides whether a table may be shared: same gfn and same role, same table.
+ * (Bits 31:16 are for the guest's paging mode, when a table is built from the guest's: CR0.WP, SMEP, SMAP, NX, ...)
+ */
+typedef struct {
+	uint32_t v;
+} role_t;
+#define ROLE_LEVEL    BITS(2, 0)  /* 1: maps 4 KiB pages ... 5 */
+#define ROLE_DIRECT   BIT(3)	  /* maps gpas linearly; not built from a table of the guest's */
+#define ROLE_ACCESS   BITS(6, 4)  /* rights inherited from above, MMU_* << 4 */
+#define ROLE_QUADRANT BITS(8, 7)  /* which quarter of a 32-bit guest table */
+#define ROLE_SPACE    BITS(11, 9) /* address space (0: the only one so far) */
+
+static inline unsigned role_level(role_t r)
+{
+	return (unsigned)(r.v & ROLE_LEVEL);
+}
+
+/*
+ * A shadow page: the descriptor of one 4 KiB table. 80 bytes, 502 of them lie with their tables in 2 MiB of pool
+ * (mmu_pool.c). Everything is guarded by the MMU lock, except that who detaches a page owns it.
+ */
+struct spage {
+	struct list link; /* active, pending-free or a list of the pool; on none if pinned and invalid */
+	struct spage *hash_next; /* newest first; only pages that are looked up: roots, indirect ones */
+	uint64_t gen;		 /* born in this generation; 0: free, detached or invalid */
+	gfn_t gfn;		 /* the first that it maps; for an indirect one: the guest's table */
+	uint64_t *parent; /* the entry that links it, stored when it was linked (rule 10); NULL: a root */
+	union {
+		uint64_t cpus;	/* a root: CPUs that entered it, see mmu_tags.c */
+		uint64_t epoch; /* pending: free when nobody is in the guest since before this flush epoch */
+	};
+	uint64_t *keys; /* indirect pages: what each entry was made from (rule 10); NULL for direct ones */
+	role_t role;
+	uint32_t pins;	   /* vCPUs that have it loaded as a root */
+	uint16_t lo, hi;   /* entries [lo, hi) may be other than 0; lo >= hi: none */
+	uint16_t children; /* entries that link tables */
+	uint16_t flags;	   /* SPAGE_* */
+};
+_Static_assert(sizeof(struct spage) == 80, "8.2 bytes per mapped 4 KiB page count on it");
+
+#define SPAGE_INVALID	 BIT(0) /* out of use for good */
+#define SPAGE_REFERENCED BIT(1) /* used since eviction last came by */
+#define SPAGE_HASHED	 BIT(2)
+#define SPAGE_ACTIVE	 BIT(3) /* on the active list */
+#define SPAGE_PENDING	 BIT(4) /* on pending-free */
+#define SPAGE_FREE	 BIT(5)
+
+#define HASH_BUCKETS (PAGE_SIZE / sizeof(struct spage *))
+
+/* The memory of tables, see mmu_pool.c. */
+struct mmu_pool {
+	struct list chunks;
+	struct list clean;   /* free pages, table all zeros */
+	struct list dirty;   /* free pages, to be zeroed when taken */
+	uint64_t free;	     /* on both lists */
+	uint64_t used, peak; /* all others, but for those never taken yet */
+	uint64_t limit;	     /* the most that may be used */
+	uint64_t bytes;	     /* taken from the frame allocator */
+	owner_t owner;
+	uint32_t growing; /* somebody is at it */
+	bool exhausted;	  /* the frame allocator said no; until something was freed */
+};
+
+#define MMU_MAPWORDS (MMU_VCPUS_MAX / 64)
+
+struct mmu {
+	struct mmu_front front; /* first: mmu.h counts on it */
+	struct spinlock lock;
+	uint64_t lock_since; /* TSC */
+
+	enum mmu_kind kind;
+	const struct mmu_cpu_ops *ops;
+	struct mmu_caps caps;
+	unsigned guest_maxphyaddr, root_level;
+	uint16_t vm;
+	enum mmu_removal removal;
+	enum mmu_freeing freeing;
+
+	unsigned nvcpus; /* places in vcpu[], some may be NULL */
+	struct mmu_vcpu **vcpu;
+	uint64_t kick[MMU_MAPWORDS]; /* to be kicked when the lock is dropped */
+	bool kick_any;
+
+	struct list active;  /* head: newest generation; sorted */
+	struct list pending; /* invalid, wait for their flush epoch or generation; oldest first */
+	uint64_t nactive, nvalid, npending, ndetached, live_set;
+	struct spage **hash;
+	struct spage *root; /* the valid direct root, or NULL */
+	struct mmu_pool pool;
+
+	uint32_t draining;     /* the drainer's try-lock */
+	struct spage *partial; /* the drainer's: half cleared, goes on with the next batch */
+
+	struct slots slots;
+	uint64_t params_pool_pages; /* 0: the pool's limit follows the slots */
+	struct list retired_logs;
+	uint64_t nretired_logs;
+	struct mmu_stats stats;
+	uint64_t faults_at_bump;
+};
+_Static_assert(sizeof(struct mmu) <= PAGE_SIZE, "a VM's MMU fits a frame");
+
+/* The lock, with the time it is held measured. Unlocking sends the kicks that were noted meanwhile. */
+void mmu_lock(struct mmu *mmu);
+void mmu_unlock(struct mmu *mmu);
+void mmu_kick_noted(struct mmu *mmu);
+
+/* ---- mmu_gen.c; lock held ---- */
+void mmu_bump(struct mmu *mmu);
+/* Rights were taken away in the valid generation: who is in the guest must leave (noted for kicking), every CPU
+ * drops what it knows of the VM before it enters again. With `wait`, nobody enters before all have left. Returns the
+ * epoch: mmu_flushed(epoch) says that all have left. */
+uint64_t mmu_flush_request(struct mmu *mmu, bool wait);
+
+/* ---- mmu_grace.c; lock not needed ---- */
+/* No vCPU is in the guest on a generation below `gen`. */
+bool mmu_quiescent_below(struct mmu *mmu, uint64_t gen);
+/* Pages of generations below gen can be freed, and pages evicted in flush epochs up to `epoch`. */
+struct horizon {
+	uint64_t gen, epoch;
+};
+struct horizon mmu_horizon(struct mmu *mmu);
+/* No vCPU is in the guest that entered it before flush epoch `epoch`. */
+bool mmu_flushed(struct mmu *mmu, uint64_t epoch);
+/* A new host epoch, for the ticket of a removal that was just published. */
+uint64_t mmu_host_epoch_next(void);
+
+/* ---- mmu_page.c; lock held ---- */
+static inline bool spage_obsolete(const struct mmu *mmu, const struct spage *p)
+{
+	return p->gen != mmu->front.valid_gen;
+}
+struct spage *spage_find(struct mmu *mmu, gfn_t at, role_t role);
+/* A new valid page at the head of the active list; its table is zero. There must be one (mmu_make_available). */
+struct spage *spage_new(struct mmu *mmu, gfn_t at, role_t role, uint64_t *parent);
+void spage_hash(struct mmu *mmu, struct spage *p);
+/* Off the active list and the hash, invalid. Its parent's entry is the caller's to cut. */
+void spage_detach(struct mmu *mmu, struct spage *p);
+/* Detached pages that must wait for a flush epoch, or that a vCPU had pinned. */
+void spage_pend(struct mmu *mmu, struct spage *p, uint64_t epoch);
+void spage_pin(struct spage *p);
+void spage_unpin(struct mmu *mmu, struct spage *p);
+/* front.debt from the counts. */
+void mmu_account(struct mmu *mmu);
+
+/* ---- mmu_pool.c ---- */
+void pool_init(struct mmu_pool *pool, owner_t owner, uint64_t limit);
+void pool_fini(struct mmu_pool *pool);
+/* More memory: 2 MiB. Lock: not held, taken to add it. 0; -E_NOMEM; -E_BUSY: another CPU is at it. */
+int pool_grow(struct mmu *mmu);
+bool pool_wants_more(const struct mmu_pool *pool);
+/* How many pages can be taken now. */
+uint64_t pool_available(const struct mmu_pool *pool);
+struct spage *pool_take(struct mmu_pool *pool);
+/* p's table is all zeros if `clean`. */
+void pool_put(struct mmu_pool *pool, struct spage *p, bool clean);
+uint64_t *spage_table(const struct spage *p);
+/* The descriptor of the table in frame f, which must be one of a pool's. */
+struct spage *spage_of(pfn_t f);
+
+/* ---- mmu_removal.c; lock held ---- */
+/* A slot table was just published: its version must not look like an old one in MMIO entries. */
+void mmu_slots_published(struct mmu *mmu);
+/* The pool's limit follows the size of guest memory. */
+void mmu_slots_resized(struct mmu *mmu);
+/* Everything that maps `old`, which the table in force does not hold any more, goes. */
+void mmu_remove(struct mmu *mmu, const struct slot *old, struct mmu_ticket *out);
+
+/* ---- mmu_reclaim.c ---- */
+/* Up to n quiesced obsolete pages go to the pool at once, to be cleared when taken. Lock held. Returns how many. */
+unsigned mmu_retire(struct mmu *mmu, unsigned n);
+/* Everything that can be freed, now (MMU_FREE_EAGER). Lock held. */
+void mmu_reclaim_all(struct mmu *mmu);
+
+/* ---- mmu_evict.c; lock held ---- */
+#define MMU_LOW_WATER 16
+/* Makes `need` pages available, keeping off what translates `at`. 0; -E_AGAIN: some will be, when all vCPUs have
+ * left the guest; -E_NOMEM: there is nothing left to give up. */
+int mmu_make_available(struct mmu *mmu, unsigned need, gfn_t at);
+
+/* ---- ept.c; lock held ---- */
+uint64_t ept_pointer(const struct mmu *mmu, const struct spage *root);
+enum mmu_verdict ept_fault(struct mmu *mmu, struct spage *root, gfn_t at, unsigned access);
+enum mmu_verdict ept_misconfig(struct mmu *mmu, struct spage *root, gfn_t at);
+/* Drops all that maps [at, at + pages). Returns the entries touched, at most about `most`; *done: the whole range. */
+unsigned ept_unmap(struct mmu *mmu, struct spage *root, gfn_t at, uint64_t pages, unsigned most, bool *done);
+/* Cuts the entry that links p, and says whether it was used since the last time (A bit), clearing that. */
+void ept_cut(struct mmu *mmu, struct spage *p);
+/* Is e an entry that the hardware accepts at this level? */
+bool ept_sound(const struct mmu *mmu, uint64_t e, unsigned level);
+bool ept_test_clear_accessed(struct mmu *mmu, struct spage *p);
+
+/* Every write to an entry of a table: remembers how far the table is in use. */
+static inline void spte_set(struct spage *p, uint64_t *entry, uint64_t v)
+{
+	unsigned i = (unsigned)((uint64_t)entry % PAGE_SIZE / 8);
+
+	if (i < p->lo)
+		p->lo = (uint16_t)i;
+	if (i >= p->hi)
+		p->hi = (uint16_t)(i + 1);
+	/* Release: a table is zeroed and filled before the hardware can reach it. */
+	atomic_store(entry, v);
+}

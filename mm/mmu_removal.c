@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A slot that goes (contract, rule 16): bump the generation, or unmap what maps the slot.
+ *
+ *	bulk		O(vCPUs) now; the guest faults its working set in again, a few thousand cycles a table
+ *	targeted	an entry touched for each table and leaf of the slot, one flush; nothing else is forgotten
+ *	auto		targeted up to CROSSOVER entries, else bulk
+ *
+ * Targeted unmapping is bounded: what it has not finished after TARGETED_MOST entries, a bump does. Either way nobody
+ * runs on before all have left the guest, so the two differ only in cost.
+ */
+#include "mm/ept.h"
+#include "mm/mmu_internal.h"
+
+#define TARGETED_MOST 4096u
+
+/*
+ * Where a bump becomes cheaper than unmapping: a bump costs the guest about one fault for each table that it uses,
+ * here and elsewhere; unmapping costs its own entries. tests/bench/bench_mmu.c measures both (removal_crossover).
+ */
+#define CROSSOVER 1024u
+
+void mmu_slots_published(struct mmu *mmu)
+{
+	/* MMIO entries carry the low bits of the version. When those have gone once around, entries that were left
+	 * from the last round must not come true again: all tables go. */
+	if (!(mmu->slots.seq & (BIT(EPT_MMIO_GEN_BITS) - 1)) && !MUTANT(mmio_wrap_no_bump))
+		mmu_bump(mmu);
+}
+
+void mmu_slots_resized(struct mmu *mmu)
+{
+	/* All of guest memory mapped by 4 KiB pages, twice for the debt, and MMIO, is below 0.6 % of it. */
+	if (!mmu->params_pool_pages)
+		mmu->pool.limit = max(mmu->pool.limit, 256 + 3 * (mmu->slots.pages / ENTRIES));
+	mmu->pool.exhausted = false;
+}
+
+static bool unmap(struct mmu *mmu, const struct slot *old, unsigned most)
+{
+	uint64_t pages = old->pages - (MUTANT(targeted_short) ? 1 : 0);
+	bool done = true;
+
+	/* Without a root of this generation nothing is mapped. */
+	if (mmu->root)
+		ept_unmap(mmu, mmu->root, gfn(old->base), pages, most, &done);
+	return done;
+}
+
+void mmu_remove(struct mmu *mmu, const struct slot *old, struct mmu_ticket *out)
+{
+	unsigned most = mmu->removal == MMU_REMOVAL_BULK   ? 0
+			: mmu->removal == MMU_REMOVAL_AUTO ? CROSSOVER
+							   : TARGETED_MOST;
+
+	*out = (struct mmu_ticket){ 0 };
+	if (most && unmap(mmu, old, most)) {
+		mmu->stats.targeted++;
+		if (!MUTANT(targeted_no_flush))
+			out->flush_epoch = mmu_flush_request(mmu, true);
+	} else {
+		/* Tables that were cut before the bound was reached wait for a flush of their own. */
+		if (most)
+			mmu_flush_request(mmu, false);
+		mmu_bump(mmu);
+		out->gen = mmu->front.valid_gen - 1;
+	}
+	/* After publishing: a CPU that turns busy with this epoch or a later one finds the new table. */
+	out->host_epoch = mmu_host_epoch_next();
+}

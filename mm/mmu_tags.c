@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is in the TLBs (contract, rule 6; SDM Vol. 3C 28.4).
+ *
+ * The CPU tags what it caches of EPT with bits 51:12 of the EPTP, the root's frame, and keeps it across VM entries and
+ * exits, VMXON and VMXOFF. So a frame that becomes a root may be met by translations of an older root that lived in
+ * the same frame, of this VM or another. Each root counts, by one bit a CPU, where that was put right:
+ *
+ *	becomes a root			cpus = 0
+ *	entered on CPU c, bit c clear	set it, INVEPT single-context
+ *	rights taken away (flush)	cpus = 0 again, then whoever is in the guest is kicked out
+ *
+ * That is one INVEPT for each CPU that really runs the VM, none for the rest, none for each page. A bump needs no
+ * flush of its own: it brings a new root.
+ *
+ * Guest-linear and combined mappings are tagged by VPID too. A VPID belongs to a vCPU; while a vCPU is away from a
+ * CPU its guest may change its page tables and flush elsewhere, so coming to a CPU costs an INVVPID there.
+ */
+#include "mm/mmu_internal.h"
+
+void mmu_tags_refresh(struct mmu_vcpu *v, unsigned cpu)
+{
+	if (v->cpu != cpu) {
+		if (v->mmu->caps.vpid && !MUTANT(no_invvpid_on_move)) {
+			TRACE(TRACE_MMU, "INVVPID single-context %lx on CPU %lx", v->vpid, cpu, 0);
+			v->ops->invvpid_single(v->vpid);
+		}
+		v->cpu = cpu;
+	}
+	/* The bit first: if a flusher clears it after that, he has also seen us entered and kicks us. */
+	if (v->mmu->kind == MMU_EPT && !(atomic_fetch_or(v->root_cpus, BIT(cpu)) & BIT(cpu)) &&
+		!MUTANT(no_invept_new_root)) {
+		TRACE(TRACE_MMU, "INVEPT single-context %lx on CPU %lx, generation %lx", v->eptp, cpu,
+			v->root_gen);
+		v->ops->invept_single(v->eptp);
+	}
+}
+
+/* What must be true at every entry. In debug builds only. */
+void mmu_tags_check(const struct mmu_vcpu *v, unsigned cpu)
+{
+	ASSERT(cpu < CPUS_MAX);
+	ASSERT(v->root && v->root->pins && v->root_gen == v->root->gen);
+	ASSERT(v->root_cpus == &v->root->cpus && v->cpu == cpu);
+	ASSERT(v->entered == v->root_gen);
+	ASSERT(v->mmu->kind != MMU_EPT || v->eptp == ept_pointer(v->mmu, v->root));
+}

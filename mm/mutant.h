@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Planted faults. Each breaks one rule of the MMU's contract and can be switched on by name in a debug build, to
+ * show that the tests catch it and to show a reader what the rule is for. In the release build MUTANT(x) is the
+ * constant false and leaves no trace.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+/*	name			rule	what is broken */
+#define MUTANTS(X)                                                                                           \
+	X(publish_after_bump)	/* 1	the slot table is published after the generation and the requests */    \
+	X(bump_without_request) /* 1	running vCPUs are not asked to reload, nor kicked */                    \
+	X(no_fence)		/* 1	`entered` is read before what was asked can be seen */                  \
+	X(no_recheck)		/* 2	requests and valid_gen are not read again after the exchange */         \
+	X(enter_on_valid_gen)	/* 2	`entered` tells the newest generation, not the root's */                \
+	X(no_wait)		/* 3	a new generation is entered while others run on an older one */         \
+	X(free_before_grace)	/* 4	tables are freed while a vCPU still runs on them */                     \
+	X(ticket_guest_only)	/* 4	RAM is reused while a CPU may hold a pointer to it */                   \
+	X(ticket_at_once)	/* 4	RAM is reused while a vCPU may still reach it */                        \
+	X(new_at_tail)		/* 5	new pages enter the active list at the wrong end */                     \
+	X(batch_overrun)	/* 5	a batch does not stop inside a page */                                  \
+	X(two_drainers)		/* 5	no try-lock: two CPUs go on with the same half-cleared page */          \
+	X(no_invept_new_root)	/* 6	a recycled root frame is entered without INVEPT */                      \
+	X(no_invvpid_on_move)	/* 6	a vCPU that changes CPU keeps what that CPU knew of it */               \
+	X(flush_without_ack)	/* 6	evicted pages are freed before everybody has left the guest */          \
+	X(flush_running_only)	/* 6	only CPUs in the guest now are flushed, not those that were */          \
+	X(stale_hash_hit)	/* 7	a look-up believes an obsolete page */                                  \
+	X(no_check_under_lock)	/* 8	the fault does not check that its root is still current */              \
+	X(evict_path)		/* 9	eviction may take a page of the faulting path */                        \
+	X(no_debt_bound)	/* 9	allocation retires nothing */                                           \
+	X(recomputed_key)	/* 10	what links an evicted page is looked up, not remembered */             \
+	X(free_pinned_root)	/* 11	pins are ignored */                                                    \
+	X(pin_leaked)		/* 11	the previous root stays pinned */                                      \
+	X(mmio_ignores_gen)	/* 12	a stale MMIO entry is believed */                                      \
+	X(mmio_wrap_no_bump)	/* 12	the generation in MMIO entries wraps unnoticed */                      \
+	X(dirty_lost_on_large)	/* 13	logging starts without taking large leaves apart */                    \
+	X(dirty_no_flush)	/* 13	read-and-clear does not flush */                                       \
+	X(pml_not_drained)	/* 13	read-and-clear leaves PML buffers full */                              \
+	X(host_store_unlogged)	/* 14	stores by devices are not logged */                                    \
+	X(exec_large)		/* 15	large leaves are executable on a CPU prone to iTLB multihit */         \
+	X(targeted_no_flush)	/* 16	targeted removal forgets its flush */                                  \
+	X(targeted_short)	/* 16	targeted removal misses the range's last entry */
+
+#define MUTANT_ENUM(n) MUTANT_##n,
+enum mutant { MUTANT_none, MUTANTS(MUTANT_ENUM) MUTANTS_END };
+
+#ifdef LETHE_DEBUG
+extern enum mutant mutant_active;
+#define MUTANT(n) unlikely(mutant_active == MUTANT_##n)
+#else
+#define MUTANT(n) false
+#endif
+
+/* Switches one on by its name, all off with "none". False: no such name. */
+bool mutant_select(const char *name);
+const char *mutant_name(enum mutant m);
