@@ -76,15 +76,6 @@ int load_linux(struct load *l, struct vcpu_state *start);
 int load_multiboot(struct load *l, struct vcpu_state *start);
 int load_flat(struct load *l, struct vcpu_state *start);
 
-static inline uint64_t align_down_to(uint64_t v, uint64_t align)
-{
-	return v & ~(align - 1);
-}
-/* The caller makes sure that v + align - 1 does not overflow. */
-static inline uint64_t align_up_to(uint64_t v, uint64_t align)
-{
-	return (v + align - 1) & ~(align - 1);
-}
 /* Size in whole MiB, rounded up, for sentences. */
 static inline unsigned long long mib_up(uint64_t bytes)
 {

@@ -10,6 +10,7 @@
  */
 #include "guest/elf.h"
 #include "guest/load.h"
+#include "lib/bits.h"
 #include "lib/string.h"
 
 /* Both classes' headers, widened to the larger. */
@@ -92,7 +93,7 @@ static int read_ehdr(struct load *l, struct elf *e)
 		return load_fail(l, -E_INVAL,
 			"%s: its program headers are of %u bytes, too few: the file is damaged", f->name,
 			e->phentsize);
-	if (e->phoff > f->size || (uint64_t)e->phnum * e->phentsize > f->size - e->phoff)
+	if (!range_within(e->phoff, (uint64_t)e->phnum * e->phentsize, f->size))
 		return truncated(l, "program header table");
 	return 0;
 }
@@ -128,7 +129,7 @@ static int load_segment(struct load *l, const struct elf *e, const struct elf64_
 			"%s: the segment at 0x%llx has more bytes in the file than in memory: the file is "
 			"damaged",
 			name, (unsigned long long)h->paddr);
-	if (h->offset > e->f->size || h->filesz > e->f->size - h->offset)
+	if (!range_within(h->offset, h->filesz, e->f->size))
 		return truncated(l, "segment data");
 	if (h->paddr >= LAYOUT_HIGH)
 		return load_fail(l, -E_RANGE,

@@ -11,6 +11,7 @@
  */
 #include "guest/linux_boot.h"
 #include "guest/load.h"
+#include "lib/bits.h"
 #include "lib/string.h"
 
 struct bzimage {
@@ -94,7 +95,7 @@ static int read_needs(struct load *l, struct bzimage *k)
 	k->alignment = PAGE_SIZE;
 	if (h->version >= LINUX_PROTOCOL(2, 5) && h->relocatable_kernel) {
 		k->alignment = h->kernel_alignment;
-		if (k->alignment == 0 || (k->alignment & (k->alignment - 1)))
+		if (!is_pow2(k->alignment))
 			return load_fail(l, -E_INVAL,
 				"%s: asks for an alignment of 0x%llx, which is no power of two: the file is "
 				"damaged",

@@ -3,6 +3,7 @@
  * Claims on the guest's memory: who lies where while a VM is being loaded (load.h has the drawing).
  */
 #include "guest/load.h"
+#include "lib/bits.h"
 #include "lib/printf.h"
 #include "mm/slots.h"
 
@@ -21,8 +22,7 @@ static bool is_ram(const struct load *l, uint64_t base, uint64_t size)
 	for (unsigned i = 0; i < l->nrows; i++) {
 		const struct e820_row *r = &l->row[i];
 
-		if (r->type == E820_RAM && base >= r->base && base - r->base <= r->size &&
-			size <= r->size - (base - r->base))
+		if (r->type == E820_RAM && base >= r->base && range_within(base - r->base, size, r->size))
 			return true;
 	}
 	return false;
@@ -34,7 +34,7 @@ static const struct load_claim *claim_at(const struct load *l, uint64_t base, ui
 	for (unsigned i = 0; i < l->nclaims; i++) {
 		const struct load_claim *c = &l->claim[i];
 
-		if (base < c->base + c->size && c->base < base + size)
+		if (ranges_overlap(base, size, c->base, c->size))
 			return c;
 	}
 	return NULL;
@@ -87,7 +87,7 @@ static bool lowest(
 	do {
 		if (at > UINT64_MAX - (align - 1))
 			return false;
-		at = align_up_to(at, align);
+		at = align_up(at, align);
 		if (at > to || size > to - at)
 			return false;
 		*out = at;
@@ -107,7 +107,7 @@ static bool highest(
 	do {
 		if (end < from || size > end - from)
 			return false;
-		*out = align_down_to(end - size, align);
+		*out = align_down(end - size, align);
 		if (*out < from)
 			return false;
 		c = claim_at(l, *out, size);

@@ -10,11 +10,12 @@
  * is said instead.
  */
 #include "guest/load.h"
+#include "lib/bits.h"
 #include "lib/string.h"
 
 static bool has_magic(const struct load_file *f, uint64_t at, const char *magic, size_t n)
 {
-	return f->size >= n && at <= f->size - n && memcmp((const char *)f->data + at, magic, n) == 0;
+	return range_within(at, n, f->size) && memcmp((const char *)f->data + at, magic, n) == 0;
 }
 
 static bool has_multiboot2(const struct load_file *f)
