@@ -42,7 +42,7 @@ hosted_srcs = $(filter-out lib/libc.c,$(call srcs,$(1)))
 
 OBJS	:= $(foreach r,$(ROOMS),$(call objs,$(r)))
 ASLS	:= $(sort $(wildcard guest/acpi/*.asl))
-GEN	:= $(patsubst guest/acpi/%.asl,$(O)/gen/acpi/%.hex,$(ASLS))
+GEN	:= $(patsubst guest/acpi/%.asl,$(O)/gen/acpi/%.hex,$(ASLS)) $(O)/gen/font.inc
 DEMOS	:= $(patsubst guest/demo/%.asm,$(O)/demo/%.bin,$(sort $(wildcard guest/demo/*.asm)))
 
 all: $(O)/BOOTX64.EFI demos
@@ -77,6 +77,10 @@ $(O)/obj/%.asm.o: %.asm
 $(O)/gen/acpi/%.hex: guest/acpi/%.asl
 	$(call say,IASL,$<)
 	$(Q)mkdir -p $(@D) && iasl -oa -ve -tc -p $(@:.hex=) $< >$(@:.hex=.log) 2>&1 || { cat $(@:.hex=.log); exit 1; }
+
+$(O)/gen/font.inc: drivers/font.txt tools/font
+	$(call say,FONT,$<)
+	$(Q)mkdir -p $(@D) && tools/font $< >$@
 
 # The symbol table for backtraces is made from a first link and lies last in the image, so that adding it moves
 # nothing that it names.
@@ -139,7 +143,7 @@ rooms_mm      := mm lib
 rooms_drivers := drivers mm lib
 rooms_guest   := guest mm lib
 rooms_hv      := hv guest mm lib
-rooms_boot    := boot guest mm lib
+rooms_boot    := boot hv guest mm lib
 archives      = $(foreach r,$(rooms_$(2)),$(O)/$(1)/$(r).a)
 
 # An archive: a test of lib/ must not need what another room's support needs.

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* Small questions put to the firmware. */
+#include "boot/firmware.h"
+
+#include "boot/preflight.h"
+#include "lib/bits.h"
+#include "lib/string.h"
+
+struct firmware firmware;
+
+void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
+{
+	EFI_GUID guid = EFI_LOADED_IMAGE_PROTOCOL_GUID;
+
+	firmware.image = image;
+	firmware.table = table;
+	firmware.boot = table->BootServices;
+	if (EFI_ERROR(firmware.boot->HandleProtocol(image, &guid, (void **)&firmware.loaded)))
+		firmware.loaded = NULL;
+	firmware.boot->SetWatchdogTimer(0, 0, 0, NULL);
+}
+
+void firmware_look(struct preflight_facts *f)
+{
+	EFI_GUID global = EFI_GLOBAL_VARIABLE;
+	UINTN size = 1;
+	UINT8 on = 0;
+
+	f->firmware_major = firmware.table->Hdr.Revision >> 16;
+	f->firmware_minor = firmware.table->Hdr.Revision & 0xffff;
+	if (!EFI_ERROR(
+		    firmware.table->RuntimeServices->GetVariable(L"SecureBoot", &global, NULL, &size, &on)))
+		f->secure_boot = on == 1;
+}
+
+bool firmware_has_shell(void)
+{
+	EFI_GUID guid = { 0x752f3136, 0x4e16, 0x4fdc, { 0xa2, 0x2a, 0xe5, 0xf4, 0x68, 0x12, 0xf4, 0xca } };
+	void *parameters; /* EFI_SHELL_PARAMETERS_PROTOCOL, which the shell puts on what it starts (Shell 2.2) */
+
+	return !EFI_ERROR(firmware.boot->HandleProtocol(firmware.image, &guid, &parameters));
+}
+
+const char *firmware_words(EFI_STATUS status)
+{
+	switch (status) {
+	case EFI_NOT_FOUND:
+		return "not found";
+	case EFI_NO_MEDIA:
+		return "the medium is gone";
+	case EFI_MEDIA_CHANGED:
+		return "the medium was changed";
+	case EFI_DEVICE_ERROR:
+		return "the device failed";
+	case EFI_VOLUME_CORRUPTED:
+		return "the file system is damaged";
+	case EFI_ACCESS_DENIED:
+		return "access was denied";
+	case EFI_OUT_OF_RESOURCES:
+		return "it does not fit into memory";
+	case EFI_END_OF_FILE:
+		return "it is shorter than its directory entry says";
+	case EFI_WRITE_PROTECTED:
+		return "the medium is write-protected";
+	case EFI_VOLUME_FULL:
+		return "the volume is full";
+	case EFI_INVALID_PARAMETER:
+		return "that is no name of a file";
+	case EFI_UNSUPPORTED:
+		return "that is a folder";
+	case EFI_NO_MAPPING:
+		return "Lethe was not started from a disk that it can read";
+	default:
+		return "the firmware could not read it";
+	}
+}
+
+hpa_t firmware_rsdp(void)
+{
+	EFI_GUID acpi20 = ACPI_20_TABLE_GUID, acpi10 = ACPI_TABLE_GUID;
+	hpa_t found = hpa(0);
+
+	for (UINTN i = 0; i < firmware.table->NumberOfTableEntries; i++) {
+		EFI_CONFIGURATION_TABLE *t = &firmware.table->ConfigurationTable[i];
+
+		if (!memcmp(&t->VendorGuid, &acpi20, sizeof(acpi20)))
+			return hpa((uint64_t)t->VendorTable);
+		if (!memcmp(&t->VendorGuid, &acpi10, sizeof(acpi10)))
+			found = hpa((uint64_t)t->VendorTable);
+	}
+	return found;
+}
+
+void firmware_reset(bool power_off)
+{
+	firmware.table->RuntimeServices->ResetSystem(
+		power_off ? EfiResetShutdown : EfiResetCold, EFI_SUCCESS, 0, NULL);
+}
+
+void *firmware_pages_raw(uint64_t n)
+{
+	EFI_PHYSICAL_ADDRESS at = 0;
+
+	if (n > UINT64_MAX - PAGE_MASK || EFI_ERROR(firmware.boot->AllocatePages(AllocateAnyPages,
+						  EfiLoaderData, align_up(n, PAGE_SIZE) / PAGE_SIZE, &at)))
+		return NULL;
+	return (void *)at;
+}
+
+void *firmware_pages(uint64_t n)
+{
+	void *at = firmware_pages_raw(n);
+
+	return at ? memset(at, 0, n) : NULL;
+}
+
+void firmware_free_pages(const void *at, uint64_t n)
+{
+	firmware.boot->FreePages((EFI_PHYSICAL_ADDRESS)at, align_up(n, PAGE_SIZE) / PAGE_SIZE);
+}

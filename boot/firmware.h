@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* The firmware as boot/ sees it: GNU-EFI's headers, the two tables, and small questions put to them. */
+#pragma once
+
+#include <efi.h>
+
+#include "lib/types.h"
+
+struct preflight_facts;
+struct framebuffer;
+
+extern struct firmware {
+	EFI_HANDLE image; /* Lethe's own */
+	EFI_SYSTEM_TABLE *table;
+	EFI_BOOT_SERVICES *boot;
+	EFI_LOADED_IMAGE_PROTOCOL *loaded; /* of image; NULL if the firmware will not say */
+} firmware;
+
+/* Keeps the tables, and stops the firmware's watchdog, which would reset a machine that loads large files. */
+void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
+/* Its version, and whether Secure Boot is on, for the report. */
+void firmware_look(struct preflight_facts *f);
+/* Was Lethe started from the UEFI shell, where somebody reads what it printed? */
+bool firmware_has_shell(void);
+/* Words for the statuses that reading files can meet (UEFI appendix D). */
+const char *firmware_words(EFI_STATUS status);
+/* The RSDP's address: that of ACPI 2.0, else of 1.0, else 0 (UEFI 4.6). */
+hpa_t firmware_rsdp(void);
+/* ResetSystem (UEFI 8.5.1), callable after ExitBootServices where the runtime regions are mapped. */
+void firmware_reset(bool power_off);
+/* The screen's current mode as linear memory (UEFI 12.9); format FB_NONE if there is none (video.c). */
+void firmware_video(struct framebuffer *fb);
+/* n bytes of EfiLoaderData in whole pages, or NULL; zeroed, or as they come. */
+void *firmware_pages(uint64_t n);
+void *firmware_pages_raw(uint64_t n);
+void firmware_free_pages(const void *at, uint64_t n);

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* Lethe's own image in memory, piece by piece as boot/lethe.lds lays it out. */
+#pragma once
+
+#include "lib/boot_info.h"
+
+hpa_t image_base(void);
+uint64_t image_bytes(void);
+/* Fills in bi->section: the rights that each piece needs, none both writable and executable. */
+void image_sections(struct boot_info *bi);

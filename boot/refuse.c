@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* Going back to the firmware. */
+#include "boot/refuse.h"
+
+#include "boot/firmware.h"
+#include "boot/screen.h"
+#include "boot/volume.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+
+#define READING_SECONDS 10
+
+/* The file's text, with the line ends that every editor knows. */
+struct paper {
+	char text[24 * KiB];
+	size_t n;
+};
+
+static void paper_line(void *to, const char *text)
+{
+	struct paper *p = to;
+	size_t n = strlen(text);
+
+	if (n + 2 > sizeof(p->text) - p->n)
+		return;
+	memcpy(p->text + p->n, text, n);
+	memcpy(p->text + p->n + n, "\r\n", 2);
+	p->n += n + 2;
+}
+
+void report_write(const struct report *r, const struct preflight_facts *f)
+{
+	static struct paper paper;
+	EFI_STATUS status;
+
+	paper.n = 0;
+	report_show(r, paper_line, &paper);
+	if (!report_blocks(r))
+		paper_line(&paper, "Lethe can start on this machine.");
+	paper_line(&paper, "");
+	paper_line(&paper, "Lethe " VERSION " found:");
+	preflight_describe(f, paper_line, &paper);
+	status = file_write(REPORT_FILE, paper.text, paper.n);
+	if (EFI_ERROR(status))
+		say("(" REPORT_FILE " could not be written: %s)", firmware_words(status));
+	else
+		say("The same, and all that was found, is in %s%s" REPORT_FILE, volume_folder(),
+			volume_folder()[1] ? "\\" : "");
+}
+
+void refuse(const struct report *r, const struct preflight_facts *f, bool wait)
+{
+	screen_clear();
+	report_show(r, screen_line, NULL);
+	screen_line(NULL, "");
+	say("Found: %s%s%s", f->brand, f->hypervisor ? ", in a virtual machine of " : "",
+		f->hypervisor_vendor);
+	report_write(r, f);
+	if (wait && !firmware_has_shell())
+		screen_wait(READING_SECONDS);
+}

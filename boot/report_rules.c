@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The report: kept in the order of coming, shown by kind. */
+#include "boot/report.h"
+
+#include "lib/printf.h"
+#include "lib/string.h"
+
+static const char *const headings[REPORT_KINDS] = {
+	[REPORT_MACHINE] = "Lethe cannot start on this machine:",
+	[REPORT_CONFIG] = "Lethe cannot start with these files:",
+	[REPORT_LEFT_OUT] = "Left out:",
+	[REPORT_NOTE] = "Worth knowing:",
+};
+
+void report_add(struct report *r, enum report_kind kind, const char *fmt, ...)
+{
+	va_list ap;
+
+	r->n[kind]++;
+	if (r->kept == REPORT_LINES)
+		return;
+	r->line[r->kept].kind = kind;
+	va_start(ap, fmt);
+	fmt_vsnprintf(r->line[r->kept].text, REPORT_LINE_SIZE, fmt, ap);
+	va_end(ap);
+	r->kept++;
+}
+
+void report_show(const struct report *r, void (*line)(void *to, const char *text), void *to)
+{
+	bool first = true;
+
+	for (int kind = 0; kind < REPORT_KINDS; kind++) {
+		unsigned shown = 0;
+		char text[REPORT_LINE_SIZE + 8];
+
+		if (!r->n[kind])
+			continue;
+		if (!first)
+			line(to, "");
+		first = false;
+		line(to, headings[kind]);
+		for (unsigned i = 0; i < r->kept; i++) {
+			if ((int)r->line[i].kind != kind)
+				continue;
+			fmt_snprintf(text, sizeof(text), "  - %s", r->line[i].text);
+			line(to, text);
+			shown++;
+		}
+		if (shown < r->n[kind]) {
+			fmt_snprintf(text, sizeof(text), "  - and %u more", r->n[kind] - shown);
+			line(to, text);
+		}
+	}
+}
