@@ -10,23 +10,22 @@
 
 struct fbcon {
 	struct vt vt;
-	uint8_t *pixels; /* NULL: no screen */
-	uint64_t size;
+	uint8_t *pixels;		/* NULL: no screen */
 	uint32_t width, height, stride; /* pixels */
 	uint32_t left, top;		/* margins, pixels */
 	uint32_t scale;			/* pixels a font pixel */
 	uint32_t palette[16];
 	struct vt_cell *shown;		 /* what each place of the screen shows now */
-	uint16_t cursor_col, cursor_row; /* where a cursor is painted; cursor_shown */
-	bool cursor_shown;
+	uint16_t cursor_col, cursor_row; /* where the cursor is painted, if it is */
+	bool cursor_shown, reversed;
 };
 
-/* How many columns and rows (and which scale) a screen of this size gets. */
-void fbcon_geometry(uint32_t width, uint32_t height, uint32_t *scale, uint16_t *cols, uint16_t *rows);
+/* How many columns and rows a screen of this size gets, and with which scale. False: too small for a console. */
+bool fbcon_geometry(uint32_t width, uint32_t height, uint32_t *scale, uint16_t *cols, uint16_t *rows);
 /* Bytes that fbcon_init needs for its grids. */
 size_t fbcon_memory(uint16_t cols, uint16_t rows);
 /* `pixels`: where fb is mapped; `memory`: fbcon_memory() bytes, zeroed or not. Clears the screen.
- * 0, -E_NOENT (no framebuffer) or -E_INVAL (its numbers contradict one another). */
+ * 0, -E_NOENT (no framebuffer) or -E_INVAL (its numbers contradict one another, or it is too small). */
 int fbcon_init(struct fbcon *c, const struct framebuffer *fb, void *pixels, void *memory);
 /* Feeds the terminal; nothing is painted yet. */
 void fbcon_write(struct fbcon *c, const char *text, size_t n);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The font: 8 x 16 pixels a glyph, drawn for Lethe. */
+/* The screen's font: 8 x 16 pixels a glyph, drawn for Lethe. */
 #pragma once
 
 #include "lib/types.h"
@@ -7,6 +7,11 @@
 #define FONT_WIDTH  8
 #define FONT_HEIGHT 16
 
-/* The 16 rows of a character, top first, bit 7 leftmost. Characters that have no glyph of their own get a similar
- * one, else the replacement box. Never NULL. */
-const uint8_t *font_glyph(uint16_t ch);
+/*
+ * Draws a character into 16 rows, top first, bit 7 leftmost. Looks in this order: a glyph of its own (font.txt), box
+ * drawing and blocks, an accented letter, a similar character, the replacement character. Returns false only in the
+ * last case.
+ */
+bool font_glyph(uint16_t ch, uint8_t rows[FONT_HEIGHT]);
+/* How many cells a character takes: 0 (combining marks and the like), 1 or 2 (East Asian wide, emoji). */
+unsigned font_cells(uint32_t ch);

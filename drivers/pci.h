@@ -12,19 +12,29 @@ struct pci_addr {
 struct pci_function {
 	struct pci_addr at;
 	uint16_t vendor, device;
-	uint8_t class, subclass, prog_if, revision, header;
+	uint8_t class, subclass, prog_if, revision;
+	uint8_t header; /* type, without the multi-function bit: 0 device, 1 PCI bridge, 2 CardBus bridge */
 };
 
 /* hostmap active; acpi may list no MCFG. */
 void pci_init(const struct acpi *acpi);
-/* One register, naturally aligned (offset below 4096; below 256 through the ports). All ones where nothing answers.
- * Lock: takes PCI's for the ports. */
+/* One register of 1, 2 or 4 bytes, naturally aligned (offset below 4096; below 256 through the ports). All ones where
+ * nothing answers or nothing can be reached. Lock: takes PCI's. */
 uint32_t pci_read(struct pci_addr at, unsigned offset, unsigned bytes);
-/* 0, -E_RANGE (offset out of reach or not aligned) or -E_NOENT (no such segment or bus). */
+/* 0, -E_RANGE (offset, alignment or width) or -E_NOENT (no way to that segment, bus or offset). */
 int pci_write(struct pci_addr at, unsigned offset, unsigned bytes, uint32_t v);
-/* Calls back for each function there is, through every bus that bridges lead to, until it returns false. Returns how
- * many there were. */
+
+/* Configuration reads as pci_read, so that tests can put a machine of their own before the walk. */
+typedef uint32_t (*pci_reader)(struct pci_addr at, unsigned offset, unsigned bytes);
+/*
+ * Calls back for each function of a segment, from its first bus through every bus that bridges lead to, until the
+ * callback returns false. Bridges that lead back are followed once. Returns how many functions it was called for.
+ */
+unsigned pci_walk_segment(pci_reader read, uint16_t segment, uint8_t bus_first,
+	bool (*fn)(void *ctx, const struct pci_function *f), void *ctx);
+/* As above, all segments of this machine. */
 unsigned pci_walk(bool (*fn)(void *ctx, const struct pci_function *f), void *ctx);
-/* One log line a function (debug level). */
+/* One log line a function (debug level), and a count. */
 void pci_log(void);
+/* "network: Ethernet" and so on; "unknown" for what is not listed. */
 const char *pci_class_name(uint8_t class, uint8_t subclass);

@@ -19,8 +19,9 @@ enum { DATA, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR, DLL = DATA, DLM = IER };
 #define IER_RX BIT(0)
 #define IER_TX BIT(1)
 
-#define IIR_NONE BIT(0) /* 0 means that an interrupt is pending */
-#define IIR_FIFO BITS(7, 6)
+#define IIR_NONE  BIT(0)     /* 0 means that an interrupt is pending */
+#define IIR_CAUSE BITS(3, 1) /* 0 modem status, 1 transmitter, 2 and 6 data, 3 line status */
+#define IIR_FIFO  BITS(7, 6)
 
 #define FCR_ENABLE   BIT(0)
 #define FCR_CLEAR_RX BIT(1)
@@ -188,15 +189,16 @@ bool uart_ack(struct uart *u)
 {
 	bool mine = false;
 
-	/* Six causes, each told once; received data stays pending until it is read, so no loop until "none". */
-	for (unsigned i = 0; u->port && i < 6; i++) {
+	/* Four causes, each told once; but received data stays pending until it is read, so no loop until "none". */
+	for (unsigned i = 0; u->port && i < 4; i++) {
 		uint8_t iir = reg_read(u, IIR_FCR);
 
 		if (iir & IIR_NONE)
 			break;
 		mine = true;
-		reg_read(u, LSR);
-		reg_read(u, MSR);
+		if (!(iir & IIR_CAUSE))
+			reg_read(u, MSR);
+		/* Reading the IIR was all that the transmitter asked for. */
 	}
 	return mine;
 }

@@ -37,6 +37,6 @@ int uart_get(struct uart *u);
 
 /* Which interrupts the UART raises: received data, transmitter empty. */
 void uart_interrupts(struct uart *u, bool rx, bool tx);
-/* Reads and so acknowledges the interrupt's cause until none is pending (bounded); modem and line status are read
- * here, data is left to uart_get() and uart_send_some(). True if it was this UART that interrupted. */
+/* Acknowledges what an interrupt said, except received data, which stays pending until uart_get() has taken it. True if
+ * it was this UART that interrupted. */
 bool uart_ack(struct uart *u);

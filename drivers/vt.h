@@ -42,14 +42,15 @@ struct vt {
 	bool autowrap, insert, newline_mode, cursor_on, app_cursor, reverse_screen;
 	uint32_t tabs[VT_COLS_MAX / 32];
 
-	uint8_t state; /* enum in vt.c */
-	uint8_t private_mark, inter;
+	uint8_t state; /* enum vt_state in vt.c */
+	uint8_t private_mark,
+		inter; /* '?' '>' '=' '<' behind CSI; the last intermediate (0x20-0x2f); 0 if none */
 	uint8_t nparams;
 	uint16_t param[VT_PARAMS_MAX];
-	uint32_t sub_params; /* bit n: param n was set off by ':' from the one before */
-	uint32_t utf8;	     /* code point so far */
-	uint8_t utf8_left, utf8_len;
-	uint32_t last_ch; /* for REP */
+	uint32_t sub_params;	     /* bit n: param n was set off by ':' from the one before */
+	uint32_t utf8;		     /* code point so far */
+	uint8_t utf8_left, utf8_len; /* bytes still to come, bytes in all */
+	uint16_t last_ch;	     /* for REP */
 
 	/* What the terminal answers (reports); may be NULL. Called inside vt_write. */
 	void (*reply)(void *ctx, const char *text, size_t n);

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The console: see the drawing in console.h.
+ *
+ * Two locks: `out` guards the transmit ring, the UART's sending side and the terminal; `in` the input ring, the UART's
+ * receiving side and the keyboard. The terminal's reports go from output to input, so the order is out, then in.
+ *
+ * Painting a screenful takes a millisecond on hardware, and a visible part of a second in an emulator. So the screen is
+ * painted at once if the last painting is long enough ago, measured by what that cost, and else by console_poll().
+ */
+#include "drivers/console.h"
+
+#include "drivers/fbcon.h"
+#include "drivers/kbd.h"
+#include "drivers/time.h"
+#include "drivers/uart.h"
+#include "lib/log.h"
+#include "lib/spinlock.h"
+#include "lib/string.h"
+#include "lib/x86.h"
+#include "mm/frames.h"
+#include "mm/hostmap.h"
+
+#define OUT_BYTES   16384 /* powers of two */
+#define IN_BYTES    4096
+#define PAINT_SHARE 32 /* painting may take one part in so many of the time */
+
+static struct uart uart;
+static struct fbcon screen;
+static bool keyboard, interrupts, panicking;
+
+static struct spinlock out = SPINLOCK_INIT, in = SPINLOCK_INIT;
+static uint8_t out_ring[OUT_BYTES], in_ring[IN_BYTES];
+static uint32_t out_head, out_tail, in_head, in_tail; /* free running: head is written to, tail taken from */
+static bool unpainted;
+static uint64_t paint_at; /* TSC */
+/* Serial line and screen both have a terminal that answers questions; the one in use should, and only that one. */
+static bool screen_answers;
+
+/* ---- output; `out` is held ---- */
+
+static void paint(void)
+{
+	uint64_t start = rdtsc(), cost;
+
+	unpainted = false;
+	fbcon_flush(&screen);
+	cost = rdtsc() - start;
+	paint_at = start + cost + min(cost * PAINT_SHARE, tsc_hz() ? tsc_hz() / 4 : UINT64_MAX);
+}
+
+static void send_some(void)
+{
+	while (out_tail != out_head) {
+		uint32_t at = out_tail % OUT_BYTES;
+		size_t sent = uart_send_some(&uart, out_ring + at, min(out_head - out_tail, OUT_BYTES - at));
+
+		out_tail += (uint32_t)sent;
+		if (!sent)
+			break;
+	}
+	if (interrupts)
+		uart_interrupts(&uart, true, out_tail != out_head);
+}
+
+static void send_all(void)
+{
+	for (; out_tail != out_head; out_tail++)
+		uart_put(&uart, out_ring[out_tail % OUT_BYTES]);
+}
+
+static void put(const char *text, size_t n)
+{
+	if (uart.port)
+		for (size_t i = 0; i < n; i++) {
+			/* Full: the line sets the pace from here on. A byte that it cannot take in time is lost. */
+			if (out_head - out_tail == OUT_BYTES)
+				uart_put(&uart, out_ring[out_tail++ % OUT_BYTES]);
+			out_ring[out_head++ % OUT_BYTES] = (uint8_t)text[i];
+		}
+	if (screen.pixels) {
+		fbcon_write(&screen, text, n);
+		unpainted = true;
+	}
+}
+
+static void put_lines(const char *text, size_t n, void (*to)(const char *text, size_t n))
+{
+	while (n) {
+		size_t line = 0;
+
+		while (line < n && text[line] != '\n')
+			line++;
+		if (line)
+			to(text, line);
+		if (line == n)
+			return;
+		to("\r\n", 2);
+		text += line + 1;
+		n -= line + 1;
+	}
+}
+
+static void move_output(void)
+{
+	send_some();
+	if (unpainted && rdtsc() >= paint_at)
+		paint();
+}
+
+static void write_log(struct log_sink *sink, const char *text, size_t n)
+{
+	(void)sink;
+	if (panicking) { /* log_raw() */
+		console_panic_write(text, n);
+		return;
+	}
+	spin_lock(&out);
+	put_lines(text, n, put);
+	move_output();
+	spin_unlock(&out);
+}
+
+static struct log_sink log_sink = { .write = write_log };
+
+void console_write(const char *text, size_t n)
+{
+	spin_lock(&out);
+	put(text, n);
+	move_output();
+	spin_unlock(&out);
+}
+
+void console_flush(void)
+{
+	spin_lock(&out);
+	send_all();
+	uart_drain(&uart);
+	paint();
+	spin_unlock(&out);
+}
+
+static void put_now(const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		uart_put(&uart, (uint8_t)text[i]);
+	fbcon_write(&screen, text, n);
+}
+
+void console_panic_write(const char *text, size_t n)
+{
+	/* Whoever holds the locks may be the one that panics. The worst is a garbled line before this one. */
+	send_all();
+	if (!panicking) {
+		panicking = true;
+		fbcon_write(
+			&screen, "\030\033[!p\r\n", 7); /* out of any sequence, scroll region and colour */
+	}
+	put_lines(text, n, put_now);
+	uart_drain(&uart);
+	fbcon_flush(&screen);
+}
+
+/* ---- input; `in` is held ---- */
+
+static void store(uint8_t c)
+{
+	if (in_head - in_tail < IN_BYTES) /* full: what comes last is lost, as on any line */
+		in_ring[in_head++ % IN_BYTES] = c;
+}
+
+static void move_input(void)
+{
+	int c;
+
+	/* Bounded by the ring: a UART that always says "data" must not keep us here. */
+	for (unsigned i = 0; i < IN_BYTES && (c = uart_get(&uart)) >= 0; i++) {
+		store((uint8_t)c);
+		screen_answers = false;
+	}
+	if (!keyboard)
+		return;
+	kbd_app_cursor(screen.vt.app_cursor);
+	for (unsigned i = 0; i < IN_BYTES && (c = kbd_poll()) >= 0; i++) {
+		store((uint8_t)c);
+		screen_answers = true;
+	}
+}
+
+/* The screen's terminal was asked something. Called with `out` held. */
+static void answer(void *ctx, const char *text, size_t n)
+{
+	(void)ctx;
+	if (!screen_answers)
+		return;
+	spin_lock(&in);
+	for (size_t i = 0; i < n; i++)
+		store((uint8_t)text[i]);
+	spin_unlock(&in);
+}
+
+int console_read(void)
+{
+	int c = -1;
+
+	spin_lock(&in);
+	if (in_tail == in_head)
+		move_input();
+	if (in_tail != in_head)
+		c = in_ring[in_tail++ % IN_BYTES];
+	spin_unlock(&in);
+	return c;
+}
+
+bool console_poll(void)
+{
+	bool waiting;
+
+	/* If another CPU is at it already, that is as good. */
+	if (spin_trylock(&out)) {
+		move_output();
+		spin_unlock(&out);
+	}
+	spin_lock(&in);
+	move_input();
+	waiting = in_tail != in_head;
+	spin_unlock(&in);
+	return waiting;
+}
+
+/* ---- start-up ---- */
+
+void console_init_serial(bool want_serial)
+{
+	static bool registered;
+
+	if (want_serial)
+		uart_init(&uart, UART_COM1, UART_BAUD);
+	if (!registered)
+		log_add_sink(&log_sink);
+	registered = true;
+}
+
+static void put_on_screen(const char *text, size_t n)
+{
+	fbcon_write(&screen, text, n);
+}
+
+static void show_log_so_far(void)
+{
+	static char text[4096];
+	size_t n = log_tail(text, sizeof(text));
+
+	spin_lock(&out);
+	put_lines(text, n, put_on_screen);
+	paint();
+	spin_unlock(&out);
+}
+
+static int init_screen(const struct framebuffer *fb)
+{
+	uint16_t cols, rows;
+	uint32_t scale;
+	void *pixels;
+	pfn_t memory;
+
+	if (fb->format == FB_NONE || !fbcon_geometry(fb->width, fb->height, &scale, &cols, &rows))
+		return -E_NOENT;
+	pixels = hostmap_mmio(fb->base, min(fb->size, (uint64_t)fb->stride * fb->height * 4), MT_WC);
+	if (!pixels ||
+		frames_alloc_run((fbcon_memory(cols, rows) + PAGE_MASK) / PAGE_SIZE, OWNER_LETHE, &memory))
+		return -E_NOMEM;
+	return fbcon_init(&screen, fb, pixels, pfn_to_virt(memory));
+}
+
+void console_init(bool want_serial, bool want_screen, const struct framebuffer *fb, uint16_t serial_port)
+{
+	int err;
+
+	if (want_serial && !uart.port && serial_port && serial_port != UART_COM1)
+		uart_init(&uart, serial_port, UART_BAUD);
+	screen_answers = !uart.port;
+	if (want_screen) {
+		err = init_screen(fb);
+		if (!err) {
+			screen.vt.reply = answer;
+			show_log_so_far();
+		} else if (err != -E_NOENT) {
+			log_warn("no console on the screen: %s", err_name(err));
+		}
+		err = kbd_init();
+		keyboard = !err;
+		if (err)
+			log_info("no PS/2 keyboard: %s", err_name(err));
+	}
+	if (uart.port)
+		log_info("console: serial port 0x%x, %u baud, FIFO of %u", uart.port, UART_BAUD, uart.fifo);
+	if (screen.pixels)
+		log_info("console: screen %ux%u, %u columns, %u rows%s", screen.width, screen.height,
+			screen.vt.cols, screen.vt.rows, keyboard ? ", keyboard" : "");
+}
+
+unsigned console_isa_irqs(uint8_t irq[2])
+{
+	unsigned n = 0;
+
+	if (uart.port == UART_COM1)
+		irq[n++] = UART_COM1_IRQ;
+	if (keyboard)
+		irq[n++] = KBD_IRQ;
+	return n;
+}
+
+void console_enable_interrupts(void)
+{
+	spin_lock(&out);
+	spin_lock(&in);
+	interrupts = true;
+	uart_interrupts(&uart, true, out_tail != out_head);
+	if (keyboard)
+		kbd_interrupts(true);
+	spin_unlock(&in);
+	spin_unlock(&out);
+}
+
+void console_interrupt(void)
+{
+	/* ISA interrupts are edges: leave no cause pending, or there is no next one. */
+	for (unsigned i = 0; i < 8; i++) {
+		bool more = uart_ack(&uart);
+
+		console_poll();
+		if (!more)
+			return;
+	}
+}
+
+void console_size(uint16_t *cols, uint16_t *rows)
+{
+	*cols = screen.pixels ? screen.vt.cols : 80;
+	*rows = screen.pixels ? screen.vt.rows : 25;
+}
