@@ -67,6 +67,9 @@ int load_start_flat32(struct load *l, uint32_t entry, struct vcpu_state *start);
  * address; *end is the end of the highest segment. */
 int load_elf(struct load *l, uint32_t *entry, uint64_t *end);
 
+/* What a BIOS would have left at 0x400. Comes first: an image may be loaded over it. 0 or -E_FAULT. */
+int load_bda(struct load *l);
+
 /* Does the file have the format's header? */
 bool load_linux_probe(const struct load_file *f);
 bool load_multiboot_probe(const struct load_file *f);

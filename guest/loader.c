@@ -109,6 +109,8 @@ int guest_load(const struct load_params *p, struct vcpu_state *start, char *why,
 	if (format == FORMAT_AUTO)
 		return refuse_unknown(&l);
 	err = take_files(&l, format);
+	if (!err)
+		err = load_bda(&l);
 	if (err)
 		return err;
 	switch (format) {

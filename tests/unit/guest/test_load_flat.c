@@ -156,6 +156,21 @@ static void what_does_not_go_with_flat_is_refused(void **state)
 	expect_refused(-E_INVAL, "a.mod", "take the line out");
 }
 
+static void the_bios_data_area_is_there_unless_loaded_over(void **state)
+{
+	uint16_t v;
+
+	(void)state;
+	expect_loaded();
+	memcpy(&v, rig_at(0x40e, 2), 2);
+	assert_int_equal(v << 4, LAYOUT_EBDA);
+	memcpy(&v, rig_at(0x413, 2), 2);
+	assert_int_equal(v, 639);
+	rig.conf.load_address = 0x300;
+	expect_loaded();
+	assert_memory_equal(rig_at(0x300, 512), image, 512);
+}
+
 static void a_file_without_a_header_is_not_taken_for_flat(void **state)
 {
 	(void)state;
@@ -216,6 +231,7 @@ int main(void)
 		TEST(no_room_for_tables_is_refused),
 		TEST(nothing_but_ram_is_loaded_into),
 		TEST(what_does_not_go_with_flat_is_refused),
+		TEST(the_bios_data_area_is_there_unless_loaded_over),
 		TEST(a_file_without_a_header_is_not_taken_for_flat),
 		TEST(the_loader_says_what_a_wrong_file_is),
 		TEST(a_sentence_never_overruns_its_buffer),
