@@ -21,6 +21,7 @@
 #include "lib/types.h"
 #include "mm/mutant.h"
 #include "mm/slots.h"
+#include "mm/walker.h"
 
 struct mmu_vcpu;
 struct spage;
@@ -41,6 +42,7 @@ struct mmu_caps {
 	bool ept, ept_2m, ept_1g, ept_ad, ept_exec_only, ept_uc, ept_wb, ept_5level, pml, vpid;
 	bool pschange_mc_no; /* not prone to iTLB multihit: executable large pages are safe */
 	unsigned maxphyaddr; /* host */
+	bool guest_no_1g;    /* CPUID.80000001H:EDX[26] is 0: in a guest's PDPTE, PS is a reserved bit */
 };
 
 /* How a slot that goes is removed (contract, rule 16), and who frees the tables that a bump leaves. */
@@ -77,13 +79,6 @@ struct mmu_front {
 
 #define MMU_REQ_RELOAD (1u << 0) /* the root is not of valid_gen any more, or there is none yet */
 #define MMU_REQ_FLUSH  (1u << 1) /* rights were taken away: go on only when nobody runs with the old ones */
-
-/* What the guest's paging consists of; hv/ fills it in from the VMCS when it handles an exit that needs it. */
-struct paging_regs {
-	uint64_t cr0, cr3, cr4, efer, rflags;
-	uint64_t pdpte[4]; /* PAE: as latched */
-	unsigned cpl;
-};
 
 /* The MMU's part of a vCPU. hv/ embeds it and looks inside at nothing but `regs` (its to fill in) and `vpid`. */
 struct mmu_vcpu {
@@ -158,15 +153,19 @@ static inline int mmu_enter(struct mmu_vcpu *v, uint64_t *eptp)
 	unsigned cpu = this_cpu_id();
 
 	atomic_store_relaxed(&v->entered_epoch, atomic_load_relaxed(&v->front->flush_epoch));
+	YIELD();
 	/* The exchange is a full barrier: either the changer sees us entered, and kicks; or we see its change. */
 	atomic_xchg(&v->entered, MUTANT(enter_on_valid_gen) ? v->front->valid_gen : v->root_gen);
+	YIELD();
 	if (unlikely(atomic_load(&v->requests) || atomic_load(&v->front->valid_gen) != v->root_gen) &&
 		!MUTANT(no_recheck)) {
 		atomic_xchg(&v->entered, 0);
 		return -E_AGAIN;
 	}
+	YIELD();
 	if (unlikely(v->cpu != cpu || !(atomic_load(v->root_cpus) >> cpu & 1)))
 		mmu_tags_refresh(v, cpu);
+	YIELD();
 	if (unlikely(mmu_debug))
 		mmu_tags_check(v, cpu);
 	atomic_store(&mmu_host_cpu[cpu].busy, 0);
@@ -178,6 +177,7 @@ static inline void mmu_exit(struct mmu_vcpu *v)
 {
 	/* The exchange also keeps look-ups behind `busy`, as in mmu_cpu_quiescent(). */
 	atomic_store_relaxed(&mmu_host_cpu[this_cpu_id()].busy, atomic_load(&mmu_host_epoch));
+	YIELD();
 	atomic_xchg(&v->entered, 0);
 }
 
@@ -213,13 +213,6 @@ enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at);
 
 /* Counts the generation up: every table is obsolete from now on (rule 1). Takes the MMU lock; O(vCPUs). */
 void mmu_invalidate_all(struct mmu *mmu);
-
-/*
- * The guest page-table walker (SDM Vol. 3A 4): translates gva for an access (MMU_* bits), through any paging mode.
- * 0 and *out; or -E_FAULT and *error_code as hardware would push it. Sets A and D bits as hardware does.
- */
-int guest_walk(struct mmu *mmu, const struct paging_regs *r, gva_t at, unsigned access, gpa_t *out,
-	uint32_t *error_code);
 
 struct mmu_stats {
 	uint64_t bumps, batches, pages_freed, batch_pages_max, lock_ticks_max, waiting, flushes, kicks,

@@ -5,6 +5,7 @@
 
 #ifdef LETHE_DEBUG
 enum mutant mutant_active;
+void (*mmu_yield)(void);
 #endif
 
 #define MUTANT_NAME(n) #n,

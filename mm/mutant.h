@@ -53,6 +53,21 @@ extern enum mutant mutant_active;
 #define MUTANT(n) false
 #endif
 
+/*
+ * Where other CPUs may come in between: points at which no lock is held and something may change. The oracle of the
+ * tests lets them do so here; in the release build there is nothing.
+ */
+#ifdef LETHE_DEBUG
+extern void (*mmu_yield)(void);
+#define YIELD()                                                                                              \
+	do {                                                                                                 \
+		if (unlikely(mmu_yield != 0))                                                                \
+			mmu_yield();                                                                         \
+	} while (0)
+#else
+#define YIELD() ((void)0)
+#endif
+
 /* Switches one on by its name, all off with "none". False: no such name. */
 bool mutant_select(const char *name);
 const char *mutant_name(enum mutant m);
