@@ -254,7 +254,7 @@ static int start_state(
 int load_linux(struct load *l, struct vcpu_state *start)
 {
 	struct bzimage k = { .name = l->p->kernel.name };
-	struct placed at;
+	struct placed at = { 0 };
 	int err;
 
 	err = read_header(l, &k);

@@ -55,7 +55,7 @@ static int fill_pd(struct load *l, uint64_t pd, uint64_t base)
 
 		for (unsigned k = 0; k < ARRAY_SIZE(entry); k++)
 			entry[k] = (base + (i + k) * LARGE) | PTE_PS | PTE_W | PTE_P;
-		err = load_write(l, pd + 8 * i, entry, sizeof(entry));
+		err = load_write(l, pd + 8ull * i, entry, sizeof(entry));
 		if (err)
 			return err;
 	}

@@ -14,16 +14,23 @@
 #include "guest/multiboot.h"
 #include "lib/string.h"
 
+static bool is_header(const struct multiboot_header *h)
+{
+	return h->magic == MULTIBOOT_MAGIC && h->magic + h->flags + h->checksum == 0;
+}
+
 bool multiboot_find(const struct load_file *f, struct multiboot_header *out, uint64_t *offset)
 {
 	uint64_t end = min(f->size, (uint64_t)MULTIBOOT_SEARCH);
 
 	for (uint64_t at = 0; at + MULTIBOOT_HEADER_SHORT <= end; at += 4) {
-		*out = (struct multiboot_header){ 0 };
-		memcpy(out, (const uint8_t *)f->data + at, MULTIBOOT_HEADER_SHORT);
-		if (out->magic != MULTIBOOT_MAGIC || out->magic + out->flags + out->checksum != 0)
+		struct multiboot_header h;
+
+		memset(&h, 0, sizeof(h));
+		memcpy(&h, (const uint8_t *)f->data + at, min(sizeof(h), f->size - at));
+		if (!is_header(&h))
 			continue;
-		memcpy(out, (const uint8_t *)f->data + at, min(sizeof(*out), f->size - at));
+		*out = h;
 		*offset = at;
 		return true;
 	}
@@ -118,9 +125,9 @@ static int load_modules(struct load *l, uint64_t from, uint64_t at[CONF_MODULES_
 int load_multiboot(struct load *l, struct vcpu_state *start)
 {
 	const struct load_file *f = &l->p->kernel;
-	uint64_t offset, end, module[CONF_MODULES_MAX];
+	uint64_t offset, end = 0, module[CONF_MODULES_MAX];
 	struct multiboot_header h;
-	uint32_t entry, info;
+	uint32_t entry = 0, info = 0;
 	int err;
 
 	if (!multiboot_find(f, &h, &offset))

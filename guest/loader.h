@@ -21,7 +21,7 @@ struct load_params {
 	const struct conf_vm *conf;
 	struct mmu *mmu; /* slots for RAM are there already */
 	const struct guest_layout *layout;
-	uint64_t rsdp;	 /* gpa of the guest's RSDP */
+	uint64_t rsdp; /* gpa of the guest's RSDP */
 	struct load_file kernel, initrd;
 	struct load_file module[CONF_MODULES_MAX];
 };
