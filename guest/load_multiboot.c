@@ -14,9 +14,13 @@
 #include "guest/multiboot.h"
 #include "lib/string.h"
 
-static bool is_header(const struct multiboot_header *h)
+/* The caller knows that the file is long enough. */
+static uint32_t word_at(const struct load_file *f, uint64_t at)
 {
-	return h->magic == MULTIBOOT_MAGIC && h->magic + h->flags + h->checksum == 0;
+	uint32_t v;
+
+	memcpy(&v, (const uint8_t *)f->data + at, sizeof(v));
+	return v;
 }
 
 bool multiboot_find(const struct load_file *f, struct multiboot_header *out, uint64_t *offset)
@@ -24,13 +28,12 @@ bool multiboot_find(const struct load_file *f, struct multiboot_header *out, uin
 	uint64_t end = min(f->size, (uint64_t)MULTIBOOT_SEARCH);
 
 	for (uint64_t at = 0; at + MULTIBOOT_HEADER_SHORT <= end; at += 4) {
-		struct multiboot_header h;
-
-		memset(&h, 0, sizeof(h));
-		memcpy(&h, (const uint8_t *)f->data + at, min(sizeof(h), f->size - at));
-		if (!is_header(&h))
+		if (word_at(f, at) != MULTIBOOT_MAGIC)
 			continue;
-		*out = h;
+		if (word_at(f, at) + word_at(f, at + 4) + word_at(f, at + 8) != 0)
+			continue;
+		memset(out, 0, sizeof(*out));
+		memcpy(out, (const uint8_t *)f->data + at, min(sizeof(*out), f->size - at));
 		*offset = at;
 		return true;
 	}
