@@ -28,10 +28,10 @@ WARN	:= -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wmissin
 COMMON	:= -std=gnu11 -g -I. -I$(O)/gen -ffile-prefix-map=$(CURDIR)=. $(WARN)
 CFLAGS	:= $(COMMON) -O2 -ffreestanding -fpic -fvisibility=hidden -fshort-wchar -mno-red-zone -mgeneral-regs-only \
 	-fno-omit-frame-pointer -fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \
-	-fcf-protection=none -fno-tree-loop-distribute-patterns -falign-functions=1 -falign-loops=1 -falign-jumps=1 -DVERSION='"$(VERSION)"'
+	-fcf-protection=none -fno-tree-loop-distribute-patterns -falign-functions=1 -falign-loops=1 -falign-jumps=1
 EFIINC	:= -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI -maccumulate-outgoing-args
 LDFLAGS	:= -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --build-id=none --no-warn-rwx-segments
-HOSTFLAGS := $(COMMON) -fno-strict-aliasing -fno-builtin-memcpy -DVERSION='"test"' -pthread
+HOSTFLAGS := $(COMMON) -fno-strict-aliasing -fno-builtin-memcpy -pthread
 SAN	:= -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-sanitize=alignment -fno-omit-frame-pointer
 
 srcs	= $(sort $(wildcard $(1)/*.c))
@@ -73,6 +73,11 @@ $(O)/obj/%.o: %.c | $(GEN)
 $(O)/obj/%.asm.o: %.asm
 	$(call say,NASM,$<)
 	$(Q)mkdir -p $(@D) && $(NASM) -f elf64 -g -F dwarf -I ./ -MD $(@:.o=.d) -o $@ $<
+
+# Written anew only when it changes, so that a new commit rebuilds one file.
+$(O)/gen/version.h: FORCE
+	$(Q)mkdir -p $(@D) && echo '#define LETHE_VERSION "$(VERSION)"' | cmp -s - $@ || echo '#define LETHE_VERSION "$(VERSION)"' >$@
+$(O)/obj/hv/main.o: $(O)/gen/version.h
 
 $(O)/gen/acpi/%.hex: guest/acpi/%.asl
 	$(call say,IASL,$<)
@@ -206,4 +211,5 @@ distclean:
 	$(Q)rm -rf $(O)
 
 -include $(shell find $(O) -name '*.d' 2>/dev/null)
-.PHONY: all help demos image run unit fuzz bench boot-tests test check clean distclean $(addprefix unit-,$(ROOMS)) $(addprefix obj-,$(ROOMS))
+FORCE:
+.PHONY: FORCE all help demos image run unit fuzz bench boot-tests test check clean distclean $(addprefix unit-,$(ROOMS)) $(addprefix obj-,$(ROOMS))

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* Second-stage faults: the MMU decides, devices or the end of the VM follow (SDM Vol. 3C 27.2.1, 28.2.3). */
+#include "guest/emulate.h"
+#include "hv/exit.h"
+
+static void out_of_memory(struct vcpu *v)
+{
+	dump_vcpu(v, "no memory left for its page tables");
+	vm_end(v->vm, VM_END_NO_MEMORY, 0);
+}
+
+void exit_ept_violation(struct vcpu *v)
+{
+	uint64_t q = vmread(VMCS_QUALIFICATION);
+	gpa_t at = gpa(vmread(VMCS_GUEST_PHYSICAL));
+	unsigned access = q & (MMU_READ | MMU_WRITE | MMU_EXEC);
+
+	events_redeliver(v);
+	/* NMIs that an IRET has unblocked are blocked again when it restarts (27.2.3). */
+	if (unlikely(q & BIT(12)) && !v->event_pending)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
+	switch (mmu_fault(&v->mmu, at, access)) {
+	case MMU_RESUME:
+		break;
+	case MMU_MMIO:
+	case MMU_ROM:
+		/* Bits 7 and 8: the access itself, not one to the guest's page tables on the way. */
+		if (!(q & BIT(7)) || !(q & BIT(8)))
+			vm_unsupported(v,
+				"its page tables or an event's delivery reach %#lx, where there is no RAM",
+				at.v);
+		else
+			emulate_at(v, access & MMU_WRITE ? EMU_WRITE : EMU_READ, at);
+		break;
+	case MMU_EXEC_MMIO:
+		vm_unsupported(v, "it executes at %#lx, where there is no RAM", at.v);
+		break;
+	case MMU_NO_MEMORY:
+		out_of_memory(v);
+		break;
+	case MMU_INJECT:
+		panic("the EPT back end asked for a page fault");
+	}
+}
+
+/* How entries for device memory fault by design: the common way into devices. */
+void exit_ept_misconfig(struct vcpu *v)
+{
+	gpa_t at = gpa(vmread(VMCS_GUEST_PHYSICAL));
+
+	events_redeliver(v);
+	if (mmu_misconfig(&v->mmu, at) == MMU_MMIO)
+		emulate_at(v, EMU_READ | EMU_WRITE, at);
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* Exits by events: the host's interrupts, exceptions that Lethe intercepts, windows, the timer. */
+#include "hv/exit.h"
+#include "hv/trap.h"
+#include "lib/log.h"
+
+void exit_external_interrupt(struct vcpu *v)
+{
+	/* Acknowledged by the exit: its vector is here, and no longer in the IRR. */
+	host_interrupt((unsigned)(vmread(VMCS_EXIT_INTR_INFO) & INTR_VECTOR));
+}
+
+/* DR6 as the qualification of a debug exception tells it (SDM Vol. 3C table 27-1). */
+static void set_dr6(uint64_t qualification)
+{
+	uint64_t dr6;
+
+	__asm__ volatile("mov %%dr6, %0" : "=r"(dr6));
+	dr6 = (dr6 & ~0xfull) | (qualification & (BITS(3, 0) | BITS(14, 13)));
+	__asm__ volatile("mov %0, %%dr6" : : "r"(dr6));
+}
+
+void exit_machine_check(struct vcpu *v)
+{
+	panic("machine check: the hardware has failed (CPU %u, vm %s)", this_cpu_id(), v->vm->name);
+}
+
+void exit_exception_nmi(struct vcpu *v)
+{
+	uint32_t info = (uint32_t)vmread(VMCS_EXIT_INTR_INFO);
+	unsigned vector = info & INTR_VECTOR;
+
+	events_redeliver(v);
+	if ((info & INTR_TYPE) == INTR_NMI) {
+		host_nmi();
+		return;
+	}
+	if (vector == VEC_MC)
+		exit_machine_check(v);
+	/* The IRET that had unblocked NMIs faulted: they are blocked again when it restarts (SDM Vol. 3C 27.2.2). */
+	if (info & INTR_NMI_UNBLOCK && !v->event_pending && vector != VEC_DF)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
+	if (vector == VEC_DB) {
+		set_dr6(vmread(VMCS_QUALIFICATION));
+		vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13)); /* delivery clears GD */
+		if ((info & INTR_TYPE) == INTR_PRIVILEGED) { /* INT1: deliver it as such, RIP after it */
+			v->event_pending = true;
+			v->event_info = info & ~(uint32_t)BIT(12);
+			v->event_length = (uint32_t)vmread(VMCS_INSTR_LENGTH);
+			vcpu_request(v, REQ_EVENTS);
+			return;
+		}
+	}
+	if (info & INTR_ERROR_CODE)
+		inject_exception_error(v, vector, (uint32_t)vmread(VMCS_EXIT_INTR_ERROR));
+	else
+		inject_exception(v, vector);
+}
+
+/* An interrupt or NMI can go in now: events_prepare() does the rest. */
+void exit_window(struct vcpu *v)
+{
+	vcpu_request(v, REQ_EVENTS);
+}
+
+void exit_preemption_timer(struct vcpu *v)
+{
+	vcpu_request(v, REQ_EVENTS);
+}
+
+void exit_tpr_below(struct vcpu *v)
+{
+	vcpu_request(v, REQ_EVENTS);
+}
+
+/* ---- APIC virtualization (SDM Vol. 3C 29) ---- */
+
+void exit_eoi(struct vcpu *v)
+{
+	platform_apicv_eoi(v->vm->platform, v->index, (uint8_t)vmread(VMCS_QUALIFICATION));
+	vcpu_request(v, REQ_EVENTS);
+}
+
+void exit_apic_write(struct vcpu *v)
+{
+	platform_apicv_write(v->vm->platform, v->index, (unsigned)(vmread(VMCS_QUALIFICATION) & 0xfff));
+	vcpu_request(v, REQ_EVENTS);
+}
+
+/* An access to the APIC page that the CPU does not virtualise: emulated as device access. */
+void exit_apic_access(struct vcpu *v)
+{
+	uint64_t q = vmread(VMCS_QUALIFICATION);
+	unsigned type = (unsigned)(q >> 12 & 15);
+
+	events_redeliver(v);
+	if (type > 1) { /* 2: instruction fetch; 3: event delivery; 10, 15: guest-physical */
+		vm_unsupported(v,
+			"it runs code, stacks or page tables in the local APIC's page (access type %u)",
+			type);
+		return;
+	}
+	/* Linear: hardware has translated it. EMU_READ is bit 0, EMU_WRITE bit 1 as type 0 and 1. */
+	emulate_at(v, 1u << type, gpa(LAYOUT_LAPIC + (q & 0xfff)));
+}

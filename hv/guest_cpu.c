@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * State that VM entry and exit do not switch and root mode does not use: the x87/SSE/AVX registers (Lethe is compiled
+ * without them), the MSRs behind SYSCALL and SWAPGS, debug registers, CR2. It stays in the CPU while a vCPU has it,
+ * and is switched when another vCPU comes: an exit costs nothing for it.
+ */
+#include "hv/cpu.h"
+#include "hv/vcpu.h"
+#include "lib/string.h"
+#include "mm/frames.h"
+
+/* x87, SSE, AVX, AVX-512 (opmask, ZMM_Hi256, Hi16_ZMM): user state without rules of its own. */
+#define XCR0_KNOWN (BITS(2, 0) | BITS(7, 5))
+
+static uint64_t xcr0_supported; /* 0: no XSAVE */
+static size_t xsave_bytes = 512;
+static bool have_rdtscp, have_spec_ctrl;
+
+static uint64_t xgetbv(void)
+{
+	uint32_t lo, hi;
+
+	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
+	return (uint64_t)hi << 32 | lo;
+}
+
+static void xsetbv(uint64_t v)
+{
+	__asm__ volatile("xsetbv" : : "c"(0), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)));
+}
+
+void guest_cpu_init(void)
+{
+	struct cpuid one = cpuid(1, 0), d;
+	uint64_t dummy;
+
+	have_rdtscp = cpuid(0x80000000, 0).eax >= 0x80000001 && cpuid(0x80000001, 0).edx & BIT(27);
+	have_spec_ctrl = cpuid(0, 0).eax >= 7 && cpuid(7, 0).edx & (BIT(26) | BIT(27)) &&
+			 rdmsr_safe(MSR_SPEC_CTRL, &dummy);
+	if (!(one.ecx & BIT(26)))
+		return;
+	d = cpuid(0xd, 0);
+	xcr0_supported = ((uint64_t)d.edx << 32 | d.eax) & XCR0_KNOWN;
+	xsetbv(xcr0_supported);
+	xsave_bytes = cpuid(0xd, 0).ebx; /* for what XCR0 enables now */
+}
+
+uint64_t guest_xcr0_supported(void)
+{
+	return xcr0_supported;
+}
+
+size_t guest_xsave_bytes(void)
+{
+	return xsave_bytes;
+}
+
+static uint64_t area_frames(void)
+{
+	return align_up(xsave_bytes, PAGE_SIZE) >> PAGE_SHIFT;
+}
+
+int guest_cpu_create(struct guest_cpu *g)
+{
+	pfn_t first;
+	int err = frames_alloc_run(area_frames(), OWNER_LETHE, &first);
+
+	if (err)
+		return err;
+	g->xsave = pfn_to_virt(first);
+	guest_cpu_reset(g);
+	return 0;
+}
+
+void guest_cpu_destroy(struct guest_cpu *g)
+{
+	if (g->xsave)
+		frames_free_run(area_frames(), OWNER_LETHE, hpa_to_pfn(virt_to_hpa(g->xsave)));
+	g->xsave = NULL;
+}
+
+void guest_cpu_reset(struct guest_cpu *g)
+{
+	void *area = g->xsave;
+
+	memset(area, 0, area_frames() << PAGE_SHIFT);
+	/* The layout of FXSAVE (SDM Vol. 1 10.5.1); XSTATE_BV = 0 makes XRSTOR initialise what it does not find. */
+	*(uint16_t *)area = 0x37f;		      /* FCW */
+	*(uint32_t *)((uint8_t *)area + 24) = 0x1f80; /* MXCSR */
+	*g = (struct guest_cpu){ .xcr0 = xcr0_supported ? 1 : 0, .dr6 = 0xffff0ff0, .xsave = area };
+}
+
+static void load_fpu(const struct guest_cpu *g)
+{
+	if (xcr0_supported) {
+		xsetbv(xcr0_supported); /* all components, whatever the guest has enabled */
+		__asm__ volatile("xrstor64 %0" : : "m"(*(uint8_t *)g->xsave), "a"(-1), "d"(-1));
+		xsetbv(g->xcr0);
+	} else {
+		__asm__ volatile("fxrstor64 %0" : : "m"(*(uint8_t *)g->xsave));
+	}
+}
+
+static void save_fpu(struct guest_cpu *g)
+{
+	if (xcr0_supported) {
+		g->xcr0 = xgetbv();
+		xsetbv(xcr0_supported);
+		__asm__ volatile("xsave64 %0" : "+m"(*(uint8_t *)g->xsave) : "a"(-1), "d"(-1) : "memory");
+	} else {
+		__asm__ volatile("fxsave64 %0" : "+m"(*(uint8_t *)g->xsave) : : "memory");
+	}
+}
+
+#define DR_WRITE(n, v) __asm__ volatile("mov %0, %%dr" #n : : "r"(v))
+#define DR_READ(n, v)  __asm__ volatile("mov %%dr" #n ", %0" : "=r"(v))
+
+void guest_cpu_load(struct guest_cpu *g)
+{
+	wrmsr(MSR_STAR, g->star);
+	wrmsr(MSR_LSTAR, g->lstar);
+	wrmsr(MSR_CSTAR, g->cstar);
+	wrmsr(MSR_SYSCALL_MASK, g->syscall_mask);
+	wrmsr(MSR_KERNEL_GS_BASE, g->kernel_gs_base);
+	if (have_rdtscp)
+		wrmsr(MSR_TSC_AUX, g->tsc_aux);
+	if (have_spec_ctrl)
+		wrmsr(MSR_SPEC_CTRL, g->spec_ctrl);
+	DR_WRITE(0, g->dr[0]);
+	DR_WRITE(1, g->dr[1]);
+	DR_WRITE(2, g->dr[2]);
+	DR_WRITE(3, g->dr[3]);
+	DR_WRITE(6, g->dr6);
+	write_cr2(g->cr2);
+	load_fpu(g);
+}
+
+void guest_cpu_save(struct guest_cpu *g)
+{
+	g->star = rdmsr(MSR_STAR);
+	g->lstar = rdmsr(MSR_LSTAR);
+	g->cstar = rdmsr(MSR_CSTAR);
+	g->syscall_mask = rdmsr(MSR_SYSCALL_MASK);
+	g->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
+	if (have_rdtscp)
+		g->tsc_aux = rdmsr(MSR_TSC_AUX);
+	if (have_spec_ctrl)
+		g->spec_ctrl = rdmsr(MSR_SPEC_CTRL);
+	DR_READ(0, g->dr[0]);
+	DR_READ(1, g->dr[1]);
+	DR_READ(2, g->dr[2]);
+	DR_READ(3, g->dr[3]);
+	DR_READ(6, g->dr6);
+	g->cr2 = read_cr2();
+	save_fpu(g);
+}

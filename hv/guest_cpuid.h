@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What CPUID tells a guest: computed once per VM from the host's leaves, then looked up.
+ *
+ * Shown: the hypervisor bit and leaves 0x40000000 (signature "LetheLetheLe"), 0x40000010 (TSC and bus frequency in
+ * kHz), 15h and 16h. Hidden: what Lethe does not virtualise (VMX, SMX, MONITOR, PMU, PT, MPX, CET, PKU, AMX, ...).
+ */
+#pragma once
+
+#include "hv/vcpu.h"
+
+struct guest_cpuid;
+
+#define CPUID_LETHE	0x40000000u
+#define CPUID_FREQUENCY 0x40000010u
+
+int guest_cpuid_create(unsigned vcpus, struct guest_cpuid **out); /* -E_NOMEM */
+void guest_cpuid_destroy(struct guest_cpuid *t);
+/* The answer for a vCPU: table entry, then what depends on its state (OSXSAVE, APIC ID, XCR0's area). */
+void guest_cpuid_read(struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid *out);

@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * MSRs of a guest. Three kinds:
+ *
+ *	passed    in the bitmap: the CPU's own register, the guest's while its vCPU has the CPU (hv/guest_cpu.c), or
+ *		  switched by the VMCS
+ *	emulated  a row of the table below
+ *	refused   everything else: #GP(0), and a line in the log, the first time round
+ */
+#include "hv/exit.h"
+#include "hv/guest_cr.h"
+#include "lib/log.h"
+#include "lib/string.h"
+
+struct msr {
+	uint32_t first, last;
+	int (*read)(struct vcpu *v, uint32_t msr, uint64_t *value);
+	int (*write)(struct vcpu *v, uint32_t msr, uint64_t value); /* NULL: #GP */
+};
+
+static const uint32_t passed[] = {
+	MSR_SYSENTER_CS,
+	MSR_SYSENTER_ESP,
+	MSR_SYSENTER_EIP,
+	MSR_STAR,
+	MSR_LSTAR,
+	MSR_CSTAR,
+	MSR_SYSCALL_MASK,
+	MSR_FS_BASE,
+	MSR_GS_BASE,
+	MSR_KERNEL_GS_BASE,
+	MSR_PAT,
+};
+
+static int apic_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	return platform_apic_rdmsr(v->vm->platform, v->index, msr, value);
+}
+
+/* The deadline is in the guest's TSC, which IA32_TSC_ADJUST moves; the platform's clock does not move. */
+static int apic_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	vcpu_request(v, REQ_EVENTS);
+	if (msr == MSR_TSC_DEADLINE && value)
+		value -= v->tsc_adjust;
+	return platform_apic_wrmsr(v->vm->platform, v->index, msr, value);
+}
+
+static int deadline_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	int err = apic_read(v, msr, value);
+
+	if (!err && *value)
+		*value += v->tsc_adjust;
+	return err;
+}
+
+static int tsc_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	*value = msr == MSR_TSC ? rdtsc() + v->vm->tsc_offset + v->tsc_adjust : v->tsc_adjust;
+	return 0;
+}
+
+static int tsc_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	v->tsc_adjust = msr == MSR_TSC ? value - rdtsc() - v->vm->tsc_offset : value;
+	vmcs_update_tsc(v);
+	return 0;
+}
+
+static int efer_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	*value = vmread(VMCS_GUEST_EFER);
+	return 0;
+}
+
+static int efer_do_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	return efer_write(v, value);
+}
+
+static int misc_enable_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	/* Fast strings as the guest has set them; BTS and PEBS are unavailable (SDM Vol. 4 table 2-2). */
+	*value = v->misc_enable | BIT(11) | BIT(12);
+	return 0;
+}
+
+static int misc_enable_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	v->misc_enable = value & BIT(0);
+	return 0;
+}
+
+/* Memory types are the host's and the guest's PAT's (EPT back end); the guest's MTRRs are kept for it to read. */
+static int mtrr_index(uint32_t msr)
+{
+	if (msr >= MSR_MTRR_PHYSBASE0 && msr < MSR_MTRR_PHYSBASE0 + 16)
+		return (int)(msr - MSR_MTRR_PHYSBASE0);
+	if (msr == MSR_MTRR_FIX64K_00000)
+		return 16;
+	if (msr == MSR_MTRR_FIX16K_80000 || msr == MSR_MTRR_FIX16K_A0000)
+		return (int)(17 + msr - MSR_MTRR_FIX16K_80000);
+	if (msr >= MSR_MTRR_FIX4K_C0000 && msr < MSR_MTRR_FIX4K_C0000 + 8)
+		return (int)(19 + msr - MSR_MTRR_FIX4K_C0000);
+	return msr == MSR_MTRR_DEF_TYPE ? 27 : -1;
+}
+_Static_assert(GUEST_MTRRS == 28, "mtrr_index() counts 28");
+
+static int mtrr_read_(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	int i = mtrr_index(msr);
+
+	if (msr == MSR_MTRRCAP) {
+		*value = 8 | BIT(8) | BIT(10); /* eight variable ranges, fixed ranges, WC */
+		return 0;
+	}
+	if (i < 0)
+		return -E_INVAL;
+	*value = v->mtrr[i];
+	return 0;
+}
+
+static bool memtype_ok(uint64_t t)
+{
+	return t == MT_UC || t == MT_WC || (t >= MT_WT && t <= MT_WB);
+}
+
+static int mtrr_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	int i = mtrr_index(msr);
+	bool ok = true;
+
+	if (i < 0)
+		return -E_INVAL;
+	if (i < 16)
+		ok = i & 1 ? !(value & BITS(10, 0)) : memtype_ok(value & 0xff) && !(value & BITS(11, 8));
+	else if (i < 27)
+		for (unsigned b = 0; b < 64; b += 8)
+			ok &= memtype_ok(value >> b & 0xff);
+	else
+		ok = memtype_ok(value & 0xff) && !(value & ~(BITS(11, 10) | 0xff));
+	if (!ok)
+		return -E_INVAL;
+	v->mtrr[i] = value;
+	return 0;
+}
+
+static int arch_capabilities_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	/* What says "not prone to": RDCL_NO IBRS_ALL SKIP_L1DFL_VMENTRY SSB_NO MDS_NO PSCHANGE_MC_NO TAA_NO and the
+	 * later SBDR_SSDP_NO FBSDP_NO PSDP_NO (SDM Vol. 4 table 2-2). RSBA is a warning, and passed too. */
+	const uint64_t known = BITS(6, 0) | BIT(8) | BITS(15, 13);
+
+	if (!rdmsr_safe(MSR_ARCH_CAPABILITIES, value))
+		return -E_NOENT;
+	*value &= known;
+	return 0;
+}
+
+static int zero_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	*value = 0;
+	return 0;
+}
+
+static int ignore_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	return 0;
+}
+
+static int zero_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	return value ? -E_INVAL : 0;
+}
+
+static int feature_control_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	*value = FEATURE_CONTROL_LOCK; /* locked, VMX off */
+	return 0;
+}
+
+static int microcode_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	if (!rdmsr_safe(MSR_BIOS_SIGN_ID, value))
+		*value = 0;
+	return 0;
+}
+
+static int platform_id_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	if (!rdmsr_safe(0x17, value))
+		*value = 0;
+	return 0;
+}
+
+static int spec_ctrl_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	return rdmsr_safe(msr, value) ? 0 : -E_NOENT;
+}
+
+static int spec_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	return wrmsr_safe(msr, value) ? 0 : -E_INVAL;
+}
+
+static int tsc_aux_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	return rdmsr_safe(msr, value) ? 0 : -E_NOENT;
+}
+
+static int tsc_aux_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	return value >> 32 || !wrmsr_safe(msr, value) ? -E_INVAL : 0;
+}
+
+static int debugctl_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	/* LBR and BTF could be; branch trace stores and the PMU's bits need what guests do not have. */
+	if (value & ~(uint64_t)(BIT(0) | BIT(1)))
+		return -E_INVAL;
+	vmwrite(VMCS_GUEST_DEBUGCTL, value & BIT(1));
+	return 0;
+}
+
+static int debugctl_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	*value = vmread(VMCS_GUEST_DEBUGCTL);
+	return 0;
+}
+
+/* Sorted by number. */
+static const struct msr table[] = {
+	{ MSR_TSC, MSR_TSC, tsc_read, tsc_write },
+	{ 0x17, 0x17, platform_id_read, NULL },
+	{ MSR_APIC_BASE, MSR_APIC_BASE, apic_read, apic_write },
+	{ 0x34, 0x34, zero_read, NULL }, /* SMI count */
+	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, feature_control_read, NULL },
+	{ MSR_TSC_ADJUST, MSR_TSC_ADJUST, tsc_read, tsc_write },
+	{ MSR_SPEC_CTRL, MSR_SPEC_CTRL, spec_ctrl_read, spec_write },
+	{ MSR_PRED_CMD, MSR_PRED_CMD, NULL, spec_write },
+	{ 0x79, 0x79, NULL, ignore_write }, /* microcode update: the guest's CPU is as it is */
+	{ MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, microcode_read, ignore_write },
+	{ MSR_MTRRCAP, MSR_MTRRCAP, mtrr_read_, NULL },
+	{ MSR_ARCH_CAPABILITIES, MSR_ARCH_CAPABILITIES, arch_capabilities_read, NULL },
+	{ 0x179, 0x179, zero_read, NULL },	   /* IA32_MCG_CAP: no machine-check banks */
+	{ 0x17a, 0x17a, zero_read, zero_write },   /* IA32_MCG_STATUS */
+	{ 0x198, 0x199, zero_read, ignore_write }, /* performance state */
+	{ 0x19a, 0x19c, zero_read, ignore_write }, /* clock modulation, thermal */
+	{ MSR_MISC_ENABLE, MSR_MISC_ENABLE, misc_enable_read, misc_enable_write },
+	{ 0x1b0, 0x1b0, zero_read, ignore_write }, /* energy bias */
+	{ MSR_DEBUGCTL, MSR_DEBUGCTL, debugctl_read, debugctl_write },
+	{ MSR_MTRR_PHYSBASE0, MSR_MTRR_FIX4K_C0000 + 7, mtrr_read_, mtrr_write },
+	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, mtrr_read_, mtrr_write },
+	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, deadline_read, apic_write },
+	{ MSR_X2APIC, MSR_X2APIC + 0xff, apic_read, apic_write },
+	{ MSR_XSS, MSR_XSS, zero_read, zero_write },
+	{ MSR_EFER, MSR_EFER, efer_read, efer_do_write },
+	{ MSR_TSC_AUX, MSR_TSC_AUX, tsc_aux_read, tsc_aux_write },
+};
+
+static const struct msr *find(uint32_t msr)
+{
+	unsigned lo = 0, hi = ARRAY_SIZE(table);
+
+	while (lo < hi) {
+		unsigned mid = (lo + hi) / 2;
+
+		if (msr > table[mid].last)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < ARRAY_SIZE(table) && msr >= table[lo].first ? &table[lo] : NULL;
+}
+
+int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	const struct msr *m = find(msr);
+
+	return m && m->read ? m->read(v, msr, value) : -E_NOENT;
+}
+
+int guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	const struct msr *m = find(msr);
+
+	return !m ? -E_NOENT : m->write ? m->write(v, msr, value) : -E_INVAL;
+}
+
+/* One bit per MSR and direction: 0 passes (SDM Vol. 3C 24.6.9). */
+static void pass(uint8_t *bitmap, uint32_t msr, bool read, bool write)
+{
+	unsigned at = (msr & 0x1fff) / 8 + (msr >= 0xc0000000 ? 1024 : 0);
+	uint8_t bit = (uint8_t)(1u << (msr & 7));
+
+	if (read)
+		bitmap[at] &= (uint8_t)~bit;
+	if (write)
+		bitmap[at + 2048] &= (uint8_t)~bit;
+}
+
+void guest_msr_bitmap(uint8_t *bitmap, bool x2apic_virtual)
+{
+	memset(bitmap, 0xff, PAGE_SIZE);
+	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++)
+		pass(bitmap, passed[i], true, true);
+	pass(bitmap, MSR_EFER, true, false);
+	pass(bitmap, MSR_TSC, true, false);
+	if (cpuid(0x80000000, 0).eax >= 0x80000001 && cpuid(0x80000001, 0).edx & BIT(27))
+		pass(bitmap, MSR_TSC_AUX, true, true);
+	if (!x2apic_virtual)
+		return;
+	/* Reads come from the virtual-APIC page but for the timer's current count; TPR, EOI and self-IPI writes are
+	 * the CPU's to do (SDM Vol. 3C 29.5). */
+	for (uint32_t msr = MSR_X2APIC; msr < MSR_X2APIC + 0x40; msr++)
+		if (msr != MSR_X2APIC + 0x39)
+			pass(bitmap, msr, true, false);
+	pass(bitmap, MSR_X2APIC + 0x08, true, true);
+	pass(bitmap, MSR_X2APIC + 0x0b, false, true);
+	pass(bitmap, MSR_X2APIC + 0x3f, false, true);
+}

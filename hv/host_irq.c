@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine's own interrupts, whether they came as a VM exit or through the IDT while a CPU idled. */
+#include "drivers/console.h"
+#include "drivers/ioapic.h"
+#include "drivers/lapic.h"
+#include "hv/host_irq.h"
+#include "hv/vcpu.h"
+#include "lib/log.h"
+
+void host_interrupt(unsigned vector)
+{
+	struct vcpu *v = this_cpu()->current;
+
+	switch (vector) {
+	case VEC_KICK: /* whoever sent it has said elsewhere what it wants */
+		lapic_eoi();
+		return;
+	case VEC_TIMER:
+		lapic_eoi();
+		if (v) {
+			v->deadline = 0;
+			vcpu_request(v, REQ_EVENTS);
+		}
+		return;
+	case VEC_SPURIOUS:
+		return; /* needs no EOI (SDM Vol. 3A 10.9) */
+	}
+	if (vector >= VEC_ISA && vector < VEC_ISA + 16) {
+		console_interrupt();
+		lapic_eoi();
+		this_cpu()->housekeeping = 0; /* typed bytes go to the guest at the loop's next turn */
+		if (v)
+			vcpu_request(v, REQ_EVENTS);
+		return;
+	}
+	if (vector >= VEC_PIC && vector < VEC_PIC + 16)
+		return; /* a spurious interrupt of the masked 8259s */
+	log_warn("CPU %u: interrupt with unexpected vector %#x", this_cpu_id(), vector);
+	lapic_eoi();
+}
+
+void host_irq_init(void)
+{
+	uint8_t irq[2];
+	unsigned n = console_isa_irqs(irq);
+
+	if (ioapic_init(acpi_get())) {
+		log_info("no I/O APIC: the console is polled");
+		return;
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (ioapic_route_isa(irq[i], (uint8_t)(VEC_ISA + irq[i]), this_cpu()->apic_id))
+			return; /* polled then: every HOUSEKEEPING_US */
+	console_enable_interrupts();
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+#include "hv/hypercall.h"
+
+#include "hv/vm.h"
+
+/* RBX of hypercall 2. */
+static int64_t statistic(struct vcpu *v, uint64_t which)
+{
+	struct mmu_stats s;
+
+	mmu_stats(v->vm->mmu, &s);
+	switch (which) {
+	case 0:
+		return (int64_t)s.bumps;
+	case 1:
+		return (int64_t)s.batches;
+	case 2:
+		return (int64_t)s.pages_freed;
+	case 3:
+		return (int64_t)s.waiting;
+	case 4:
+		return (int64_t)s.faults;
+	case 5:
+		return (int64_t)s.pages_live;
+	case 6:
+		return (int64_t)s.tables_bytes;
+	}
+	return -E_INVAL;
+}
+
+int64_t hypercall(struct vcpu *v, uint64_t number)
+{
+	switch (number) {
+	case 0:
+		return 0;
+	case 2:
+		return statistic(v, v->regs.gpr[RBX]);
+	}
+	return -E_NOSUP;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Hypercalls: VMCALL at CPL 0 with a number in RAX; the result comes back in RAX, negative for errors (enum err).
+ *
+ *	0  nothing					what a bare exit costs
+ *	2  statistics of the guest's MMU		RBX: which (see hypercall.c)
+ */
+#pragma once
+
+#include "hv/vcpu.h"
+
+int64_t hypercall(struct vcpu *v, uint64_t number);

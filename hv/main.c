@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How Lethe takes the machine over, from the moment when firmware's services are gone:
+ *
+ *	tables for faults, serial port		so that whatever goes wrong from here on can be told
+ *	frames, own page tables			firmware's map is left behind; a stack with guards
+ *	ACPI, time, interrupts, screen		the machine's own hardware
+ *	VMX root mode, the other CPUs
+ *	the VMs of lethe.conf			and each CPU runs what is pinned to it (hv/sched.c)
+ */
+#include "hv/main.h"
+
+#include <version.h>
+
+#include "drivers/acpi.h"
+#include "drivers/console.h"
+#include "drivers/lapic.h"
+#include "drivers/pci.h"
+#include "drivers/pic.h"
+#include "drivers/power.h"
+#include "drivers/time.h"
+#include "hv/host_irq.h"
+#include "hv/panic.h"
+#include "hv/run.h"
+#include "hv/vmx_cpu.h"
+#include "lib/log.h"
+#include "lib/trace.h"
+#include "mm/frames.h"
+#include "mm/hostmap.h"
+#include "mm/mtrr.h"
+
+static struct boot_info *boot;
+
+/* What firmware's identity map showed is in the direct map now, except the image, which stays where it is. */
+static const void *moved(const void *p)
+{
+	for (unsigned i = 0; i < boot->nsections; i++)
+		if ((uint64_t)p - boot->section[i].base.v < boot->section[i].pages * PAGE_SIZE)
+			return p;
+	return p ? hpa_to_virt(hpa((uint64_t)p)) : NULL;
+}
+
+static void move_boot_info(void)
+{
+	boot = (struct boot_info *)moved(boot);
+	boot->conf = moved(boot->conf);
+	for (unsigned i = 0; i < boot->nfiles; i++)
+		boot->file[i].data = moved(boot->file[i].data);
+}
+
+static void apply_conf(const struct conf *c)
+{
+	log_set_level((enum log_level)c->log_level);
+	trace_live = c->trace;
+	trace_keep = !c->trace_off;
+}
+
+static void say_memory(void)
+{
+	struct frames_stats s;
+
+	frames_stats(&s);
+	log_info("%lu MiB of RAM are Lethe's, %lu MiB free", s.total * PAGE_SIZE / MiB,
+		s.free * PAGE_SIZE / MiB);
+}
+
+static uint64_t read_msr(uint32_t msr)
+{
+	return rdmsr(msr);
+}
+
+/* The second half, on a stack and under page tables of our own. */
+static void on_own_stack(void *arg)
+{
+	struct cpu *c = arg;
+
+	frames_add_boot_services(boot);
+	acpi_init(boot->rsdp);
+	acpi_log(acpi_get());
+	time_init(acpi_get());
+	mtrr_read(read_msr, cpuid(0x80000008, 0).eax & 0xff);
+	pic_disable(VEC_PIC);
+	if (lapic_init(false))
+		panic("this machine's local APIC cannot be used");
+	lapic_timer_init();
+	cpu_init(c);
+	console_init(
+		boot->conf->console_serial, boot->conf->console_screen, &boot->fb, acpi_get()->spcr_port);
+	power_init(acpi_get(), firmware_reset);
+	host_irq_init();
+	pci_init(acpi_get());
+	pci_log();
+	say_memory();
+	guest_cpu_init();
+	mitigate_init(boot->conf->mitigations);
+	if (vmx_init())
+		panic("this CPU cannot run guests (the lines above say why)");
+	cpu_main(c);
+}
+
+void hv_main(struct boot_info *bi)
+{
+	struct cpu *c;
+
+	boot = bi;
+	cpu_init_boot();
+	panic_init();
+	console_init_serial(bi->conf->console_serial);
+	apply_conf(bi->conf);
+	log_info("Lethe %s", LETHE_VERSION);
+	if (frames_init(bi) || hostmap_init(bi))
+		panic("not enough memory to start with");
+	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_NXE);
+	wrmsr(MSR_PAT, HOST_PAT);
+	write_cr0(read_cr0() | CR0_WP);
+	write_cr4((read_cr4() & ~CR4_PGE) | CR4_PAE); /* global translations of firmware's go, too */
+	write_cr3(hostmap_root().v);
+	hostmap_activated();
+	move_boot_info();
+	c = cpu_create(0, 0);
+	if (!c)
+		panic("no memory for the first CPU's stacks");
+	call_on_stack(on_own_stack, c, c->stack_top);
+}
+
+void firmware_reset(bool power)
+{
+	if (!boot->reset || !hostmap_runtime_root().v)
+		return;
+	write_cr3(hostmap_runtime_root().v);
+	boot->reset(power);
+}
+
+void machine_ready(void)
+{
+	const struct conf *conf = boot->conf;
+	uint64_t start = rdtsc();
+
+	smp_start(boot);
+	log_info("%u CPU%s in VMX root mode", ncpus, ncpus == 1 ? "" : "s");
+	nvms = conf->nvms;
+	for (unsigned i = 0; i < nvms; i++) {
+		struct vm *vm;
+
+		if (vm_create(&conf->vm[i], boot, i, &vm))
+			continue; /* said; the others go on */
+		vms[i] = vm;
+		log_info("vm %s: %lu MiB, %u vCPU%s", vm->name, vm->layout.memory / MiB, vm->nvcpus,
+			vm->nvcpus == 1 ? "" : "s");
+	}
+	log_info("started in %lu us (%lu us of them reading files)",
+		tsc_to_ns(rdtsc() - boot->tsc_start) / 1000, tsc_to_ns(boot->tsc_files) / 1000);
+	log_debug("%lu us building VMs", tsc_to_ns(rdtsc() - start) / 1000);
+	for (unsigned i = 0; i < nvms; i++)
+		for (unsigned n = 0; vms[i] && n < vms[i]->nvcpus; n++)
+			sched_add(vms[i]->vcpu[n]);
+}
+
+void machine_end(void)
+{
+	if (boot->conf->keep) {
+		log_info("no VM is left; halted (keep = on)");
+		console_flush();
+		for (;;)
+			cpu_halt();
+	}
+	log_info("machine off");
+	power_off();
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+#include "hv/mmu_ops.h"
+
+#include "drivers/lapic.h"
+#include "hv/vcpu.h"
+#include "hv/vmx_cpu.h"
+
+/* The MMU has put its request into v before it calls: an interrupt is all that is missing. */
+static void kick(struct mmu_vcpu *m)
+{
+	struct vcpu *v = container_of(m, struct vcpu, mmu);
+
+	if (v->cpu != this_cpu())
+		lapic_ipi(v->cpu->apic_id, VEC_KICK);
+}
+
+static void do_invept_single(uint64_t eptp)
+{
+	if (!invept(INV_SINGLE, eptp))
+		panic("INVEPT of EPTP %#lx failed", eptp);
+}
+
+static void do_invept_all(void)
+{
+	if (!invept(INV_ALL, 0))
+		panic("INVEPT of all contexts failed");
+}
+
+static void do_invvpid_single(uint16_t vpid)
+{
+	if (vmx.vpid && !invvpid(INV_SINGLE, vpid))
+		panic("INVVPID of VPID %u failed", vpid);
+}
+
+static void do_invvpid_all(void)
+{
+	if (vmx.vpid && !invvpid(INV_ALL, 0))
+		panic("INVVPID of all contexts failed");
+}
+
+const struct mmu_cpu_ops mmu_cpu_ops = {
+	.kick = kick,
+	.invept_single = do_invept_single,
+	.invept_all = do_invept_all,
+	.invvpid_single = do_invvpid_single,
+	.invvpid_all = do_invvpid_all,
+};
+
+struct mmu_caps mmu_caps_of_host(void)
+{
+	uint64_t e = vmx.ept_vpid, arch = 0;
+
+	if (!rdmsr_safe(MSR_ARCH_CAPABILITIES, &arch))
+		arch = 0;
+	return (struct mmu_caps){
+		.ept = vmx.ept,
+		.ept_2m = e & EPTCAP_2M,
+		.ept_1g = e & EPTCAP_1G,
+		.ept_ad = e & EPTCAP_AD,
+		.ept_exec_only = e & EPTCAP_EXEC_ONLY,
+		.ept_5level = e & EPTCAP_5LEVEL,
+		.ept_uc = e & EPTCAP_UC,
+		.ept_wb = e & EPTCAP_WB,
+		.pml = vmx.pml,
+		.vpid = vmx.vpid,
+		.pschange_mc_no = arch & BIT(6),
+		.maxphyaddr = cpuid(0x80000008, 0).eax & 0xff,
+	};
+}

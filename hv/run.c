@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The run loop: the spine of the system. Each time round:
+ *
+ *	serve what was asked of this vCPU	(requests: events, INIT, stop; reload of the MMU's root)
+ *	give back one bounded batch of obsolete pages, if any wait
+ *	enter the guest				(the handshake with the MMU decides whether it may)
+ *	handle the exit
+ *
+ * Interrupts stay off in root mode. One that comes here waits in the local APIC and ends the guest's next stretch
+ * at once, so nothing is lost between the last look at the requests and the entry.
+ */
+#include "hv/run.h"
+
+#include "drivers/lapic.h"
+#include "drivers/time.h"
+#include "hv/exit.h"
+#include "hv/vmx_cpu.h"
+#include "lib/log.h"
+
+int vmx_enter(struct cpu_regs *regs, uint64_t *host_rsp, bool launched); /* hv/vmx_entry.asm */
+
+static uint64_t guest_tsc(const struct vcpu *v, uint64_t host_tsc)
+{
+	return host_tsc + v->vm->tsc_offset;
+}
+
+uint64_t vcpu_next_event(const struct vcpu *v)
+{
+	uint64_t at = platform_next_event(v->vm->platform, v->index);
+
+	return at == UINT64_MAX ? at : at - v->vm->tsc_offset;
+}
+
+/* Has the guest leave at v's next event, the end of its slice or the CPU's housekeeping, whichever is first. */
+static void arm_timer(struct vcpu *v, uint64_t now)
+{
+	uint64_t at = vcpu_next_event(v), ticks;
+
+	if (sched_shared(v->cpu))
+		at = min(at, v->slice_end);
+	at = min(at, v->cpu->housekeeping);
+	if (!vmx.preemption_timer) {
+		if (at != v->deadline)
+			lapic_timer_at(at);
+		v->deadline = at;
+		return;
+	}
+	v->deadline = at;
+	ticks = (at > now ? at - now : 0) >> vmx.preemption_shift;
+	vmwrite(VMCS_PREEMPTION_TIMER, min(ticks, (uint64_t)UINT32_MAX));
+}
+
+static void init_vcpu(struct vcpu *v)
+{
+	struct vcpu_state s;
+
+	vcpu_state_reset(&s);
+	vmcs_set_state(v, &s);
+	v->run = VCPU_WAIT_SIPI;
+	v->nmi_pending = false;
+}
+
+static void start_vcpu(struct vcpu *v)
+{
+	struct vcpu_state s;
+
+	if (v->run != VCPU_WAIT_SIPI)
+		return; /* ignored (SDM Vol. 3A 8.4.3) */
+	if (!vmx.unrestricted) {
+		vm_unsupported(v, "it starts a vCPU in real mode, and this CPU has no unrestricted guest");
+		return;
+	}
+	vcpu_state_sipi(&s, v->sipi_vector);
+	vmcs_set_state(v, &s);
+	v->run = VCPU_RUNNING;
+}
+
+/* The slow half of the loop's top. False: v is not to enter the guest now. */
+static bool serve_requests(struct vcpu *v)
+{
+	uint32_t r = atomic_xchg(&v->requests, 0);
+	uint64_t now = rdtsc();
+
+	if (r & REQ_STOP)
+		return false;
+	if (r & REQ_INIT)
+		init_vcpu(v);
+	if (r & REQ_SIPI)
+		start_vcpu(v);
+	if (r & REQ_NMI)
+		v->nmi_pending = true;
+	if (now >= v->cpu->housekeeping)
+		housekeeping(v->cpu);
+	if (guest_tsc(v, now) >= platform_next_event(v->vm->platform, v->index))
+		platform_run_events(v->vm->platform, v->index, guest_tsc(v, now));
+	vmcs_update_apic_mode(v);
+	if (v->run == VCPU_HALTED && (v->nmi_pending || v->event_pending ||
+					     (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF &&
+						     platform_irq_waiting(v->vm->platform, v->index))))
+		v->run = VCPU_RUNNING;
+	if (v->run != VCPU_RUNNING)
+		return false;
+	events_prepare(v);
+	arm_timer(v, now);
+	if (sched_shared(v->cpu) && now >= v->slice_end)
+		r |= REQ_YIELD;
+	return !(r & REQ_YIELD) || !sched_shared(v->cpu);
+}
+
+/* A VM entry that never began (SDM Vol. 3C 26.1, 26.2): a control or host field is wrong, so it is Lethe's fault. */
+static void __noreturn entry_refused(struct vcpu *v)
+{
+	panic("VM entry refused: error %lu (SDM Vol. 3C table 30-1), vm %s vcpu %u",
+		vmread(VMCS_INSTRUCTION_ERROR), v->vm->name, v->index);
+}
+
+void vcpu_run(struct vcpu *v)
+{
+	unsigned cpu = v->cpu->id;
+	struct mmu *mmu = v->vm->mmu;
+	uint64_t eptp;
+
+	for (;;) {
+		mmu_cpu_quiescent(cpu);
+		if (unlikely(atomic_load(&v->requests)) && !serve_requests(v))
+			break;
+		if (unlikely(mmu_reclaim_waiting(mmu)))
+			mmu_reclaim(mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
+		switch (mmu_serve(&v->mmu)) {
+		case 0:
+			break;
+		case -E_AGAIN: /* another vCPU has yet to leave the old generation: its kick is on the way */
+			cpu_relax();
+			continue;
+		default:
+			dump_vcpu(v, "no memory for the root of its page tables");
+			vm_end(v->vm, VM_END_NO_MEMORY, 0);
+			continue;
+		}
+		if (unlikely(mmu_enter(&v->mmu, &eptp)))
+			continue;
+		/* What was asked since the look above, and found us not yet entered, sent no kick. */
+		if (unlikely(atomic_load(&v->requests))) {
+			mmu_exit(&v->mmu);
+			continue;
+		}
+		if (unlikely(eptp != v->eptp)) {
+			v->eptp = eptp;
+			vmwrite(VMCS_EPTP, eptp);
+		}
+		if (unlikely(vmx_enter(&v->regs, &v->host_rsp, v->launched)))
+			entry_refused(v);
+		mmu_exit(&v->mmu);
+		v->launched = true;
+		v->event_armed = false;
+		exit_dispatch(v);
+	}
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* The run loop and the scheduler around it. */
+#pragma once
+
+#include "hv/vm.h"
+
+/* Runs v on this CPU until it halts, stops, or its time slice ends. Interrupts off. */
+void vcpu_run(struct vcpu *v);
+/* Would vcpu_run() do anything for it now? Does its timers on the way. */
+bool vcpu_runnable(struct vcpu *v);
+/* TSC of the host at which it wants to be looked at again; UINT64_MAX: only if it is asked to. */
+uint64_t vcpu_next_event(const struct vcpu *v);
+
+/* hv/sched.c */
+void sched_add(struct vcpu *v);		/* CPU 0, before the CPU looks for work or while it idles */
+void sched_remove(struct vcpu *v);	/* its own CPU */
+bool sched_shared(const struct cpu *c); /* do several vCPUs share it? */
+/* What a CPU does at the host's timer besides: console, ended VMs. */
+void housekeeping(struct cpu *c);
+
+#define SLICE_US	10000
+#define HOUSEKEEPING_US 10000

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+#include "hv/vcpu.h"
+
+#include "drivers/lapic.h"
+#include "hv/vm.h"
+#include "hv/vmx_cpu.h"
+#include "lib/string.h"
+#include "mm/frames.h"
+
+static uint16_t next_vpid = 1; /* VPID 0 is the host's; VMs are built by CPU 0 alone */
+
+static int create(struct vm *vm, struct vcpu *v, unsigned index)
+{
+	void *vmcs = vmcs_alloc();
+
+	if (!vmcs)
+		return -E_NOMEM;
+	v->vmcs = virt_to_hpa(vmcs);
+	v->apic_page = frame_alloc_zeroed(OWNER_LETHE);
+	if (!v->apic_page)
+		return -E_NOMEM;
+	if (guest_cpu_create(&v->guest))
+		return -E_NOMEM;
+	return mmu_vcpu_init(&v->mmu, vm->mmu, index, vmx.vpid ? next_vpid++ : 0);
+}
+
+int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **out)
+{
+	struct vcpu *v = frame_alloc_zeroed(OWNER_LETHE);
+	int err;
+
+	_Static_assert(sizeof(struct vcpu) <= PAGE_SIZE, "a struct vcpu is one frame");
+	if (!v)
+		return -E_NOMEM;
+	v->vm = vm;
+	v->index = index;
+	v->cpu = cpu;
+	v->run = index ? VCPU_WAIT_SIPI : VCPU_RUNNING;
+	v->rvi = -1;
+	v->deadline = UINT64_MAX;
+	v->misc_enable = BIT(0); /* fast strings; SDM Vol. 4 table 2-2 */
+	list_init(&v->on_cpu);
+	err = create(vm, v, index);
+	if (err) {
+		vcpu_destroy(v);
+		return err;
+	}
+	*out = v;
+	return 0;
+}
+
+void vcpu_destroy(struct vcpu *v)
+{
+	if (v->mmu.mmu)
+		mmu_vcpu_fini(&v->mmu);
+	guest_cpu_destroy(&v->guest);
+	if (v->apic_page)
+		frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(v->apic_page)));
+	if (v->vmcs.v)
+		frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(v->vmcs));
+	frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(v)));
+}
+
+void vcpu_kick(struct vcpu *v)
+{
+	struct cpu *c = v->cpu;
+
+	/*
+	 * On its own CPU we are in root mode, so it is not in the guest and looks at its requests before it enters.
+	 * Elsewhere it may be in the guest, or its CPU may be about to halt: an interrupt ends both, and if it is
+	 * neither now, the interrupt waits in the local APIC until it would be.
+	 */
+	if (c != this_cpu() && (atomic_load(&c->idle) || atomic_load(&v->mmu.entered)))
+		lapic_ipi(c->apic_id, VEC_KICK);
+}
+
+void vcpu_skip_to(struct vcpu *v, uint64_t rip)
+{
+	uint64_t blocking;
+
+	vmwrite(VMCS_GUEST_RIP, rip);
+	blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
+	if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCK_STI | BLOCK_MOV_SS));
+	if (unlikely(vmread(VMCS_GUEST_RFLAGS) &
+		     RFLAGS_TF)) /* the trap after this instruction: bit 14 is BS */
+		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | BIT(14));
+}
+
+void vcpu_skip(struct vcpu *v)
+{
+	uint64_t rip = vcpu_rip() + vmread(VMCS_INSTR_LENGTH);
+
+	/* The CPU computes the next RIP in 32 bits outside 64-bit mode; only a wrap shows the difference. */
+	if (unlikely(rip >> 32) && !vcpu_long_mode(v))
+		rip = (uint32_t)rip;
+	vcpu_skip_to(v, rip);
+}
+
+void vcpu_sync_regs(struct vcpu *v)
+{
+	v->regs.gpr[RSP] = vmread(VMCS_GUEST_RSP);
+	v->regs.rip = vmread(VMCS_GUEST_RIP);
+	v->regs.rflags = vmread(VMCS_GUEST_RFLAGS);
+}
+
+void vcpu_write_regs(struct vcpu *v)
+{
+	vmwrite(VMCS_GUEST_RSP, v->regs.gpr[RSP]);
+	vmwrite(VMCS_GUEST_RIP, v->regs.rip);
+	vmwrite(VMCS_GUEST_RFLAGS, v->regs.rflags);
+}
+
+unsigned vcpu_cpl(void)
+{
+	return (unsigned)(vmread(VMCS_GUEST_SS_ACCESS) >> 5 & 3);
+}
+
+bool vcpu_long_mode(struct vcpu *v)
+{
+	return vmread(VMCS_GUEST_EFER) & EFER_LMA && vmread(VMCS_GUEST_CS_ACCESS) & BIT(13);
+}
+
+void vcpu_paging_regs(struct vcpu *v)
+{
+	struct paging_regs *r = &v->mmu.regs;
+
+	r->cr0 = (vmread(VMCS_GUEST_CR0) & ~vmread(VMCS_CR0_MASK)) |
+		 (vmread(VMCS_CR0_SHADOW) & vmread(VMCS_CR0_MASK));
+	r->cr3 = vmread(VMCS_GUEST_CR3);
+	r->cr4 = vmread(VMCS_GUEST_CR4);
+	r->efer = vmread(VMCS_GUEST_EFER);
+	r->rflags = vmread(VMCS_GUEST_RFLAGS);
+	r->cpl = vcpu_cpl();
+	if (r->cr0 & CR0_PG && r->cr4 & CR4_PAE && !(r->efer & EFER_LMA))
+		for (unsigned i = 0; i < 4; i++)
+			r->pdpte[i] = vmread(VMCS_GUEST_PDPTE0 + 2 * i);
+}

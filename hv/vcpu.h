@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A vCPU: a VMCS, the registers that the VMCS does not hold, and what waits to be done to it.
+ *
+ * It is pinned to one CPU; only that CPU touches it, except for `requests` (atomic) and what the MMU's part says.
+ *
+ *	WAIT_SIPI --SIPI--> RUNNING <--interrupt-- HALTED
+ *	    ^--INIT---------/  \---HLT------------^
+ *	any --VM ends--> STOPPED
+ */
+#pragma once
+
+#include "guest/platform.h"
+#include "guest/vcpu_state.h"
+#include "hv/cpu.h"
+#include "hv/vmx.h"
+#include "lib/atomic.h"
+#include "mm/mmu.h"
+
+struct vm;
+
+#define GUEST_MTRRS 28 /* eight variable pairs, eleven fixed ones, the default type */
+
+enum vcpu_run { VCPU_WAIT_SIPI, VCPU_RUNNING, VCPU_HALTED, VCPU_STOPPED };
+
+/* What others (and a vCPU's own exit handlers) ask to be looked at before the next entry. */
+#define REQ_EVENTS (1u << 0) /* an interrupt may be deliverable, or the next timer has changed */
+#define REQ_NMI	   (1u << 1)
+#define REQ_INIT   (1u << 2)
+#define REQ_SIPI   (1u << 3) /* vector in sipi_vector */
+#define REQ_STOP   (1u << 4) /* the VM ends */
+#define REQ_YIELD  (1u << 5) /* the time slice is over, or the CPU has other things to do */
+
+/* Guest state that root mode leaves alone: switched when another vCPU gets the CPU (hv/guest_cpu.c). */
+struct guest_cpu {
+	uint64_t star, lstar, cstar, syscall_mask, kernel_gs_base, tsc_aux;
+	uint64_t xcr0, spec_ctrl;
+	uint64_t cr2, dr[4], dr6;
+	void *xsave; /* XSAVE area of all that xcr0_supported names; or FXSAVE's 512 bytes */
+};
+
+struct vcpu {
+	struct mmu_vcpu mmu;
+	struct cpu_regs regs; /* RSP, RIP and RFLAGS are in the VMCS: vcpu_sync_regs() brings them here */
+	uint64_t host_rsp;    /* what HOST_RSP holds */
+	uint32_t requests;    /* REQ_*, atomic */
+	bool built;	      /* the VMCS is filled in */
+	bool launched;
+	bool event_pending; /* event_* are to be injected */
+	bool event_armed;   /* the VMCS holds an event for the next entry */
+	uint32_t event_info, event_error, event_length;
+
+	struct vm *vm;
+	unsigned index;
+	struct cpu *cpu;
+	struct list on_cpu;
+	enum vcpu_run run;
+	uint8_t sipi_vector;
+	bool nmi_pending;
+
+	hpa_t vmcs;
+	uint32_t pin, proc, proc2, entry; /* as written */
+	void *apic_page;
+	int rvi;	      /* APICv: what RVI holds */
+	uint64_t eoi_exit[4]; /* APICv: bitmap as written */
+	unsigned tpr_threshold;
+	uint8_t apic_mode; /* enum apic_mode that the controls are set for */
+
+	uint64_t tsc_adjust; /* guest's IA32_TSC_ADJUST */
+	uint64_t deadline;   /* host TSC at which it has to leave the guest; UINT64_MAX: never */
+	uint64_t slice_end;  /* host TSC */
+
+	/* Without unrestricted guest: CR3 and CR4 as the guest believes them to be while its paging is off. */
+	bool hidden_paging;
+	uint64_t hidden_cr3;
+
+	uint64_t eptp;				 /* as written */
+	uint64_t misc_enable, mtrr[GUEST_MTRRS]; /* as the guest believes them to be */
+	struct guest_cpu guest;
+	uint64_t exits; /* ever */
+	unsigned unknown_msrs;
+} __aligned(64);
+
+static inline void vcpu_request(struct vcpu *v, uint32_t bits)
+{
+	atomic_fetch_or(&v->requests, bits);
+}
+
+/* Makes it look at its requests soon, wherever it is. Any CPU. */
+void vcpu_kick(struct vcpu *v);
+
+/* hv/vcpu.c. Called when the VM is built, on any CPU; the VMCS is filled in on its own CPU by vcpu_load(). */
+int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **out);
+void vcpu_destroy(struct vcpu *v);
+
+/* hv/vmcs.c: on the vCPU's own CPU. */
+void vmcs_init(struct vcpu *v); /* all fields */
+void vmcs_set_state(struct vcpu *v, const struct vcpu_state *s);
+void vmcs_get_state(struct vcpu *v, struct vcpu_state *s);
+void vmcs_set_segment(enum seg s, const struct cpu_segment *seg);
+void vmcs_get_segment(enum seg s, struct cpu_segment *seg);
+void vmcs_set_proc(struct vcpu *v, uint32_t bits, bool on);
+void vmcs_update_apic_mode(struct vcpu *v);
+void vmcs_update_tsc(struct vcpu *v);
+
+/* hv/guest_cpu.c: lazily switched state; XSAVE. */
+void guest_cpu_init(void); /* first CPU: what XCR0 can be, how big the area is */
+uint64_t guest_xcr0_supported(void);
+size_t guest_xsave_bytes(void);
+int guest_cpu_create(struct guest_cpu *g); /* -E_NOMEM */
+void guest_cpu_destroy(struct guest_cpu *g);
+void guest_cpu_reset(struct guest_cpu *g); /* as after power-up */
+void guest_cpu_load(struct guest_cpu *g);
+void guest_cpu_save(struct guest_cpu *g);
+
+/* hv/events.c: what is delivered at the next entry. */
+void inject_exception(struct vcpu *v, unsigned vector);
+void inject_exception_error(struct vcpu *v, unsigned vector, uint32_t error);
+void inject_page_fault(struct vcpu *v, uint64_t cr2, uint32_t error);
+/* Before entry, with interrupts off: pending exception, NMI, interrupt; opens windows for what cannot go in yet. */
+void events_prepare(struct vcpu *v);
+/* After an exit that may have cut an event's delivery short: it is delivered again. */
+void events_redeliver(struct vcpu *v);
+
+/* Registers that the VMCS holds. */
+static inline uint64_t vcpu_rip(void)
+{
+	return vmread(VMCS_GUEST_RIP);
+}
+/* Steps over the instruction that exited: RIP, STI/MOV SS blocking, single-step trap. */
+void vcpu_skip(struct vcpu *v);
+void vcpu_skip_to(struct vcpu *v, uint64_t rip);
+void vcpu_sync_regs(struct vcpu *v);  /* VMCS -> regs.gpr[RSP], rip, rflags */
+void vcpu_write_regs(struct vcpu *v); /* and back */
+unsigned vcpu_cpl(void);
+bool vcpu_long_mode(struct vcpu *v); /* CS.L with EFER.LMA: 64-bit code */
+/* Fills in v->mmu.regs for the walker. */
+void vcpu_paging_regs(struct vcpu *v);

@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: MIT */
+/* Building a VM from its section of lethe.conf, ending it, and taking it apart. */
+#include "hv/vm.h"
+
+#include "drivers/time.h"
+#include "hv/exit.h"
+#include "hv/guest_cpuid.h"
+#include "hv/mmu_ops.h"
+#include "hv/run.h"
+#include "hv/vmx_cpu.h"
+#include "lib/log.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+#include "mm/backing.h"
+#include "mm/frames.h"
+
+/* The hidden page directory lies in the BIOS area, above the ACPI tables. */
+#define IDENTITY_MAP 0xff000ul
+
+struct vm *vms[CONF_VMS_MAX];
+unsigned nvms;
+
+static owner_t ram_owner(const struct vm *vm)
+{
+	return (owner_t)(OWNER_VM0 + 2 * vm->id);
+}
+
+static int fail(const struct vm *vm, int err, const char *what)
+{
+	log_error("vm %s: %s: %s", vm->name, what, err_name(err));
+	return err;
+}
+
+static int create_mmu(struct vm *vm)
+{
+	struct mmu_params p = {
+		.kind = MMU_EPT,
+		.ops = &mmu_cpu_ops,
+		.caps = mmu_caps_of_host(),
+		.owner = (owner_t)(ram_owner(vm) + 1),
+		.vcpus = vm->nvcpus,
+		.vm = (uint16_t)vm->id,
+	};
+
+	p.guest_maxphyaddr = min(p.caps.maxphyaddr, 48u);
+	if (vm->conf->mmu == CONF_MMU_SHADOW) {
+		log_error(
+			"vm %s: mmu = shadow: this version of Lethe has no shadow page tables; use mmu = ept",
+			vm->name);
+		return -E_NOSUP;
+	}
+	if (!vmx.ept) {
+		log_error("vm %s: this CPU has no EPT, and this version of Lethe has no shadow page tables",
+			vm->name);
+		return -E_NOSUP;
+	}
+	return mmu_create(&p, &vm->mmu);
+}
+
+static int add_slot(struct vm *vm, uint64_t from, uint64_t to, struct backing *b, uint64_t backing_at)
+{
+	struct slot_desc d = { .base = gfn(from >> PAGE_SHIFT),
+		.pages = (to - from) >> PAGE_SHIFT,
+		.backing = b,
+		.backing_page = backing_at >> PAGE_SHIFT };
+	slot_id id;
+
+	return to > from ? slot_add(vm->mmu, &d, &id) : 0;
+}
+
+/* Guest address and page of the backing agree modulo 1 GiB, so that large pages fit; the price is 384 KiB behind the
+ * holes below 1 MiB. */
+static int create_memory(struct vm *vm)
+{
+	struct guest_layout *l = &vm->layout;
+	struct frames_stats s;
+	int err;
+
+	frames_stats(&s);
+	err = backing_alloc(l->low_end >> PAGE_SHIFT, ram_owner(vm), &vm->low);
+	if (!err && l->high_end > LAYOUT_HIGH)
+		err = backing_alloc((l->high_end - LAYOUT_HIGH) >> PAGE_SHIFT, ram_owner(vm), &vm->high);
+	if (err) {
+		log_error("vm %s: memory = %lu MiB, but this machine has only %lu MiB left for guests: ask "
+			  "for less",
+			vm->name, l->memory / MiB, s.free * PAGE_SIZE / MiB);
+		return err;
+	}
+	err = add_slot(vm, 0, LAYOUT_VGA, vm->low, 0);
+	if (!err)
+		err = add_slot(vm, LAYOUT_BIOS_END, l->low_end, vm->low, LAYOUT_BIOS_END);
+	if (!err && vm->high)
+		err = add_slot(vm, LAYOUT_HIGH, l->high_end, vm->high, 0);
+	return err ? fail(vm, err, "placing its RAM") : 0;
+}
+
+/* The APIC-access page: a frame of its own behind the local APIC's address, which the CPU never lets through. */
+static int create_apic_page(struct vm *vm)
+{
+	int err;
+
+	if (!vmx.apicv)
+		return 0;
+	err = backing_alloc(1, ram_owner(vm), &vm->apic);
+	if (err)
+		return err;
+	vm->apic_access = pfn_to_hpa(backing_pfn(vm->apic, 0));
+	return add_slot(vm, LAYOUT_LAPIC, LAYOUT_LAPIC + PAGE_SIZE, vm->apic, 0);
+}
+
+static int create_bitmaps(struct vm *vm)
+{
+	pfn_t io, msr;
+
+	if (frames_alloc_run(2, OWNER_LETHE, &io))
+		return -E_NOMEM;
+	vm->io_bitmap = pfn_to_hpa(io);
+	memset(pfn_to_virt(io), 0xff, 2 * PAGE_SIZE); /* every port exits */
+	if (frames_alloc_run(2, OWNER_LETHE, &msr))
+		return -E_NOMEM;
+	vm->msr_bitmap = pfn_to_hpa(msr); /* the second for when the guest is in x2APIC mode */
+	guest_msr_bitmap(pfn_to_virt(msr), false);
+	guest_msr_bitmap((uint8_t *)pfn_to_virt(msr) + PAGE_SIZE, true);
+	return 0;
+}
+
+static struct cpu *cpu_for(const struct conf_vm *conf, unsigned vcpu)
+{
+	uint64_t mask = conf->cpus ? conf->cpus : ~0ull;
+	unsigned n = 0, want;
+
+	for (unsigned i = 0; i < ncpus; i++)
+		n += cpus[i] && cpus[i]->ready && mask & BIT(i);
+	if (!n)
+		return NULL;
+	want = vcpu % n;
+	for (unsigned i = 0; i < ncpus; i++)
+		if (cpus[i] && cpus[i]->ready && mask & BIT(i) && !want--)
+			return cpus[i];
+	return NULL;
+}
+
+static int create_vcpus(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->nvcpus; i++) {
+		struct cpu *c = cpu_for(vm->conf, i);
+		int err;
+
+		if (!c) {
+			log_error("vm %s: cpus = names no CPU that can run guests (there are %u, from 0 on)",
+				vm->name, ncpus);
+			return -E_NOENT;
+		}
+		err = vcpu_create(vm, i, c, &vm->vcpu[i]);
+		if (err)
+			return fail(vm, err, "its vCPUs");
+	}
+	return 0;
+}
+
+static int create_platform(struct vm *vm, const struct boot_info *bi)
+{
+	struct platform_params p = {
+		.ops = &vm_ops,
+		.vm = vm,
+		.name = vm->name,
+		.mmu = vm->mmu,
+		.layout = vm->layout,
+		.vcpus = vm->nvcpus,
+		.tsc_hz = tsc_hz(),
+		.debug_exit = vm->conf->debug_exit,
+		.start_time = bi->unix_time + tsc_to_ns(rdtsc() - bi->tsc_start) / 1000000000,
+		.owner = ram_owner(vm),
+	};
+
+	for (unsigned i = 0; i < vm->nvcpus; i++)
+		p.apic_page[i] = vm->vcpu[i]->apic_page;
+	return platform_create(&p, &vm->platform);
+}
+
+/* Linear addresses 0 to 4 GiB to themselves, in 4 MiB pages that are accessed and dirty from the start, so that the
+ * CPU never writes to the (read-only) directory. */
+static int write_identity_map(struct vm *vm)
+{
+	uint32_t pde[1024];
+
+	for (unsigned i = 0; i < 1024; i++)
+		pde[i] = i << 22 | PTE_P | PTE_W | PTE_U | PTE_A | PTE_D | PTE_PS;
+	vm->identity_map = gpa(IDENTITY_MAP);
+	return guest_write_rom(vm->mmu, vm->identity_map, pde, sizeof(pde));
+}
+
+static struct load_file file(const struct boot_info *bi, const char *path)
+{
+	for (unsigned i = 0; *path && i < bi->nfiles; i++)
+		if (!strcmp(bi->file[i].path, path))
+			return (struct load_file){ path, bi->file[i].data, bi->file[i].size };
+	return (struct load_file){ path, NULL, 0 };
+}
+
+static int load(struct vm *vm, const struct boot_info *bi, uint64_t rsdp)
+{
+	struct load_params p = { .conf = vm->conf, .mmu = vm->mmu, .layout = &vm->layout, .rsdp = rsdp };
+	char why[256];
+	int err;
+
+	p.kernel = file(bi, vm->conf->kernel);
+	p.initrd = file(bi, vm->conf->initrd);
+	for (unsigned i = 0; i < vm->conf->nmodules; i++)
+		p.module[i] = file(bi, vm->conf->module[i].path);
+	err = guest_load(&p, &vm->start, why, sizeof(why));
+	if (err)
+		log_error("vm %s: %s", vm->name, why);
+	else if (!vmx.unrestricted && !(vm->start.cr0 & CR0_PE)) {
+		log_error("vm %s: its image starts in real mode, which this CPU's VMX cannot run (no "
+			  "unrestricted guest)",
+			vm->name);
+		err = -E_NOSUP;
+	}
+	return err;
+}
+
+static int build(struct vm *vm, const struct boot_info *bi)
+{
+	uint64_t rsdp;
+	int err = layout_init(&vm->layout, vm->conf->memory);
+
+	if (err)
+		return fail(vm, err, "memory");
+	err = create_mmu(vm);
+	if (err)
+		return err;
+	err = create_memory(vm);
+	if (err)
+		return err;
+	err = create_apic_page(vm);
+	if (!err)
+		err = create_bitmaps(vm);
+	if (!err)
+		err = guest_cpuid_create(vm->nvcpus, &vm->cpuid);
+	if (err)
+		return fail(vm, err, "its bitmaps and tables");
+	err = create_vcpus(vm);
+	if (err)
+		return err;
+	err = create_platform(vm, bi);
+	if (!err)
+		err = platform_write_tables(vm->platform, &rsdp);
+	if (!err && !vmx.unrestricted)
+		err = write_identity_map(vm);
+	if (err)
+		return fail(vm, err, "its platform");
+	return load(vm, bi, rsdp);
+}
+
+int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned id, struct vm **out)
+{
+	struct vm *vm = frame_alloc_zeroed(OWNER_LETHE);
+	int err;
+
+	_Static_assert(sizeof(struct vm) <= PAGE_SIZE, "a struct vm is one frame");
+	if (!vm)
+		return -E_NOMEM;
+	str_copy(vm->name, sizeof(vm->name), conf->name);
+	vm->id = id;
+	vm->conf = conf;
+	vm->nvcpus = min(conf->vcpus, (unsigned)CPUS_MAX);
+	vm->tsc_offset = 0 - rdtsc();
+	err = build(vm, bi);
+	if (err) {
+		vm_destroy(vm);
+		return err;
+	}
+	*out = vm;
+	return 0;
+}
+
+void vm_end(struct vm *vm, enum vm_end why, uint32_t code)
+{
+	if (atomic_xchg(&vm->end_claimed, true))
+		return;
+	vm->end_why = why;
+	vm->end_code = code;
+	atomic_store(&vm->ending, true);
+	for (unsigned i = 0; i < vm->nvcpus; i++) {
+		vcpu_request(vm->vcpu[i], REQ_STOP);
+		vcpu_kick(vm->vcpu[i]);
+	}
+}
+
+static void free_run(hpa_t at, uint64_t n)
+{
+	if (at.v)
+		frames_free_run(n, OWNER_LETHE, hpa_to_pfn(at));
+}
+
+void vm_destroy(struct vm *vm)
+{
+	if (vm->ending) {
+		vm_console_end(vm);
+		log_info("vm %s exited: %s %u", vm->name, vm_end_name(vm->end_why), vm->end_code);
+	}
+	for (unsigned i = 0; i < vm->nvcpus; i++)
+		if (vm->vcpu[i])
+			vcpu_destroy(vm->vcpu[i]);
+	if (vm->mmu)
+		mmu_destroy(vm->mmu);
+	if (vm->platform)
+		platform_destroy(vm->platform);
+	if (vm->low)
+		backing_free(vm->low);
+	if (vm->high)
+		backing_free(vm->high);
+	if (vm->apic)
+		backing_free(vm->apic);
+	free_run(vm->io_bitmap, 2);
+	free_run(vm->msr_bitmap, 2);
+	guest_cpuid_destroy(vm->cpuid);
+	if (frames_owned(ram_owner(vm)))
+		log_error("vm %s: %lu of its pages were not given back (a bug)", vm->name,
+			frames_owned(ram_owner(vm)));
+	frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(vm)));
+}
+
+const char *vm_end_name(enum vm_end why)
+{
+	static const char *const names[] = {
+		[VM_END_POWER_OFF] = "power-off",
+		[VM_END_RESET] = "reset",
+		[VM_END_DEBUG_EXIT] = "debug-exit",
+		[VM_END_TRIPLE_FAULT] = "triple-fault",
+		[VM_END_UNSUPPORTED] = "unsupported",
+		[VM_END_ENTRY_FAILED] = "entry-failed",
+		[VM_END_NO_MEMORY] = "out-of-memory",
+		[VM_END_STOPPED] = "stopped",
+	};
+
+	return names[why];
+}
+
+void vm_unsupported(struct vcpu *v, const char *fmt, ...)
+{
+	char why[256];
+	va_list ap;
+
+	va_start(ap, fmt);
+	fmt_vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	dump_vcpu(v, why);
+	vm_end(v->vm, VM_END_UNSUPPORTED, 0);
+}

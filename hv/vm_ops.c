@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the platform asks of us (guest/platform.h): the clock, waking vCPUs, and the console.
+ *
+ * The VM in front has the console to itself: its output goes out as it is, and what is typed goes to it. The others'
+ * output is shown a line at a time behind their name. In front is the first VM that still runs.
+ */
+#include "drivers/console.h"
+#include "hv/vm.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+
+static struct vm *front(void)
+{
+	for (unsigned i = 0; i < nvms; i++)
+		if (vms[i] && !atomic_load(&vms[i]->ending))
+			return vms[i];
+	return NULL;
+}
+
+static uint64_t op_clock(void *ctx)
+{
+	const struct vm *vm = ctx;
+
+	return rdtsc() + vm->tsc_offset;
+}
+
+static void ask(void *ctx, unsigned vcpu, uint32_t request)
+{
+	struct vm *vm = ctx;
+
+	vcpu_request(vm->vcpu[vcpu], request);
+	vcpu_kick(vm->vcpu[vcpu]);
+}
+
+static void op_wake(void *vm, unsigned vcpu)
+{
+	ask(vm, vcpu, REQ_EVENTS);
+}
+
+static void op_init(void *vm, unsigned vcpu)
+{
+	ask(vm, vcpu, REQ_INIT);
+}
+
+static void op_sipi(void *ctx, unsigned vcpu, uint8_t vector)
+{
+	struct vm *vm = ctx;
+
+	vm->vcpu[vcpu]->sipi_vector = vector;
+	ask(vm, vcpu, REQ_SIPI);
+}
+
+static void op_nmi(void *vm, unsigned vcpu)
+{
+	ask(vm, vcpu, REQ_NMI);
+}
+
+static void write_line(struct vm *vm)
+{
+	char text[CONF_NAME_MAX + sizeof(vm->line) + 8];
+	int n = fmt_snprintf(text, sizeof(text), "[%s] %.*s\r\n", vm->name, (int)vm->line_used, vm->line);
+
+	vm->line_used = 0;
+	console_write(text, (size_t)n);
+}
+
+static void op_console_write(void *ctx, const char *text, size_t n)
+{
+	struct vm *vm = ctx;
+
+	if (vm == front()) {
+		vm_console_end(vm);
+		console_write(text, n);
+		return;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (text[i] != '\n' && text[i] != '\r' && vm->line_used < sizeof(vm->line))
+			vm->line[vm->line_used++] = text[i];
+		if (text[i] == '\n' || vm->line_used == sizeof(vm->line))
+			write_line(vm);
+	}
+}
+
+void vm_console_end(struct vm *vm)
+{
+	if (vm->line_used)
+		write_line(vm);
+}
+
+static int op_console_read(void *vm)
+{
+	return vm == front() ? console_read() : -1;
+}
+
+static void op_end(void *vm, enum vm_end why, uint32_t code)
+{
+	vm_end(vm, why, code);
+}
+
+const struct vm_ops vm_ops = {
+	.clock = op_clock,
+	.wake = op_wake,
+	.init = op_init,
+	.sipi = op_sipi,
+	.nmi = op_nmi,
+	.console_write = op_console_write,
+	.console_read = op_console_read,
+	.end = op_end,
+};
+
+void vm_console_poll(void)
+{
+	struct vm *vm = front();
+
+	if (vm)
+		platform_console_input(vm->platform);
+}

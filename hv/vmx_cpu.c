@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+#include "hv/vmx_cpu.h"
+
+#include "lib/log.h"
+#include "lib/string.h"
+#include "mm/frames.h"
+
+struct vmx_controls vmx;
+
+static uint64_t msr_or_0(uint32_t msr)
+{
+	uint64_t v;
+
+	return rdmsr_safe(msr, &v) ? v : 0;
+}
+
+static void read_msrs(struct vmx_msrs *m)
+{
+	bool true_msrs;
+
+	m->basic = rdmsr(MSR_VMX_BASIC);
+	true_msrs = m->basic & BIT(55);
+	m->pin = rdmsr(true_msrs ? MSR_VMX_TRUE_PIN : MSR_VMX_PIN);
+	m->proc = rdmsr(true_msrs ? MSR_VMX_TRUE_PROC : MSR_VMX_PROC);
+	m->exit = rdmsr(true_msrs ? MSR_VMX_TRUE_EXIT : MSR_VMX_EXIT);
+	m->entry = rdmsr(true_msrs ? MSR_VMX_TRUE_ENTRY : MSR_VMX_ENTRY);
+	m->misc = rdmsr(MSR_VMX_MISC);
+	m->cr0_fixed0 = rdmsr(MSR_VMX_CR0_FIXED0);
+	m->cr0_fixed1 = rdmsr(MSR_VMX_CR0_FIXED1);
+	m->cr4_fixed0 = rdmsr(MSR_VMX_CR4_FIXED0);
+	m->cr4_fixed1 = rdmsr(MSR_VMX_CR4_FIXED1);
+	m->proc2 = m->proc >> 32 & PROC_SECONDARY ? rdmsr(MSR_VMX_PROC2) : 0;
+	/* The MSR exists if the CPU has EPT or VPID (A.10). */
+	m->ept_vpid = m->proc2 >> 32 & (PROC2_EPT | PROC2_VPID) ? msr_or_0(MSR_VMX_EPT_VPID) : 0;
+}
+
+int vmx_init(void)
+{
+	struct vmx_msrs m;
+	struct vmx_reasons why;
+	int err;
+
+	if (!(cpuid(1, 0).ecx & BIT(5))) {
+		log_error("this CPU has no VMX");
+		return -E_NOSUP;
+	}
+	read_msrs(&m);
+	err = vmx_controls_choose(&m, &vmx, &why);
+	for (unsigned i = 0; i < why.n; i++)
+		log_error("this CPU's VMX lacks what Lethe needs: %s", why.missing[i]);
+	for (unsigned i = 0; i < why.ndegraded; i++)
+		log_info("VMX: %s", why.degraded[i]);
+	return err;
+}
+
+void *vmcs_alloc(void)
+{
+	uint32_t *region = frame_alloc_zeroed(OWNER_LETHE);
+
+	if (region)
+		*region = vmx.revision;
+	return region;
+}
+
+/* SDM Vol. 3C 23.7: locked without the VMX bit is final until a reset; unlocked we set and lock it. */
+static bool allowed_by_firmware(void)
+{
+	uint64_t v = rdmsr(MSR_FEATURE_CONTROL);
+
+	if (!(v & FEATURE_CONTROL_LOCK)) {
+		wrmsr(MSR_FEATURE_CONTROL, v | FEATURE_CONTROL_LOCK | FEATURE_CONTROL_VMX);
+		v = rdmsr(MSR_FEATURE_CONTROL);
+	}
+	return v & FEATURE_CONTROL_VMX;
+}
+
+int vmx_enter_root(struct cpu *c)
+{
+	void *region;
+
+	if (!(cpuid(1, 0).ecx & BIT(5)) || !allowed_by_firmware()) {
+		log_error("CPU %u: firmware has locked VMX off on it", c->id);
+		return -E_NOSUP;
+	}
+	region = vmcs_alloc();
+	if (!region)
+		return -E_NOMEM;
+	c->vmxon_region = virt_to_hpa(region);
+	write_cr0((read_cr0() | vmx.cr0_fixed0) & vmx.cr0_fixed1);
+	write_cr4(((read_cr4() | CR4_VMXE) | vmx.cr4_fixed0) & vmx.cr4_fixed1);
+	if (!vmxon(c->vmxon_region)) {
+		log_error("CPU %u: VMXON failed", c->id);
+		return -E_NOSUP;
+	}
+	/* Neither VMXON nor VM transitions need drop translations that an earlier hypervisor left (28.3.3). */
+	if (vmx.ept)
+		invept(INV_ALL, 0);
+	if (vmx.vpid)
+		invvpid(INV_ALL, 0);
+	return 0;
+}
+
+void vmx_leave_root(void)
+{
+	vmxoff();
+	write_cr4(read_cr4() & ~CR4_VMXE);
+}

@@ -1,0 +1,105 @@
+; SPDX-License-Identifier: MIT
+;
+; VM entry and exit. The general registers other than RSP are the software's to switch (SDM Vol. 3C 26.3.2.3); all else
+; that differs between guest and root is in the VMCS, or is switched lazily with the vCPU (hv/guest_cpu.c).
+
+bits 64
+default rel
+section .text
+
+; Offsets in struct cpu_regs (lib/regs.h).
+%define RAX_ 0
+%define RCX_ 8
+%define RDX_ 16
+%define RBX_ 24
+%define RBP_ 40
+%define RSI_ 48
+%define RDI_ 56
+%define R8_  64
+%define R9_  72
+%define R10_ 80
+%define R11_ 88
+%define R12_ 96
+%define R13_ 104
+%define R14_ 112
+%define R15_ 120
+%define VMCS_HOST_RSP 0x6c14
+
+; int vmx_enter(struct cpu_regs *regs, uint64_t *host_rsp, bool launched)
+; Enters the guest of the current VMCS and returns 0 after the next VM exit, with the guest's registers in *regs.
+; If the entry fails before any state was loaded (VMfailInvalid, VMfailValid) it returns 1.
+; *host_rsp caches the VMCS's HOST_RSP field, which rarely changes.
+global vmx_enter:function hidden
+vmx_enter:
+	push	rbp
+	push	rbx
+	push	r12
+	push	r13
+	push	r14
+	push	r15
+	push	rdi
+	cmp	[rsi], rsp
+	je	.rsp_known
+	mov	eax, VMCS_HOST_RSP
+	vmwrite	rax, rsp
+	mov	[rsi], rsp
+.rsp_known:
+	test	dl, dl			; ZF survives the MOVs: decides between VMLAUNCH and VMRESUME
+	mov	rax, [rdi + RAX_]
+	mov	rcx, [rdi + RCX_]
+	mov	rdx, [rdi + RDX_]
+	mov	rbx, [rdi + RBX_]
+	mov	rbp, [rdi + RBP_]
+	mov	rsi, [rdi + RSI_]
+	mov	r8, [rdi + R8_]
+	mov	r9, [rdi + R9_]
+	mov	r10, [rdi + R10_]
+	mov	r11, [rdi + R11_]
+	mov	r12, [rdi + R12_]
+	mov	r13, [rdi + R13_]
+	mov	r14, [rdi + R14_]
+	mov	r15, [rdi + R15_]
+	mov	rdi, [rdi + RDI_]
+	jz	.launch
+	vmresume
+	jmp	.failed
+.launch:
+	vmlaunch
+.failed:
+	pop	rdi
+	mov	eax, 1
+	jmp	vmx_out
+
+; The VMCS's HOST_RIP. RSP is HOST_RSP: [rsp] is `regs`.
+align 16
+global vmx_exit:function hidden
+vmx_exit:
+	push	rdi
+	mov	rdi, [rsp + 8]
+	mov	[rdi + RAX_], rax
+	mov	[rdi + RCX_], rcx
+	mov	[rdi + RDX_], rdx
+	mov	[rdi + RBX_], rbx
+	mov	[rdi + RBP_], rbp
+	mov	[rdi + RSI_], rsi
+	mov	[rdi + R8_], r8
+	mov	[rdi + R9_], r9
+	mov	[rdi + R10_], r10
+	mov	[rdi + R11_], r11
+	mov	[rdi + R12_], r12
+	mov	[rdi + R13_], r13
+	mov	[rdi + R14_], r14
+	mov	[rdi + R15_], r15
+	pop	qword [rdi + RDI_]
+	pop	rdi
+	xor	eax, eax
+vmx_out:
+	pop	r15
+	pop	r14
+	pop	r13
+	pop	r12
+	pop	rbx
+	pop	rbp
+	ret
+
+section .note.GNU-stack noalloc noexec nowrite progbits
