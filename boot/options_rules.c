@@ -55,6 +55,8 @@ static void take_word(struct options *o, const char *word)
 		o->nowait = true;
 	} else if (word[0] >= 'a' && word[0] <= 'z') {
 		for (const char *p = word; *p; p++) {
+			if (*p == '\\' || *p == ':')
+				return; /* the program's own path */
 			if (*p != '=')
 				continue;
 			str_copy(shown, sizeof(shown), word);
