@@ -77,7 +77,7 @@ $(O)/obj/%.asm.o: %.asm
 # Written anew only when it changes, so that a new commit rebuilds one file.
 $(O)/gen/version.h: FORCE
 	$(Q)mkdir -p $(@D) && echo '#define LETHE_VERSION "$(VERSION)"' | cmp -s - $@ || echo '#define LETHE_VERSION "$(VERSION)"' >$@
-$(O)/obj/hv/main.o: $(O)/gen/version.h
+$(O)/obj/hv/main.o $(O)/obj/boot/main.o $(O)/obj/boot/refuse.o: $(O)/gen/version.h
 
 $(O)/gen/acpi/%.hex: guest/acpi/%.asl
 	$(call say,IASL,$<)

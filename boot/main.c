@@ -17,6 +17,7 @@
 #include "boot/refuse.h"
 #include "boot/screen.h"
 #include "boot/volume.h"
+#include <version.h>
 #include "lib/x86.h"
 
 /* What outlives the boot services: in EfiLoaderData, so that the memory map says MEM_BOOT. */
@@ -105,7 +106,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	EFI_STATUS status;
 
 	firmware_init(image, table);
-	say("Lethe " VERSION);
+	say("Lethe " LETHE_VERSION);
 	h = firmware_pages(sizeof(*h));
 	if (!h) {
 		say("Lethe cannot start on this machine:");

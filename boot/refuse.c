@@ -5,6 +5,7 @@
 #include "boot/firmware.h"
 #include "boot/screen.h"
 #include "boot/volume.h"
+#include <version.h>
 #include "lib/printf.h"
 #include "lib/string.h"
 
@@ -38,7 +39,7 @@ void report_write(const struct report *r, const struct preflight_facts *f)
 	if (!report_blocks(r))
 		paper_line(&paper, "Lethe can start on this machine.");
 	paper_line(&paper, "");
-	paper_line(&paper, "Lethe " VERSION " found:");
+	paper_line(&paper, "Lethe " LETHE_VERSION " found:");
 	preflight_describe(f, paper_line, &paper);
 	status = file_write(REPORT_FILE, paper.text, paper.n);
 	if (EFI_ERROR(status))
