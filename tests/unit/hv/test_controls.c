@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* The choice of VMX controls: everything there, the essential missing, the optional missing. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "hv/vmx_controls.h"
+
+#define ALL (0xffffffffull << 32)
+
+static struct vmx_msrs full(void)
+{
+	return (struct vmx_msrs){ .basic = 0x12,
+		.pin = ALL | 0x16,
+		.proc = ALL | 0x401e172,
+		.proc2 = ALL,
+		.exit = ALL | 0x36dff,
+		.entry = ALL | 0x11ff,
+		.misc = 5,
+		.ept_vpid = ~0ull,
+		.cr0_fixed0 = 0x80000021,
+		.cr0_fixed1 = 0xffffffff,
+		.cr4_fixed0 = 0x2000,
+		.cr4_fixed1 = 0x3767ff };
+}
+
+static bool says(const char *const *list, unsigned n, const char *words)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (strstr(list[i], words))
+			return true;
+	return false;
+}
+
+static void everything_there(void **state)
+{
+	struct vmx_msrs m = full();
+	struct vmx_controls c;
+	struct vmx_reasons why;
+
+	m.proc = ALL | 0x0401e172 | 0; /* TRUE: CR3 exits may be 0 */
+	m.proc &= ~(PROC_CR3_LOAD | PROC_CR3_STORE);
+	assert_int_equal(vmx_controls_choose(&m, &c, &why), 0);
+	assert_int_equal(why.n + why.ndegraded, 0);
+	assert_true(
+		c.ept && c.vpid && c.unrestricted && c.preemption_timer && c.tpr_shadow && c.apicv && c.pml);
+	assert_int_equal(c.pin & 0x16, 0x16); /* what must be 1 is */
+	assert_int_equal(c.preemption_shift, 5);
+	assert_int_equal(c.revision, 0x12);
+	assert_false(c.proc & (PROC_CR8_LOAD | PROC_CR8_STORE)); /* the TPR shadow serves instead */
+	assert_false(c.entry & ENTRY_IA32E);			 /* follows the guest's EFER.LMA */
+	assert_true(c.exit & EXIT_SAVE_PREEMPTION);
+}
+
+static void each_mandatory_control_is_named(void **state)
+{
+	static const struct {
+		size_t at;
+		uint32_t bit;
+		const char *words;
+	} cases[] = {
+		{ offsetof(struct vmx_msrs, pin), PIN_EXTERNAL_INTERRUPT, "external-interrupt" },
+		{ offsetof(struct vmx_msrs, pin), PIN_NMI, "NMI exiting" },
+		{ offsetof(struct vmx_msrs, proc), PROC_HLT, "HLT" },
+		{ offsetof(struct vmx_msrs, proc), PROC_MSR_BITMAPS, "MSR bitmaps" },
+		{ offsetof(struct vmx_msrs, proc), PROC_IO_BITMAPS, "I/O bitmaps" },
+		{ offsetof(struct vmx_msrs, exit), EXIT_HOST_64, "64-bit host" },
+		{ offsetof(struct vmx_msrs, exit), EXIT_ACK_INTERRUPT, "acknowledge" },
+		{ offsetof(struct vmx_msrs, entry), ENTRY_LOAD_EFER, "IA32_EFER" },
+		{ offsetof(struct vmx_msrs, entry), ENTRY_IA32E, "64-bit guests" },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct vmx_msrs m = full();
+		struct vmx_controls c;
+		struct vmx_reasons why;
+
+		m.proc &= ~(PROC_CR3_LOAD | PROC_CR3_STORE);
+		*(uint64_t *)((char *)&m + cases[i].at) &= ~((uint64_t)cases[i].bit << 32);
+		assert_int_equal(vmx_controls_choose(&m, &c, &why), -E_NOSUP);
+		assert_int_equal(why.n, 1);
+		assert_true(says(why.missing, why.n, cases[i].words));
+	}
+}
+
+static void optional_controls_degrade(void **state)
+{
+	struct vmx_msrs m = full();
+	struct vmx_controls c;
+	struct vmx_reasons why;
+
+	m.proc2 &= ~((uint64_t)(PROC2_EPT | PROC2_VPID) << 32);
+	assert_int_equal(vmx_controls_choose(&m, &c, &why), 0);
+	assert_false(c.ept || c.unrestricted || c.pml || c.vpid);
+	assert_true(says(why.degraded, why.ndegraded, "no EPT"));
+
+	m = full();
+	m.proc &= ~((uint64_t)PROC_SECONDARY << 32);
+	assert_int_equal(vmx_controls_choose(&m, &c, &why), 0);
+	assert_false(c.ept || c.apicv);
+
+	m = full();
+	m.proc &= ~((uint64_t)PROC_TPR_SHADOW << 32) & ~(PROC_CR3_LOAD | PROC_CR3_STORE);
+	m.pin &= ~((uint64_t)PIN_PREEMPTION_TIMER << 32);
+	assert_int_equal(vmx_controls_choose(&m, &c, &why), 0);
+	assert_false(c.tpr_shadow || c.apicv || c.preemption_timer);
+	assert_true(c.proc & PROC_CR8_LOAD && c.proc & PROC_CR8_STORE);
+	assert_true(says(why.degraded, why.ndegraded, "preemption timer"));
+
+	m = full();
+	m.proc &= ~(PROC_CR3_LOAD | PROC_CR3_STORE);
+	m.ept_vpid &= ~EPTCAP_WB; /* EPT that cannot be write-back is as good as none */
+	assert_int_equal(vmx_controls_choose(&m, &c, &why), 0);
+	assert_false(c.ept);
+}
+
+static void forced_cr3_exits_with_ept_are_refused(void **state)
+{
+	struct vmx_msrs m = full();
+	struct vmx_controls c;
+	struct vmx_reasons why;
+
+	m.proc |= PROC_CR3_LOAD;
+	assert_int_equal(vmx_controls_choose(&m, &c, &why), -E_NOSUP);
+	assert_true(says(why.missing, why.n, "TRUE"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everything_there),
+		cmocka_unit_test(each_mandatory_control_is_named),
+		cmocka_unit_test(optional_controls_degrade),
+		cmocka_unit_test(forced_cr3_exits_with_ept_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: MIT */
+/* Numbers out of text, bounded copies, bits, lists, the ticket lock, the log and the trace ring. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/bits.h"
+#include "lib/list.h"
+#include "lib/log.h"
+#include "lib/spinlock.h"
+#include "lib/string.h"
+#include "lib/trace.h"
+
+static void numbers(void **state)
+{
+	static const struct {
+		const char *text;
+		int err;
+		uint64_t value;
+	} cases[] = {
+		{ "0", 0, 0 },
+		{ "512M", 0, 512 * MiB },
+		{ "0x10K", 0, 16 * KiB },
+		{ "18446744073709551615", 0, UINT64_MAX },
+		{ "1g", 0, GiB },
+		{ "18446744073709551616", -E_RANGE, 0 },
+		{ "16777216T", -E_RANGE, 0 },
+		{ "", -E_INVAL, 0 },
+		{ "M", -E_INVAL, 0 },
+		{ "0x", -E_INVAL, 0 },
+		{ "12Q", -E_INVAL, 0 },
+		{ "12MB", -E_INVAL, 0 },
+		{ "-1", -E_INVAL, 0 },
+		{ " 1", -E_INVAL, 0 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t v = 0;
+
+		assert_int_equal(str_to_u64(cases[i].text, &v), cases[i].err);
+		assert_int_equal(v, cases[i].value);
+	}
+}
+
+static void copies_end_with_nul(void **state)
+{
+	char buf[4] = "zzz";
+
+	assert_true(str_copy(buf, sizeof(buf), "abc"));
+	assert_string_equal(buf, "abc");
+	assert_false(str_copy(buf, sizeof(buf), "abcd"));
+	assert_string_equal(buf, "abc");
+	assert_false(str_copy(buf, 0, "x"));
+}
+
+static void bit_ranges(void **state)
+{
+	assert_int_equal(BITS(51, 12), 0x000ffffffffff000);
+	assert_int_equal(BITS(63, 0), UINT64_MAX);
+	assert_int_equal(BITS(0, 0), 1);
+	assert_int_equal(bits_get(0xabcd, 11, 4), 0xbc);
+	assert_true(range_within(UINT64_MAX, 0, UINT64_MAX));
+	assert_false(range_within(UINT64_MAX, 2, UINT64_MAX));
+	assert_false(range_within(2, UINT64_MAX, 100));
+	assert_true(ranges_overlap(0, 2, 1, 1));
+	assert_false(ranges_overlap(0, 1, 1, 1));
+	assert_false(ranges_overlap(0, 0, 0, 9));
+}
+
+struct element {
+	int n;
+	struct list link;
+};
+
+static void list_order(void **state)
+{
+	struct list head = LIST_INIT(head);
+	struct element e[4];
+	int sum = 0;
+
+	for (int i = 0; i < 4; i++) {
+		e[i].n = i;
+		list_add_tail(&head, &e[i].link);
+	}
+	list_move_head(&head, &e[3].link);
+	assert_int_equal(list_first(&head, struct element, link)->n, 3);
+	assert_int_equal(list_last(&head, struct element, link)->n, 2);
+	list_for_each_safe (x, &head, struct element, link) {
+		sum = sum * 10 + x->n;
+		list_del(&x->link);
+		list_del(&x->link); /* twice is harmless */
+	}
+	assert_int_equal(sum, 3012);
+	assert_true(list_empty(&head));
+}
+
+static struct spinlock lock = SPINLOCK_INIT;
+static unsigned counter;
+
+static void *count(void *arg)
+{
+	for (int i = 0; i < 20000; i++) {
+		spin_lock(&lock);
+		counter++;
+		spin_unlock(&lock);
+	}
+	return NULL;
+}
+
+static void lock_excludes(void **state)
+{
+	pthread_t t[3];
+
+	for (int i = 0; i < 3; i++)
+		pthread_create(&t[i], NULL, count, NULL);
+	for (int i = 0; i < 3; i++)
+		pthread_join(t[i], NULL);
+	assert_int_equal(counter, 60000);
+	assert_true(spin_trylock(&lock));
+	assert_false(spin_trylock(&lock));
+	assert_true(spin_is_locked(&lock));
+	spin_unlock(&lock);
+	assert_false(spin_is_locked(&lock));
+}
+
+static char seen[1024];
+
+static void to_seen(struct log_sink *sink, const char *text, size_t n)
+{
+	strncat(seen, text, n);
+}
+
+static struct log_sink sink = { .write = to_seen };
+
+static void log_lines(void **state)
+{
+	char tail[8];
+
+	log_add_sink(&sink);
+	log_info("one %d", 1);
+	log_error("two\n");
+	log_debug("not at this level");
+	assert_string_equal(seen, "lethe: one 1\nlethe: error: two\n");
+	assert_int_equal(log_tail(tail, sizeof(tail)), 7);
+	assert_string_equal(tail, "r: two\n");
+}
+
+static void trace_words(void **state)
+{
+	uint32_t mask;
+	const char *bad;
+
+	assert_int_equal(trace_parse("exits, mmu", &mask, &bad), 0);
+	assert_int_equal(mask, 1u << TRACE_EXITS | 1u << TRACE_MMU);
+	assert_int_equal(trace_parse("", &mask, &bad), 0);
+	assert_int_equal(mask, 0);
+	assert_int_equal(trace_parse("exits, nonsense", &mask, &bad), -E_INVAL);
+	assert_string_equal(bad, "nonsense");
+}
+
+static void trace_keeps_the_newest(void **state)
+{
+	void *memory = malloc(trace_ring_bytes());
+
+	trace_attach(0, memory);
+	trace_keep = true;
+	for (uint64_t i = 0; i < TRACE_RECORDS + 5; i++)
+		TRACE(TRACE_MMU, "event %lu", i, 0, 0);
+	seen[0] = 0;
+	trace_dump(1);
+	assert_non_null(strstr(seen, "mmu vm 0 vcpu 0: event 132\n"));
+	assert_null(strstr(seen, "event 131"));
+	trace_keep = false;
+	free(memory);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(numbers),
+		cmocka_unit_test(copies_end_with_nul),
+		cmocka_unit_test(bit_ranges),
+		cmocka_unit_test(list_order),
+		cmocka_unit_test(lock_excludes),
+		cmocka_unit_test(log_lines),
+		cmocka_unit_test(trace_words),
+		cmocka_unit_test(trace_keeps_the_newest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
