@@ -3,7 +3,7 @@
 
 COM1 is a pseudo-terminal, which works in both directions and needs no port of the network. Bochs's display
 `term` draws on the terminal that it was started on; it gets a second pseudo-terminal, whose output is thrown
-away. With a picture wanted, the display is `rfb` instead (screen.py).
+away. Where a picture or the keyboard is wanted, the display is `rfb` instead (screen.py).
 
         runner                        Bochs
         serial master  <-- pty -->    com1: mode=term
@@ -17,6 +17,7 @@ import subprocess
 import tty
 
 from .errors import RunnerError, UsageError
+from .screen import BochsScreen
 
 DEFAULT_CPU = "corei7_skylake_x"
 
@@ -60,6 +61,7 @@ class Bochs:
         self._options = options
         self._child = None
         self._line = None
+        self._screen = None
         self.serial = None
         self.drains = []
 
@@ -76,7 +78,7 @@ class Bochs:
             [self._command, "--root"], check=True, stdout=subprocess.PIPE, universal_newlines=True
         ).stdout.strip()
         config = CONFIG.format(
-            display="rfb, options=\"timeout=0\"" if options.vga_dump else "term",
+            display='rfb, options="timeout=0"' if options.display else "term",
             root=root.rstrip("/"),
             cpu=options.cpu or DEFAULT_CPU,
             cpus=options.cpus,
@@ -101,6 +103,8 @@ class Bochs:
                 env=dict(os.environ, TERM="vt100", LINES="25", COLUMNS="80"),
             )
         os.close(screen)
+        if options.display:
+            self._screen = BochsScreen(self._child.pid)
         # It stays open here: else reading the serial line would fail before Bochs has opened it.
         self._line = line
 
@@ -140,9 +144,13 @@ class Bochs:
 
     def picture(self, path):
         """Writes the machine's screen to a PNG file."""
-        from .screen import bochs_picture
+        self._screen.picture(path)
 
-        bochs_picture(self._child.pid, path)
+    def type(self, text):
+        """Types on the machine's keyboard."""
+        for character in text:
+            # X keysyms: ASCII is itself, the control keys have codes of their own.
+            self._screen.key(0xFF00 | ord(character) if character in "\r\t\x1b\b" else ord(character))
 
 
 def bochs_command(cache):

@@ -62,6 +62,10 @@ def _text(text):
     return "send", unescape(text)
 
 
+def _keys(text):
+    return "type", unescape(text)
+
+
 def parser():
     """The parser of the command line."""
     p = argparse.ArgumentParser(
@@ -106,7 +110,9 @@ def parser():
     script.add_argument("--expect", action="append", dest="steps", default=[], type=_expression, metavar="REGEX",
                         help="wait for this in the serial output (without escape sequences, ^ and $ by line)")
     script.add_argument("--send", action="append", dest="steps", type=_text, metavar="TEXT",
-                        help=r"send this; \r \n \t \e \\ \xNN are understood. Carried out in the order given")
+                        help=r"send this; \r \n \t \b \e \\ \xNN are understood. Carried out in the order given")
+    script.add_argument("--type", action="append", dest="steps", type=_keys, metavar="TEXT",
+                        help="... but type it on the machine's own keyboard")
     script.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="default with --expect: 600")
     script.add_argument("--log", metavar="FILE", help="the whole serial output, byte by byte")
     script.add_argument("--vga-dump", metavar="FILE", help="at the end, a picture of the screen as PNG")
@@ -128,8 +134,9 @@ def _check(options):
     if options.mem < 64 << 20:
         raise UsageError("--mem: the firmware alone wants 64M")
     options.scripted = any(kind == "expect" for kind, _ in options.steps)
+    options.display = bool(options.vga_dump) or any(kind == "type" for kind, _ in options.steps)
     if options.steps and not options.scripted:
-        raise UsageError("--send without --expect: an interactive run has its own keyboard")
+        raise UsageError("--send and --type want an --expect: an interactive run has its own keyboard")
     if options.steady is None:
         options.steady = options.scripted
     if options.timeout is None and options.scripted:
@@ -146,10 +153,10 @@ def _run(scope, options):
         import shutil
 
         shutil.copyfile(disk, options.keep_image)
-    if options.gdb:
-        sys.stderr.write("run: waiting for gdb: target remote 127.0.0.1:%d\n" % options.gdb)
     log = open(options.log, "wb") if options.log else None
     machine.start(disk)
+    if options.gdb:
+        sys.stderr.write("run: waiting for gdb: target remote 127.0.0.1:%d\n" % options.gdb)
     session = None
     try:
         if options.scripted:

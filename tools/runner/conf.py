@@ -9,7 +9,7 @@ import subprocess
 from .backends import TOOLS, cache_directory
 from .errors import RunnerError, UsageError
 
-DEMO_CMDLINE = "console=ttyS0 cryptomgr.notests=1"
+DEMO_CMDLINE = "console=ttyS0,115200 cryptomgr.notests=1"
 MULTIBOOT_MAGIC = 0x1BADB002  # Multiboot 0.6.96, 3.1.1: in the first 8,192 bytes, 4-byte aligned
 
 
@@ -83,7 +83,7 @@ def _guest(options):
         raise UsageError("%s is a Linux kernel, which takes --initrd, not --module" % options.kernel)
     cmdline = options.cmdline
     if cmdline is None:
-        cmdline = "console=ttyS0" if kind == "linux" else ""
+        cmdline = "console=ttyS0,115200" if kind == "linux" else ""
     return options.kernel, options.initrd, cmdline
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The dialogue of --expect and --send, and the signs that no answer will come any more."""
+"""The dialogue of --expect, --send and --type, and the signs that no answer will come any more."""
 
 import re
 
@@ -37,18 +37,18 @@ class Transcript:
 
 
 def unescape(text):
-    r"""Text of --send: \r \n \t \e \\ and \xNN are understood."""
-    names = {"r": "\r", "n": "\n", "t": "\t", "e": "\x1b", "\\": "\\"}
+    r"""Text of --send and --type: \r \n \t \b \e \\ and \xNN are understood."""
+    names = {"r": "\r", "n": "\n", "t": "\t", "b": "\b", "e": "\x1b", "\\": "\\"}
 
     def one(found):
         code = found.group(1)
         return chr(int(code[1:], 16)) if code[0] == "x" else names[code]
 
-    return re.sub(r"\\(x[0-9a-fA-F]{2}|[rnte\\])", one, text)
+    return re.sub(r"\\(x[0-9a-fA-F]{2}|[rntbe\\])", one, text)
 
 
 class Dialogue:
-    """Carries out a list of ("expect", compiled regex) and ("send", text) in order.
+    """Carries out a list of ("expect", compiled regex), ("send", text) and ("type", text) in order.
 
     An expectation is looked for behind the place where the one before was met.
     """
@@ -73,9 +73,9 @@ class Dialogue:
         return self.steps[0][1].pattern if self.steps else None
 
     def feed(self, data):
-        """Takes what came over the serial line; returns the bytes that are to be sent."""
+        """Takes what came over the serial line; returns what to do now: a list of ("send" or "type", text)."""
         self.transcript.feed(data)
-        out = b""
+        out = []
         while self.steps:
             kind, value = self.steps[0]
             if kind == "expect":
@@ -85,7 +85,7 @@ class Dialogue:
                 self._position = found.end()
                 self.met += 1
             else:
-                out += value.encode("latin-1", "replace")
+                out.append((kind, value))
             self.steps.pop(0)
         self._look_for_death()
         return out

@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import socket
+import time
 
 from .errors import RunnerError, UsageError
 
@@ -112,6 +113,13 @@ class Qemu:
         """Writes the machine's screen to a PNG file."""
         self._monitor.command("screendump", filename=os.path.abspath(path), format="png")
 
+    def type(self, text):
+        """Types on the machine's keyboard."""
+        for character in text:
+            keys = [{"type": "qcode", "data": name} for name in _key_names(character)]
+            self._monitor.command("send-key", keys=keys, **{"hold-time": 20})
+            time.sleep(0.05)
+
 
 class _Monitor:
     """QMP: one command at a time, answers matched in order (QEMU: docs/interop/qmp-spec.txt)."""
@@ -138,6 +146,21 @@ class _Monitor:
         if not line:
             raise RunnerError("QEMU closed its monitor")
         return json.loads(line)
+
+
+PLAIN = {" ": "spc", "\r": "ret", "\t": "tab", "\x1b": "esc", "\b": "backspace", "-": "minus", "=": "equal",
+         "[": "bracket_left", "]": "bracket_right", ";": "semicolon", "'": "apostrophe", "`": "grave_accent",
+         "\\": "backslash", ",": "comma", ".": "dot", "/": "slash"}
+SHIFTED = dict(zip('~!@#$%^&*()_+{}|:"<>?', "`1234567890-=[]\\;',./"))
+
+
+def _key_names(character):
+    """The keys of a US keyboard that give a character, by QEMU's names."""
+    if character in SHIFTED:
+        return ["shift"] + _key_names(SHIFTED[character])
+    if character.isupper():
+        return ["shift", character.lower()]
+    return [PLAIN.get(character, character)]
 
 
 def _escaped(path):

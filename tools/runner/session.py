@@ -78,7 +78,11 @@ class Session:
             self._log.flush()
         if self.console or self._show:
             (self.console or _Output).write(data)
-        self._out += self.dialogue.feed(data)
+        for kind, text in self.dialogue.feed(data):
+            if kind == "send":
+                self._out += text.encode("latin-1", "replace")
+            else:
+                self.machine.type(text)
 
     def _machine_ended(self):
         """The serial line is closed. Says whether that was to be expected."""
