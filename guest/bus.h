@@ -33,8 +33,8 @@ struct bus_region {
 };
 
 struct bus {
-	struct bus_region port[BUS_PORT_REGIONS]; /* [0] is "nothing"; size 0: free */
-	uint8_t port_map[65536];		  /* index into port[] */
+	struct bus_region port[BUS_PORT_REGIONS];  /* [0] is "nothing"; size 0: free */
+	uint8_t port_map[65536];		   /* index into port[] */
 	struct bus_region *mmio[BUS_MMIO_REGIONS]; /* sorted by base */
 	unsigned mmios;
 	struct bus_region mmio_pool[BUS_MMIO_REGIONS]; /* size 0: free */

@@ -12,7 +12,7 @@
 #pragma once
 
 #include "guest/bus.h"
-#include "guest/console.h"
+#include "guest/vconsole.h"
 #include "guest/platform.h"
 #include "guest/timer.h"
 #include "guest/vacpi.h"
@@ -25,6 +25,8 @@
 #include "guest/vrtc.h"
 #include "guest/vuart.h"
 #include "guest/vvga.h"
+#include "lib/assert.h"
+#include "lib/bits.h"
 #include "lib/spinlock.h"
 #include "mm/slots.h"
 
@@ -41,7 +43,7 @@ struct platform {
 	unsigned vcpus;
 	uint64_t tsc_hz;
 	uint64_t period_min; /* in TSC ticks: no timer fires more often */
-	bool debug_exit, ended;
+	bool debug_exit, ended, extint_refused;
 	unsigned console_poll_ms;
 	unsigned lowest_turn; /* vCPU at which the next search for the lowest priority begins */
 	uint16_t owner;
@@ -63,6 +65,8 @@ struct platform {
 	struct vpci pci;
 	struct console console;
 	uint8_t dma_page[16]; /* ports 0x80..0x8f hold what is written */
+	char debug_line[120]; /* port 0xe9 */
+	unsigned debug_n;
 	struct bus bus;
 };
 
@@ -101,8 +105,8 @@ void irq_set_pci(struct platform *p, unsigned line, bool level);
 void irq_intr(struct platform *p, bool was, bool is);
 
 /* Registers ports that must be free at start-up. */
-void platform_ports(struct platform *p, uint16_t base, unsigned n, unsigned sizes, void *dev, bus_read_fn *read,
-	bus_write_fn *write);
+void platform_ports(struct platform *p, uint16_t base, unsigned n, unsigned sizes, void *dev,
+	bus_read_fn *read, bus_write_fn *write);
 
 void vdebugexit_init(struct platform *p);
 void vlegacy_init(struct platform *p);

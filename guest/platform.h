@@ -18,25 +18,27 @@ struct mmu;
 struct platform;
 
 enum vm_end {
-	VM_END_POWER_OFF,   /* ACPI S5; code 0 */
-	VM_END_RESET,	    /* 0xCF9, keyboard controller, triple fault by design of the guest; code 0 */
-	VM_END_DEBUG_EXIT,  /* port 0xF4; code as QEMU's exit status: (value << 1) | 1 */
+	VM_END_POWER_OFF,  /* ACPI S5; code 0 */
+	VM_END_RESET,	   /* 0xCF9, keyboard controller, triple fault by design of the guest; code 0 */
+	VM_END_DEBUG_EXIT, /* port 0xF4; code as QEMU's exit status: (value << 1) | 1 */
 	VM_END_TRIPLE_FAULT,
 	VM_END_UNSUPPORTED, /* the guest did what Lethe does not support: a dump has been printed */
 	VM_END_ENTRY_FAILED,
 	VM_END_NO_MEMORY,
-	VM_END_STOPPED,	    /* by the operator */
+	VM_END_STOPPED, /* by the operator */
 };
 
 /* What the platform asks of hv/; tests fake it. Called with the platform lock held: must not call back. */
 struct vm_ops {
 	uint64_t (*clock)(void *vm); /* the guest's TSC now */
-	void (*wake)(void *vm, unsigned vcpu); /* something may be pending for it: leave HLT or the guest, look again */
+	void (*wake)(void *vm,
+		unsigned vcpu); /* something may be pending for it: leave HLT or the guest, look again */
 	void (*init)(void *vm, unsigned vcpu); /* INIT: wait for SIPI */
 	void (*sipi)(void *vm, unsigned vcpu, uint8_t vector);
 	void (*nmi)(void *vm, unsigned vcpu);
-	void (*console_write)(void *vm, const char *text, size_t n); /* UART output, or text-mode screen as ANSI */
-	int (*console_read)(void *vm); /* next byte typed by a person, or -1 */
+	void (*console_write)(
+		void *vm, const char *text, size_t n); /* UART output, or text-mode screen as ANSI */
+	int (*console_read)(void *vm);		       /* next byte typed by a person, or -1 */
 	void (*end)(void *vm, enum vm_end why, uint32_t code);
 };
 
@@ -54,9 +56,10 @@ struct platform_params {
 	unsigned vcpus;
 	uint64_t tsc_hz; /* rate of ops->clock; at least PLATFORM_TSC_HZ_MIN */
 	bool debug_exit;
-	uint64_t start_time;	  /* what the RTC shows at creation: seconds since 1970, UTC */
-	unsigned console_poll_ms; /* 0: input is always announced by platform_console_input(); else look that often */
-	uint16_t owner;		  /* owner_t that pays for the RAM of devices and for the BIOS area */
+	uint64_t start_time; /* what the RTC shows at creation: seconds since 1970, UTC */
+	unsigned
+		console_poll_ms; /* 0: input is always announced by platform_console_input(); else look that often */
+	uint16_t owner;		 /* owner_t that pays for the RAM of devices and for the BIOS area */
 	/* hv/ provides each vCPU's 4 KiB local APIC register page, in the hardware's layout (SDM Vol. 3A table 10-1;
 	 * it serves as the VMCS's virtual-APIC page). */
 	void *apic_page[CPUS_MAX];
@@ -126,6 +129,10 @@ void platform_run_events(struct platform *p, unsigned vcpu, uint64_t now);
 void platform_console_input(struct platform *p);
 /* The operator presses the power button (ACPI fixed event: SCI). The guest may shut itself down, or not care. */
 void platform_power_button(struct platform *p);
+
+/* Hands everything that was printed, by serial line or on the VGA screen, to console_write now: before hv/ reports that
+ * the VM has ended for a reason of its own. (The platform does it itself before it calls ops->end.) */
+void platform_console_flush(struct platform *p);
 
 struct platform_stats {
 	uint64_t pio_holes, mmio_holes, irqs;

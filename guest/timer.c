@@ -60,7 +60,7 @@ void timers_run(struct platform *p, unsigned vcpu, uint64_t now)
 
 uint64_t timer_periodic_due(const struct platform *p, uint64_t now, uint64_t due)
 {
-	return max(due, now + p->period_min);
+	return max(due, tsc_after(now, p->period_min));
 }
 
 uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)

@@ -39,6 +39,12 @@ void timers_run(struct platform *p, unsigned vcpu, uint64_t now);
 /* `due`, but not so soon after `now` that a guest could make Lethe do nothing but fire timers (50 us). */
 uint64_t timer_periodic_due(const struct platform *p, uint64_t now, uint64_t due);
 
+/* A time `span` after `from`, which may be never. */
+static inline uint64_t tsc_after(uint64_t from, uint64_t span)
+{
+	return span > TIMER_OFF - from ? TIMER_OFF : from + span;
+}
+
 /* a * b / c without overflow in between; UINT64_MAX if the result does not fit. c must not be 0. */
 uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c);
 
@@ -49,4 +55,5 @@ struct rate {
 };
 void rate_init(struct rate *r, uint64_t hz, uint64_t tsc_hz);
 uint64_t rate_ticks(const struct rate *r, uint64_t tsc); /* ticks that are over after `tsc` TSC ticks */
-uint64_t rate_tsc(const struct rate *r, uint64_t ticks); /* the fewest TSC ticks after which rate_ticks() >= ticks */
+uint64_t rate_tsc(
+	const struct rate *r, uint64_t ticks); /* the fewest TSC ticks after which rate_ticks() >= ticks */

@@ -25,7 +25,8 @@ static void real_mode(struct vcpu_state *s, uint16_t cs, uint64_t cs_base, uint6
 	s->regs.rflags = RFLAGS_ONE;
 	for (unsigned i = 0; i < SEGS; i++)
 		s->seg[i] = data16;
-	s->seg[SEG_CS] = (struct cpu_segment){ .selector = cs, .base = cs_base, .limit = 0xffff, .access = AR_CODE };
+	s->seg[SEG_CS] =
+		(struct cpu_segment){ .selector = cs, .base = cs_base, .limit = 0xffff, .access = AR_CODE };
 	s->ldtr = (struct cpu_segment){ .limit = 0xffff, .access = AR_LDT };
 	s->tr = (struct cpu_segment){ .limit = 0xffff, .access = AR_TSS_BUSY };
 	s->gdtr.limit = 0xffff;
@@ -49,9 +50,12 @@ static void flat(struct vcpu_state *s, uint64_t rip, uint32_t code_bits)
 {
 	real_mode(s, 0, 0, rip);
 	for (unsigned i = 0; i < SEGS; i++)
-		s->seg[i] = (struct cpu_segment){ .selector = 0x18, .limit = 0xffffffff, .access = AR_DATA | AR_DB | AR_G };
-	s->seg[SEG_CS] = (struct cpu_segment){ .selector = 0x10, .limit = 0xffffffff,
-					       .access = (uint32_t)(AR_CODE | AR_G | code_bits) };
+		s->seg[i] = (struct cpu_segment){
+			.selector = 0x18, .limit = 0xffffffff, .access = AR_DATA | AR_DB | AR_G
+		};
+	s->seg[SEG_CS] = (struct cpu_segment){
+		.selector = 0x10, .limit = 0xffffffff, .access = (uint32_t)(AR_CODE | AR_G | code_bits)
+	};
 	s->ldtr = (struct cpu_segment){ .access = AR_UNUSABLE };
 	s->tr.limit = 0x67;
 	s->gdtr.limit = 0;

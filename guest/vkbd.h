@@ -8,7 +8,7 @@
 
 #include "guest/timer.h"
 
-#define VKBD_QUEUE 128
+#define VKBD_QUEUE     128
 #define VKBD_KEY_BYTES 16 /* most bytes that one typed character becomes */
 
 struct platform;

@@ -19,35 +19,35 @@
 struct platform;
 
 /* Register offsets (SDM Vol. 3A table 10-1). */
-#define APIC_ID		0x020
-#define APIC_VERSION	0x030
-#define APIC_TPR	0x080
-#define APIC_APR	0x090
-#define APIC_PPR	0x0a0
-#define APIC_EOI	0x0b0
-#define APIC_RRD	0x0c0
-#define APIC_LDR	0x0d0
-#define APIC_DFR	0x0e0
-#define APIC_SVR	0x0f0
-#define APIC_ISR	0x100 /* 8 registers, 16 bytes apart; so are TMR and IRR */
-#define APIC_TMR	0x180
-#define APIC_IRR	0x200
-#define APIC_ESR	0x280
-#define APIC_ICR	0x300
-#define APIC_ICR_HIGH	0x310
-#define APIC_LVT_TIMER	0x320
+#define APIC_ID		 0x020
+#define APIC_VERSION	 0x030
+#define APIC_TPR	 0x080
+#define APIC_APR	 0x090
+#define APIC_PPR	 0x0a0
+#define APIC_EOI	 0x0b0
+#define APIC_RRD	 0x0c0
+#define APIC_LDR	 0x0d0
+#define APIC_DFR	 0x0e0
+#define APIC_SVR	 0x0f0
+#define APIC_ISR	 0x100 /* 8 registers, 16 bytes apart; so are TMR and IRR */
+#define APIC_TMR	 0x180
+#define APIC_IRR	 0x200
+#define APIC_ESR	 0x280
+#define APIC_ICR	 0x300
+#define APIC_ICR_HIGH	 0x310
+#define APIC_LVT_TIMER	 0x320
 #define APIC_LVT_THERMAL 0x330
-#define APIC_LVT_PERF	0x340
-#define APIC_LVT_LINT0	0x350
-#define APIC_LVT_LINT1	0x360
-#define APIC_LVT_ERROR	0x370
-#define APIC_TIMER_INIT 0x380
-#define APIC_TIMER_NOW	0x390
-#define APIC_TIMER_DIV	0x3e0
-#define APIC_SELF_IPI	0x3f0 /* x2APIC only */
+#define APIC_LVT_PERF	 0x340
+#define APIC_LVT_LINT0	 0x350
+#define APIC_LVT_LINT1	 0x360
+#define APIC_LVT_ERROR	 0x370
+#define APIC_TIMER_INIT	 0x380
+#define APIC_TIMER_NOW	 0x390
+#define APIC_TIMER_DIV	 0x3e0
+#define APIC_SELF_IPI	 0x3f0 /* x2APIC only */
 
-#define LVT_MASKED   (1u << 16)
-#define SVR_ENABLED  (1u << 8)
+#define LVT_MASKED	 (1u << 16)
+#define SVR_ENABLED	 (1u << 8)
 #define SVR_NO_BROADCAST (1u << 12) /* EOI broadcast suppression */
 
 #define ESR_SEND_VECTOR	   (1u << 5)
@@ -58,7 +58,15 @@ struct platform;
 #define APIC_BASE_X2APIC (1u << 10)
 #define APIC_BASE_ENABLE (1u << 11)
 
-enum apic_delivery { DELIVER_FIXED, DELIVER_LOWEST, DELIVER_SMI, DELIVER_NMI = 4, DELIVER_INIT, DELIVER_SIPI, DELIVER_EXTINT };
+enum apic_delivery {
+	DELIVER_FIXED,
+	DELIVER_LOWEST,
+	DELIVER_SMI,
+	DELIVER_NMI = 4,
+	DELIVER_INIT,
+	DELIVER_SIPI,
+	DELIVER_EXTINT
+};
 
 struct vlapic {
 	struct platform *p;
@@ -71,12 +79,13 @@ struct vlapic {
 	uint32_t init_pending;
 	uint32_t pir[8], pir_level[8]; /* pir_level: 1 if the bit in pir came from a level-triggered source */
 
-	int irrv, isrv;	    /* highest vector in IRR, in ISR; -1: none. Unused once `apicv` is set. */
-	bool apicv;	    /* the CPU delivers by itself: IRR and ISR change behind our back */
-	bool takes_extint;  /* LINT0 lets the 8259 through */
-	bool extint_offered; /* the last sync answered with the 8259's vector */
-	uint32_t errors;    /* collected for the next write of ESR */
-	uint64_t eoi_exit[4]; /* as hv/ was last told */
+	int irrv, isrv;		    /* highest vector in IRR, in ISR; -1: none. Unused once `apicv` is set. */
+	bool apicv;		    /* the CPU delivers by itself: IRR and ISR change behind our back */
+	bool takes_extint;	    /* LINT0 lets the 8259 through */
+	bool extint_offered;	    /* the last sync answered with the 8259's vector */
+	uint32_t errors;	    /* collected for the next write of ESR */
+	uint32_t lvt_timer, divide; /* as last taken over: APICv has changed the page when we hear of it */
+	uint64_t eoi_exit[4];	    /* as hv/ was last told */
 
 	/* vlapic_timer.c */
 	struct vtimer timer;
@@ -120,8 +129,11 @@ bool vlapic_write_base(struct vlapic *l, uint64_t value); /* IA32_APIC_BASE; fal
 /* The guest wrote the register in the page itself (APICv). */
 void vlapic_written(struct vlapic *l, unsigned off);
 void vlapic_error(struct vlapic *l, uint32_t esr_bit);
+/* An INIT arrives: stops the timer and forgets what was posted; the registers follow when the vCPU syncs. */
+void vlapic_init_signal(struct vlapic *l);
+void vlapic_reset_registers(struct vlapic *l);
 
-/* Sets a vector pending. Any CPU; no lock needed. False: the APIC is off and drops it. */
+/* Sets a vector pending. Any CPU, with the lock held. False: the APIC is off and drops it. */
 bool vlapic_post(struct vlapic *l, uint8_t vector, bool level);
 /* An LVT entry fires (timer, error). */
 void vlapic_local(struct vlapic *l, unsigned lvt);
@@ -144,7 +156,7 @@ void vlapic_timer_init(struct vlapic *l);
 void vlapic_timer_reset(struct vlapic *l);
 void vlapic_timer_start(struct vlapic *l, uint32_t count); /* a write of the initial count */
 void vlapic_timer_divide(struct vlapic *l, uint32_t dcr);
-void vlapic_timer_lvt(struct vlapic *l, uint32_t before, uint32_t now); /* the LVT entry changed */
+void vlapic_timer_lvt(struct vlapic *l, uint32_t lvt); /* the LVT entry changed */
 uint32_t vlapic_timer_current(const struct vlapic *l);
 uint64_t vlapic_timer_deadline(const struct vlapic *l);
 void vlapic_timer_set_deadline(struct vlapic *l, uint64_t tsc);

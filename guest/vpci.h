@@ -14,16 +14,16 @@
 #define VPCI_BARS  7 /* six, and [6] the expansion ROM */
 #define VPCI_ROM   6
 
-#define PCI_COMMAND	   0x04
-#define PCI_COMMAND_IO	   (1u << 0)
-#define PCI_COMMAND_MEMORY (1u << 1)
-#define PCI_COMMAND_MASTER (1u << 2)
+#define PCI_COMMAND	    0x04
+#define PCI_COMMAND_IO	    (1u << 0)
+#define PCI_COMMAND_MEMORY  (1u << 1)
+#define PCI_COMMAND_MASTER  (1u << 2)
 #define PCI_COMMAND_NO_INTX (1u << 10)
-#define PCI_STATUS	   0x06
-#define PCI_BAR0	   0x10
-#define PCI_ROM_BAR	   0x30
-#define PCI_INTERRUPT_LINE 0x3c
-#define PCI_INTERRUPT_PIN  0x3d
+#define PCI_STATUS	    0x06
+#define PCI_BAR0	    0x10
+#define PCI_ROM_BAR	    0x30
+#define PCI_INTERRUPT_LINE  0x3c
+#define PCI_INTERRUPT_PIN   0x3d
 
 struct platform;
 struct vpci_dev;
@@ -63,18 +63,26 @@ struct vpci_dev {
 
 struct vpci {
 	struct platform *p;
-	uint32_t address; /* 0xcf8 */
+	uint32_t address;      /* 0xcf8 */
 	uint8_t reset_control; /* 0xcf9 */
 	struct vpci_dev *dev[VPCI_SLOTS];
 	struct vpci_dev host;
-	uint32_t lines; /* the four interrupt lines to the I/O APIC's pins 16..19 */
+	uint64_t next_memory, next_port; /* where firmware would put the next BAR */
+	uint32_t lines;			 /* the four interrupt lines to the I/O APIC's pins 16..19 */
 };
 
 void vpci_init(struct vpci *v, struct platform *p);
 void vpci_reset(struct vpci *v);
 
+/* vpci_bar.c, for vpci.c */
+int vpci_check_bars(struct vpci_dev *d); /* 0 and the registers' masks set, or -E_INVAL */
+void vpci_assign_begin(struct vpci *v);
+void vpci_assign(struct vpci *v, struct vpci_dev *d); /* gives addresses, switches decoding on */
+void vpci_remap(struct vpci *v);		      /* makes the buses match configuration space */
+
 /* Fills in the header of a type 0 function. class_code: class, subclass, interface in bits 23:16, 15:8, 7:0. */
-void vpci_identify(struct vpci_dev *d, uint16_t vendor, uint16_t device, uint32_t class_code, uint8_t revision);
+void vpci_identify(
+	struct vpci_dev *d, uint16_t vendor, uint16_t device, uint32_t class_code, uint8_t revision);
 /* The device stays the caller's and must live as long as the platform. Its BARs get addresses at once, as firmware
  * would give them. 0; -E_EXIST: slot taken; -E_RANGE: slot; -E_INVAL: a BAR's size. Takes the platform lock. */
 int vpci_add(struct platform *p, struct vpci_dev *d);

@@ -18,7 +18,8 @@ struct vpic_chip {
 	uint8_t base;	/* ICW2: vector of IR0 */
 	uint8_t lowest; /* IR that has the lowest priority (7 unless rotated) */
 	uint8_t icw;	/* next initialisation word expected: 2, 3, 4; 0: none */
-	bool icw4_wanted, level_all, cascade, auto_eoi, rotate_auto, special_mask, nested_special, read_isr, poll;
+	bool icw4_wanted, level_all, cascade, auto_eoi, rotate_auto, special_mask, nested_special, read_isr,
+		poll;
 };
 
 struct vpic {

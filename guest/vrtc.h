@@ -12,11 +12,10 @@ struct vrtc {
 	struct platform *p;
 	uint8_t index; /* bit 7: NMI masked */
 	uint8_t ram[128];
-	struct rate rate;	/* 32768 Hz */
-	uint64_t epoch;		/* 32768 Hz ticks since 1970 at guest TSC `origin` */
+	struct rate rate; /* 32768 Hz */
+	uint64_t epoch;	  /* 32768 Hz ticks since 1970 at guest TSC `origin` */
 	uint64_t origin;
-	bool halted;		/* SET, or the divider in reset: the time stands at `stopped` */
-	uint64_t stopped;	/* seconds since 1970 */
+	bool halted; /* SET, or the divider in reset: the registers hold the time and stand still */
 	uint64_t seen_periodic; /* number of the periodic tick, and second, up to which flags were computed */
 	uint64_t seen_second;
 	struct vtimer timer;

@@ -21,10 +21,12 @@ struct backing;
 struct vvga_screen {
 	uint16_t cell[VVGA_CELLS]; /* low byte character (CP437), high byte attribute */
 	unsigned cursor;	   /* cell, or VVGA_CELLS: hidden */
-	bool shown;
+	unsigned next;		   /* where the last update was cut */
+	bool shown, pen;	   /* pen: `attribute` is what the console draws with */
+	uint8_t attribute;
 };
 /*
- * Writes into out (of size n, at least 64) the ANSI text that turns what is shown into `cells` with the cursor at
+ * Writes into out (of size n, at least 512) the ANSI text that turns what is shown into `cells` with the cursor at
  * `cursor` (VVGA_CELLS or more: hidden), as far as it fits; the rest comes with the next call. Returns its length;
  * 0: nothing changed.
  */
@@ -49,3 +51,7 @@ struct vvga {
 
 void vvga_init(struct vvga *v, struct platform *p);
 void vvga_reset(struct vvga *v);
+/* A key was typed: its echo should not wait for a sleepy refresh. */
+void vvga_hurry(struct vvga *v);
+/* The VM ends: shows all that is left to show. */
+void vvga_finish(struct vvga *v);

@@ -22,10 +22,11 @@ struct console {
 	struct vtimer flush, poll;
 };
 
-void console_init(struct console *c, struct platform *p);
-void console_reset(struct console *c);
-void console_put(struct console *c, char byte);
-void console_write(struct console *c, const char *text, size_t n); /* in one piece, after what was gathered */
-void console_flush(struct console *c);
+void vconsole_init(struct console *c, struct platform *p);
+void vconsole_reset(struct console *c);
+void vconsole_put(struct console *c, char byte);
+void vconsole_write(
+	struct console *c, const char *text, size_t n); /* in one piece, after what was gathered */
+void vconsole_flush(struct console *c);
 /* Moves typed bytes to the device that listens, as far as it has room. */
-void console_pump(struct console *c);
+void vconsole_pump(struct console *c);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* The platform's face to the vCPU: local APIC MSRs, TPR by CR8, interrupt delivery. */
+#include "guest/machine.h"
+
+#include "lib/x86.h"
+
+/* IA32_X2APIC MSRs: register offset >> 4 (SDM Vol. 3A table 10-6). */
+static bool x2apic_register(const struct vlapic *l, uint32_t msr, unsigned *off)
+{
+	if (!vlapic_x2(l) || msr < MSR_X2APIC || msr > MSR_X2APIC + 0x3f)
+		return false;
+	*off = (msr - MSR_X2APIC) << 4;
+	return true;
+}
+
+int platform_apic_rdmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t *value)
+{
+	struct vlapic *l = &p->lapic[vcpu];
+	bool ok = true;
+	unsigned off;
+
+	platform_lock(p, vcpu);
+	if (msr == MSR_APIC_BASE)
+		*value = l->base;
+	else if (msr == MSR_TSC_DEADLINE)
+		*value = vlapic_timer_deadline(l);
+	else
+		ok = x2apic_register(l, msr, &off) && vlapic_read(l, off, value);
+	platform_unlock(p);
+	return ok ? 0 : -E_INVAL;
+}
+
+int platform_apic_wrmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t value)
+{
+	struct vlapic *l = &p->lapic[vcpu];
+	bool ok = true;
+	unsigned off;
+
+	platform_lock(p, vcpu);
+	if (msr == MSR_APIC_BASE)
+		ok = vlapic_write_base(l, value);
+	else if (msr == MSR_TSC_DEADLINE)
+		vlapic_timer_set_deadline(l, value);
+	else
+		ok = x2apic_register(l, msr, &off) && vlapic_write(l, off, value);
+	platform_unlock(p);
+	return ok ? 0 : -E_INVAL;
+}
+
+enum apic_mode platform_apic_mode(struct platform *p, unsigned vcpu)
+{
+	const struct vlapic *l = &p->lapic[vcpu];
+
+	if (!(l->base & APIC_BASE_ENABLE))
+		return APIC_OFF;
+	return vlapic_x2(l) ? APIC_X2APIC : APIC_XAPIC;
+}
+
+uint64_t platform_cr8_read(struct platform *p, unsigned vcpu)
+{
+	return vlapic_get(&p->lapic[vcpu], APIC_TPR) >> 4;
+}
+
+void platform_cr8_write(struct platform *p, unsigned vcpu, uint64_t value)
+{
+	vlapic_put(&p->lapic[vcpu], APIC_TPR, (uint32_t)(value & 15) << 4);
+}
+
+int platform_irq_sync(struct platform *p, unsigned vcpu)
+{
+	return vlapic_sync(&p->lapic[vcpu]);
+}
+
+int platform_irq_ack(struct platform *p, unsigned vcpu, int vector)
+{
+	vector = vlapic_ack(&p->lapic[vcpu], vector);
+	if (vector >= 0)
+		atomic_store_relaxed(&p->irqs[vcpu], p->irqs[vcpu] + 1);
+	return vector;
+}
+
+unsigned platform_irq_tpr_threshold(struct platform *p, unsigned vcpu)
+{
+	return vlapic_tpr_threshold(&p->lapic[vcpu]);
+}
+
+int platform_irq_sync_apicv(struct platform *p, unsigned vcpu, bool *extint, uint64_t eoi_exit[4])
+{
+	return vlapic_sync_apicv(&p->lapic[vcpu], extint, eoi_exit);
+}
+
+void platform_apicv_eoi(struct platform *p, unsigned vcpu, uint8_t vector)
+{
+	platform_lock(p, vcpu);
+	vlapic_eoi_level(&p->lapic[vcpu], vector);
+	platform_unlock(p);
+}
+
+void platform_apicv_write(struct platform *p, unsigned vcpu, unsigned offset)
+{
+	platform_lock(p, vcpu);
+	vlapic_written(&p->lapic[vcpu], offset);
+	platform_unlock(p);
+}
+
+bool platform_irq_waiting(struct platform *p, unsigned vcpu)
+{
+	return vlapic_waiting(&p->lapic[vcpu]);
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* The VM's console: gathers output, and gives what is typed to the device that the guest listens to. */
+#include "guest/machine.h"
+
+#include "lib/string.h"
+
+#define FLUSH_AFTER_MS 2
+
+static uint64_t ms(const struct console *c, uint64_t n)
+{
+	return mul_div(c->p->tsc_hz, n, 1000);
+}
+
+void vconsole_flush(struct console *c)
+{
+	unsigned n = c->n;
+
+	if (!n)
+		return;
+	c->n = 0;
+	timer_stop(c->p, &c->flush);
+	c->p->ops->console_write(c->p->vm, c->out, n);
+}
+
+void vconsole_put(struct console *c, char byte)
+{
+	c->out[c->n++] = byte;
+	if (byte == '\n' || c->n == sizeof(c->out))
+		vconsole_flush(c);
+	else if (c->n == 1)
+		timer_arm(c->p, &c->flush, tsc_after(platform_now(c->p), ms(c, FLUSH_AFTER_MS)));
+}
+
+void vconsole_write(struct console *c, const char *text, size_t n)
+{
+	vconsole_flush(c);
+	if (n)
+		c->p->ops->console_write(c->p->vm, text, n);
+}
+
+/*
+ * Who is to hear the next byte. An enabled receive interrupt, or polling, is a clear word for the UART. Without it the
+ * keyboard hears if there is a screen to type at, else the UART's FIFO keeps the byte for whoever looks later.
+ */
+static bool to_keyboard(const struct console *c)
+{
+	return !vuart_listens(&c->p->uart) && c->p->vga.screen.shown && vkbc_listens(&c->p->kbc);
+}
+
+void vconsole_pump(struct console *c)
+{
+	struct platform *p = c->p;
+
+	/* Bounded by the room in FIFO and queue. */
+	for (;;) {
+		bool keyboard = to_keyboard(c);
+		int byte;
+
+		if (keyboard ? !vkbd_room(&p->kbc.kbd) : !vuart_room(&p->uart))
+			return;
+		byte = p->ops->console_read(p->vm);
+		if (byte < 0)
+			return;
+		if (keyboard) {
+			vkbd_type(&p->kbc.kbd, (uint8_t)byte);
+			vvga_hurry(&p->vga);
+		} else {
+			vuart_receive(&p->uart, (uint8_t)byte);
+		}
+	}
+}
+
+static void flush_fires(struct vtimer *t, uint64_t now)
+{
+	vconsole_flush(container_of(t, struct console, flush));
+}
+
+static void poll_fires(struct vtimer *t, uint64_t now)
+{
+	struct console *c = container_of(t, struct console, poll);
+
+	vconsole_pump(c);
+	timer_arm(c->p, t, tsc_after(now, ms(c, c->p->console_poll_ms)));
+}
+
+void vconsole_reset(struct console *c)
+{
+	vconsole_flush(c);
+	if (c->p->console_poll_ms)
+		timer_arm(c->p, &c->poll, tsc_after(platform_now(c->p), ms(c, c->p->console_poll_ms)));
+}
+
+void vconsole_init(struct console *c, struct platform *p)
+{
+	c->p = p;
+	timer_add(p, &c->flush, 0, flush_fires);
+	timer_add(p, &c->poll, 0, poll_fires);
+}
