@@ -7,6 +7,7 @@
 #include "boot/screen.h"
 #include "boot/volume.h"
 #include "guest/conf.h"
+#include "lib/bits.h"
 #include "lib/string.h"
 
 #define CONF_FILE     "lethe.conf"
@@ -56,6 +57,12 @@ static EFI_STATUS read_conf(const char *path, struct conf *c, struct report *r)
 	return EFI_SUCCESS;
 }
 
+static void default_vm(struct conf *c, const char *kernel, const char *initrd, uint64_t usable)
+{
+	conf_default_vm(c, kernel, initrd);
+	c->vm[0].memory = min(c->vm[0].memory, align_down(usable / 2, 2 * MiB));
+}
+
 struct sight {
 	struct choice choice;
 	int pass;
@@ -69,7 +76,7 @@ static void see(void *to, const char *name)
 }
 
 /* No lethe.conf: is there a kernel? */
-static void choose(struct conf *c, struct report *r)
+static void choose(struct conf *c, uint64_t usable, struct report *r)
 {
 	struct sight s = { .pass = 1 };
 	EFI_STATUS status = volume_list(see, &s);
@@ -88,13 +95,13 @@ static void choose(struct conf *c, struct report *r)
 	}
 	s.pass = 2;
 	volume_list(see, &s);
-	conf_default_vm(c, s.choice.kernel, s.choice.initrd);
+	default_vm(c, s.choice.kernel, s.choice.initrd, usable);
 	say("No " CONF_FILE ": starting %s%s%s%s", s.choice.kernel,
 		s.choice.initrd[0] ? " with " : " without an initrd", s.choice.initrd,
 		s.choice.kernels > 1 ? ", the newest of several kernels" : "");
 }
 
-void files_configure(struct conf *c, const struct options *o, struct report *r)
+void files_configure(struct conf *c, const struct options *o, uint64_t usable, struct report *r)
 {
 	conf_defaults(c);
 	if (o->wrong[0]) {
@@ -102,7 +109,7 @@ void files_configure(struct conf *c, const struct options *o, struct report *r)
 		return;
 	}
 	if (o->kernel[0]) {
-		conf_default_vm(c, o->kernel, o->initrd);
+		default_vm(c, o->kernel, o->initrd, usable);
 		if (o->has_cmdline)
 			str_copy(c->vm[0].cmdline, sizeof(c->vm[0].cmdline), o->cmdline);
 		return;
@@ -114,5 +121,5 @@ void files_configure(struct conf *c, const struct options *o, struct report *r)
 		return;
 	}
 	if (read_conf(CONF_FILE, c, r) == EFI_NOT_FOUND)
-		choose(c, r);
+		choose(c, usable, r);
 }

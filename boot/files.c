@@ -18,23 +18,26 @@
 
 static const char *problem[BOOT_FILES_MAX]; /* NULL: none */
 
-/* The same file by the same path; '/' and '\' are the same, and FAT's names have no case. */
-static bool same_path(const char *a, const char *b)
+/* One spelling of a path, '/' throughout, so that everybody can compare names as they stand. */
+static void spell(char *path)
 {
-	for (;; a++, b++) {
-		char x = *a == '\\' ? '/' : *a, y = *b == '\\' ? '/' : *b;
+	for (; *path; path++)
+		if (*path == '\\')
+			*path = '/';
+}
 
-		if (x != y)
-			return false;
-		if (!x)
-			return true;
-	}
+static void spell_all(struct conf_vm *vm)
+{
+	spell(vm->kernel);
+	spell(vm->initrd);
+	for (unsigned i = 0; i < vm->nmodules; i++)
+		spell(vm->module[i].path);
 }
 
 static int find(const struct boot_info *bi, const char *path)
 {
 	for (unsigned i = 0; i < bi->nfiles; i++)
-		if (same_path(bi->file[i].path, path))
+		if (!strcmp(bi->file[i].path, path))
 			return (int)i;
 	return -1;
 }
@@ -129,7 +132,7 @@ static bool is_used(const struct conf *c, const char *name)
 
 	for (unsigned v = 0; v < c->nvms; v++)
 		for (unsigned i = 0; (path = vm_file(&c->vm[v], i, &what)); i++)
-			if (same_path(path, name))
+			if (!strcmp(path, name))
 				return true;
 	return false;
 }
@@ -155,9 +158,11 @@ void files_find(struct conf *c, struct boot_info *bi, struct report *r, uint64_t
 {
 	const char *what, *path;
 
-	for (unsigned v = 0; v < c->nvms; v++)
+	for (unsigned v = 0; v < c->nvms; v++) {
+		spell_all(&c->vm[v]);
 		for (unsigned i = 0; (path = vm_file(&c->vm[v], i, &what)); i++)
 			note_file(bi, path);
+	}
 	drop_bad_vms(c, bi, r);
 	drop_unused(c, bi);
 	*bytes = 0;

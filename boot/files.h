@@ -8,9 +8,10 @@
 
 /*
  * Settles what to run: conf= or kernel= of the options, else lethe.conf, else a kernel that lies beside Lethe.
- * Mistakes go to the report; c->nvms is 0 then.
+ * Mistakes go to the report; c->nvms is 0 then. A VM that no lethe.conf describes gets 512 MiB, or half of the
+ * usable memory (bytes) if that is less.
  */
-void files_configure(struct conf *c, const struct options *o, struct report *r);
+void files_configure(struct conf *c, const struct options *o, uint64_t usable, struct report *r);
 /*
  * Lists the files of all VMs in bi->file with their sizes. A VM with a file that is missing, empty or unreadable is
  * taken out of c, and the report says why; so does files_load for one whose reading fails. bytes: of all of them.

@@ -34,21 +34,23 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table); /* called by GNU
 
 static void look(struct boot_info *bi, struct conf *conf)
 {
-	uint64_t start = rdtsc();
+	uint64_t start;
 
+	preflight_look(&facts);
+	firmware_look(&facts);
+	memory_look(bi, &facts, &report);
+
+	start = rdtsc();
 	if (firmware.loaded)
 		options_parse(firmware.loaded->LoadOptions, firmware.loaded->LoadOptionsSize / 2, &options);
 	volume_open(); /* the first use of a file says it if this failed */
-	files_configure(conf, &options, &report);
+	files_configure(conf, &options, facts.memory_usable, &report);
 	files_find(conf, bi, &report, &facts.memory_files);
 	bi->tsc_files += rdtsc() - start;
 
 	facts.configured = conf->nvms > 0;
 	for (unsigned i = 0; i < conf->nvms; i++)
 		facts.memory_guests += conf->vm[i].memory;
-	memory_look(bi, &facts, &report);
-	firmware_look(&facts);
-	preflight_look(&facts);
 	preflight_check(&facts, &report);
 }
 
