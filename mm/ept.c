@@ -25,26 +25,26 @@ uint64_t ept_pointer(const struct mmu *mmu, const struct spage *root)
 }
 
 /* Where in the tables a walk has got to. */
-struct walk {
+struct cursor {
 	struct spage *page;
 	uint64_t *entry;
 	unsigned level; /* of page; what the entry maps is one such step wide */
 };
 
-static void walk_to(struct walk *w, struct spage *page, unsigned level, uint64_t gfn)
+static void cursor_at(struct cursor *w, struct spage *page, unsigned level, uint64_t gfn)
 {
 	w->page = page;
 	w->level = level;
 	w->entry = spage_table(page) + ept_index(gfn, level);
 }
 
-static void walk_down(struct walk *w, uint64_t gfn)
+static void cursor_down(struct cursor *w, uint64_t gfn)
 {
-	walk_to(w, spage_of(ept_pfn(*w->entry)), w->level - 1, gfn);
+	cursor_at(w, spage_of(ept_pfn(*w->entry)), w->level - 1, gfn);
 }
 
 /* A new table in w's entry, which links none. */
-static void link_table(struct mmu *mmu, struct walk *w, uint64_t gfn)
+static void link_table(struct mmu *mmu, struct cursor *w, uint64_t gfn)
 {
 	role_t role = { (uint32_t)(w->level - 1) | ROLE_DIRECT | EPT_RWX << 4 };
 	uint64_t base = align_down(gfn, ept_pages(w->level));
@@ -124,7 +124,7 @@ static uint64_t leaf_entry(const struct mmu *mmu, const struct target *t, uint64
 }
 
 static enum mmu_verdict map_ram(
-	struct mmu *mmu, struct walk *w, const struct slot *s, uint64_t gfn, unsigned access)
+	struct mmu *mmu, struct cursor *w, const struct slot *s, uint64_t gfn, unsigned access)
 {
 	struct target t;
 
@@ -135,7 +135,7 @@ static enum mmu_verdict map_ram(
 		uint64_t e = *w->entry;
 
 		if (ept_is_table(e, w->level)) {
-			walk_down(w, gfn);
+			cursor_down(w, gfn);
 			continue;
 		}
 		if (ept_is_leaf(e, w->level) && !(access & ~e)) {
@@ -149,13 +149,13 @@ static enum mmu_verdict map_ram(
 		}
 		/* Nothing, a stale MMIO entry, or a large leaf to be taken apart: its other parts fault in again. */
 		link_table(mmu, w, gfn);
-		walk_down(w, gfn);
+		cursor_down(w, gfn);
 	}
 	w->page->flags |= SPAGE_REFERENCED;
 	return MMU_RESUME;
 }
 
-static void map_mmio(struct mmu *mmu, struct walk *w, uint64_t gfn)
+static void map_mmio(struct mmu *mmu, struct cursor *w, uint64_t gfn)
 {
 	uint64_t e = ept_mmio_entry(mmu->slots.seq, mmu->caps.maxphyaddr), first, end;
 
@@ -164,7 +164,7 @@ static void map_mmio(struct mmu *mmu, struct walk *w, uint64_t gfn)
 		uint64_t n = ept_pages(w->level), base = align_down(gfn, n);
 
 		if (ept_is_table(*w->entry, w->level)) {
-			walk_down(w, gfn);
+			cursor_down(w, gfn);
 			continue;
 		}
 		if (ept_present(*w->entry)) {
@@ -178,19 +178,19 @@ static void map_mmio(struct mmu *mmu, struct walk *w, uint64_t gfn)
 			return;
 		}
 		link_table(mmu, w, gfn);
-		walk_down(w, gfn);
+		cursor_down(w, gfn);
 	}
 }
 
 enum mmu_verdict ept_fault(struct mmu *mmu, struct spage *root, gfn_t at, unsigned access)
 {
 	const struct slot *s = slots_find_locked(mmu, at);
-	struct walk w;
+	struct cursor w;
 
 	/* Beyond what the tables can express the CPU faults always (28.3.2): nothing can be put there. */
 	if (unlikely(at.v >> (9 * mmu->root_level)))
 		return access & MMU_EXEC ? MMU_EXEC_MMIO : MMU_MMIO;
-	walk_to(&w, root, mmu->root_level, at.v);
+	cursor_at(&w, root, mmu->root_level, at.v);
 	if (likely(s != NULL)) {
 		if (unlikely((s->flags & SLOT_READONLY) && (access & MMU_WRITE)))
 			return MMU_ROM;
@@ -203,12 +203,12 @@ enum mmu_verdict ept_fault(struct mmu *mmu, struct spage *root, gfn_t at, unsign
 
 enum mmu_verdict ept_misconfig(struct mmu *mmu, struct spage *root, gfn_t at)
 {
-	struct walk w;
+	struct cursor w;
 	uint64_t e, mine;
 
-	walk_to(&w, root, mmu->root_level, at.v);
+	cursor_at(&w, root, mmu->root_level, at.v);
 	while (ept_is_table(*w.entry, w.level))
-		walk_down(&w, at.v);
+		cursor_down(&w, at.v);
 	e = *w.entry;
 	/* Made by a fault of another vCPU meanwhile, or taken away: the guest tries again. */
 	if (!ept_is_mmio(e) && ept_sound(mmu, e, w.level))

@@ -106,6 +106,7 @@ static int transfer(struct mmu *mmu, uint64_t at, char *host, uint64_t n, enum h
 	for (;;) {
 		uint64_t now = min(n, p.bytes);
 
+		YIELD();
 		if (how == READ) {
 			copy_single(host, p.at, now, false);
 		} else {
@@ -113,6 +114,7 @@ static int transfer(struct mmu *mmu, uint64_t at, char *host, uint64_t n, enum h
 				copy_single(p.at, host, now, true);
 			else
 				memset(p.at, 0, now);
+			YIELD();
 			/* After the store: whoever sees the mark cleared before it has yet to read the page. */
 			mark(&p, now);
 		}

@@ -23,6 +23,7 @@ enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access)
 
 	if (unlikely(pool_wants_more(&mmu->pool)))
 		pool_grow(mmu);
+	YIELD();
 	mmu_lock(mmu);
 	mmu->stats.faults++;
 	err = mmu_make_available(mmu, mmu->root_level, gpa_to_gfn(at));

@@ -115,7 +115,10 @@ unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 	mmu_unlock(mmu);
 
 	while (done < b.n) {
-		unsigned n = clear(b.page[done], left);
+		unsigned n;
+
+		YIELD();
+		n = clear(b.page[done], left);
 
 		left -= min(n, left);
 		touched += n;

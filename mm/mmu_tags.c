@@ -27,9 +27,11 @@ void mmu_tags_refresh(struct mmu_vcpu *v, unsigned cpu)
 		}
 		v->cpu = cpu;
 	}
+	YIELD();
 	/* The bit first: if a flusher clears it after that, he has also seen us entered and kicks us. */
 	if (v->mmu->kind == MMU_EPT && !(atomic_fetch_or(v->root_cpus, BIT(cpu)) & BIT(cpu)) &&
 		!MUTANT(no_invept_new_root)) {
+		YIELD();
 		TRACE(TRACE_MMU, "INVEPT single-context %lx on CPU %lx, generation %lx", v->eptp, cpu,
 			v->root_gen);
 		v->ops->invept_single(v->eptp);

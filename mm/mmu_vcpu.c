@@ -84,6 +84,7 @@ static int reload(struct mmu_vcpu *v)
 
 	if (pool_wants_more(&mmu->pool))
 		pool_grow(mmu);
+	YIELD();
 	mmu_lock(mmu);
 	/* Rule 3. Under the lock valid_gen stands still, and nobody enters on an older one any more. */
 	if (MUTANT(no_wait) || mmu_quiescent_below(mmu, mmu->front.valid_gen))
@@ -106,6 +107,7 @@ int mmu_serve_slow(struct mmu_vcpu *v)
 	if (atomic_load(&v->requests) & MMU_REQ_FLUSH) {
 		/* The bit first: a flush that is asked for meanwhile sets it again. */
 		atomic_fetch_and(&v->requests, ~MMU_REQ_FLUSH);
+		YIELD();
 		if (!mmu_flushed(v->mmu, atomic_load(&v->front->flush_epoch))) {
 			atomic_fetch_or(&v->requests, MMU_REQ_FLUSH);
 			return -E_AGAIN;

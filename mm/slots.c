@@ -92,6 +92,7 @@ bool slots_find(const struct mmu *mmu, gfn_t at, struct slot *out)
 		uint64_t seq = atomic_load(&mmu->slots.seq);
 		const struct slot *s = find(mmu->slots.buf[seq & 1], at.v);
 
+		YIELD();
 		if (s)
 			slot_copy(out, s);
 		/* The loads above must be done before seq is read again (on x86 they are; the compiler must know). */
