@@ -139,7 +139,8 @@ static bool accented(uint16_t ch, uint8_t rows[FONT_HEIGHT])
 		rows[7] |= 0xf0;
 	for (unsigned i = 0; i < ARRAY_SIZE(marks); i++)
 		if (marks[i].name == letter[1])
-			for (unsigned r = 0; r < 3; r++)
+			/* Two dots stay clear of a capital, which begins on row 2. */
+			for (unsigned r = 0; r < (!small && letter[1] == ':' ? 1u : 3u); r++)
 				rows[(small ? 2 : 0) + r] |= marks[i].rows[r];
 	return true;
 }

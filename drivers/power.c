@@ -163,7 +163,7 @@ void power_off(void)
 	console_flush();
 	if (tables)
 		s5();
-	udelay(2000000);
+	udelay(1000000);
 	emulator_ports();
 	if (firmware_reset)
 		firmware_reset(true);

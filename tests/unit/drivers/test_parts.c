@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* The pure parts of the hardware's drivers: rates of clocks, the walk over PCI buses, what power-off writes. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "drivers/pci.h"
+#include "drivers/power.h"
+#include "drivers/time.h"
+
+static void rate_from_cpuid(void **s)
+{
+	(void)s;
+	/* Skylake client: 24 MHz crystal not enumerated on some: leaf 16h then. */
+	assert_int_equal(tsc_hz_from_cpuid(0x16, 2, 250, 24000000, 3000), 3000000000);
+	assert_int_equal(tsc_hz_from_cpuid(0x16, 2, 250, 0, 2600), 2600000000);
+	assert_int_equal(tsc_hz_from_cpuid(0x15, 2, 250, 0, 2600), 0);
+	assert_int_equal(tsc_hz_from_cpuid(0x14, 2, 250, 24000000, 0), 0);
+	assert_int_equal(tsc_hz_from_cpuid(0x16, 0, 250, 24000000, 3000), 0);
+	assert_int_equal(tsc_hz_from_cpuid(0x16, 2, 0, 24000000, 3000), 0);
+	/* Hostile: nothing overflows. */
+	assert_int_equal(
+		tsc_hz_from_cpuid(0x16, 1, 0xffffffff, 0xffffffff, 0), 0xffffffffull * 0xffffffffull);
+}
+
+static void rate_from_a_run(void **s)
+{
+	(void)s;
+	/* 5 ms of a 3.579545 MHz timer, in which a 2.4 GHz TSC counted. */
+	assert_int_equal(tsc_hz_from_run(12000000, 17897, 3579545) / 1000000, 2400);
+	assert_int_equal(tsc_hz_from_run(12000000, 0, 3579545), 0);
+}
+
+static void median_ignores_outliers(void **s)
+{
+	uint64_t v[] = { 5, 900, 4, 6, 1 }, one[] = { 7 };
+
+	(void)s;
+	assert_int_equal(median_u64(v, 5), 5);
+	assert_int_equal(median_u64(one, 1), 7);
+	assert_int_equal(median_u64(one, 0), 0);
+}
+
+static void cpuid_is_believed_within_one_percent(void **s)
+{
+	bool differ;
+
+	(void)s;
+	assert_int_equal(tsc_hz_choose(1000000000, 1009000000, &differ), 1000000000);
+	assert_false(differ);
+	assert_int_equal(tsc_hz_choose(1000000000, 1020000000, &differ), 1020000000);
+	assert_true(differ);
+	assert_int_equal(tsc_hz_choose(1000000000, 50000000, &differ), 50000000);
+	assert_true(differ);
+	assert_int_equal(tsc_hz_choose(0, 5, &differ), 5);
+	assert_int_equal(tsc_hz_choose(7, 0, &differ), 7);
+	assert_false(differ);
+	assert_int_equal(tsc_hz_choose(0, 0, &differ), 0);
+}
+
+static void products_of_128_bits(void **s)
+{
+	(void)s;
+	assert_int_equal(mul_div_u64(UINT64_MAX, 10, 10), UINT64_MAX);
+	assert_int_equal(mul_div_u64(UINT64_MAX, UINT64_MAX, UINT64_MAX), UINT64_MAX);
+	assert_int_equal(mul_div_u64(1ull << 63, 6, 4), 0xc000000000000000);
+	assert_int_equal(mul_div_u64(UINT64_MAX, 2, 1), UINT64_MAX); /* too large: the largest */
+	assert_int_equal(mul_div_u64(1, 1, 0), UINT64_MAX);
+}
+
+static void s5_keeps_the_other_bits(void **s)
+{
+	(void)s;
+	assert_int_equal(power_pm1(0x0001, 5, false), 0x1401);
+	assert_int_equal(power_pm1(0x3c01, 5, true), 0x3401);
+	assert_int_equal(power_pm1(0xc3ff, 7, false), 0xdfff);
+}
+
+/* ---- a machine of PCI functions ---- */
+
+static struct {
+	uint8_t bus, dev, fn, header, secondary;
+	uint16_t vendor;
+	uint32_t class;
+} machine[] = {
+	{ 0, 0, 0, 0, 0, 0x8086, 0x06000002 },
+	{ 0, 1, 0, 0x81, 1, 0x8086, 0x06040000 }, /* bridge, multi-function */
+	{ 0, 1, 3, 0x01, 2, 0x8086, 0x06040000 },
+	{ 0, 2, 0, 0x00, 0, 0x10de, 0x03000001 },
+	{ 0, 2, 1, 0x00, 0, 0x10de,
+		0x04030001 }, /* never seen: function 0 does not say that there are more */
+	{ 0, 5, 2, 0x00, 0, 0x10de, 0x04030001 }, /* nor this: no function 0 */
+	{ 1, 0, 0, 0x00, 0, 0x1af4, 0x02000000 },
+	{ 2, 4, 0, 0x01, 0, 0x1b36, 0x06040000 }, /* leads back to bus 0 */
+	{ 2, 31, 0, 0x80, 0, 0x144d, 0x01080200 },
+	{ 2, 31, 7, 0x00, 0, 0x144d, 0x01080200 },
+};
+
+static uint32_t read_machine(struct pci_addr at, unsigned offset, unsigned bytes)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(machine); i++) {
+		if (at.bus != machine[i].bus || at.dev != machine[i].dev || at.fn != machine[i].fn ||
+			at.segment != 3)
+			continue;
+		switch (offset) {
+		case 0:
+			return machine[i].vendor | i << 16;
+		case 8:
+			return machine[i].class;
+		case 0x0e:
+			return machine[i].header;
+		case 0x19:
+			return machine[i].secondary;
+		}
+		fail_msg("offset %x", offset);
+	}
+	return 0xffffffff >> (32 - 8 * bytes);
+}
+
+static unsigned seen[16], nseen, stop_after;
+
+static bool see(void *ctx, const struct pci_function *f)
+{
+	(void)ctx;
+	assert_int_equal(f->at.segment, 3);
+	assert_int_equal(f->vendor, machine[f->device].vendor);
+	assert_int_equal(f->class, machine[f->device].class >> 24);
+	assert_int_equal(f->subclass, machine[f->device].class >> 16 & 0xff);
+	seen[nseen++] = f->device;
+	return nseen != stop_after;
+}
+
+static void pci_walk_finds_each_function_once(void **s)
+{
+	static const unsigned want[] = { 0, 1, 2, 3, 6, 7, 8, 9 };
+
+	(void)s;
+	nseen = 0;
+	stop_after = 0;
+	assert_int_equal(pci_walk_segment(read_machine, 3, 0, see, NULL), ARRAY_SIZE(want));
+	assert_memory_equal(seen, want, sizeof(want));
+	nseen = 0;
+	stop_after = 5;
+	assert_int_equal(pci_walk_segment(read_machine, 3, 0, see, NULL), 5);
+}
+
+/* Every function of every device is a bridge to some bus: each bus is walked once, and it ends. */
+static uint32_t read_maze(struct pci_addr at, unsigned offset, unsigned bytes)
+{
+	(void)bytes;
+	return offset == 0x0e	? 0x81
+	       : offset == 0x19 ? (uint8_t)(at.bus * 37 + at.dev * 8 + at.fn)
+				: 0x12345678;
+}
+
+static bool count(void *ctx, const struct pci_function *f)
+{
+	(void)f;
+	++*(unsigned *)ctx;
+	return true;
+}
+
+static void a_maze_of_bridges_ends(void **s)
+{
+	unsigned n = 0;
+
+	(void)s;
+	assert_int_equal(pci_walk_segment(read_maze, 0, 0, count, &n), 256 * 32 * 8);
+	assert_int_equal(n, 256 * 32 * 8);
+}
+
+static void classes_have_names(void **s)
+{
+	(void)s;
+	assert_string_equal(pci_class_name(1, 8), "storage: NVMe");
+	assert_string_equal(pci_class_name(1, 0x42), "storage");
+	assert_string_equal(pci_class_name(0xee, 0), "unknown");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rate_from_cpuid),
+		cmocka_unit_test(rate_from_a_run),
+		cmocka_unit_test(median_ignores_outliers),
+		cmocka_unit_test(cpuid_is_believed_within_one_percent),
+		cmocka_unit_test(products_of_128_bits),
+		cmocka_unit_test(s5_keeps_the_other_bits),
+		cmocka_unit_test(pci_walk_finds_each_function_once),
+		cmocka_unit_test(a_maze_of_bridges_ends),
+		cmocka_unit_test(classes_have_names),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
