@@ -25,7 +25,7 @@ hpa_t image_base(void)
 
 uint64_t image_bytes(void)
 {
-	return (uint64_t)(_esymbols - ImageBase);
+	return (uint64_t)_esymbols - (uint64_t)ImageBase;
 }
 
 static void add(struct boot_info *bi, const char *from, const char *to, bool write, bool exec)

@@ -84,7 +84,7 @@ static const char *next_word(const char *at, char *word, size_t size)
 
 void options_parse(const uint16_t *units, size_t n, struct options *o)
 {
-	char text[TEXT_MAX], word[CONF_PATH_MAX + 16];
+	char text[TEXT_MAX], word[CONF_PATH_MAX + 16] = "";
 	const char *at = text;
 
 	memset(o, 0, sizeof(*o));

@@ -47,7 +47,7 @@ struct conf_module {
 
 struct conf_vm {
 	char name[CONF_NAME_MAX];
-	unsigned line; /* of its section header */
+	unsigned line;					   /* of its section header */
 	char kernel[CONF_PATH_MAX], initrd[CONF_PATH_MAX]; /* "" if not given */
 	char cmdline[CONF_CMDLINE_MAX];
 	unsigned nmodules;
@@ -56,7 +56,7 @@ struct conf_vm {
 	enum conf_mmu mmu;
 	uint64_t memory; /* bytes */
 	unsigned vcpus;
-	uint64_t cpus;	 /* bit per physical CPU; 0: all */
+	uint64_t cpus; /* bit per physical CPU; 0: all */
 	bool debug_exit;
 	uint64_t load_address;
 	unsigned entry_mode;
@@ -65,10 +65,10 @@ struct conf_vm {
 struct conf {
 	char source[CONF_PATH_MAX]; /* file name, for messages */
 	bool console_serial, console_screen;
-	int log_level;	      /* enum log_level */
-	uint32_t trace;	      /* bit per enum trace_subject */
-	bool trace_off;	      /* do not even keep the ring */
-	bool mitigations;     /* auto = true */
+	int log_level;	  /* enum log_level */
+	uint32_t trace;	  /* bit per enum trace_subject */
+	bool trace_off;	  /* do not even keep the ring */
+	bool mitigations; /* auto = true */
 	bool keep;
 	unsigned nvms;
 	struct conf_vm vm[CONF_VMS_MAX];

@@ -332,7 +332,7 @@ void conf_key(struct conf_parser *p, const char *key, const char *value)
 	unsigned n = p->vm ? ARRAY_SIZE(vm_keys) : ARRAY_SIZE(hypervisor_keys);
 
 	for (unsigned i = 0; i < n; i++) {
-		if (strcmp(keys[i].name, key))
+		if (strcmp(keys[i].name, key) != 0)
 			continue;
 		if (p->seen & 1u << i && !keys[i].repeats)
 			conf_error(p, "%s: given twice: expected it once in a section", key);
