@@ -6,8 +6,7 @@
  *	          |  ^
  *	    timer_arm, fire
  *
- * Everything here is protected by `lock`, but what says otherwise. `caller` is the vCPU whose run loop holds it: it
- * will look at its interrupts and timers before it enters the guest anyway, so it is never woken.
+ * Everything here is protected by `lock`, but what says otherwise.
  */
 #pragma once
 
@@ -30,11 +29,8 @@
 #include "lib/spinlock.h"
 #include "mm/slots.h"
 
-#define PLATFORM_NO_VCPU ((unsigned)-1)
-
 struct platform {
 	struct spinlock lock;
-	unsigned caller; /* PLATFORM_NO_VCPU: nobody's run loop */
 	const struct vm_ops *ops;
 	void *vm;
 	const char *name;
@@ -79,17 +75,14 @@ static inline uint64_t platform_now(const struct platform *p)
 }
 static inline void platform_wake(struct platform *p, unsigned vcpu)
 {
-	if (vcpu != p->caller)
-		p->ops->wake(p->vm, vcpu);
+	p->ops->wake(p->vm, vcpu);
 }
-static inline void platform_lock(struct platform *p, unsigned vcpu)
+static inline void platform_lock(struct platform *p)
 {
 	spin_lock(&p->lock);
-	p->caller = vcpu;
 }
 static inline void platform_unlock(struct platform *p)
 {
-	p->caller = PLATFORM_NO_VCPU;
 	spin_unlock(&p->lock);
 }
 /* Only the first reason counts; the guest may still run a little until hv/ stops it. */

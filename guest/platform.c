@@ -42,7 +42,6 @@ int platform_init(struct platform *p, const struct platform_params *params)
 	p->debug_exit = params->debug_exit;
 	p->console_poll_ms = params->console_poll_ms;
 	p->owner = params->owner ? params->owner : OWNER_LETHE;
-	p->caller = PLATFORM_NO_VCPU;
 	for (unsigned i = 0; i < CPUS_MAX; i++)
 		p->timers[i].next = TIMER_OFF;
 	for (unsigned i = 0; i < p->vcpus; i++)
@@ -135,7 +134,7 @@ void platform_destroy(struct platform *p)
 
 void platform_reset(struct platform *p)
 {
-	platform_lock(p, PLATFORM_NO_VCPU);
+	platform_lock(p);
 	p->ended = false;
 	vioapic_reset(&p->ioapic);
 	vpic_reset(&p->pic);
@@ -183,7 +182,7 @@ uint32_t platform_pio_read(struct platform *p, unsigned vcpu, uint16_t port, uns
 	const struct bus_region *r;
 	uint32_t value;
 
-	platform_lock(p, vcpu);
+	platform_lock(p);
 	r = bus_port(&p->bus, port);
 	if (likely((r->sizes & size) && port - r->base + size <= r->size))
 		value = (uint32_t)r->read(r->dev, port - r->base, size) & size_mask(size);
@@ -213,7 +212,7 @@ void platform_pio_write(struct platform *p, unsigned vcpu, uint16_t port, unsign
 {
 	const struct bus_region *r;
 
-	platform_lock(p, vcpu);
+	platform_lock(p);
 	r = bus_port(&p->bus, port);
 	if (likely((r->sizes & size) && port - r->base + size <= r->size))
 		r->write(r->dev, port - r->base, size, value & size_mask(size));
@@ -235,7 +234,7 @@ uint64_t platform_mmio_read(struct platform *p, unsigned vcpu, gpa_t at, unsigne
 	uint64_t all = size == 8 ? ~0ull : size_mask(size), value = all;
 	const struct bus_region *r;
 
-	platform_lock(p, vcpu);
+	platform_lock(p);
 	if (in_apic_page(l, at.v)) {
 		value = 0;
 		if ((at.v & 15) < 4)
@@ -255,7 +254,7 @@ void platform_mmio_write(struct platform *p, unsigned vcpu, gpa_t at, unsigned s
 	struct vlapic *l = &p->lapic[vcpu];
 	const struct bus_region *r;
 
-	platform_lock(p, vcpu);
+	platform_lock(p);
 	if (in_apic_page(l, at.v)) {
 		if (size >= 4 && !(at.v & 15))
 			vlapic_write(l, at.v & 0xff0, (uint32_t)value);
@@ -276,21 +275,21 @@ void platform_run_events(struct platform *p, unsigned vcpu, uint64_t now)
 {
 	if (now < platform_next_event(p, vcpu))
 		return;
-	platform_lock(p, vcpu);
+	platform_lock(p);
 	timers_run(p, vcpu, now);
 	platform_unlock(p);
 }
 
 void platform_console_input(struct platform *p)
 {
-	platform_lock(p, PLATFORM_NO_VCPU);
+	platform_lock(p);
 	vconsole_pump(&p->console);
 	platform_unlock(p);
 }
 
 void platform_console_flush(struct platform *p)
 {
-	platform_lock(p, PLATFORM_NO_VCPU);
+	platform_lock(p);
 	vvga_finish(&p->vga);
 	vconsole_flush(&p->console);
 	platform_unlock(p);
@@ -298,7 +297,7 @@ void platform_console_flush(struct platform *p)
 
 void platform_power_button(struct platform *p)
 {
-	platform_lock(p, PLATFORM_NO_VCPU);
+	platform_lock(p);
 	vacpi_power_button(&p->acpi);
 	platform_unlock(p);
 }

@@ -31,14 +31,15 @@ enum vm_end {
 /* What the platform asks of hv/; tests fake it. Called with the platform lock held: must not call back. */
 struct vm_ops {
 	uint64_t (*clock)(void *vm); /* the guest's TSC now */
-	void (*wake)(void *vm,
-		unsigned vcpu); /* something may be pending for it: leave HLT or the guest, look again */
+	/* Something may be pending for it, or its next event is sooner than it was: leave HLT or the guest, look again.
+	 * Called also for the vCPU whose own access it is, and only when there is something new. */
+	void (*wake)(void *vm, unsigned vcpu);
 	void (*init)(void *vm, unsigned vcpu); /* INIT: wait for SIPI */
 	void (*sipi)(void *vm, unsigned vcpu, uint8_t vector);
 	void (*nmi)(void *vm, unsigned vcpu);
-	void (*console_write)(
-		void *vm, const char *text, size_t n); /* UART output, or text-mode screen as ANSI */
-	int (*console_read)(void *vm);		       /* next byte typed by a person, or -1 */
+	/* UART output, or the text-mode screen as ANSI. */
+	void (*console_write)(void *vm, const char *text, size_t n);
+	int (*console_read)(void *vm); /* next byte typed by a person, or -1 */
 	void (*end)(void *vm, enum vm_end why, uint32_t code);
 };
 

@@ -19,7 +19,7 @@ int platform_apic_rdmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_
 	bool ok = true;
 	unsigned off;
 
-	platform_lock(p, vcpu);
+	platform_lock(p);
 	if (msr == MSR_APIC_BASE)
 		*value = l->base;
 	else if (msr == MSR_TSC_DEADLINE)
@@ -36,7 +36,7 @@ int platform_apic_wrmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_
 	bool ok = true;
 	unsigned off;
 
-	platform_lock(p, vcpu);
+	platform_lock(p);
 	if (msr == MSR_APIC_BASE)
 		ok = vlapic_write_base(l, value);
 	else if (msr == MSR_TSC_DEADLINE)
@@ -91,14 +91,14 @@ int platform_irq_sync_apicv(struct platform *p, unsigned vcpu, bool *extint, uin
 
 void platform_apicv_eoi(struct platform *p, unsigned vcpu, uint8_t vector)
 {
-	platform_lock(p, vcpu);
+	platform_lock(p);
 	vlapic_eoi_level(&p->lapic[vcpu], vector);
 	platform_unlock(p);
 }
 
 void platform_apicv_write(struct platform *p, unsigned vcpu, unsigned offset)
 {
-	platform_lock(p, vcpu);
+	platform_lock(p);
 	vlapic_written(&p->lapic[vcpu], offset);
 	platform_unlock(p);
 }

@@ -78,10 +78,20 @@ void vlapic_merge(struct vlapic *l)
 	}
 }
 
+/* From virtual-interrupt delivery back to ours (x2APIC mode may lack it): the page is the truth. */
+static void leave_apicv(struct vlapic *l)
+{
+	l->apicv = false;
+	l->irrv = highest(l, APIC_IRR);
+	l->isrv = highest(l, APIC_ISR);
+}
+
 int vlapic_sync(struct vlapic *l)
 {
 	int extint;
 
+	if (unlikely(l->apicv))
+		leave_apicv(l);
 	vlapic_merge(l);
 	l->extint_offered = false;
 	if (l->takes_extint) {
@@ -102,7 +112,7 @@ static int ack_extint(struct vlapic *l)
 	int vector = -1;
 
 	l->extint_offered = false;
-	platform_lock(p, l->index);
+	platform_lock(p);
 	if (p->pic.out >= 0)
 		vector = vpic_ack(&p->pic);
 	platform_unlock(p);

@@ -183,7 +183,7 @@ int vpci_add(struct platform *p, struct vpci_dev *d)
 {
 	int err;
 
-	platform_lock(p, PLATFORM_NO_VCPU);
+	platform_lock(p);
 	err = add(&p->pci, d);
 	platform_unlock(p);
 	return err;
