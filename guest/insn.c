@@ -164,30 +164,31 @@ static int modrm_operands(struct decoder *d, struct insn *out)
 	return 0;
 }
 
-static unsigned operand_size(const struct decoder *d, uint16_t flags)
-{
-	if (flags & OPC_BYTE)
-		return 1;
-	if (flags & OPC_DQ)
-		return d->rex & REX_W ? 8 : 4;
-	if (flags & OPC_DQX2)
-		return d->rex & REX_W ? 16 : 8;
-	if (d->mode == INSN_MODE_64) {
-		if (d->rex & REX_W)
-			return flags & OPC_IO ? 4 : 8;
-		if (d->opsize66)
-			return 2;
-		return flags & OPC_STACK ? 8 : 4;
-	}
-	return (d->mode == INSN_MODE_16) ^ d->opsize66 ? 2 : 4;
-}
+_Static_assert(ENC_RM - ENC_RM_REG == INSN_RM - INSN_RM_REG && ENC_RM == ENC_PLAIN_LAST, "the same order");
 
-static unsigned address_size(const struct decoder *d)
-{
-	if (d->mode == INSN_MODE_64)
-		return d->addr67 ? 4 : 8;
-	return (d->mode == INSN_MODE_16) ^ d->addr67 ? 2 : 4;
-}
+/* Rows: 16-, 32-, 64-bit mode (mode >> 5). */
+static const uint8_t operand_size[3][OPC_SIZES][4] = {
+	/* none, 66, REX.W, REX.W 66 (SDM Vol. 1 tables 3-3, 3-4) */
+	{ [OPC_Z] = { 2, 4 },
+		[OPC_BYTE] = { 1, 1 },
+		[OPC_STACK] = { 2, 4 },
+		[OPC_DQ] = { 4, 4 },
+		[OPC_DQX2] = { 8, 8 },
+		[OPC_IO] = { 2, 4 } },
+	{ [OPC_Z] = { 4, 2 },
+		[OPC_BYTE] = { 1, 1 },
+		[OPC_STACK] = { 4, 2 },
+		[OPC_DQ] = { 4, 4 },
+		[OPC_DQX2] = { 8, 8 },
+		[OPC_IO] = { 4, 2 } },
+	{ [OPC_Z] = { 4, 2, 8, 8 },
+		[OPC_BYTE] = { 1, 1, 1, 1 },
+		[OPC_STACK] = { 8, 2, 8, 8 },
+		[OPC_DQ] = { 4, 4, 8, 8 },
+		[OPC_DQX2] = { 8, 8, 16, 16 },
+		[OPC_IO] = { 4, 2, 4, 4 } },
+};
+static const uint8_t address_size[3][2] = { { 2, 4 }, { 4, 2 }, { 8, 4 } }; /* without and with 67 */
 
 /* C4, C5 and 62 are VEX and EVEX in 64-bit mode, and elsewhere if what follows could not be LES, LDS, BOUND. */
 static int refuse_vex(struct decoder *d, uint8_t why, struct insn *out)
@@ -200,16 +201,22 @@ static int refuse_vex(struct decoder *d, uint8_t why, struct insn *out)
 }
 
 /* Follows the tables from an entry of a map to the instruction, through prefix rows and groups. */
-static const struct insn_opcode *resolve(struct decoder *d, const struct insn_opcode *o)
+static int resolve(struct decoder *d, struct insn_opcode *o, struct insn *out)
 {
+	if (o->enc == ENC_VEX)
+		return refuse_vex(d, o->op, out);
 	if (o->enc == ENC_PREFIX)
-		o = &insn_prefixed[o->op][d->rep == 0xf3 ? 2 : d->rep ? 3 : d->opsize66];
+		*o = insn_prefixed[o->op][d->rep == 0xf3 ? 2 : d->rep ? 3 : d->opsize66];
 	if (o->enc == ENC_GROUP) {
 		if (!has(d, 1))
-			return NULL;
-		o = &insn_groups[o->op][(*d->at >> 3) & 7];
+			return ran_out(d, out);
+		*o = insn_groups[o->op][(*d->at >> 3) & 7];
 	}
-	return o;
+	if (o->enc == ENC_REFUSE)
+		return refuse(out, o->op, -E_NOSUP);
+	if (o->enc == ENC_UNKNOWN || o->enc > ENC_INSN_LAST)
+		return refuse(out, INSN_WHY_UNKNOWN, -E_NOSUP);
+	return 0;
 }
 
 static int string_operands(const struct decoder *d, struct insn *out)
@@ -233,57 +240,47 @@ static int string_operands(const struct decoder *d, struct insn *out)
 	return 0;
 }
 
-/* What follows the opcode (ModRM, displacement, immediate), as the table's encoding says. */
-static int operands(struct decoder *d, const struct insn_opcode *o, struct insn *out)
+/* A0..A3: the offset stands where a displacement would, RAX is implied. */
+static int offset_operands(struct decoder *d, bool load, struct insn *out)
 {
-	unsigned imm_size = 0;
+	out->form = load ? INSN_REG_RM : INSN_RM_REG;
+	out->flags |= INSN_MEM;
+	if (d->seg == NO_SEG)
+		out->seg = SEG_DS;
+	if (!has(d, out->addr_size))
+		return ran_out(d, out);
+	out->disp = take(d, out->addr_size);
+	if (out->addr_size < 8)
+		out->disp &= (int64_t)(BIT(8 * out->addr_size) - 1);
+	return 0;
+}
+
+/* What follows the opcode (ModRM, displacement, immediate), as the table's encoding says. */
+static inline int operands(struct decoder *d, unsigned enc, struct insn *out)
+{
+	unsigned imm_size;
 	int rc;
 
-	if (likely(o->enc <= ENC_MODRM_LAST)) {
+	if (likely(enc <= ENC_MODRM_LAST)) {
 		if (!has(d, 1))
 			return ran_out(d, out);
 		rc = modrm_operands(d, out);
 		if (unlikely(rc))
 			return rc;
-	}
-	switch (o->enc) {
-	case ENC_RM_REG:
-		out->form = INSN_RM_REG;
-		return 0;
-	case ENC_REG_RM:
-		out->form = INSN_REG_RM;
-		return 0;
-	case ENC_RM:
-		out->form = INSN_RM;
-		return 0;
-	case ENC_RM_CL:
-		out->form = INSN_RM_CL;
-		return 0;
-	case ENC_RM_ONE:
-		out->form = INSN_RM_IMM;
-		out->imm = 1;
-		return 0;
-	case ENC_RM_IMM8:
-		imm_size = 1;
-		break;
-	case ENC_RM_IMMZ:
-		imm_size = out->size == 2 ? 2 : 4;
-		break;
-	case ENC_STRING:
-		return string_operands(d, out);
-	default: /* ENC_LOAD_OFFS, ENC_STORE_OFFS: the offset stands where a displacement would, RAX is implied */
-		out->form = o->enc == ENC_LOAD_OFFS ? INSN_REG_RM : INSN_RM_REG;
-		out->flags |= INSN_MEM;
-		if (d->seg == NO_SEG)
-			out->seg = SEG_DS;
-		if (!has(d, out->addr_size))
-			return ran_out(d, out);
-		out->disp = take(d, out->addr_size);
-		if (out->addr_size < 8)
-			out->disp &= (int64_t)(BIT(8 * out->addr_size) - 1);
-		return 0;
+		if (enc <= ENC_PLAIN_LAST) {
+			out->form = (uint8_t)(enc - ENC_RM_REG + INSN_RM_REG);
+			return 0;
+		}
+	} else {
+		return enc == ENC_STRING ? string_operands(d, out)
+					 : offset_operands(d, enc == ENC_LOAD_OFFS, out);
 	}
 	out->form = INSN_RM_IMM;
+	if (enc == ENC_RM_ONE) {
+		out->imm = 1;
+		return 0;
+	}
+	imm_size = enc == ENC_RM_IMM8 ? 1 : out->size == 2 ? 2 : 4;
 	if (!has(d, imm_size))
 		return ran_out(d, out);
 	out->imm = (uint64_t)take(d, imm_size);
@@ -297,69 +294,59 @@ int insn_decode(const uint8_t *bytes, size_t n, enum insn_mode mode, struct insn
 		.mode = mode,
 		.seg = NO_SEG,
 		.cut_by_limit = n >= INSN_MAX };
-	const struct insn_opcode *o;
+	struct insn_opcode o;
 	uint8_t byte;
 	int rc;
 
-	*out = (struct insn){ .base = INSN_NOREG, .index = INSN_NOREG };
+	*out = (struct insn){ .base = INSN_NOREG, .index = INSN_NOREG, .mode = (uint8_t)mode };
 	for (;;) {
 		if (!has(&d, 1))
 			return ran_out(&d, out);
 		byte = *d.at++;
-		o = &insn_map1[byte];
-		if (o->enc == ENC_REX && mode == INSN_MODE_64) {
+		o = insn_map1[byte];
+		if (o.enc == ENC_REX && mode == INSN_MODE_64) {
 			d.rex = byte;
-		} else if (o->enc == ENC_LEGACY) {
+		} else if (o.enc == ENC_LEGACY) {
 			d.rex = 0; /* a REX that is not last is ignored (SDM Vol. 2A 2.2.1) */
 			legacy_prefix(&d, byte);
 		} else {
 			break;
 		}
 	}
-	if (o->enc == ENC_ESCAPE) {
+	if (o.enc == ENC_ESCAPE) {
 		if (!has(&d, 1))
 			return ran_out(&d, out);
 		byte = *d.at++;
-		o = &insn_map0f[byte];
+		o = insn_map0f[byte];
 		if (byte == 0x38) {
 			if (!has(&d, 1))
 				return ran_out(&d, out);
-			o = &insn_map0f38[*d.at++];
+			o = insn_map0f38[*d.at++];
 		}
 	}
-	if (unlikely(o->flags & (mode == INSN_MODE_64 ? OPC_NOT64 : OPC_ONLY64)))
+	if (unlikely(o.flags & (mode == INSN_MODE_64 ? OPC_NOT64 : OPC_ONLY64)))
 		return refuse(out, INSN_WHY_UNKNOWN, -E_NOSUP);
-	if (o->enc > ENC_STRING) {
-		if (o->enc == ENC_VEX)
-			return refuse_vex(&d, o->op, out);
-		o = resolve(&d, o);
-		if (!o)
-			return ran_out(&d, out);
-		if (o->enc == ENC_REFUSE)
-			return refuse(out, o->op, -E_NOSUP);
+	if (o.enc - 1u >= ENC_INSN_LAST) { /* also ENC_UNKNOWN, which is 0 */
+		rc = resolve(&d, &o, out);
+		if (rc)
+			return rc;
 	}
-	if (unlikely(o->enc == ENC_UNKNOWN || o->enc > ENC_STRING))
-		return refuse(out, INSN_WHY_UNKNOWN, -E_NOSUP);
 
-	out->op = o->op;
-	out->flags = (d.rex ? INSN_REX : 0) | (o->flags & OPC_ALIGN ? INSN_ALIGNED : 0);
-	out->size = (uint8_t)operand_size(&d, o->flags);
-	out->mem_size = OPC_MSIZE(o->flags) ? (uint8_t)(1u << (OPC_MSIZE(o->flags) - 1)) : out->size;
-	out->addr_size = (uint8_t)address_size(&d);
+	out->op = o.op;
+	out->flags = (d.rex ? INSN_REX : 0) | (o.flags & OPC_ALIGN ? INSN_ALIGNED : 0);
+	out->size = operand_size[mode >> 5][o.flags & OPC_SIZE_BITS][(d.rex & REX_W) >> 2 | d.opsize66];
+	out->mem_size = OPC_MSIZE(o.flags) ? (uint8_t)(1u << (OPC_MSIZE(o.flags) - 1)) : out->size;
+	out->addr_size = address_size[mode >> 5][d.addr67];
 	out->seg = d.seg;
 	out->cond = byte & 15;
-	rc = operands(&d, o, out);
+	rc = operands(&d, o.enc, out);
 	if (unlikely(rc))
 		return rc;
 	out->len = (uint8_t)(d.at - bytes);
-	if (unlikely(!(out->flags & INSN_MEM))) {
-		if (o->flags & OPC_MEM)
-			return refuse(out, INSN_WHY_REGISTER, -E_INVAL);
-		if (o->flags & OPC_REGNO)
-			return refuse(out, INSN_WHY_REGISTER, -E_NOSUP);
-	}
+	if (unlikely(!(out->flags & INSN_MEM)) && o.flags & (OPC_MEM | OPC_REGNO))
+		return refuse(out, INSN_WHY_REGISTER, o.flags & OPC_MEM ? -E_INVAL : -E_NOSUP);
 	if (unlikely(d.lock)) {
-		if (!(o->flags & OPC_LOCK) || !(out->flags & INSN_MEM))
+		if (!(o.flags & OPC_LOCK) || !(out->flags & INSN_MEM))
 			return refuse(out, INSN_WHY_LOCK, -E_INVAL);
 		out->flags |= INSN_LOCK;
 	}

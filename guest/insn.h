@@ -81,9 +81,9 @@ enum insn_op {
 enum insn_form {
 	INSN_RM_REG,
 	INSN_REG_RM,
-	INSN_RM_IMM,
 	INSN_RM_CL,
 	INSN_RM,
+	INSN_RM_IMM,
 	INSN_STRING, /* implicit: [seg:rSI], [ES:rDI] */
 };
 
@@ -131,7 +131,7 @@ struct insn {
 	uint8_t scale; /* shift: 0..3 */
 	uint8_t cond;  /* SETcc, CMOVcc: opcode bits 3:0 */
 	uint8_t why;   /* enum insn_why, if refused */
-	uint8_t spare;
+	uint8_t mode;  /* enum insn_mode it was decoded for */
 };
 _Static_assert(sizeof(struct insn) == 32, "small: it is written on every MMIO exit");
 

@@ -17,6 +17,7 @@
 #define DQX2		| OPC_DQX2
 #define MEM		| OPC_MEM
 #define ALIGN		| OPC_ALIGN
+#define IO		| OPC_IO
 #define REGNO		| OPC_REGNO
 #define M8		| OPC_M(0)
 #define M16		| OPC_M(1)
@@ -59,9 +60,9 @@ const struct insn_opcode insn_map1[256] = {
 	[0x63] = I(MOVSX, REG_RM, M32 | OPC_ONLY64),
 	[0x64 ... 0x67] = LEGACY,
 	[0x6c] = I(INS, STRING, BYTE),
-	[0x6d] = I(INS, STRING, | OPC_IO),
+	[0x6d] = I(INS, STRING, IO),
 	[0x6e] = I(OUTS, STRING, BYTE),
-	[0x6f] = I(OUTS, STRING, | OPC_IO),
+	[0x6f] = I(OUTS, STRING, IO),
 	[0x80] = GROUP(1_BYTE),
 	[0x81] = GROUP(1_IMMZ),
 	[0x82] = { GRP_1_BYTE, ENC_GROUP, OPC_NOT64 },

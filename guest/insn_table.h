@@ -15,17 +15,20 @@
 /* How the operands are encoded. */
 enum insn_enc {
 	ENC_UNKNOWN, /* 0: not in the tables */
+	/* With ModRM; those without an immediate first, in the order of enum insn_form. */
 	ENC_RM_REG,
 	ENC_REG_RM,
-	ENC_RM_IMM8, /* sign-extended */
-	ENC_RM_IMMZ, /* 2 or 4 bytes, sign-extended */
-	ENC_RM_ONE,
 	ENC_RM_CL,
 	ENC_RM,
+	ENC_RM_ONE,
+	ENC_RM_IMM8,   /* sign-extended */
+	ENC_RM_IMMZ,   /* 2 or 4 bytes, sign-extended */
 	ENC_LOAD_OFFS, /* A0, A1 */
 	ENC_STORE_OFFS,
 	ENC_STRING,
-	ENC_MODRM_LAST = ENC_RM,     /* the encodings up to here have a ModRM byte */
+	ENC_PLAIN_LAST = ENC_RM,
+	ENC_MODRM_LAST = ENC_RM_IMMZ,
+	ENC_INSN_LAST = ENC_STRING,  /* up to here it is an instruction; the others lead on */
 	ENC_LEGACY = ENC_STRING + 1, /* a legacy prefix */
 	ENC_REX,		     /* 40..4F: a prefix in 64-bit mode */
 	ENC_ESCAPE,		     /* 0F */
@@ -35,24 +38,29 @@ enum insn_enc {
 	ENC_REFUSE, /* known, not done: `op` is the reason */
 };
 
-#define OPC_BYTE      BIT(0)  /* operands of one byte */
-#define OPC_LOCK      BIT(1)  /* may have LOCK (SDM Vol. 2A, LOCK) */
-#define OPC_STACK     BIT(2)  /* 64-bit operands by default in 64-bit mode */
-#define OPC_DQ	      BIT(3)  /* 8 bytes with REX.W, else 4; 66 does not count */
-#define OPC_DQX2      BIT(4)  /* 16 bytes with REX.W, else 8 */
-#define OPC_MEM	      BIT(5)  /* the register form is #UD */
-#define OPC_ALIGN     BIT(6)  /* memory must be aligned */
-#define OPC_REGNO     BIT(7)  /* the register form is another instruction, refused */
-#define OPC_NOT64     BIT(11) /* not in 64-bit mode */
-#define OPC_ONLY64    BIT(12)
-#define OPC_IO	      BIT(13) /* never more than 4 bytes */
-/* Size of the memory operand where it is not the operand size (bits 10:8: log2, plus 1). */
-#define OPC_M(log2)   (((log2) + 1u) << 8)
-#define OPC_MSIZE(fl) (((fl) >> 8) & 7)
+/* Operand size: one of these. */
+#define OPC_Z	      0u /* 2, 4, 8 by mode, 66 and REX.W */
+#define OPC_BYTE      1u
+#define OPC_STACK     2u /* in 64-bit mode 8, with 66 2 */
+#define OPC_DQ	      3u /* 4, with REX.W 8; 66 does not count */
+#define OPC_DQX2      4u /* 8, with REX.W 16 */
+#define OPC_IO	      5u /* as OPC_Z, but never 8 */
+#define OPC_SIZES     6u
+/* Any of these. */
+#define OPC_SIZE_BITS 7u
+#define OPC_LOCK      BIT(3) /* may have LOCK (SDM Vol. 2A, LOCK) */
+#define OPC_MEM	      BIT(4) /* the register form is #UD */
+#define OPC_REGNO     BIT(5) /* the register form is another instruction, refused */
+#define OPC_ALIGN     BIT(6) /* memory must be aligned */
+#define OPC_NOT64     BIT(7) /* not in 64-bit mode */
+#define OPC_ONLY64    BIT(8)
+/* Size of the memory operand where it is not the operand size (bits 11:9: log2, plus 1). */
+#define OPC_M(log2)   (((log2) + 1u) << 9)
+#define OPC_MSIZE(fl) (((fl) >> 9) & 7u)
 
 struct insn_opcode {
-	uint8_t op; /* enum insn_op; GROUP, PREFIX: row; VEX, REFUSE: enum insn_why */
-	uint8_t enc;
+	uint8_t op;  /* enum insn_op; GROUP, PREFIX: row; VEX, REFUSE: enum insn_why */
+	uint8_t enc; /* enum insn_enc */
 	uint16_t flags;
 };
 
