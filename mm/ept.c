@@ -82,7 +82,7 @@ static void choose(
 {
 	uint64_t page = s->backing_page + (gfn - s->base);
 	const struct backing_run *r = backing_find(s->backing, page);
-	unsigned most = mmu->caps.ept_1g ? 3 : mmu->caps.ept_2m ? 2 : 1;
+	unsigned most = !mmu->caps.ept_2m ? 1 : !mmu->caps.ept_1g ? 2 : 3;
 	int type;
 
 	/* Rule 15: where large leaves are not executable, what is fetched from is mapped by small ones. */
