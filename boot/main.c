@@ -5,7 +5,7 @@
  *	look	the CPU, lethe.conf, the files it names, the memory
  *	judge	every blocker at once, in words, and back to the firmware; nothing has been changed until here
  *	load	the files
- *	take	screen, ACPI, a page for the other CPUs; then ExitBootServices, after which nothing of UEFI is called
+ *	take	screen, ACPI, two pages for the other CPUs; then ExitBootServices, after which nothing of UEFI is called
  *	go	hv_main, which never returns
  */
 #include "boot/files.h"
@@ -94,10 +94,6 @@ static enum outcome prepare(struct boot_info *bi, struct conf *conf)
 	firmware_video(&bi->fb);
 	image_sections(bi);
 	bi->trampoline = memory_trampoline();
-	if (!bi->trampoline.v)
-		report_add(&report, REPORT_MACHINE,
-			"no free page below 1 MiB, where the other CPUs must start: look for a newer "
-			"firmware");
 	return report_blocks(&report) ? REFUSE : GO;
 }
 

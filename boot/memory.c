@@ -87,8 +87,8 @@ hpa_t memory_trampoline(void)
 {
 	EFI_PHYSICAL_ADDRESS at = LOW_MEMORY;
 
-	/* EfiLoaderData, which makes it MEM_BOOT. Page 0 would be no use: 0 stands for none. */
-	if (EFI_ERROR(firmware.boot->AllocatePages(AllocateMaxAddress, EfiLoaderData, 1, &at)))
+	/* EfiLoaderData, which makes them MEM_BOOT. */
+	if (EFI_ERROR(firmware.boot->AllocatePages(AllocateMaxAddress, EfiLoaderData, 2, &at)))
 		return hpa(0);
 	return hpa(at);
 }

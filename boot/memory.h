@@ -10,7 +10,7 @@ struct report;
 
 /* Fills in memory_total and memory_usable; a map that Lethe cannot hold is reported. Uses bi->range for it. */
 void memory_look(struct boot_info *bi, struct preflight_facts *f, struct report *r);
-/* A page below 1 MiB, where a CPU starts after a SIPI; 0 if there is none. */
+/* Two pages below 1 MiB, where a CPU starts after a SIPI; 0 if there are none. */
 hpa_t memory_trampoline(void);
 /*
  * Ends the boot services (UEFI 7.4.6): from here on the machine is Lethe's, and interrupts are off. Fills in
