@@ -81,6 +81,8 @@ def parser():
     )
     machine.add_argument("--gdb", type=_positive, nargs="?", const=1234, metavar="PORT",
                          help="QEMU only: wait for gdb on a local port (default 1234) before the first instruction")
+    machine.add_argument("--screen", action="store_true",
+                         help="Bochs: with a graphics screen (GOP), as --vga-dump implies; QEMU always has one")
     machine.add_argument("--steady", dest="steady", action="store_true", default=None,
                          help="Bochs: time is counted in instructions only; the default with --expect")
     machine.add_argument("--live", dest="steady", action="store_false",
@@ -134,7 +136,7 @@ def _check(options):
     if options.mem < 64 << 20:
         raise UsageError("--mem: the firmware alone wants 64M")
     options.scripted = any(kind == "expect" for kind, _ in options.steps)
-    options.display = bool(options.vga_dump) or any(kind == "type" for kind, _ in options.steps)
+    options.screen = options.screen or bool(options.vga_dump)
     if options.steps and not options.scripted:
         raise UsageError("--send and --type want an --expect: an interactive run has its own keyboard")
     if options.steady is None:
