@@ -27,6 +27,7 @@
 #include "lib/x86.h"
 #include "mm/mmu.h"
 #include "mm/dirty.h"
+#include "mm/guest_window.h"
 #include "mm/mutant.h"
 #include "mm/slot_table.h"
 
@@ -127,6 +128,7 @@ struct mmu {
 	struct spage *partial; /* the drainer's: half cleared, goes on with the next batch */
 
 	struct slots slots;
+	struct guest_window_cache window;
 	uint64_t params_pool_pages; /* 0: the pool's limit follows the slots */
 	struct list retired_logs;
 	uint64_t nretired_logs;

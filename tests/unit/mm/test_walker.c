@@ -24,6 +24,7 @@
 static struct arena arena;
 static struct mmu *mmu;
 static struct backing *ram, *rom, *high;
+static slot_id ram_slot;
 
 static void nothing(void)
 {
@@ -45,7 +46,7 @@ static const struct mmu_cpu_ops ops = {
 	.invvpid_all = nothing,
 };
 
-static void add_slot(uint64_t base, uint64_t pages, unsigned flags, struct backing **b)
+static slot_id add_slot(uint64_t base, uint64_t pages, unsigned flags, struct backing **b)
 {
 	slot_id id;
 
@@ -55,6 +56,7 @@ static void add_slot(uint64_t base, uint64_t pages, unsigned flags, struct backi
 					 .base = gfn(base), .pages = pages, .flags = flags, .backing = *b },
 				 &id),
 		0);
+	return id;
 }
 
 static void open_guest(unsigned width, bool no_1g)
@@ -75,7 +77,7 @@ static void open_guest(unsigned width, bool no_1g)
 	arena_open(&arena, hpa(4 * GiB), 64 * MiB);
 	arena_start(&arena);
 	assert_int_equal(mmu_create(&p, &mmu), 0);
-	add_slot(0, RAM_PAGES, 0, &ram);
+	ram_slot = add_slot(0, RAM_PAGES, 0, &ram);
 	add_slot(ROM_PAGE, 4, SLOT_READONLY, &rom);
 	if (width > 39)
 		add_slot(HIGH_PAGE, 4, 0, &high);
@@ -567,6 +569,40 @@ static void tables_in_rom_keep_their_flags(void **state)
 	close_guest();
 }
 
+/* What was found in one version of the map must not be believed in the next. */
+static void a_slot_that_goes_takes_its_tables_along(void **state)
+{
+	struct paging_regs r = regs_of(3);
+	struct mmu_ticket t;
+	uint32_t error = 0;
+	uint64_t other = 0x9007;
+	gpa_t out;
+
+	open_guest(WIDTH, false);
+	chain(3, 1, 7, 7);
+	assert_int_equal(guest_walk(mmu, &r, gva(8), MMU_READ, &out, &error), 0);
+	assert_int_equal(out.v, 0x6008);
+	/* Other RAM in its place, where the last table says something else. */
+	assert_int_equal(slot_delete(mmu, ram_slot, &t), 0);
+	assert_int_equal(guest_walk(mmu, &r, gva(8), MMU_READ, &out, &error), -E_FAULT);
+	assert_int_equal(error, PF_PRESENT | PF_RSVD); /* all ones */
+	assert_int_equal(
+		slot_add(mmu, &(struct slot_desc){ .base = gfn(0), .pages = RAM_PAGES / 2, .backing = ram },
+			&ram_slot),
+		0);
+	assert_int_equal(guest_write(mmu, gpa(0x4000), &other, 8), 0);
+	assert_int_equal(guest_walk(mmu, &r, gva(8), MMU_READ, &out, &error), 0);
+	assert_int_equal(out.v, 0x9008);
+	assert_int_equal(slot_move(mmu, ram_slot, gfn(RAM_PAGES), &t), 0);
+	assert_int_equal(guest_walk(mmu, &r, gva(8), MMU_READ, &out, &error), -E_FAULT);
+	r.cr3 = (RAM_PAGES + 4) << 12;
+	other = 0;
+	assert_int_equal(guest_write(mmu, gpa((RAM_PAGES + 4) << 12), &other, 8), 0);
+	assert_int_equal(guest_walk(mmu, &r, gva(8), MMU_READ, &out, &error), -E_FAULT);
+	assert_int_equal(error, 0);
+	close_guest();
+}
+
 /* Another CPU rewrites the leaf all the time: each answer must be one of the two, and no write of its may be lost. */
 static volatile bool stop;
 static uint64_t *leaf_in_host;
@@ -627,6 +663,7 @@ int main(void)
 		cmocka_unit_test(every_bit_of_every_entry),
 		cmocka_unit_test(record_tells_every_level),
 		cmocka_unit_test(tables_in_rom_keep_their_flags),
+		cmocka_unit_test(a_slot_that_goes_takes_its_tables_along),
 		cmocka_unit_test(flags_are_set_without_losing_what_others_write),
 	};
 
