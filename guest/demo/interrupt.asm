@@ -7,10 +7,11 @@
 
 LAPIC		equ	0xfee00000
 LAPIC_SVR	equ	LAPIC + 0xf0	; spurious vector; bit 8 switches the APIC on
-LAPIC_LVT_TIMER	equ	LAPIC + 0x320	; bit 17: periodic
+LAPIC_LVT_TIMER	equ	LAPIC + 0x320	; bits 18:17: 0 once, 1 periodic, 2 TSC deadline
 LAPIC_INITIAL	equ	LAPIC + 0x380
 LAPIC_CURRENT	equ	LAPIC + 0x390
 LAPIC_DIVIDE	equ	LAPIC + 0x3e0
+MSR_TSC_DEADLINE equ	0x6e0
 PIT_100HZ	equ	11932
 TICKS		equ	10
 
@@ -92,7 +93,32 @@ main32:	call	idt_init
 	SLEEP_UNTIL irq_count + 16 * 4, TICKS
 	mov	dword [LAPIC_LVT_TIMER], 1 << 16
 	PRINT	"LAPIC: 10 ticks", 13, 10
-	FINISH	"interrupt"
+
+	; The third way: not a count but a time. The timer fires when the TSC has reached the value in an MSR.
+	mov	eax, 1
+	cpuid
+	bt	ecx, 24
+	jnc	.end
+	mov	dword [irq_count + 16 * 4], 0
+	mov	dword [LAPIC_LVT_TIMER], 1 << 18 | 0x30
+	mfence				; the MMIO write comes before the WRMSR (SDM Vol. 3A 10.5.4.1)
+	rdtsc
+	add	eax, [pit_tsc]		; ten PIT ticks from now
+	adc	edx, 0
+	mov	esi, eax
+	mov	edi, edx
+	mov	ecx, MSR_TSC_DEADLINE
+	wrmsr
+	SLEEP_UNTIL irq_count + 16 * 4, 1
+	rdtsc
+	sub	eax, esi
+	sbb	edx, edi
+	CHECK	ns, "the deadline had passed when the interrupt came"
+	mov	ecx, MSR_TSC_DEADLINE
+	rdmsr
+	or	eax, edx
+	CHECK	z, "and the timer is disarmed"
+.end:	FINISH	"interrupt"
 
 section .data
 pit_tsc	dd	0
