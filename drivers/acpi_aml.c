@@ -118,7 +118,7 @@ bool acpi_find_s5(const uint8_t *t, size_t n, uint8_t *typ_a, uint8_t *typ_b)
 			continue;
 		if (t[name] == ROOT_CHAR)
 			name++;
-		if (!range_within(name, 5, n) || memcmp(t + name, "_S5_", 4))
+		if (!range_within(name, 5, n) || memcmp(t + name, "_S5_", 4) != 0)
 			continue;
 		if (package(t + name + 4, n - name - 4, typ_a, typ_b))
 			return true;

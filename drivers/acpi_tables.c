@@ -35,7 +35,7 @@ static const uint8_t *map_table(const struct acpi_memory *mem, uint64_t at, cons
 	const uint8_t *t = map(mem, at, ACPI_HEADER);
 	uint32_t n;
 
-	if (!t || (sig && memcmp(t, sig, 4)))
+	if (!t || (sig && memcmp(t, sig, 4) != 0))
 		return NULL;
 	n = le32(t + 4);
 	if (n < ACPI_HEADER || n > ACPI_TABLE_BYTES_MAX)
@@ -61,7 +61,7 @@ static int find_root(
 	const uint8_t *p = map(mem, rsdp, RSDP_V1_BYTES);
 	uint32_t n;
 
-	if (!p || memcmp(p, "RSD PTR ", 8) || !sum_is_zero(p, RSDP_V1_BYTES))
+	if (!p || memcmp(p, "RSD PTR ", 8) != 0 || !sum_is_zero(p, RSDP_V1_BYTES))
 		return -E_INVAL;
 	a->revision = p[15];
 	*rsdt = le32(p + 16);
@@ -149,7 +149,7 @@ static void find_s5(struct acpi *a, const struct acpi_memory *mem)
 		a->nbroken++;
 	a->have_s5 = t && acpi_find_s5(t, n, &a->s5_typ_a, &a->s5_typ_b);
 	for (unsigned i = 0; i < a->ntables && !a->have_s5; i++) {
-		if (memcmp(a->table[i].sig, "SSDT", 4))
+		if (memcmp(a->table[i].sig, "SSDT", 4) != 0)
 			continue;
 		t = map_table(mem, a->table[i].at, "SSDT", &n);
 		a->have_s5 = t && acpi_find_s5(t, n, &a->s5_typ_a, &a->s5_typ_b);

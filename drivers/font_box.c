@@ -267,12 +267,15 @@ bool font_box(uint16_t ch, uint8_t rows[FONT_HEIGHT])
 {
 	static const uint8_t scan_line[] = { 1, 4, 10, 13 };
 
-	if (!(ch >= 0x2500 && ch <= 0x259f) && !(ch >= 0x23ba && ch <= 0x23bd))
+	if (ch >= 0x23ba && ch <= 0x23bd) {
+		memset(rows, 0, FONT_HEIGHT);
+		rows[scan_line[ch - 0x23ba]] = 0xff;
+		return true;
+	}
+	if (ch < 0x2500 || ch > 0x259f)
 		return false;
 	memset(rows, 0, FONT_HEIGHT);
-	if (ch < 0x2500)
-		rows[scan_line[ch - 0x23ba]] = 0xff;
-	else if (ch >= 0x2580)
+	if (ch >= 0x2580)
 		block(ch - 0x2580u, rows);
 	else if (ch >= 0x2571 && ch <= 0x2573)
 		diagonals(ch != 0x2572, ch != 0x2571, rows);

@@ -6,8 +6,6 @@
  */
 #include "drivers/kbd.h"
 
-#include "lib/string.h"
-
 enum {
 	SC_ESC = 0x01,
 	SC_BACKSPACE = 0x0e,
@@ -159,7 +157,9 @@ static unsigned press(struct kbd_decoder *d, uint8_t sc, bool extended, uint8_t 
 	if (sc == SC_F11 || sc == SC_F12)
 		return function_key(d, sc - SC_F11 + 11u, out);
 	if (sc == SC_TAB && shift) {
-		memcpy(out, "\033[Z", 3);
+		out[0] = '\033';
+		out[1] = '[';
+		out[2] = 'Z';
 		return 3;
 	}
 	if (sc == SC_102ND)
