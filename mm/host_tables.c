@@ -58,20 +58,24 @@ static bool make_table(uint64_t *entry, unsigned level)
 	return true;
 }
 
+static uint64_t *entry_in(hpa_t table, uint64_t va, unsigned level)
+{
+	return (uint64_t *)hpa_to_virt(table) + (va >> level_shift(level)) % 512;
+}
+
 /* The entry for va at `level`, with tables made and large leaves split on the way. NULL: no memory. */
 static uint64_t *entry_at(struct host_tables *t, uint64_t va, unsigned level)
 {
 	hpa_t table = t->root;
 
-	for (unsigned l = t->levels;; l--) {
-		uint64_t *e = (uint64_t *)hpa_to_virt(table) + (va >> level_shift(l)) % 512;
+	for (unsigned l = t->levels; l > level; l--) {
+		uint64_t *e = entry_in(table, va, l);
 
-		if (l == level)
-			return e;
 		if ((!(*e & PTE_P) || is_leaf(*e, l)) && !make_table(e, l))
 			return NULL;
 		table = hpa(*e & PTE_ADDR);
 	}
+	return entry_in(table, va, level);
 }
 
 int host_tables_init(struct host_tables *t, unsigned levels, bool pages_1g)
@@ -97,7 +101,7 @@ int host_tables_map(struct host_tables *t, uint64_t va, hpa_t at, uint64_t bytes
 			level--;
 		e = entry_at(t, va, level);
 		/* A table where a large leaf could stand is kept: its entries are changed one by one. */
-		while (e && (*e & PTE_P) && !is_leaf(*e, level))
+		while (level > 1 && e && (*e & PTE_P) && !is_leaf(*e, level))
 			e = entry_at(t, va, --level);
 		if (!e)
 			return -E_NOMEM;

@@ -12,7 +12,6 @@
 struct spinlock hostmap_lock = SPINLOCK_INIT;
 struct host_tables hostmap_main;
 static struct host_tables runtime_map;
-static const struct boot_info *boot; /* until hostmap_drop_boot() */
 static bool active;
 static hpa_t exec_page; /* of hostmap_identity_exec(); 0: none */
 
@@ -90,12 +89,13 @@ static int for_each_part(
 	return err;
 }
 
-static int for_each_boot_part(const struct boot_info *bi, int (*fn)(uint64_t from, uint64_t bytes))
+static int for_each_boot_part(
+	const struct boot_info *bi, enum mem_type kind, int (*fn)(uint64_t from, uint64_t bytes))
 {
 	int err = 0;
 
 	for (unsigned i = 0; i < bi->nranges && !err; i++)
-		if (bi->range[i].type == MEM_BOOT || bi->range[i].type == MEM_BOOT_SERVICES)
+		if (bi->range[i].type == kind)
 			err = for_each_part(bi, &bi->range[i], fn);
 	return err;
 }
@@ -158,7 +158,9 @@ static int build(const struct boot_info *bi)
 		err = host_tables_map(
 			&hostmap_main, DIRECT_MAP_BASE + bi->trampoline.v, bi->trampoline, PAGE_SIZE, MAP_RW);
 	if (!err)
-		err = for_each_boot_part(bi, map_boot_part);
+		err = for_each_boot_part(bi, MEM_BOOT, map_boot_part);
+	if (!err)
+		err = for_each_boot_part(bi, MEM_BOOT_SERVICES, map_boot_part);
 	for (unsigned i = 0; i < bi->nsections && !err; i++)
 		err = map_section(&bi->section[i]);
 	for (unsigned i = 0; i < bi->nranges && !err; i++)
@@ -185,7 +187,6 @@ int hostmap_init_for(const struct boot_info *bi, struct hostmap_cpu cpu)
 	hostmap_lock = (struct spinlock)SPINLOCK_INIT;
 	active = false;
 	exec_page = hpa(0);
-	boot = bi;
 	hostmap_windows_reset();
 	err = host_tables_init(&hostmap_main, levels, cpu.pages_1g);
 	if (!err)
@@ -218,14 +219,13 @@ void hostmap_activated(void)
 	active = true;
 }
 
-void hostmap_drop_boot(void)
+void hostmap_drop_boot(const struct boot_info *bi, enum mem_type kind)
 {
 	int err;
 
+	ASSERT(kind == MEM_BOOT || kind == MEM_BOOT_SERVICES);
 	spin_lock(&hostmap_lock);
-	ASSERT(boot);
-	err = for_each_boot_part(boot, unmap_boot_part);
-	boot = NULL;
+	err = for_each_boot_part(bi, kind, unmap_boot_part);
 	spin_unlock(&hostmap_lock);
 	if (err)
 		panic("no memory to split a page of the boot memory");

@@ -39,7 +39,7 @@ struct hostmap_cpu {
 };
 
 /*
- * Builds the tables from boot_info, which must stay until hostmap_drop_boot(); does not load CR3. 0; -E_NOMEM;
+ * Builds the tables from boot_info; does not load CR3. 0; -E_NOMEM;
  * -E_NOSUP: a section of the image that is writable and executable, or not in the lower half (the log says which).
  */
 int hostmap_init(const struct boot_info *bi);
@@ -54,9 +54,13 @@ void hostmap_activated(void);
  * apart in the UEFI map, UEFI 7.2), for the firmware's reset. */
 hpa_t hostmap_runtime_root(void);
 
-/* Takes the identity mappings of MEM_BOOT and MEM_BOOT_SERVICES away, but for the image: when nobody uses a pointer
- * into them any more, nor the firmware's stack, GDT and IDT. Flushes this CPU's TLB; others must not have started. */
-void hostmap_drop_boot(void);
+/*
+ * Takes the identity mappings of one kind of memory away: MEM_BOOT_SERVICES when the firmware's stack, GDT and IDT are
+ * not in use any more, before frames_add_boot_services(); MEM_BOOT (but not the image) when nobody uses a pointer into
+ * it, such as boot_info's to files and the configuration. Flushes this CPU's TLB; others lose what they may remember
+ * when they next load CR3. boot_info's ranges must still be as they were.
+ */
+void hostmap_drop_boot(const struct boot_info *bi, enum mem_type kind);
 
 /*
  * Maps one page below 4 GiB at its own address, readable and executable, for as long as another CPU starts there; or

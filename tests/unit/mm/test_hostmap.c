@@ -152,7 +152,7 @@ struct rights {
 	unsigned pat;
 };
 
-static struct rights expect_identity(uint64_t at, bool boot, bool runtime)
+static struct rights expect_identity(uint64_t at, unsigned boot, bool runtime)
 {
 	const struct image_section *s = section_at(at);
 	enum mem_type t = type_at(at);
@@ -161,7 +161,7 @@ static struct rights expect_identity(uint64_t at, bool boot, bool runtime)
 		return (struct rights){ false };
 	if (s)
 		return (struct rights){ .mapped = true, .w = s->write, .x = s->exec };
-	if (boot && (t == MEM_BOOT || t == MEM_BOOT_SERVICES))
+	if (boot >> t & 1) /* kinds that were not dropped yet */
 		return (struct rights){ .mapped = true, .w = true };
 	if (runtime && t == MEM_RUNTIME_CODE)
 		return (struct rights){ .mapped = true, .w = true, .x = true };
@@ -185,7 +185,7 @@ static struct rights expect_direct(uint64_t at)
 }
 
 /* Every page that is mapped is expected, every page that is expected is mapped, and no page is W and X anywhere. */
-static void check_all(hpa_t root, bool boot, bool runtime)
+static void check_all(hpa_t root, unsigned boot, bool runtime)
 {
 	static uint8_t wx[RAM_END / PAGE_SIZE];
 	uint64_t found = 0, expected = 0;
@@ -221,10 +221,12 @@ static void everything_and_nothing_else_is_mapped(void **state)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(cpus); i++) {
 		open_machine(cpus[i].pages_1g, cpus[i].la57);
-		check_all(hostmap_root(), true, false);
-		check_all(hostmap_runtime_root(), false, true);
-		hostmap_drop_boot();
-		check_all(hostmap_root(), false, false);
+		check_all(hostmap_root(), 1u << MEM_BOOT | 1u << MEM_BOOT_SERVICES, false);
+		check_all(hostmap_runtime_root(), 0, true);
+		hostmap_drop_boot(&arena.bi, MEM_BOOT_SERVICES);
+		check_all(hostmap_root(), 1u << MEM_BOOT, false);
+		hostmap_drop_boot(&arena.bi, MEM_BOOT);
+		check_all(hostmap_root(), 0, false);
 		assert_true(frames_owned(OWNER_LETHE) < 64); /* tables and all */
 		arena_close(&arena);
 	}
@@ -258,7 +260,7 @@ static void readable_means_mapped(void **state)
 	assert_false(hostmap_readable((void *)0x0000800000000000, 1)); /* not canonical */
 	assert_false(hostmap_readable((void *)0x8000000000000000, 1));
 	assert_false(hostmap_readable((void *)~7ull, 64)); /* wraps */
-	hostmap_drop_boot();
+	hostmap_drop_boot(&arena.bi, MEM_BOOT_SERVICES);
 	assert_false(hostmap_readable((void *)(16 * MiB), 1));
 	assert_true(hostmap_readable((void *)(IMAGE + 0x1000), 100));
 	arena_close(&arena);
@@ -385,7 +387,7 @@ static void the_start_page_is_executable_only_while_asked(void **state)
 
 		open_machine(true, false);
 		if (drop)
-			hostmap_drop_boot();
+			hostmap_drop_boot(&arena.bi, MEM_BOOT);
 		assert_int_equal(hostmap_identity_exec(hpa(TRAMP), true), 0);
 		read_back(hostmap_root());
 		id = find(TRAMP);
