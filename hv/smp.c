@@ -11,12 +11,13 @@
 #include "lib/atomic.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "lib/x86.h"
 #include "mm/frames.h"
 #include "mm/hostmap.h"
 
 extern const uint8_t trampoline_start[], trampoline_end[];
 extern const struct {
-	uint32_t gdt, gdt_base, far_pointer, long_mode, low_root, root, stack, argument, entry;
+	uint32_t gdt, gdt_base, far_pointer, long_mode, low_root, root, stack, argument, entry, levels;
 } trampoline_at;
 
 #define START_TIMEOUT_US 200000
@@ -33,6 +34,7 @@ static void fill_in(uint8_t *page, hpa_t at, struct cpu *c)
 {
 	*(uint32_t *)(page + trampoline_at.gdt_base) = (uint32_t)at.v + trampoline_at.gdt;
 	*(uint32_t *)(page + trampoline_at.far_pointer) = (uint32_t)at.v + trampoline_at.long_mode;
+	*(uint32_t *)(page + trampoline_at.levels) = (uint32_t)(read_cr4() & CR4_LA57);
 	*(uint64_t *)(page + trampoline_at.low_root) = at.v + PAGE_SIZE;
 	*(uint64_t *)(page + trampoline_at.root) = hostmap_root().v;
 	*(uint64_t *)(page + trampoline_at.stack) = c->stack_top;

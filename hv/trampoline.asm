@@ -18,6 +18,7 @@ trampoline_start:
 	o32 lgdt [gdt_pointer - trampoline_start]
 	mov	eax, cr4
 	or	eax, (1 << 5) | (1 << 7)	; PAE, PGE
+	or	eax, [levels - trampoline_start]; LA57, if the tables have five levels
 	mov	cr4, eax
 	mov	eax, [low_root - trampoline_start]
 	mov	cr3, eax
@@ -67,6 +68,7 @@ root:	dq	0			; the root itself
 stack:	dq	0
 argument: dq	0
 entry:	dq	0
+levels:	dd	0			; CR4.LA57 or 0
 arrived: dd	0
 
 global trampoline_end:data hidden
@@ -79,5 +81,6 @@ trampoline_at:
 	dd	gdt - trampoline_start, gdt_base - trampoline_start, far_pointer - trampoline_start
 	dd	long_mode - trampoline_start, low_root - trampoline_start, root - trampoline_start
 	dd	stack - trampoline_start, argument - trampoline_start, entry - trampoline_start
+	dd	levels - trampoline_start
 
 section .note.GNU-stack noalloc noexec nowrite progbits

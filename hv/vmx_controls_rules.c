@@ -19,8 +19,6 @@ static const struct rule proc_rules[] = {
 	{ PROC_MSR_BITMAPS, "use MSR bitmaps" },
 	{ PROC_INTERRUPT_WINDOW, "interrupt-window exiting" },
 	{ PROC_RDPMC, "RDPMC exiting" },
-	{ PROC_MWAIT, "MWAIT exiting" },
-	{ PROC_MONITOR, "MONITOR exiting" },
 	{ PROC_CR8_LOAD | PROC_CR8_STORE, "CR8-load and CR8-store exiting" },
 };
 static const struct rule exit_rules[] = {
@@ -125,6 +123,9 @@ int vmx_controls_choose(const struct vmx_msrs *m, struct vmx_controls *c, struct
 	c->exit = mandatory(m->exit, exit_rules, ARRAY_SIZE(exit_rules), why);
 	choose_pin(m, c, why); /* may add to the exit controls */
 	c->proc = mandatory(m->proc, proc_rules, ARRAY_SIZE(proc_rules), why);
+	/* There where the CPU has MONITOR and MWAIT, which guests are not shown. */
+	optional(m->proc, &c->proc, PROC_MWAIT, NULL, why);
+	optional(m->proc, &c->proc, PROC_MONITOR, NULL, why);
 	/* Forced on by CPUs that lack the TRUE capability MSRs; with EPT they must be off (A.3.2). */
 	c->tpr_shadow = optional(m->proc, &c->proc, PROC_TPR_SHADOW, NULL, why);
 	if (c->tpr_shadow)
