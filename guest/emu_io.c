@@ -41,7 +41,7 @@ int emulate_string_io(struct emu *e, const struct emu_string_io *io)
 	e->known = 0; /* the exit was for the port */
 	e->segs_known = 0;
 	e->why = NULL;
-	e->insn.flags = 0;
+	e->insn = (struct insn){ .op = INSN_NONE };
 	if (io->rep)
 		left = emu_addr_reg(e, RCX, io->addr_size);
 	for (; left; chunk--) {

@@ -79,9 +79,10 @@ static bool mov_at_known_gpa(struct emu *e)
 	return true;
 }
 
-int emulate(struct emu *e, const uint8_t *bytes, size_t n)
+int emulate_cached(struct emu *e, struct insn_cache *cache, const uint8_t *bytes, size_t n)
 {
-	int rc = insn_decode_cached(&e->cache, e->regs->rip, bytes, n, e->mode, &e->insn);
+	int rc = cache ? insn_decode_cached(cache, e->regs->rip, bytes, n, e->mode, &e->insn)
+		       : insn_decode(bytes, n, e->mode, &e->insn);
 
 	if (unlikely(rc))
 		return refused(e, rc);
@@ -96,6 +97,11 @@ int emulate(struct emu *e, const uint8_t *bytes, size_t n)
 	}
 	emu_finish(e, e->insn.len);
 	return 0;
+}
+
+int emulate(struct emu *e, const uint8_t *bytes, size_t n)
+{
+	return emulate_cached(e, NULL, bytes, n);
 }
 
 int emulate_describe(const struct emu *e, const uint8_t *bytes, size_t n, char *buf, size_t size)

@@ -8,8 +8,8 @@
  *	registers ------+                                         +--> registers, RFLAGS, RIP; or a fault to inject
  *
  * It knows of the machine only what `struct emu` says and what the operations give: hv/ fills them in, tests
- * fake them. It allocates nothing, keeps nothing between calls but decoded instructions, and its work is bounded: a
- * REP string does at most EMU_CHUNK elements a call.
+ * fake them. It allocates nothing, keeps nothing between calls, and its work is bounded: a REP string does at most
+ * EMU_CHUNK elements a call.
  */
 #pragma once
 
@@ -56,7 +56,6 @@ struct emu_ops {
 	void (*xmm_write)(struct emu *e, unsigned n, const void *from);
 };
 
-/* One a vCPU, all zeros at first. */
 struct emu {
 	/* In: from the caller. */
 	const struct emu_ops *ops;
@@ -81,7 +80,6 @@ struct emu {
 	struct insn insn;	/* as decoded; insn.op is INSN_NONE if it could not be */
 
 	/* The emulator's own. */
-	struct insn_cache cache;
 	unsigned segs_known; /* bit s: seg[s] was asked for */
 	struct cpu_segment seg[SEGS];
 };
@@ -101,6 +99,9 @@ struct emu {
  * Locks: none of its own; ops are called one at a time. (SDM Vol. 2; Vol. 1 chapter 7; Vol. 3A 5.3, 6.15.)
  */
 int emulate(struct emu *e, const uint8_t *bytes, size_t n);
+/* The same with a cache of decoded instructions, one a vCPU (NULL: none). It saves most of the decoding: 140
+ * instructions instead of 330 for a MOV at a known gpa. */
+int emulate_cached(struct emu *e, struct insn_cache *cache, const uint8_t *bytes, size_t n);
 
 /* For the dump: "0f 0b (not decoded): not an ...". Returns what fmt_snprintf returns. */
 int emulate_describe(const struct emu *e, const uint8_t *bytes, size_t n, char *buf, size_t size);

@@ -215,7 +215,7 @@ void emulate_at(struct vcpu *v, unsigned known, gpa_t at)
 	n = fetch(v, &e, bytes);
 	if (!n)
 		return;
-	err = emulate(&e.emu, bytes, n);
+	err = emulate_cached(&e.emu, &v->insns, bytes, n);
 	if (err == -E_RANGE && n < INSN_MAX) {
 		/* The instruction goes on in a page that cannot be fetched: that page's fault is the guest's. */
 		uint64_t next =

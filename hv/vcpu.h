@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "guest/insn_cache.h"
 #include "guest/platform.h"
 #include "guest/vcpu_state.h"
 #include "hv/cpu.h"
@@ -79,6 +80,7 @@ struct vcpu {
 	struct guest_cpu guest;
 	uint64_t exits; /* ever */
 	unsigned unknown_msrs;
+	struct insn_cache insns; /* decoded last, for the emulator */
 } __aligned(64);
 
 static inline void vcpu_request(struct vcpu *v, uint32_t bits)

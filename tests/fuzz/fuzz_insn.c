@@ -98,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t memory[PAGES * PAGE_SIZE], was[PAGES * PAGE_SIZE];
 	static struct emu_machine m;
+	static struct insn_cache cache; /* of all inputs */
 	struct input in = { 0 };
 	struct cpu_regs before;
 	struct emu_string_io io;
@@ -120,7 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	memcpy(was, memory, sizeof(was));
 	before = m.regs;
-	rc = emulate(&m.e, data, size);
+	rc = in.flags & 4 ? emulate(&m.e, data, size) : emulate_cached(&m.e, &cache, data, size);
 	check(&m, &before, memory, was, in.disturb, rc);
 	emulate_describe(&m.e, data, size, text, sizeof(text));
 

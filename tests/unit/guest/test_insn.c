@@ -376,7 +376,7 @@ static void structured(uint8_t *b)
 static void compare_many(unsigned kind)
 {
 	const char *env = getenv("INSN_CASES");
-	uint64_t cases = env ? strtoull(env, NULL, 0) : 2000000;
+	uint64_t cases = env ? strtoull(env, NULL, 0) : 1200000;
 
 	for (uint64_t k = 0; k < cases; k++) {
 		uint64_t raw[2] = { rnd(), rnd() };
