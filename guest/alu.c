@@ -70,9 +70,10 @@ static uint64_t logic(uint64_t r, uint64_t mask, uint64_t *rflags)
 }
 
 /*
- * Shifts and rotates. The count is taken modulo 32 (64 for 8 bytes), by RCL and RCR then modulo the width plus 1
- * (CF takes part); with a count of 0 no flag changes. OF is defined for a count of 1 only, and is computed for
- * the others in the same way. The loops step bit by bit: at most 63 steps, and they show what the machine does.
+ * Shifts and rotates. The count is taken modulo 32 (64 for 8 bytes), by RCL and RCR then modulo the width
+ * plus 1 (CF takes part); with a count of 0 no flag changes. OF is defined for a count of 1 only, and is
+ * computed for the others in the same way. The loops step bit by bit: at most 63 steps, and they show what
+ * the machine does.
  */
 static uint64_t rotate(enum insn_op op, unsigned bits, uint64_t v, unsigned count, uint64_t *rflags)
 {

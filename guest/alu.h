@@ -14,9 +14,9 @@ static inline uint64_t alu_mask(unsigned size)
 }
 
 /*
- * What op leaves in its first operand, given both (zero-extended; the second is ignored by those that have one,
- * and is the count of shifts and the bit number of bit tests). CMP, TEST and BT return the first unchanged.
- * Updates the arithmetic flags in *rflags; flags that the SDM calls undefined get some value.
+ * What op leaves in its first operand, given both (zero-extended; the second is ignored by those that have
+ * one, and is the count of shifts and the bit number of bit tests). CMP, TEST and BT return the first
+ * unchanged. Updates the arithmetic flags in *rflags; flags that the SDM calls undefined get some value.
  * op: INSN_ADD..INSN_BTC, INSN_XCHG, INSN_XADD, INSN_MOV.
  */
 uint64_t alu(enum insn_op op, unsigned size, uint64_t first, uint64_t second, uint64_t *rflags);

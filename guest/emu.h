@@ -17,8 +17,8 @@
 #include "lib/x86.h"
 
 /*
- * A memory operand that has been checked and translated: it can be read and written without a fault, so all of an
- * instruction's operands are opened before the first is touched.
+ * A memory operand that has been checked and translated: it can be read and written without a fault, so all
+ * of an instruction's operands are opened before the first is touched.
  */
 struct emu_mem {
 	uint64_t linear;
@@ -29,12 +29,12 @@ struct emu_mem {
 };
 
 /*
- * Opens [seg:offset, size) for access (EMU_READ, EMU_WRITE). `only`: it is the instruction's one memory operand, so
- * e->gpa may be its. 0, -E_FAULT with e->fault, or an error of ops->translate.
+ * Opens [seg:offset, size) for access (EMU_READ, EMU_WRITE). `only`: it is the instruction's one memory
+ * operand, so e->gpa may be its. 0, -E_FAULT with e->fault, or an error of ops->translate.
  */
 int emu_open(struct emu *e, struct emu_mem *m, unsigned seg, uint64_t offset, unsigned size, unsigned access,
 	bool only);
-/* The same for an element of a string: if the element before, opened in *m, lies in the same page, that suffices. */
+/* The same for an element of a string. If *m, the element before, lies in the same page, that suffices. */
 int emu_open_next(
 	struct emu *e, struct emu_mem *m, unsigned seg, uint64_t offset, unsigned size, unsigned access);
 /* Whole operands, m->size bytes. 0 or an error of ops. */
@@ -76,7 +76,7 @@ static inline void emu_finish(struct emu *e, unsigned len)
 	e->regs->rflags &= ~RFLAGS_RF;
 }
 
-/* Between two elements of a REP string: it will go on at the same RIP, where no breakpoint may strike again. */
+/* Between two elements of a REP string: it goes on at the same RIP, where no breakpoint may strike again. */
 static inline int emu_pause(struct emu *e)
 {
 	e->regs->rflags |= RFLAGS_RF;

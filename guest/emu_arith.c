@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Instructions that compute: the result goes into a register, nowhere, or back to memory, perhaps atomically. */
+/* Instructions that compute: the result goes into a register, nowhere, or back to memory, if need be locked. */
 #include "guest/alu.h"
 #include "guest/emu_operand.h"
 #include "lib/string.h"
 
 /*
- * A bit number in a register counts from the operand's first byte in both directions: the operand is the one, of
- * its size, that holds the bit (SDM Vol. 1 4.4.2.1).
+ * A bit number in a register counts from the operand's first byte in both directions: the operand is the one,
+ * of its size, that holds the bit (SDM Vol. 1 4.4.2.1).
  */
 static int open_bit_string(struct emu *e, struct emu_mem *m, unsigned access)
 {

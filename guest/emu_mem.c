@@ -2,7 +2,7 @@
 /*
  * A memory operand on its way:
  *
- *	seg:offset --(limit, rights; canonical)--> linear --(the guest's paging)--> gpa --> RAM, or else a device
+ *	seg:offset --(limit, rights; canonical)--> linear --(the guest's paging)--> gpa --> RAM, or a device
  *	                                             |
  *	                                             +-- an operand may cross into a second page: two gpas
  *
@@ -64,8 +64,8 @@ static int linear_64(struct emu *e, unsigned seg, uint64_t offset, unsigned size
 }
 
 /*
- * Limits and types (SDM Vol. 3A 5.3, 5.4; Vol. 3B 20.1.1 for real mode). An operand that wraps from 4 GiB to 0 is
- * outside of every limit; the manual leaves it to the implementation.
+ * Limits and types (SDM Vol. 3A 5.3, 5.4; Vol. 3B 20.1.1 for real mode). An operand that wraps from 4 GiB to
+ * 0 is outside of every limit; the manual leaves it to the implementation.
  */
 static int linear_32(
 	struct emu *e, unsigned seg, uint64_t offset, unsigned size, unsigned access, uint64_t *out)

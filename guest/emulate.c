@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One instruction: decoded, sent to the file that does it, stepped over. Each does it in the same order: operands
- * are opened (all that can fault), read, worked on, written; then registers and flags change, and RIP last. So a
- * fault leaves no trace.
+ * One instruction: decoded, sent to the file that does it, stepped over. Each does it in the same order:
+ * operands are opened (all that can fault), read, worked on, written; then registers and flags change, and
+ * RIP last. So a fault leaves no trace.
  */
 #include "guest/emulate.h"
 
@@ -54,9 +54,9 @@ static int refused(struct emu *e, int err)
 }
 
 /*
- * The common case first: MOV, MOVZX or MOVSX between a register and a device in 64-bit mode, at the gpa that the VM
- * exit named. Its address was checked by the hardware; that the page offset is the same shows that it is this
- * operand's. False: not that case, nothing done.
+ * The common case first: MOV, MOVZX or MOVSX between a register and a device in 64-bit mode, at the gpa that
+ * the VM exit named. Its address was checked by the hardware; that the page offset is the same shows that it
+ * is this operand's. False: not that case, nothing done.
  */
 static bool mov_at_known_gpa(struct emu *e)
 {

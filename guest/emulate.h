@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The emulator: does what ONE instruction does, whose memory operand lies where the CPU may not reach: device
- * registers, or RAM that the hypervisor guards. And INS and OUTS, whose port is emulated and whose memory is not.
+ * registers, or RAM that the hypervisor guards. And INS and OUTS: the port is emulated, the memory is not.
  *
- *	VM exit, gpa ---+                                         +--> mmio_read, mmio_write (known gpa: at once)
+ *	VM exit, gpa ---+                                         +--> mmio_read, mmio_write (known gpa)
  *	bytes at RIP ---+--> insn_decode --> operands --> ALU ----+--> translate --> RAM, else MMIO
- *	registers ------+                                         +--> registers, RFLAGS, RIP; or a fault to inject
+ *	registers ------+                                         +--> registers, RFLAGS, RIP; or a fault
  *
  * It knows of the machine only what `struct emu` says and what the operations give: hv/ fills them in, tests
- * fake them. It allocates nothing, keeps nothing between calls, and its work is bounded: a REP string does at most
- * EMU_CHUNK elements a call.
+ * fake them. It allocates nothing, keeps nothing between calls, and its work is bounded: a REP string does at
+ * most EMU_CHUNK elements a call.
  */
 #pragma once
 
@@ -38,18 +38,18 @@ struct emu_ops {
 	 * 0, or -E_FAULT with e->fault describing the #PF. Other errors end the emulation with that error.
 	 */
 	int (*translate)(struct emu *e, gva_t at, unsigned access, gpa_t *out);
-	/* RAM; the range does not cross a page. -E_FAULT: there is no RAM (or, writing, it is read-only): then the
-	 * access is made as MMIO. n: 1..16. Other errors end the emulation. */
+	/* RAM; the range does not cross a page. -E_FAULT: there is no RAM (or, writing, it is read-only):
+	 * then the access is made as MMIO. n: 1..16. Other errors end the emulation. */
 	int (*ram_read)(struct emu *e, gpa_t at, void *to, unsigned n);
 	int (*ram_write)(struct emu *e, gpa_t at, const void *from, unsigned n);
-	/* Atomically: writes n bytes (1, 2, 4, 8, 16) if they are *expected. 0; -E_AGAIN: they are not; -E_FAULT as
-	 * above. May be NULL: then a locked update of RAM is refused. */
+	/* Atomically: writes n bytes (1, 2, 4, 8, 16) if they are *expected. 0; -E_AGAIN: they are not;
+	 * -E_FAULT as above. May be NULL: then a locked update of RAM is refused. */
 	int (*ram_cmpxchg)(struct emu *e, gpa_t at, const void *expected, const void *desired, unsigned n);
 	/* Devices; n is 1, 2, 4 or 8, within a page, perhaps unaligned. A device access cannot fail. */
 	uint64_t (*mmio_read)(struct emu *e, gpa_t at, unsigned n);
 	void (*mmio_write)(struct emu *e, gpa_t at, unsigned n, uint64_t value);
-	/* A segment register with base, limit and rights. Asked only when needed, once a call: never for CS, SS, DS
-	 * and ES in 64-bit mode. */
+	/* A segment register with base, limit and rights. Asked only when needed, once a call: never for CS,
+	 * SS, DS and ES in 64-bit mode. */
 	void (*segment)(struct emu *e, enum seg seg, struct cpu_segment *out);
 	/* The guest's XMM registers, 16 bytes. May be NULL: then SSE moves are refused. */
 	void (*xmm_read)(struct emu *e, unsigned n, void *to);
@@ -62,11 +62,12 @@ struct emu {
 	struct cpu_regs *regs; /* all of them, rip and rflags too; written back here */
 	enum insn_mode mode;   /* of CS: L, else D; 16 in real and virtual-8086 mode */
 	/*
-	 * The access that exited, if known: `known` says which kinds (EMU_READ, EMU_WRITE) the hardware has let
-	 * through the guest's own paging at `gpa` and that a device answers there. Then an instruction with one memory
-	 * operand, in that page, is not translated again. 0: translate.
-	 * An EPT violation tells the kind. A misconfiguration does not: pass both, but at CPL 3 pass 0, since another
-	 * thread may exchange the instruction, and its kind, for one that the guest's paging would not have allowed.
+	 * The access that exited, if known: `known` says which kinds (EMU_READ, EMU_WRITE) the hardware has
+	 * let through the guest's own paging at `gpa` and that a device answers there. Then an instruction
+	 * with one memory operand, in that page, is not translated again. 0: translate.
+	 * An EPT violation tells the kind. A misconfiguration does not: pass both, but at CPL 3 pass 0, since
+	 * another thread may exchange the instruction, and its kind, for one that the guest's paging would
+	 * not have allowed.
 	 */
 	unsigned known;
 	gpa_t gpa;
@@ -85,13 +86,13 @@ struct emu {
 };
 
 /*
- * Emulates the instruction at bytes[0..n), which were fetched from CS:RIP (n >= 15, or as many as there are before
- * a page that cannot be fetched).
+ * Emulates the instruction at bytes[0..n), which were fetched from CS:RIP (n >= 15, or as many as there are
+ * before a page that cannot be fetched).
  *
- * 0          done: registers, RFLAGS (RF cleared) and RIP are the next instruction's. The caller ends STI and MOV SS
- *            blocking, and raises the single-step trap if TF was set
- * -E_AGAIN   not finished (a REP string after its chunk, or one element if TF is set; a locked update that others
- *            disturbed): state is consistent, RIP the same: enter the guest, it comes back
+ * 0          done: registers, RFLAGS (RF cleared) and RIP are the next instruction's. The caller ends STI and
+ *            MOV SS blocking, and raises the single-step trap if TF was set
+ * -E_AGAIN   not finished (a REP string after its chunk, or one element if TF is set; a locked update that
+ *            others disturbed): state is consistent, RIP the same: enter the guest, it comes back
  * -E_FAULT   inject e->fault at this RIP. Nothing changed but by the finished elements of a REP string
  * -E_RANGE   the instruction needs more bytes: the fetch of the next page faults
  * -E_NOSUP   e->why, see emulate_describe(); nothing changed
@@ -115,11 +116,12 @@ struct emu_string_io {
 	uint8_t len;	   /* of the instruction, to step over it */
 	bool in;	   /* INS */
 	bool rep;
-	/* One element: of INS into *value, of OUTS from it. An error ends the call with it, before this element. */
+	/* One element: INS into *value, OUTS from it. An error ends the call with it, before this element. */
 	int (*pio)(void *ctx, uint16_t port, bool in, unsigned size, uint32_t *value);
 	void *ctx;
 };
 
-/* Does up to EMU_CHUNK elements of it. Uses of `e` ops, regs, mode, linear_bits, protected_mode and align_check.
- * Returns as emulate() does, or what pio returned. The destination of INS is checked before the port is read. */
+/* Does up to EMU_CHUNK elements of it. Uses of `e` ops, regs, mode, linear_bits, protected_mode and
+ * align_check. Returns as emulate() does, or what pio returned. The destination of INS is checked before the
+ * port is read. */
 int emulate_string_io(struct emu *e, const struct emu_string_io *io);

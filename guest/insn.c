@@ -190,7 +190,7 @@ static const uint8_t operand_size[3][OPC_SIZES][4] = {
 };
 static const uint8_t address_size[3][2] = { { 2, 4 }, { 4, 2 }, { 8, 4 } }; /* without and with 67 */
 
-/* C4, C5 and 62 are VEX and EVEX in 64-bit mode, and elsewhere if what follows could not be LES, LDS, BOUND. */
+/* C4, C5, 62: VEX and EVEX in 64-bit mode, and elsewhere if what follows cannot be LES, LDS, BOUND. */
 static int refuse_vex(struct decoder *d, uint8_t why, struct insn *out)
 {
 	if (!has(d, 1))

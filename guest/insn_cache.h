@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decoding is a pure function of the bytes and the mode, and guests touch their devices from few places: a vCPU
- * remembers the last decoded instructions by their bytes. The address only chooses the place in the cache, so code
- * that changes is decoded anew.
+ * Decoding is a pure function of the bytes and the mode, and guests touch their devices from few places: a
+ * vCPU remembers the last decoded instructions by their bytes. The address only chooses the place in the
+ * cache, so code that changes is decoded anew.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The opcode maps (SDM Vol. 2D appendix A, tables A-2 to A-6), as far as they touch memory in a way that guests
- * use on devices. What is not here is ENC_UNKNOWN: refused.
+ * The opcode maps (SDM Vol. 2D appendix A, tables A-2 to A-6), as far as they touch memory in a way that
+ * guests use on devices. What is not here is ENC_UNKNOWN: refused.
  */
 #include "guest/insn_table.h"
 
@@ -26,19 +26,20 @@
 #define M128		| OPC_M(4)
 
 enum group {
-	GRP_1_BYTE, GRP_1_IMMZ, GRP_1_IMM8, GRP_1A, GRP_2_BYTE_IMM, GRP_2_IMM, GRP_2_BYTE_1, GRP_2_1, GRP_2_BYTE_CL,
-	GRP_2_CL, GRP_3_BYTE, GRP_3, GRP_4, GRP_5, GRP_8, GRP_9, GRP_11_BYTE, GRP_11, GRP_15, GRP_15_66, GROUPS
+	GRP_1_BYTE, GRP_1_IMMZ, GRP_1_IMM8, GRP_1A, GRP_2_BYTE_IMM, GRP_2_IMM, GRP_2_BYTE_1, GRP_2_1,
+	GRP_2_BYTE_CL, GRP_2_CL, GRP_3_BYTE, GRP_3, GRP_4, GRP_5, GRP_8, GRP_9, GRP_11_BYTE, GRP_11, GRP_15,
+	GRP_15_66, GROUPS
 };
 enum prefix_row {
-	PFX_MOVUPS, PFX_MOVUPS_ST, PFX_MOVLPS, PFX_MOVLPS_ST, PFX_MOVHPS, PFX_MOVHPS_ST, PFX_MOVAPS, PFX_MOVAPS_ST,
-	PFX_MOVNTPS, PFX_MOVD, PFX_MOVD_ST, PFX_MOVDQ, PFX_MOVDQ_ST, PFX_MOVNTI, PFX_MOVQ_ST, PFX_MOVNTDQ, PFX_LDDQU,
-	PFX_CLFLUSH, PFX_MOVNTDQA, PFX_MOVBE, PFX_MOVBE_ST, PFX_MOVDIRI, PREFIXED
+	PFX_MOVUPS, PFX_MOVUPS_ST, PFX_MOVLPS, PFX_MOVLPS_ST, PFX_MOVHPS, PFX_MOVHPS_ST, PFX_MOVAPS,
+	PFX_MOVAPS_ST, PFX_MOVNTPS, PFX_MOVD, PFX_MOVD_ST, PFX_MOVDQ, PFX_MOVDQ_ST, PFX_MOVNTI, PFX_MOVQ_ST,
+	PFX_MOVNTDQ, PFX_LDDQU, PFX_CLFLUSH, PFX_MOVNTDQA, PFX_MOVBE, PFX_MOVBE_ST, PFX_MOVDIRI, PREFIXED
 };
 
 /* The eight arithmetic instructions have four memory forms each, at the row's start. */
-#define ALU(at, op, lock)                                                                                 \
-	[(at)] = I(op, RM_REG, BYTE lock), [(at) + 1] = I(op, RM_REG, lock), [(at) + 2] = I(op, REG_RM, BYTE), \
-	[(at) + 3] = I(op, REG_RM)
+#define ALU(at, op, lock)                                                             \
+	[(at)] = I(op, RM_REG, BYTE lock), [(at) + 1] = I(op, RM_REG, lock),           \
+	[(at) + 2] = I(op, REG_RM, BYTE), [(at) + 3] = I(op, REG_RM)
 #define LEGACY { 0, ENC_LEGACY, 0 }
 
 const struct insn_opcode insn_map1[256] = {
@@ -172,7 +173,8 @@ const struct insn_opcode insn_groups[][8] = {
 	[GRP_2_BYTE_CL] = SHIFTS(RM_CL, BYTE),
 	[GRP_2_CL] = SHIFTS(RM_CL, ),
 	/* /1 does what /0 does (SDM Vol. 2D table A-6 leaves it out; every CPU has it). */
-	[GRP_3_BYTE] = { [0 ... 1] = I(TEST, RM_IMM8, BYTE), [2] = I(NOT, RM, BYTE LOCK), [3] = I(NEG, RM, BYTE LOCK) },
+	[GRP_3_BYTE] = { [0 ... 1] = I(TEST, RM_IMM8, BYTE), [2] = I(NOT, RM, BYTE LOCK),
+			 [3] = I(NEG, RM, BYTE LOCK) },
 	[GRP_3] = { [0 ... 1] = I(TEST, RM_IMMZ), [2] = I(NOT, RM, LOCK), [3] = I(NEG, RM, LOCK) },
 	[GRP_4] = { I(INC, RM, BYTE LOCK), I(DEC, RM, BYTE LOCK) },
 	[GRP_5] = { [0] = I(INC, RM, LOCK), [1] = I(DEC, RM, LOCK), [6] = I(PUSH, RM, STACK) },
@@ -185,7 +187,7 @@ const struct insn_opcode insn_groups[][8] = {
 	[GRP_15_66] = { [6] = I(CLFLUSH, RM, M8 REGNO), [7] = I(CLFLUSH, RM, M8 REGNO) },
 };
 
-/* The prefix that selects, in the order of enum below; 66 loses against F2 and F3. */
+/* The prefix that selects; 66 loses against F2 and F3. */
 enum { NP, P66, PF3, PF2 };
 
 const struct insn_opcode insn_prefixed[][4] = {
@@ -193,10 +195,13 @@ const struct insn_opcode insn_prefixed[][4] = {
 			 I(XMM_LOAD, REG_RM, M32 REGNO), I(XMM_LOAD, REG_RM, M64 REGNO) },
 	[PFX_MOVUPS_ST] = { I(XMM_STORE, RM_REG, M128 REGNO), I(XMM_STORE, RM_REG, M128 REGNO),
 			    I(XMM_STORE, RM_REG, M32 REGNO), I(XMM_STORE, RM_REG, M64 REGNO) },
-	[PFX_MOVLPS] = { [NP] = I(XMM_LOAD_LOW, REG_RM, M64 REGNO), [P66] = I(XMM_LOAD_LOW, REG_RM, M64 MEM) },
+	[PFX_MOVLPS] = { [NP] = I(XMM_LOAD_LOW, REG_RM, M64 REGNO),
+			 [P66] = I(XMM_LOAD_LOW, REG_RM, M64 MEM) },
 	[PFX_MOVLPS_ST] = { [NP] = I(XMM_STORE, RM_REG, M64 MEM), [P66] = I(XMM_STORE, RM_REG, M64 MEM) },
-	[PFX_MOVHPS] = { [NP] = I(XMM_LOAD_HIGH, REG_RM, M64 REGNO), [P66] = I(XMM_LOAD_HIGH, REG_RM, M64 MEM) },
-	[PFX_MOVHPS_ST] = { [NP] = I(XMM_STORE_HIGH, RM_REG, M64 MEM), [P66] = I(XMM_STORE_HIGH, RM_REG, M64 MEM) },
+	[PFX_MOVHPS] = { [NP] = I(XMM_LOAD_HIGH, REG_RM, M64 REGNO),
+			 [P66] = I(XMM_LOAD_HIGH, REG_RM, M64 MEM) },
+	[PFX_MOVHPS_ST] = { [NP] = I(XMM_STORE_HIGH, RM_REG, M64 MEM),
+			    [P66] = I(XMM_STORE_HIGH, RM_REG, M64 MEM) },
 	[PFX_MOVAPS] = { [NP ... P66] = I(XMM_LOAD, REG_RM, M128 ALIGN REGNO) },
 	[PFX_MOVAPS_ST] = { [NP ... P66] = I(XMM_STORE, RM_REG, M128 ALIGN REGNO) },
 	[PFX_MOVNTPS] = { [NP ... P66] = I(XMM_STORE, RM_REG, M128 ALIGN MEM) },

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decoder and emulator with any bytes, registers, segments and memory. Whatever the guest does: no crash, bounded
- * work, no access outside of what was translated, and a fault or refusal changes nothing.
+ * Decoder and emulator with any bytes, registers, segments and memory. Whatever the guest does: no crash,
+ * bounded work, no access outside of what was translated, and a fault or refusal changes nothing.
  *
  * Input: struct input, then the instruction's bytes; what is missing is 0.
  */

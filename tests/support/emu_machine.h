@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A small machine for the emulator's tests: a few pages of memory at a linear address, mapped in reverse order (so
- * that an operand that crosses a page needs both translations), each page RAM or device, with the guest's rights;
- * registers, segments; and a record of what devices saw.
+ * A small machine for the emulator's tests: a few pages of memory at a linear address, mapped in reverse
+ * order (so that an operand that crosses a page needs both translations), each page RAM or device, with the
+ * guest's rights; registers, segments; and a record of what devices saw.
  */
 #pragma once
 

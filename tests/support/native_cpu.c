@@ -25,7 +25,8 @@ static void emit(uint8_t **at, const void *bytes, size_t n)
 	*at += n;
 }
 
-/* An instruction whose operand is [rip + disp32], the context's byte `field`; reg goes to ModRM.reg and REX.R. */
+/* An instruction whose operand is [rip + disp32], the context's byte `field`; reg goes to ModRM.reg and
+ * REX.R. */
 static void emit_field(uint8_t **at, bool rex_w, const char *opcode, unsigned reg, size_t field)
 {
 	uint8_t rex = (uint8_t)(0x40 | (rex_w ? 8 : 0) | (reg >= 8 ? 4 : 0)),

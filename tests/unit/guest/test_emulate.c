@@ -744,7 +744,8 @@ static void changed_code_and_changed_mode_are_decoded_anew(void **state)
 		assert_int_equal(RUN("\x40\x8b\x08"), -E_NOSUP); /* inc eax, there */
 		m.e.mode = INSN_MODE_64;
 	}
-	/* The last of the 15 bytes counts: mov rcx, [rip + disp] with an immediate behind it would not, 66.. does. */
+	/* The last of the 15 bytes counts: mov rcx, [rip + disp] with an immediate behind it would not, 66..
+	 * does. */
 	m.regs.rip = 0x1000;
 	assert_int_equal(RUN("\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x8b\x08"), 0);
 	m.regs.rip = 0x1000;

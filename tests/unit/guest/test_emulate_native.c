@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The emulator against the CPU that runs the test: random instructions of 64-bit mode with random operands are
- * executed by both, and must leave the same registers, the same flags (as far as the SDM defines them), the same
- * memory and the same XMM registers. Addresses, too, are the CPU's to judge: registers are chosen such that the
- * operand lies in the test's memory, in every form that ModRM and SIB have.
+ * The emulator against the CPU that runs the test: random instructions of 64-bit mode with random operands
+ * are executed by both, and must leave the same registers, the same flags (as far as the SDM defines them),
+ * the same memory and the same XMM registers. Addresses, too, are the CPU's to judge: registers are chosen
+ * such that the operand lies in the test's memory, in every form that ModRM and SIB have.
  *
  * EMU_CASES and EMU_SEED in the environment choose another number of cases and another seed.
  */
@@ -140,7 +140,8 @@ static uint64_t inverse(uint64_t odd) /* modulo 2^64 */
 	return x;
 }
 
-/* Chooses registers, or else the displacement, so that the operand lies at `want`. False: this form cannot. */
+/* Chooses registers, or else the displacement, so that the operand lies at `want`. False: this form cannot.
+ * */
 static bool aim(struct test_case *t, uint64_t *gpr, uint64_t want)
 {
 	struct insn *in = &t->in;
@@ -401,7 +402,8 @@ static void random_instructions_do_what_the_cpu_does(void **state)
 			fail_msg("only %llu cases were %s", (unsigned long long)runs[op], insn_op_name(op));
 }
 
-/* Each count, each width, both values of CF: rotates through CF and shifts to beyond the width are easily wrong. */
+/* Each count, each width, both values of CF: rotates through CF and shifts to beyond the width are easily
+ * wrong. */
 static void every_shift_count_does_what_the_cpu_does(void **state)
 {
 	uint64_t at = (uintptr_t)native_data() + 4096;
@@ -451,8 +453,8 @@ static void every_byte_sum_and_difference_is_the_cpus(void **state)
 }
 
 /*
- * 67 43 19 0c 25+: SIB base 101, mod 00, REX.B, 32-bit addresses: no base register, whatever REX.B says. (Zydis 4.0
- * reads it as [r13d]; test_insn.c excuses it.)
+ * 67 43 19 0c 25+: SIB base 101, mod 00, REX.B, 32-bit addresses: no base register, whatever REX.B says.
+ * (Zydis 4.0 reads it as [r13d]; test_insn.c excuses it.)
  */
 static void sib_without_base_ignores_rex_b(void **state)
 {

@@ -128,7 +128,8 @@ static bool ask_oracle(const uint8_t *bytes, size_t n, unsigned mode, struct ora
 	return true;
 }
 
-/* What the decoder may leave out: what has no memory operand to emulate, and what guests don't do to devices. */
+/* What the decoder may leave out: what has no memory operand to emulate, and what guests don't do to devices.
+ * */
 static bool may_refuse(const struct oracle *z)
 {
 	static const ZydisMnemonic list[] = { ZYDIS_MNEMONIC_CALL, ZYDIS_MNEMONIC_JMP, ZYDIS_MNEMONIC_LDS,
@@ -231,8 +232,8 @@ static bool same_memory(const struct insn *in, const struct oracle *z)
 	if (z->string)
 		return true;
 	/*
-	 * Zydis 4.0 takes SIB base 101 with mod 00 and REX.B for R13 and drops the displacement, if the address size
-	 * is 32. SDM Vol. 2A table 2-3 has no base there, whatever REX.B is, and the CPU agrees
+	 * Zydis 4.0 takes SIB base 101 with mod 00 and REX.B for R13 and drops the displacement, if the
+	 * address size is 32. SDM Vol. 2A table 2-3 has no base there, whatever REX.B is, and the CPU agrees
 	 * (test_emulate.c executes it).
 	 */
 	if (in->addr_size == 4 && in->base == INSN_NOREG && m->base == ZYDIS_REGISTER_R13D)
@@ -399,7 +400,8 @@ static void structured_bytes_agree_with_zydis(void **state)
 	compare_many(1);
 }
 
-/* Each opcode of each map with each ModRM byte under the prefixes that change its meaning: nothing left to luck. */
+/* Each opcode of each map with each ModRM byte under the prefixes that change its meaning: nothing left to
+ * luck. */
 static void every_opcode_and_modrm_agrees_with_zydis(void **state)
 {
 	static const char *const prefixes[] = { "", "\x66", "\xf2", "\xf3", "\x48", "\xf0", "\x67",
