@@ -81,7 +81,8 @@ void rate_init(struct rate *r, uint64_t hz, uint64_t tsc_hz)
 
 	ASSERT(hz && hz < tsc_hz);
 	__asm__("divq %4" : "=a"(quotient), "=d"(rest) : "0"(quotient), "1"(hz), "rm"(tsc_hz) : "cc");
-	*r = (struct rate){ .hz = hz, .tsc_hz = tsc_hz, .fraction = quotient };
+	/* Rounded up, so that a whole second has all of its ticks. */
+	*r = (struct rate){ .hz = hz, .tsc_hz = tsc_hz, .fraction = quotient + 1 };
 }
 
 uint64_t rate_ticks(const struct rate *r, uint64_t tsc)
@@ -95,7 +96,7 @@ uint64_t rate_tsc(const struct rate *r, uint64_t ticks)
 
 	if (tsc >= UINT64_MAX - 2)
 		return UINT64_MAX;
-	/* Both divisions round down, each by less than one tick: the exact answer is at most two away. */
+	/* The division rounds down by less than one tick: the answer is at most a step or two away. */
 	while (rate_ticks(r, tsc) < ticks)
 		tsc++;
 	return tsc;

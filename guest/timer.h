@@ -48,12 +48,12 @@ static inline uint64_t tsc_after(uint64_t from, uint64_t span)
 /* a * b / c without overflow in between; UINT64_MAX if the result does not fit. c must not be 0. */
 uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c);
 
-/* A device clock of `hz`, which must be below tsc_hz: the tick number of a span of TSC ticks, exact over 2^64. */
+/* A device clock of `hz`, which must be below tsc_hz: the tick number of a span of TSC ticks, never late, and early by
+ * less than span / 2^64 of a tick. */
 struct rate {
 	uint64_t hz, tsc_hz;
-	uint64_t fraction; /* hz / tsc_hz in units of 2^-64 */
+	uint64_t fraction; /* hz / tsc_hz in units of 2^-64, rounded up */
 };
 void rate_init(struct rate *r, uint64_t hz, uint64_t tsc_hz);
 uint64_t rate_ticks(const struct rate *r, uint64_t tsc); /* ticks that are over after `tsc` TSC ticks */
-uint64_t rate_tsc(
-	const struct rate *r, uint64_t ticks); /* the fewest TSC ticks after which rate_ticks() >= ticks */
+uint64_t rate_tsc(const struct rate *r, uint64_t ticks); /* TSC ticks after which rate_ticks() >= ticks */

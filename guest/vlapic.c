@@ -244,6 +244,9 @@ bool vlapic_write(struct vlapic *l, unsigned off, uint64_t value)
 	if (vlapic_x2(l) && (value & ~(uint64_t)r->bits))
 		return false;
 	v &= r->bits;
+	/* What was held back may be deliverable now. */
+	if (off == APIC_EOI || off == APIC_TPR || off == APIC_SVR || off == APIC_LVT_LINT0)
+		platform_wake(l->p, l->index);
 	switch (off) {
 	case APIC_EOI:
 		vlapic_eoi(l);
@@ -307,6 +310,7 @@ bool vlapic_write_base(struct vlapic *l, uint64_t value)
 	l->base = (value & ~(uint64_t)APIC_BASE_BSP) | (l->base & APIC_BASE_BSP);
 	if (is == was)
 		return true;
+	platform_wake(l->p, l->index);
 	if (is == 0 || was == 0) {
 		vlapic_timer_reset(l);
 		forget_posted(l);

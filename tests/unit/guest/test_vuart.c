@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: MIT */
+/* The 16550A against its datasheet, and the console behind it. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/support/fake_vm.h"
+
+static struct fake_vm *f;
+
+static int setup(void **state)
+{
+	f = fake_vm_open(1, NULL);
+	return 0;
+}
+static int teardown(void **state)
+{
+	fake_vm_close(f);
+	return 0;
+}
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+enum { DATA = 0x3f8, IER, IIR, LCR, MCR, LSR, MSR, SCR };
+
+static bool irq4(void)
+{
+	return f->p->pic.chip[0].lines & 0x10;
+}
+
+static void type(const char *text)
+{
+	f->in = text;
+	platform_console_input(f->p);
+}
+
+static void looks_like_a_16550a(void **state)
+{
+	outb(f, SCR, 0x5a);
+	assert_int_equal(inb(f, SCR), 0x5a);
+	outb(f, IER, 0xff);
+	assert_int_equal(inb(f, IER), 0x0f);
+	outb(f, IER, 0);
+	assert_int_equal(inb(f, IIR), 0x01);
+	outb(f, IIR, 0x01);
+	assert_int_equal(inb(f, IIR), 0xc1);
+	outb(f, IIR, 0x00);
+	assert_int_equal(inb(f, IIR), 0x01);
+	assert_int_equal(inb(f, LSR), 0x60);
+	assert_int_equal(inb(f, MSR), 0xb0);
+}
+
+static void divisor_latch(void **state)
+{
+	outb(f, LCR, 0x83);
+	outb(f, DATA, 0x34);
+	outb(f, IER, 0x12);
+	assert_int_equal(inb(f, DATA), 0x34);
+	assert_int_equal(inb(f, IER), 0x12);
+	outb(f, LCR, 0x03);
+	assert_int_equal(inb(f, IER), 0);
+	assert_int_equal(f->out_n, 0);
+}
+
+static void output_is_gathered_to_lines(void **state)
+{
+	for (const char *c = "hello\n"; *c; c++) {
+		assert_int_equal(inb(f, LSR) & 0x20, 0x20);
+		outb(f, DATA, (uint8_t)*c);
+	}
+	assert_string_equal(f->out, "hello\n");
+	assert_int_equal(f->writes, 1);
+	outb(f, DATA, '$');
+	assert_int_equal(f->writes, 1);
+	fake_vm_advance(f, 3 * MSEC); /* a prompt does not wait long */
+	assert_string_equal(f->out, "hello\n$");
+}
+
+static void a_long_line_comes_in_pieces(void **state)
+{
+	for (unsigned i = 0; i < 1000; i++)
+		outb(f, DATA, 'x');
+	assert_int_equal(f->out_n, 768);
+	platform_console_flush(f->p);
+	assert_int_equal(f->out_n, 1000);
+}
+
+static void thr_empty_interrupt(void **state)
+{
+	outb(f, MCR, 0x08);
+	outb(f, IER, 0x02); /* empty already: at once */
+	assert_true(irq4());
+	assert_int_equal(inb(f, IIR), 0x02);
+	assert_false(irq4()); /* reading IIR took it back */
+	assert_int_equal(inb(f, IIR), 0x01);
+	outb(f, DATA, 'a');
+	assert_true(irq4());
+	outb(f, IER, 0);
+	assert_false(irq4());
+	outb(f, IER, 2);
+	assert_true(irq4());
+}
+
+static void interrupts_need_out2(void **state)
+{
+	outb(f, IER, 0x02);
+	assert_false(irq4());
+	outb(f, MCR, 0x08);
+	assert_true(irq4());
+}
+
+static void received_data_interrupt(void **state)
+{
+	outb(f, MCR, 0x08);
+	outb(f, IER, 0x01);
+	type("ab");
+	assert_true(irq4());
+	assert_int_equal(inb(f, IIR), 0x04);
+	assert_int_equal(inb(f, LSR) & 1, 1);
+	assert_int_equal(inb(f, DATA), 'a');
+	assert_true(irq4()); /* no FIFO: the second follows when the first is gone */
+	assert_int_equal(inb(f, DATA), 'b');
+	assert_false(irq4());
+	assert_int_equal(inb(f, LSR) & 1, 0);
+}
+
+static void fifo_trigger_and_timeout(void **state)
+{
+	outb(f, MCR, 0x08);
+	outb(f, IIR, 0x81); /* trigger at 8 */
+	outb(f, LCR, 0x03);
+	outb(f, IER, 0x01);
+	type("1234567");
+	assert_false(irq4());
+	fake_vm_advance(f, 300 * USEC);
+	assert_false(irq4());
+	fake_vm_advance(f, 100 * USEC); /* four characters of 10 bits at 115200: 347 us */
+	assert_true(irq4());
+	assert_int_equal(inb(f, IIR), 0xcc);
+	assert_int_equal(inb(f, DATA), '1');
+	assert_false(irq4()); /* a read starts the time anew */
+	type("89");
+	assert_true(irq4());
+	assert_int_equal(inb(f, IIR), 0xc4);
+}
+
+static void nothing_typed_is_lost(void **state)
+{
+	char text[101], got[101] = { 0 };
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < 100; i++)
+		text[i] = (char)('!' + i % 90);
+	text[100] = 0;
+	outb(f, IIR, 0x01);
+	outb(f, IER, 0x01);
+	type(text);
+	while (inb(f, LSR) & 1)
+		got[n++] = (char)inb(f, DATA);
+	assert_string_equal(got, text);
+	assert_int_equal(inb(f, LSR) & 2, 0);
+}
+
+static void a_poller_is_heard(void **state)
+{
+	unsigned n = 0;
+
+	f->in = "x";
+	while (!(inb(f, LSR) & 1) && n < 1000)
+		n++;
+	assert_in_range(n, 0, 40);
+	assert_int_equal(inb(f, DATA), 'x');
+}
+
+static void loopback(void **state)
+{
+	outb(f, MCR, 0x10);
+	assert_int_equal(inb(f, MSR) & 0xf0, 0);
+	assert_int_equal(inb(f, MSR) & 0x0f, 0);
+	outb(f, MCR, 0x1a); /* RTS and OUT2 -> CTS and DCD */
+	assert_int_equal(inb(f, MSR), 0x99);
+	assert_int_equal(inb(f, MSR), 0x90);
+	outb(f, DATA, 0x77);
+	assert_int_equal(f->out_n, 0);
+	assert_int_equal(inb(f, LSR) & 1, 1);
+	assert_int_equal(inb(f, DATA), 0x77);
+	outb(f, MCR, 0x14);
+	inb(f, MSR);
+	outb(f, MCR, 0x10);
+	assert_int_equal(inb(f, MSR) & 0x04, 0x04); /* trailing edge of RI */
+}
+
+static void overrun_and_line_status_interrupt(void **state)
+{
+	outb(f, MCR, 0x18);
+	outb(f, DATA, 1);
+	outb(f, DATA, 2);
+	assert_int_equal(inb(f, LSR) & 0x03, 0x03);
+	assert_int_equal(inb(f, LSR) & 0x02, 0); /* cleared by the read */
+	assert_int_equal(inb(f, DATA), 2);
+	outb(f, LCR, 0x40);
+	assert_int_equal(inb(f, LSR) & 0x11, 0x11); /* break */
+	outb(f, IER, 0x04);
+	outb(f, DATA, 1);
+	outb(f, DATA, 2);
+	assert_int_equal(inb(f, IIR), 0x06);
+}
+
+static void modem_status_interrupt(void **state)
+{
+	outb(f, MCR, 0x18);
+	inb(f, MSR);
+	outb(f, IER, 0x08);
+	assert_int_equal(inb(f, IIR), 0x01);
+	outb(f, MCR, 0x19);
+	assert_int_equal(inb(f, IIR), 0x00);
+	assert_int_equal(inb(f, MSR) & 0x0f, 0x02);
+	assert_int_equal(inb(f, IIR), 0x01);
+}
+
+static void word_access_is_two_bytes(void **state)
+{
+	platform_pio_write(f->p, 0, LCR, 2, 0x0803); /* LCR and MCR */
+	assert_int_equal(inb(f, LCR), 0x03);
+	assert_int_equal(inb(f, MCR), 0x08);
+	assert_int_equal(platform_pio_read(f->p, 0, LCR, 2), 0x0803);
+	assert_int_equal(platform_pio_read(f->p, 0, SCR, 4) >> 8, 0xffffff); /* beyond lies nothing */
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(looks_like_a_16550a),
+		T(divisor_latch),
+		T(output_is_gathered_to_lines),
+		T(a_long_line_comes_in_pieces),
+		T(thr_empty_interrupt),
+		T(interrupts_need_out2),
+		T(received_data_interrupt),
+		T(fifo_trigger_and_timeout),
+		T(nothing_typed_is_lost),
+		T(a_poller_is_heard),
+		T(loopback),
+		T(overrun_and_line_status_interrupt),
+		T(modem_status_interrupt),
+		T(word_access_is_two_bytes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
