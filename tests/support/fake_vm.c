@@ -88,7 +88,7 @@ struct fake_vm *fake_vm_open(unsigned vcpus, struct mmu *mmu)
 	must(f != NULL, "calloc");
 	must(!layout_init(&params.layout, 64 * MiB), "layout_init");
 	f->vcpus = vcpus;
-	f->now = 1000;
+	f->now = SEC;
 	for (unsigned i = 0; i < vcpus; i++)
 		must((params.apic_page[i] = f->apic_page[i] = aligned_alloc(PAGE_SIZE, PAGE_SIZE)) != NULL,
 			"aligned_alloc");

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* The local APIC's timer: SDM Vol. 3A 10.5.4. One count is four ticks of the TSC times the divider. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "tests/support/fake_vm.h"
+
+static struct fake_vm *f;
+
+static int setup(void **state)
+{
+	f = fake_vm_open(2, NULL);
+	return 0;
+}
+static int teardown(void **state)
+{
+	fake_vm_close(f);
+	return 0;
+}
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+#define DEADLINE 0x6e0
+
+static void program(uint32_t lvt, uint32_t divide, uint32_t count)
+{
+	lapic_wr(f, 1, APIC_SVR, 0x1ff);
+	lapic_wr(f, 1, APIC_LVT_TIMER, lvt);
+	lapic_wr(f, 1, APIC_TIMER_DIV, divide);
+	lapic_wr(f, 1, APIC_TIMER_INIT, count);
+}
+
+static unsigned irqs_in(uint64_t ticks)
+{
+	unsigned n = 0;
+
+	for (uint64_t end = f->now + ticks; f->now < end;) {
+		fake_vm_advance(f, min(max(platform_next_event(f->p, 1), f->now), end) - f->now);
+		if (take_irq(f, 1) >= 0) {
+			n++;
+			lapic_wr(f, 1, APIC_EOI, 0);
+		}
+	}
+	return n;
+}
+
+static void one_shot(void **state)
+{
+	program(0x40, 0xb, 1000);
+	fake_vm_advance(f, 3996);
+	assert_int_equal(take_irq(f, 1), -1);
+	assert_int_equal(lapic_rd(f, 1, APIC_TIMER_NOW), 1);
+	fake_vm_advance(f, 4);
+	assert_int_equal(take_irq(f, 1), 0x40);
+	assert_int_equal(lapic_rd(f, 1, APIC_TIMER_NOW), 0);
+	assert_int_equal(lapic_rd(f, 1, APIC_TIMER_INIT), 1000);
+	assert_true(platform_next_event(f->p, 1) == TIMER_OFF);
+}
+
+static void dividers(void **state)
+{
+	static const struct {
+		uint32_t code, by;
+	} table[] = { { 0, 2 }, { 1, 4 }, { 2, 8 }, { 3, 16 }, { 8, 32 }, { 9, 64 }, { 10, 128 }, { 11, 1 } };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(table); i++) {
+		program(0x40, table[i].code, 1000);
+		fake_vm_advance(f, 4ul * table[i].by * 400);
+		assert_int_equal(lapic_rd(f, 1, APIC_TIMER_NOW), 600);
+	}
+}
+
+static void periodic(void **state)
+{
+	program(0x20040, 3, 15625); /* 4 x 16 x 15625 = 1 ms */
+	assert_in_range(irqs_in(1 * SEC), 999, 1000);
+	fake_vm_advance(f, 640);
+	assert_in_range(lapic_rd(f, 1, APIC_TIMER_NOW), 15614, 15616);
+}
+
+static void late_periods_coalesce(void **state)
+{
+	program(0x20040, 3, 15625);
+	f->now += 1 * SEC; /* the vCPU was away */
+	f->events = 0;
+	fake_vm_advance(f, 10 * USEC);
+	assert_int_equal(f->events, 1);
+	assert_int_equal(take_irq(f, 1), 0x40); /* one for all that was missed */
+	lapic_wr(f, 1, APIC_EOI, 0);
+	assert_int_equal(take_irq(f, 1), -1);
+	assert_int_equal(irqs_in(10 * MSEC - 10 * USEC), 10); /* and in step again */
+}
+
+static void a_period_of_one_tick_is_rate_limited(void **state)
+{
+	program(0x20040, 0xb, 1);
+	f->events = 0;
+	fake_vm_advance(f, 10 * MSEC);
+	assert_in_range(f->events, 1, 10 * MSEC / f->p->period_min + 1);
+}
+
+static void masked_counts_silently(void **state)
+{
+	program(0x10040, 0xb, 1000);
+	assert_true(platform_next_event(f->p, 1) == TIMER_OFF);
+	fake_vm_advance(f, 2000);
+	assert_int_equal(lapic_rd(f, 1, APIC_TIMER_NOW), 500);
+	lapic_wr(f, 1, APIC_LVT_TIMER, 0x40);
+	fake_vm_advance(f, 2000);
+	assert_int_equal(take_irq(f, 1), 0x40);
+
+	program(0x10040, 0xb, 1000);
+	fake_vm_advance(f, 5000);
+	lapic_wr(f, 1, APIC_LVT_TIMER, 0x40); /* it ran out while masked: too late */
+	fake_vm_advance(f, 5000);
+	assert_int_equal(take_irq(f, 1), -1);
+}
+
+static void zero_stops(void **state)
+{
+	program(0x20040, 0xb, 100000);
+	lapic_wr(f, 1, APIC_TIMER_INIT, 0);
+	assert_int_equal(lapic_rd(f, 1, APIC_TIMER_NOW), 0);
+	assert_int_equal(irqs_in(10 * MSEC), 0);
+}
+
+static void divider_changes_speed_only(void **state)
+{
+	program(0x40, 0xb, 1000);
+	fake_vm_advance(f, 2000);
+	lapic_wr(f, 1, APIC_TIMER_DIV, 0);
+	assert_int_equal(lapic_rd(f, 1, APIC_TIMER_NOW), 500);
+	fake_vm_advance(f, 3992);
+	assert_int_equal(lapic_rd(f, 1, APIC_TIMER_NOW), 1);
+	fake_vm_advance(f, 8);
+	assert_int_equal(take_irq(f, 1), 0x40);
+}
+
+static void deadline(void **state)
+{
+	uint64_t v;
+
+	program(0x40040, 0xb, 0);
+	assert_int_equal(platform_apic_wrmsr(f->p, 1, DEADLINE, f->now + 12345), 0);
+	assert_true(platform_next_event(f->p, 1) == f->now + 12345);
+	fake_vm_advance(f, 12344);
+	assert_int_equal(take_irq(f, 1), -1);
+	fake_vm_advance(f, 1);
+	assert_int_equal(take_irq(f, 1), 0x40);
+	assert_int_equal(platform_apic_rdmsr(f->p, 1, DEADLINE, &v), 0);
+	assert_int_equal(v, 0);
+	assert_int_equal(lapic_rd(f, 1, APIC_TIMER_NOW), 0);
+}
+
+static void a_past_deadline_fires_at_once(void **state)
+{
+	program(0x40040, 0xb, 0);
+	platform_apic_wrmsr(f->p, 1, DEADLINE, 1);
+	assert_int_equal(take_irq(f, 1), 0x40);
+}
+
+static void zero_disarms_the_deadline(void **state)
+{
+	program(0x40040, 0xb, 0);
+	platform_apic_wrmsr(f->p, 1, DEADLINE, f->now + 1000);
+	platform_apic_wrmsr(f->p, 1, DEADLINE, 0);
+	fake_vm_advance(f, 5000);
+	assert_int_equal(take_irq(f, 1), -1);
+}
+
+static void modes_do_not_mix(void **state)
+{
+	uint64_t v;
+
+	program(0x40, 0xb, 1000);
+	platform_apic_wrmsr(f->p, 1, DEADLINE, f->now + 100); /* ignored in one-shot mode */
+	platform_apic_rdmsr(f->p, 1, DEADLINE, &v);
+	assert_int_equal(v, 0);
+	lapic_wr(f, 1, APIC_LVT_TIMER, 0x40040); /* changing to deadline mode disarms */
+	fake_vm_advance(f, 10000);
+	assert_int_equal(take_irq(f, 1), -1);
+	platform_apic_wrmsr(f->p, 1, DEADLINE, f->now + 100);
+	lapic_wr(f, 1, APIC_LVT_TIMER, 0x40);
+	fake_vm_advance(f, 10000);
+	assert_int_equal(take_irq(f, 1), -1);
+}
+
+static void an_earlier_event_wakes_the_vcpu(void **state)
+{
+	program(0x40040, 0xb, 0);
+	f->wakes[1] = 0;
+	platform_apic_wrmsr(f->p, 1, DEADLINE, f->now + 1000);
+	assert_int_equal(f->wakes[1], 1);
+	platform_apic_wrmsr(f->p, 1, DEADLINE, f->now + 2000); /* later: no news */
+	assert_int_equal(f->wakes[1], 1);
+}
+
+static void a_far_deadline_does_not_wrap(void **state)
+{
+	program(0x40040, 0xb, 0);
+	platform_apic_wrmsr(f->p, 1, DEADLINE, UINT64_MAX - 1);
+	fake_vm_advance(f, 10 * SEC);
+	assert_int_equal(take_irq(f, 1), -1);
+	f->now = UINT64_MAX - 100000;
+	program(0x20040, 0xa, 0xffffffff);
+	f->events = 0;
+	fake_vm_advance(f, 50000);
+	assert_int_equal(f->events, 0);
+}
+
+static void rates(void **state)
+{
+	struct rate r;
+
+	rate_init(&r, 32768, FAKE_TSC_HZ);
+	for (uint64_t s = 0; s < 4000000000ul; s = s * 3 + 1) {
+		assert_true(rate_ticks(&r, s * SEC) == s * 32768 || rate_ticks(&r, s * SEC) == s * 32768 + 1);
+		assert_true(rate_ticks(&r, rate_tsc(&r, s)) >= s);
+	}
+	assert_true(mul_div(UINT64_MAX, 2, 2) == UINT64_MAX);
+	assert_true(mul_div(UINT64_MAX, 3, 2) == UINT64_MAX);
+	assert_true(mul_div(1000000007, 1000000009, 1000000007) == 1000000009);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(one_shot),
+		T(dividers),
+		T(periodic),
+		T(late_periods_coalesce),
+		T(a_period_of_one_tick_is_rate_limited),
+		T(masked_counts_silently),
+		T(zero_stops),
+		T(divider_changes_speed_only),
+		T(deadline),
+		T(a_past_deadline_fires_at_once),
+		T(zero_disarms_the_deadline),
+		T(modes_do_not_mix),
+		T(an_earlier_event_wakes_the_vcpu),
+		T(a_far_deadline_does_not_wrap),
+		T(rates),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
