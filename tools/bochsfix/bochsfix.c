@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bochsfix: repairs two bugs of Debian's Bochs 3.1 in memory, without touching a file of Debian's.
+ * bochsfix: repairs three bugs of Debian's Bochs 3.1 in memory, without touching a file of Debian's.
  *
  * The library is preloaded into Bochs by the dynamic loader. Bochs exports its symbols for its plugins,
- * so both places are found by name. Each repair first asks whether it is needed. A build that is right is
+ * so the places are found by name. Each repair first asks whether it is needed. A build that is right is
  * left alone; a build that is wrong, or whose rightness cannot be told, is refused: Bochs then ends with
  * status 3 before the machine starts, because a guest in a wrong machine fails in ways that look like
  * bugs of the guest.
@@ -22,6 +22,17 @@
  *
  *    Computing the mask twice changes nothing, so the repair does no harm to a build that mended the
  *    bug elsewhere. One that mended it in VMLAUNCH() is recognised, and left alone.
+ *
+ * 3. While a virtual interrupt waits (APIC virtualization) in a guest with RFLAGS.IF = 0, an external interrupt
+ *    ought to cause a VM exit. HandleExtInterrupt() sees the waiting one first and delivers it, although it
+ *    is masked: the guest is interrupted with interrupts off, and Linux deadlocks on a spinlock. The test of
+ *    "is it pending" becomes "is it pending and not masked":
+ *
+ *        testb $2, pending+1(%rbx); jne deliver     becomes   testb ...; jmp stub
+ *        stub:      jz back; testb $2, mask+1(%rbx); jz deliver; jmp back
+ *
+ *    That the mask lies 4 bytes behind the pending events is read off VMX_Evaluate_Pending_Virtual_Interrupts(),
+ *    which tests both.
  *
  * BOCHSFIX=off in the environment starts Bochs as it is.
  */
@@ -207,6 +218,67 @@ static void repair_interrupt_mask(void)
 	fprintf(stderr, "bochsfix: %s: repaired\n", subject);
 }
 
+/* The place in `code` where the bytes of `pattern` stand, those that are -1 being any; NULL if there is none. */
+static uint8_t *find_bytes(struct code code, const int *pattern, size_t n)
+{
+	for (size_t i = 0; i + n <= code.size; i++) {
+		size_t j = 0;
+
+		while (j < n && (pattern[j] < 0 || code.at[i + j] == pattern[j]))
+			j++;
+		if (j == n)
+			return code.at + i;
+	}
+	return NULL;
+}
+
+static void put_near_jump(uint8_t *at, uint8_t opcode, const uint8_t *from_end, const uint8_t *target)
+{
+	int32_t distance = (int32_t)(target - from_end);
+
+	*at = opcode;
+	memcpy(at + 1, &distance, sizeof distance);
+}
+
+static void repair_masked_delivery(void)
+{
+	static const char subject[] = "virtual interrupt with IF=0";
+	static const int test_and_jump[] = { 0xf6, 0x83, -1, -1, -1, -1, 0x02, 0x0f, 0x85 };
+	struct code handle = find("_ZN8BX_CPU_C18HandleExtInterruptEv");
+	struct code evaluate = find("_ZN8BX_CPU_C39VMX_Evaluate_Pending_Virtual_InterruptsEv");
+	uint8_t *test, *stub, *p, *deliver, *back, patch[6];
+	int test_mask[] = { 0xf6, 0x83, 0, 0, 0, 0, 0x02 };
+	int32_t pending, mask, distance;
+
+	if (!handle.at || !evaluate.at)
+		refuse(subject, "no functions of the known names");
+	test = find_bytes(handle, test_and_jump, sizeof test_and_jump / sizeof *test_and_jump);
+	if (!test)
+		refuse(subject, "the test that is known is not there, and what stands in its place is not known");
+	memcpy(&pending, test + 2, 4);
+	mask = pending + 4;
+	for (int i = 0; i < 4; i++)
+		test_mask[2 + i] = (uint8_t)((uint32_t)mask >> (8 * i));
+	if (!find_bytes(evaluate, test_mask, sizeof test_mask / sizeof *test_mask))
+		refuse(subject, "the mask of events is not where it is known to be");
+	back = test + 13;
+	memcpy(&distance, test + 9, 4);
+	deliver = back + distance;
+	stub = page_near(test);
+	if (!stub)
+		refuse(subject, "no room for the repair near the code");
+	p = stub;
+	*p++ = 0x0f, put_near_jump(p, 0x84, p + 5, back), p += 5; /* jz back: none is pending */
+	memcpy(p, "\xf6\x83", 2), memcpy(p + 2, &mask, 4), p[6] = 0x02, p += 7;
+	*p++ = 0x0f, put_near_jump(p, 0x84, p + 5, deliver), p += 5;
+	put_near_jump(p, 0xe9, p + 5, back);
+	put_near_jump(patch, 0xe9, test + 7 + 5, stub);
+	patch[5] = 0x90;
+	if (mprotect(stub, PAGE, PROT_READ | PROT_EXEC) || overwrite(test + 7, patch, sizeof patch))
+		refuse(subject, "the code could not be changed");
+	fprintf(stderr, "bochsfix: %s: repaired\n", subject);
+}
+
 __attribute__((constructor)) static void bochsfix(void)
 {
 	const char *wish = getenv("BOCHSFIX");
@@ -217,4 +289,5 @@ __attribute__((constructor)) static void bochsfix(void)
 	}
 	repair_idiv();
 	repair_interrupt_mask();
+	repair_masked_delivery();
 }

@@ -9,7 +9,7 @@ import time
 
 from . import backends, conf
 from .console import HELP, Console
-from .dialogue import unescape
+from .dialogue import Dialogue, unescape
 from .errors import RunnerError, UsageError
 from .process import Scope, Stopped
 from .session import Session
@@ -115,6 +115,8 @@ def parser():
                         help=r"send this; \r \n \t \b \e \\ \xNN are understood. Carried out in the order given")
     script.add_argument("--type", action="append", dest="steps", type=_keys, metavar="TEXT",
                         help="... but type it on the machine's own keyboard")
+    script.add_argument("--also", action="append", default=[], type=lambda text: _expression(text)[1], metavar="REGEX",
+                        help="wait for this, too, anywhere in the output; repeatable")
     script.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="default with --expect: 600")
     script.add_argument("--log", metavar="FILE", help="the whole serial output, byte by byte")
     script.add_argument("--vga-dump", metavar="FILE", help="at the end, a picture of the screen as PNG")
@@ -135,7 +137,7 @@ def _check(options):
         raise UsageError("%s: no such file" % options.config)
     if options.mem < 64 << 20:
         raise UsageError("--mem: the firmware alone wants 64M")
-    options.scripted = any(kind == "expect" for kind, _ in options.steps)
+    options.scripted = bool(options.also) or any(kind == "expect" for kind, _ in options.steps)
     options.screen = options.screen or bool(options.vga_dump)
     if options.steps and not options.scripted:
         raise UsageError("--send and --type want an --expect: an interactive run has its own keyboard")
@@ -159,20 +161,20 @@ def _run(scope, options):
     machine.start(disk)
     if options.gdb:
         sys.stderr.write("run: waiting for gdb: target remote 127.0.0.1:%d\n" % options.gdb)
-    session = None
+    dialogue = Dialogue(options.steps, options.also, payload.vms)
     try:
         if options.scripted:
-            session = Session(machine, options.steps, payload.vms, options.timeout, log, show=options.verbose)
+            session = Session(machine, dialogue, options.timeout, log, show=options.verbose)
             session.run()
         else:
             with Console() as console:
-                session = Session(machine, [], payload.vms, options.timeout, log, console)
+                session = Session(machine, dialogue, options.timeout, log, console)
                 session.run()
         if options.vga_dump:
             machine.picture(options.vga_dump)
     except RunnerError as error:
         if options.scripted and not options.verbose:
-            error.lines = session.dialogue.transcript.last_lines(25)
+            error.lines = dialogue.transcript.last_lines(25)
         raise
     finally:
         if log:
@@ -196,6 +198,6 @@ def main(argv):
         sys.stderr.write("run: %s\n" % stopped)
         return 128 + stopped.number
     if options.scripted:
-        met = sum(1 for kind, _ in options.steps if kind == "expect")
+        met = len(options.also) + sum(1 for kind, _ in options.steps if kind == "expect")
         sys.stderr.write("run: %d of %d expectations met in %.1f s\n" % (met, met, time.monotonic() - start))
     return 0

@@ -9,7 +9,7 @@ BEGUN_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[ -/]*)$")
 
 VM_EXITED = re.compile(r"^lethe: vm (\S+) exited: ", re.MULTILINE)
 FATAL = re.compile(
-    r"^lethe: machine off|^lethe: panic|Lethe cannot start on this machine:"
+    r"^lethe: machine off|^lethe: PANIC|Lethe cannot start on this machine:"
     r"|^native: failed|Kernel panic - not syncing",
     re.MULTILINE,
 )
@@ -50,27 +50,31 @@ def unescape(text):
 class Dialogue:
     """Carries out a list of ("expect", compiled regex), ("send", text) and ("type", text) in order.
 
-    An expectation is looked for behind the place where the one before was met.
+    An expectation is looked for behind the place where the one before was met; those of `also` anywhere.
     """
 
-    def __init__(self, steps, vms):
+    def __init__(self, steps, also, vms):
         self.transcript = Transcript()
         self.steps = list(steps)
-        self.expected = sum(1 for kind, _ in steps if kind == "expect")
+        self._also = list(also)
+        self.expected = sum(1 for kind, _ in steps if kind == "expect") + len(also)
         self.met = 0
         self.dead = None
         self._vms = vms
         self._position = 0
+        self._looked = 0
+        self._exited = 0
 
     @property
     def done(self):
-        """Whether everything was expected and sent."""
-        return not self.steps
+        """Whether everything expected was seen and everything to be sent is sent."""
+        return not self.steps and not self._also
 
     @property
     def waiting_for(self):
-        """The expression that is waited for."""
-        return self.steps[0][1].pattern if self.steps else None
+        """The expressions that are waited for."""
+        patterns = [value.pattern for kind, value in self.steps[:1] if kind == "expect"]
+        return " and ".join(patterns + [value.pattern for value in self._also])
 
     def feed(self, data):
         """Takes what came over the serial line; returns what to do now: a list of ("send" or "type", text)."""
@@ -87,17 +91,22 @@ class Dialogue:
             else:
                 out.append((kind, value))
             self.steps.pop(0)
+        unseen = [value for value in self._also if not value.search(self.transcript.text)]
+        self.met += len(self._also) - len(unseen)
+        self._also = unseen
         self._look_for_death()
         return out
 
     def _look_for_death(self):
         """Notes why nothing more can be expected: all guests ended, or the hypervisor or machine did."""
+        text = self.transcript.text
+        end = text.rfind("\n") + 1  # whole lines only, and each once
+        news, self._looked = text[self._looked : end], end
+        self._exited += len(VM_EXITED.findall(news))
+        fatal = FATAL.search(news)
         if self.dead:
             return
-        exited = VM_EXITED.findall(self.transcript.text)
-        fatal = FATAL.search(self.transcript.text)
-        if len(exited) >= self._vms:
+        if self._exited >= self._vms:
             self.dead = "the guest ended"
         elif fatal:
-            line = self.transcript.text[fatal.start() :].split("\n", 1)[0]
-            self.dead = "it said: " + line.strip()
+            self.dead = "it said: " + news[fatal.start() :].split("\n", 1)[0].strip()

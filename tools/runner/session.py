@@ -6,21 +6,22 @@ import select
 import sys
 import time
 
-from .dialogue import Dialogue
 from .errors import RunnerError
 
 # How long a machine whose guests are dead may go on before the dialogue is given up. A last message that the
 # dialogue waits for is still to come over the line.
 GRACE_SECONDS = 8.0
+# Output comes by single bytes; a dialogue that looked at each would take a CPU from the machine.
+BATCH_SECONDS = 0.01
 
 
 class Session:
     """Runs `machine` until the dialogue is done, the person ends it, time is up, or the machine ends."""
 
-    def __init__(self, machine, steps, vms, timeout, log=None, console=None, show=False):
+    def __init__(self, machine, dialogue, timeout, log=None, console=None, show=False):
         self.machine = machine
-        self.dialogue = Dialogue(steps, vms)
-        self.scripted = bool(steps)
+        self.dialogue = dialogue
+        self.scripted = dialogue.expected > 0
         self.console = console
         self._log = log
         self._show = show
@@ -44,6 +45,8 @@ class Session:
                 died = died or now
                 if now - died > GRACE_SECONDS:
                     raise RunnerError(self.dialogue.dead + self._waiting())
+            if self.scripted:
+                time.sleep(BATCH_SECONDS)
             if not self._turn():
                 self._machine_ended()
                 return
