@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Instructions that compute: the result goes into a register, nowhere, or back to memory, if need be locked. */
+/* Instructions that compute: the result goes into a register, nowhere, or back to memory, perhaps locked. */
 #include "guest/alu.h"
 #include "guest/emu_operand.h"
 #include "lib/string.h"

@@ -126,6 +126,12 @@ static void known_gpa_is_not_used_for_what_the_hardware_did_not_check(void **sta
 	assert_int_equal(RUN("\x89\x08"), 0);
 	assert_int_equal(m.translations, 1);
 	assert_logged(0, LINEAR + 0x300, 4, true, 0);
+	known(LINEAR + PAGE_SIZE + 0x300, EMU_READ | EMU_WRITE);
+
+	/* The same offset, but before the base of GS is added. */
+	m.seg[SEG_GS].base = 8;
+	assert_int_equal(RUN("\x65\x89\x08"), 0);
+	assert_logged(1, LINEAR + 0x308, 4, true, 0);
 
 	/* An operand that crosses into the next page. */
 	m.regs.gpr[RAX] = LINEAR + 0xffe;
@@ -744,8 +750,7 @@ static void changed_code_and_changed_mode_are_decoded_anew(void **state)
 		assert_int_equal(RUN("\x40\x8b\x08"), -E_NOSUP); /* inc eax, there */
 		m.e.mode = INSN_MODE_64;
 	}
-	/* The last of the 15 bytes counts: mov rcx, [rip + disp] with an immediate behind it would not, 66..
-	 * does. */
+	/* The 15th byte counts, too. */
 	m.regs.rip = 0x1000;
 	assert_int_equal(RUN("\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x66\x8b\x08"), 0);
 	m.regs.rip = 0x1000;

@@ -3,8 +3,9 @@
  * The decoder against Zydis, over random and structured bytes in all three modes. For every case:
  *
  *	we accept, the oracle says invalid      failure
- *	both accept                             length, operation, sizes, memory operand, registers, immediate and
- *	                                        prefixes must be the same, and no shorter input may be accepted
+ *	both accept				length, operation, sizes, memory operand, registers,
+ *						immediate and prefixes must be the same, and no shorter
+ *						input may be accepted
  *	we refuse, the oracle accepts           allowed only for the kinds listed in may_refuse()
  *
  * INSN_CASES and INSN_SEED in the environment choose another number of cases and another seed.
