@@ -26,11 +26,13 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned
 
 WARN	:= -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wmissing-prototypes -Wvla
 COMMON	:= -std=gnu11 -g -I. -I$(O)/gen -ffile-prefix-map=$(CURDIR)=. $(WARN)
+# MEASURE=1 counts VMREADs, VMWRITEs and where time goes (hv/measure.h); for make bench, into an O= of its own.
+MEASURE	?=
 CFLAGS	:= $(COMMON) -O2 -ffreestanding -fpic -fvisibility=hidden -fshort-wchar -mno-red-zone -mgeneral-regs-only \
 	-fno-omit-frame-pointer -fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \
-	-fcf-protection=none -fno-tree-loop-distribute-patterns -falign-functions=1 -falign-loops=1 -falign-jumps=1
+	-fcf-protection=none -fno-tree-loop-distribute-patterns -falign-functions=1 -falign-loops=1 -falign-jumps=1 $(if $(MEASURE),-DMEASURE)
 EFIINC	:= -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI -maccumulate-outgoing-args
-LDFLAGS	:= -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack --build-id=none --no-warn-rwx-segments
+LDFLAGS	:= -nostdlib -shared -Bsymbolic -znocombreloc -znoexecstack -zdefs --build-id=none --no-warn-rwx-segments
 HOSTFLAGS := $(COMMON) -fno-strict-aliasing -fno-builtin-memcpy -pthread
 SAN	:= -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-sanitize=alignment -fno-omit-frame-pointer
 

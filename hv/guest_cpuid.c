@@ -200,15 +200,24 @@ static void read_leaf1(struct vcpu *v, struct cpuid *out)
 		out->edx &= ~(uint32_t)BIT(9);
 }
 
-/* The size of the area for what XCR0 enables (SDM Vol. 1 13.2): the end of its last component. */
-static uint32_t xsave_size(const struct guest_cpuid *t)
+/*
+ * The size of the area for what XCR0 enables (SDM Vol. 1 13.4): in the standard format the end of its last component,
+ * in the compacted one all components in a row, those with ECX bit 1 aligned to 64 bytes.
+ */
+static uint32_t xsave_size(const struct guest_cpuid *t, bool compacted)
 {
 	uint32_t lo, hi, size = 576;
 
 	__asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
-	for (unsigned i = 2; i < 32; i++)
-		if (lo & BIT(i))
+	for (unsigned i = 2; i < 32; i++) {
+		if (!(lo & BIT(i)))
+			continue;
+		if (!compacted)
 			size = max(size, t->xsave[i].ebx + t->xsave[i].eax);
+		else
+			size = (t->xsave[i].ecx & BIT(1) ? (uint32_t)align_up(size, 64) : size) +
+			       t->xsave[i].eax;
+	}
 	return size;
 }
 
@@ -219,7 +228,7 @@ static void read_xsave(const struct guest_cpuid *t, uint32_t sub, struct cpuid *
 	*out = t->xsave[sub];
 	/* XCR0 is the guest's while its vCPU has the CPU; without OSXSAVE XGETBV would fault in root mode too. */
 	if (sub < 2 && t->xsave[0].eax)
-		out->ebx = sub == 0 || out->eax & BIT(1) ? xsave_size(t) : 0;
+		out->ebx = sub == 0 || out->eax & BIT(1) ? xsave_size(t, sub == 1) : 0;
 }
 
 void guest_cpuid_read(struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid *out)

@@ -35,6 +35,8 @@ int64_t hypercall(struct vcpu *v, uint64_t number)
 		return 0;
 	case 2:
 		return statistic(v, v->regs.gpr[RBX]);
+	case 3:
+		return measure_read(v->regs.gpr[RBX]);
 	}
 	return -E_NOSUP;
 }

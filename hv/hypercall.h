@@ -4,6 +4,7 @@
  *
  *	0  nothing					what a bare exit costs
  *	2  statistics of the guest's MMU		RBX: which (see hypercall.c)
+ *	3  counters of a MEASURE=1 build		RBX: which (hv/measure.h)
  */
 #pragma once
 

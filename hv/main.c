@@ -64,6 +64,34 @@ static void say_memory(void)
 		s.free * PAGE_SIZE / MiB);
 }
 
+/* What Lethe itself takes: what is neither free nor a guest's RAM, and the image. */
+static uint64_t own_memory(void)
+{
+	struct frames_stats s;
+	uint64_t pages;
+
+	frames_stats(&s);
+	pages = s.total - s.free;
+	for (unsigned i = 0; i < boot->nsections; i++)
+		pages += boot->section[i].pages;
+	for (unsigned i = 0; i < nvms; i++)
+		pages -= frames_owned((owner_t)(OWNER_VM0 + 2 * i));
+	return pages * PAGE_SIZE;
+}
+
+/* The files have been copied to where the guests see them. */
+static void free_files(void)
+{
+	for (unsigned i = 0; i < boot->nfiles; i++) {
+		struct boot_file *f = &boot->file[i];
+
+		if (f->data &&
+			frames_donate(virt_to_hpa(f->data), align_up(f->size, PAGE_SIZE) >> PAGE_SHIFT))
+			log_warn("the memory of %s cannot be reused", f->path);
+		f->data = NULL;
+	}
+}
+
 static uint64_t read_msr(uint32_t msr)
 {
 	return rdmsr(msr);
@@ -74,6 +102,7 @@ static void on_own_stack(void *arg)
 {
 	struct cpu *c = arg;
 
+	hostmap_drop_boot(boot, MEM_BOOT_SERVICES);
 	frames_add_boot_services(boot);
 	acpi_init(boot->rsdp);
 	acpi_log(acpi_get());
@@ -86,7 +115,7 @@ static void on_own_stack(void *arg)
 	cpu_init(c);
 	console_init(
 		boot->conf->console_serial, boot->conf->console_screen, &boot->fb, acpi_get()->spcr_port);
-	power_init(acpi_get(), firmware_reset);
+	power_init(acpi_get(), reset_by_firmware);
 	host_irq_init();
 	pci_init(acpi_get());
 	pci_log();
@@ -123,7 +152,7 @@ void hv_main(struct boot_info *bi)
 	call_on_stack(on_own_stack, c, c->stack_top);
 }
 
-void firmware_reset(bool power)
+void reset_by_firmware(bool power)
 {
 	if (!boot->reset || !hostmap_runtime_root().v)
 		return;
@@ -148,6 +177,9 @@ void machine_ready(void)
 		log_info("vm %s: %lu MiB, %u vCPU%s", vm->name, vm->layout.memory / MiB, vm->nvcpus,
 			vm->nvcpus == 1 ? "" : "s");
 	}
+	free_files();
+	log_debug("own memory: %lu bytes", own_memory());
+	log_debug("start: %lu ticks, %lu of them reading files", rdtsc() - boot->tsc_start, boot->tsc_files);
 	log_info("started in %lu us (%lu us of them reading files)",
 		tsc_to_ns(rdtsc() - boot->tsc_start) / 1000, tsc_to_ns(boot->tsc_files) / 1000);
 	log_debug("%lu us building VMs", tsc_to_ns(rdtsc() - start) / 1000);

@@ -13,4 +13,4 @@ void machine_end(void);
 void mitigate_switch(void);
 void mitigate_init(bool on);
 /* The way of last resort (UEFI ResetSystem); returns if there is none. Interrupts off. */
-void firmware_reset(bool power_off);
+void reset_by_firmware(bool power_off);

@@ -120,7 +120,7 @@ void panic_trap(const struct trap_frame *f)
 	say("\nlethe: PANIC on CPU %u: exception %lu (%s), error code %#lx\n", this_cpu_id(), f->vector,
 		f->vector < ARRAY_SIZE(names) ? names[f->vector] : "?", f->error);
 	if ((f->vector == VEC_PF || f->vector == VEC_DF) && guard)
-		say("the address lies in the guard page of the %s: a stack has overflowed\n", guard);
+		say("the address lies in %s\n", guard);
 	say("rip %016lx rsp %016lx rflags %08lx cr2 %016lx\n", f->rip, f->rsp, f->rflags, read_cr2());
 	say("rax %016lx rcx %016lx rdx %016lx rbx %016lx\n", f->rax, f->rcx, f->rdx, f->rbx);
 	say("rbp %016lx rsi %016lx rdi %016lx r8  %016lx\n", f->rbp, f->rsi, f->rdi, f->r8);

@@ -121,6 +121,7 @@ void vcpu_run(struct vcpu *v)
 	struct mmu *mmu = v->vm->mmu;
 	uint64_t eptp;
 
+	vcpu_request(v, REQ_EVENTS); /* time has passed: timers, slice */
 	for (;;) {
 		mmu_cpu_quiescent(cpu);
 		if (unlikely(atomic_load(&v->requests)) && !serve_requests(v))
@@ -149,8 +150,10 @@ void vcpu_run(struct vcpu *v)
 			v->eptp = eptp;
 			vmwrite(VMCS_EPTP, eptp);
 		}
+		measure_entry();
 		if (unlikely(vmx_enter(&v->regs, &v->host_rsp, v->launched)))
 			entry_refused(v);
+		measure_exit();
 		mmu_exit(&v->mmu);
 		v->launched = true;
 		v->event_armed = false;

@@ -132,7 +132,9 @@ static void idle(struct cpu *c)
 	if (wake > rdtsc()) {
 		lapic_timer_at(wake);
 		/* STI holds interrupts back for one instruction: none can come between it and HLT. */
+		measure_idle(true);
 		__asm__ volatile("sti; hlt; cli" ::: "memory");
+		measure_idle(false);
 	}
 	atomic_store(&c->idle, false);
 	mmu_cpu_quiescent(c->id);

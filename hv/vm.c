@@ -5,6 +5,7 @@
 #include "drivers/time.h"
 #include "hv/exit.h"
 #include "hv/guest_cpuid.h"
+#include "hv/measure.h"
 #include "hv/mmu_ops.h"
 #include "hv/run.h"
 #include "hv/vmx_cpu.h"
@@ -298,6 +299,7 @@ void vm_destroy(struct vm *vm)
 {
 	if (vm->ending) {
 		vm_console_end(vm);
+		measure_report(vm);
 		log_info("vm %s exited: %s %u", vm->name, vm_end_name(vm->end_why), vm->end_code);
 	}
 	for (unsigned i = 0; i < vm->nvcpus; i++)

@@ -73,8 +73,12 @@ static void init_controls(struct vcpu *v)
 		vmwrite(VMCS_VIRTUAL_APIC, virt_to_hpa(v->apic_page).v);
 		vmwrite(VMCS_TPR_THRESHOLD, 0);
 	}
-	if (vmx.apicv)
+	if (vmx.apicv) {
 		vmwrite(VMCS_APIC_ACCESS, vm->apic_access.v);
+		vmwrite(VMCS_GUEST_INTR_STATUS, 0);
+		for (unsigned i = 0; i < 4; i++)
+			vmwrite(VMCS_EOI_EXIT_0 + 2 * i, 0);
+	}
 	if (vmx.vpid)
 		vmwrite(VMCS_VPID, v->mmu.vpid);
 	if (vmx.xsaves)

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "hv/measure.h"
 #include "hv/vmcs_fields.h"
 #include "lib/assert.h"
 #include "lib/x86.h"
@@ -191,14 +192,6 @@ enum exit_reason {
 };
 #define EXIT_ENTRY_FAILED BIT(31) /* in the exit reason field */
 
-/* Counted only in the build that measures (make bench), COUNT_VMACCESSES. */
-#ifdef COUNT_VMACCESSES
-extern uint64_t vmaccesses, msraccesses;
-#define VMACCESS() (vmaccesses++)
-#else
-#define VMACCESS() ((void)0)
-#endif
-
 /* The current VMCS's field. A field that the CPU does not have is a bug of ours: it must not be asked for. */
 static inline uint64_t vmread(uint32_t field)
 {
@@ -206,7 +199,7 @@ static inline uint64_t vmread(uint32_t field)
 
 	bool bad;
 
-	VMACCESS();
+	MEASURE_VMACCESS();
 	__asm__ volatile("vmread %2, %1" : "=@ccna"(bad), "=r"(v) : "r"((uint64_t)field));
 	if (unlikely(bad))
 		panic("VMREAD of field %#x failed", field);
@@ -216,7 +209,7 @@ static inline void vmwrite(uint32_t field, uint64_t v)
 {
 	bool bad;
 
-	VMACCESS();
+	MEASURE_VMACCESS();
 	__asm__ volatile("vmwrite %2, %1" : "=@ccna"(bad) : "r"((uint64_t)field), "r"(v));
 	if (unlikely(bad))
 		panic("VMWRITE of field %#x failed", field);

@@ -165,15 +165,24 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t sub)
 	__asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(sub));
 	return r;
 }
+#ifdef MEASURE
+extern uint64_t measure_msraccesses; /* hv/measure.h */
+#define MEASURE_MSRACCESS() (measure_msraccesses++)
+#else
+#define MEASURE_MSRACCESS() ((void)0)
+#endif
+
 static inline uint64_t rdmsr(uint32_t msr)
 {
 	uint32_t lo, hi;
 
+	MEASURE_MSRACCESS();
 	__asm__ volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(msr));
 	return (uint64_t)hi << 32 | lo;
 }
 static inline void wrmsr(uint32_t msr, uint64_t v)
 {
+	MEASURE_MSRACCESS();
 	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
 }
 /* May be reordered with earlier loads; the callers that measure do not mind. */
@@ -231,7 +240,8 @@ static inline uint32_t in32(uint16_t port)
 		__asm__ volatile("mov %0, %%cr" #n : : "r"(v) : "memory");                                   \
 	}
 CR_READ(0)
-CR_READ(2) CR_READ(3) CR_READ(4) CR_READ(8) CR_WRITE(0) CR_WRITE(2) CR_WRITE(3) CR_WRITE(4) CR_WRITE(8)
+CR_READ(2)
+CR_READ(3) CR_READ(4) CR_READ(8) CR_WRITE(0) CR_WRITE(2) CR_WRITE(3) CR_WRITE(4) CR_WRITE(8)
 #undef CR_READ
 #undef CR_WRITE
 

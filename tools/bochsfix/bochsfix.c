@@ -254,7 +254,8 @@ static void repair_masked_delivery(void)
 		refuse(subject, "no functions of the known names");
 	test = find_bytes(handle, test_and_jump, sizeof test_and_jump / sizeof *test_and_jump);
 	if (!test)
-		refuse(subject, "the test that is known is not there, and what stands in its place is not known");
+		refuse(subject,
+			"the test that is known is not there, and what stands in its place is not known");
 	memcpy(&pending, test + 2, 4);
 	mask = pending + 4;
 	for (int i = 0; i < 4; i++)

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What `make bench` asks of the hypervisor itself. Compiled in with MEASURE=1 only: counting costs instructions on the
+ * very paths that are measured, so tick figures come from a normal build, and counts from this one.
+ */
+#pragma once
+
+#include "lib/types.h"
+
+struct vm;
+
+#ifdef MEASURE
+extern uint64_t measure_vmaccesses; /* VMREADs and VMWRITEs since the start; one CPU */
+extern uint64_t measure_msraccesses;
+void measure_entry(void); /* right before a VM entry, right after an exit, around an idle CPU's HLT */
+void measure_exit(void);
+void measure_idle(bool begin);
+void measure_report(const struct vm *vm); /* lines "measure NAME VALUE" */
+/* Hypercall 3: accesses between two calls of it. RBX 0: VMREADs and VMWRITEs, 1: RDMSRs and WRMSRs. */
+int64_t measure_read(uint64_t which);
+#define MEASURE_VMACCESS() (measure_vmaccesses++)
+#else
+#define MEASURE_VMACCESS() ((void)0)
+static inline void measure_entry(void)
+{
+}
+static inline void measure_exit(void)
+{
+}
+static inline void measure_idle(bool begin)
+{
+}
+static inline void measure_report(const struct vm *vm)
+{
+}
+static inline int64_t measure_read(uint64_t which)
+{
+	return -E_NOSUP;
+}
+#endif
