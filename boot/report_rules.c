@@ -5,9 +5,10 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 
+/* What blocks stands under one heading, whatever it is: people mend all of it before they try again. */
 static const char *const headings[REPORT_KINDS] = {
 	[REPORT_MACHINE] = "Lethe cannot start on this machine:",
-	[REPORT_CONFIG] = "Lethe cannot start with these files:",
+	[REPORT_CONFIG] = "Lethe cannot start on this machine:",
 	[REPORT_LEFT_OUT] = "Left out:",
 	[REPORT_NOTE] = "Worth knowing:",
 };
@@ -28,7 +29,7 @@ void report_add(struct report *r, enum report_kind kind, const char *fmt, ...)
 
 void report_show(const struct report *r, void (*line)(void *to, const char *text), void *to)
 {
-	bool first = true;
+	const char *heading = NULL;
 
 	for (int kind = 0; kind < REPORT_KINDS; kind++) {
 		unsigned shown = 0;
@@ -36,10 +37,11 @@ void report_show(const struct report *r, void (*line)(void *to, const char *text
 
 		if (!r->n[kind])
 			continue;
-		if (!first)
+		if (heading && strcmp(heading, headings[kind]) != 0)
 			line(to, "");
-		first = false;
-		line(to, headings[kind]);
+		if (!heading || strcmp(heading, headings[kind]) != 0)
+			line(to, headings[kind]);
+		heading = headings[kind];
 		for (unsigned i = 0; i < r->kept; i++) {
 			if ((int)r->line[i].kind != kind)
 				continue;
