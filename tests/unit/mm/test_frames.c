@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -532,6 +533,54 @@ static void random_use_agrees_with_a_model(void **state)
 	assert_same_stats(&before);
 }
 
+/* Two CPUs at once: each writes its number into what it gets, and finds it there when it gives it back. */
+static void *worker(void *arg)
+{
+	owner_t owner = *(owner_t *)arg;
+	uint64_t x = owner * 0x9e3779b97f4a7c15;
+	static _Thread_local pfn_t held[300];
+	unsigned n = 0;
+
+	for (int i = 0; i < 30000 || n; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		if (i < 30000 && n < ARRAY_SIZE(held) && (x & 1)) {
+			if (frame_alloc(FRAME_4K, owner, &held[n]))
+				continue;
+			*(uint64_t *)pfn_to_virt(held[n]) = owner;
+			n++;
+		} else if (n) {
+			unsigned k = (unsigned)(x >> 8) % n;
+
+			if (*(uint64_t *)pfn_to_virt(held[k]) != owner)
+				return "another's number";
+			frame_free(FRAME_4K, owner, held[k]);
+			held[k] = held[--n];
+		}
+	}
+	return NULL;
+}
+
+static void two_cpus_never_get_the_same_frame(void **state)
+{
+	static owner_t owners[2] = { VM_A, VM_B };
+	struct frames_stats before;
+	pthread_t t[2];
+	void *wrong;
+
+	arena_range(&arena, hpa(BASE), 2 * MiB, MEM_USABLE); /* small: they meet */
+	arena_start(&arena);
+	frames_stats(&before);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(pthread_create(&t[i], NULL, worker, &owners[i]), 0);
+	for (int i = 0; i < 2; i++) {
+		pthread_join(t[i], &wrong);
+		assert_null(wrong);
+	}
+	assert_same_stats(&before);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -553,6 +602,7 @@ int main(void)
 		T(mistakes_are_caught),
 		T(no_ram_is_an_error),
 		T(random_use_agrees_with_a_model),
+		T(two_cpus_never_get_the_same_frame),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
