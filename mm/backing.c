@@ -9,6 +9,7 @@
 
 #include "lib/assert.h"
 #include "lib/atomic.h"
+#include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/mtrr.h"
 
@@ -93,6 +94,33 @@ static int append(struct backing *b, enum frame_size size, pfn_t at)
 	return 0;
 }
 
+/* Aligned pieces as large as they go, so that runs can be found and their memory types be uniform. */
+int backing_over(hpa_t at, uint64_t pages, struct backing **out)
+{
+	uint64_t f = hpa_to_pfn(at).v;
+	struct backing *b;
+
+	if (!pages || !is_aligned(at.v, PAGE_SIZE) || !range_within(f, pages, BIT(52 - PAGE_SHIFT)))
+		return -E_INVAL;
+	b = frame_alloc_zeroed(OWNER_LETHE);
+	if (!b)
+		return -E_NOMEM;
+	b->owner = OWNER_NOBODY;
+	while (b->pages < pages) {
+		enum frame_size size = FRAME_1G;
+
+		while (!is_aligned(f, frame_pages(size)) || frame_pages(size) > pages - b->pages)
+			size--;
+		if (append(b, size, pfn(f))) {
+			backing_free(b);
+			return -E_NOMEM;
+		}
+		f += frame_pages(size);
+	}
+	*out = b;
+	return 0;
+}
+
 int backing_alloc(uint64_t pages, owner_t owner, struct backing **out)
 {
 	enum frame_size size = FRAME_1G;
@@ -130,7 +158,7 @@ int backing_alloc(uint64_t pages, owner_t owner, struct backing **out)
 
 void backing_free(struct backing *b)
 {
-	for (uint32_t i = 0; i < b->nruns; i++) {
+	for (uint32_t i = 0; i < b->nruns && b->owner != OWNER_NOBODY; i++) {
 		struct backing_run *r = run_at(b, i);
 
 		for (uint64_t p = 0; p < r->pages; p += frame_pages(r->size))

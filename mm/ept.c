@@ -26,21 +26,33 @@ uint64_t ept_pointer(const struct mmu *mmu, const struct spage *root)
 
 /* Where in the tables a walk has got to. */
 struct cursor {
-	struct spage *page;
 	uint64_t *entry;
-	unsigned level; /* of page; what the entry maps is one such step wide */
+	unsigned level; /* of the table that holds it */
 };
 
-static void cursor_at(struct cursor *w, struct spage *page, unsigned level, uint64_t gfn)
+static inline void cursor_at(struct cursor *w, uint64_t eptp, unsigned level, uint64_t gfn)
 {
-	w->page = page;
 	w->level = level;
-	w->entry = spage_table(page) + ept_index(gfn, level);
+	w->entry = (uint64_t *)hpa_to_virt(hpa(eptp & EPT_ADDR)) + ept_index(gfn, level);
 }
 
-static void cursor_down(struct cursor *w, uint64_t gfn)
+static inline void cursor_down(struct cursor *w, uint64_t gfn)
 {
-	cursor_at(w, spage_of(ept_pfn(*w->entry)), w->level - 1, gfn);
+	cursor_at(w, *w->entry, w->level - 1, gfn);
+}
+
+static inline struct spage *cursor_page(const struct cursor *w)
+{
+	return spage_of(hpa_to_pfn(virt_to_hpa(w->entry)));
+}
+
+/* Writes w's entry. */
+static void cursor_set(struct cursor *w, uint64_t e)
+{
+	struct spage *p = cursor_page(w);
+
+	spte_set(p, w->entry, e);
+	p->flags |= SPAGE_REFERENCED;
 }
 
 /* A new table in w's entry, which links none. */
@@ -50,8 +62,8 @@ static void link_table(struct mmu *mmu, struct cursor *w, uint64_t gfn)
 	uint64_t base = align_down(gfn, ept_pages(w->level));
 	struct spage *child = spage_new(mmu, (gfn_t){ base }, role, w->entry);
 
-	w->page->children++;
-	spte_set(w->page, w->entry, virt_to_hpa(spage_table(child)).v | EPT_RWX);
+	cursor_page(w)->children++;
+	cursor_set(w, virt_to_hpa(spage_table(child)).v | EPT_RWX);
 }
 
 /* Rule 15: a guest that fetches through a large leaf while it is taken apart can lock up a CPU with the iTLB
@@ -144,14 +156,13 @@ static enum mmu_verdict map_ram(
 		}
 		if (w->level <= t.level) {
 			/* Where a table stood in the way of a large leaf, it is a smaller one. */
-			spte_set(w->page, w->entry, leaf_entry(mmu, &t, gfn, w->level));
+			cursor_set(w, leaf_entry(mmu, &t, gfn, w->level));
 			break;
 		}
 		/* Nothing, a stale MMIO entry, or a large leaf to be taken apart: its other parts fault in again. */
 		link_table(mmu, w, gfn);
 		cursor_down(w, gfn);
 	}
-	w->page->flags |= SPAGE_REFERENCED;
 	return MMU_RESUME;
 }
 
@@ -169,12 +180,11 @@ static void map_mmio(struct mmu *mmu, struct cursor *w, uint64_t gfn)
 		}
 		if (ept_present(*w->entry)) {
 			/* RAM that no slot holds any more: its removal should have taken this entry along. */
-			spte_set(w->page, w->entry, 0);
+			cursor_set(w, 0);
 			mmu_flush_request(mmu, true);
 		}
 		if (base >= first && base + n <= end) {
-			spte_set(w->page, w->entry, e);
-			w->page->flags |= SPAGE_REFERENCED;
+			cursor_set(w, e);
 			return;
 		}
 		link_table(mmu, w, gfn);
@@ -182,7 +192,7 @@ static void map_mmio(struct mmu *mmu, struct cursor *w, uint64_t gfn)
 	}
 }
 
-enum mmu_verdict ept_fault(struct mmu *mmu, struct spage *root, gfn_t at, unsigned access)
+enum mmu_verdict ept_fault(struct mmu *mmu, uint64_t eptp, gfn_t at, unsigned access)
 {
 	const struct slot *s = slots_find_locked(mmu, at);
 	struct cursor w;
@@ -190,7 +200,7 @@ enum mmu_verdict ept_fault(struct mmu *mmu, struct spage *root, gfn_t at, unsign
 	/* Beyond what the tables can express the CPU faults always (28.3.2): nothing can be put there. */
 	if (unlikely(at.v >> (9 * mmu->root_level)))
 		return access & MMU_EXEC ? MMU_EXEC_MMIO : MMU_MMIO;
-	cursor_at(&w, root, mmu->root_level, at.v);
+	cursor_at(&w, eptp, mmu->root_level, at.v);
 	if (likely(s != NULL)) {
 		if (unlikely((s->flags & SLOT_READONLY) && (access & MMU_WRITE)))
 			return MMU_ROM;
@@ -201,12 +211,12 @@ enum mmu_verdict ept_fault(struct mmu *mmu, struct spage *root, gfn_t at, unsign
 	return access & MMU_EXEC ? MMU_EXEC_MMIO : MMU_MMIO;
 }
 
-enum mmu_verdict ept_misconfig(struct mmu *mmu, struct spage *root, gfn_t at)
+enum mmu_verdict ept_misconfig(struct mmu *mmu, uint64_t eptp, gfn_t at)
 {
 	struct cursor w;
 	uint64_t e, mine;
 
-	cursor_at(&w, root, mmu->root_level, at.v);
+	cursor_at(&w, eptp, mmu->root_level, at.v);
 	while (ept_is_table(*w.entry, w.level))
 		cursor_down(&w, at.v);
 	e = *w.entry;
@@ -219,6 +229,6 @@ enum mmu_verdict ept_misconfig(struct mmu *mmu, struct spage *root, gfn_t at)
 	if (e != ept_mmio_entry(ept_mmio_gen(e), mmu->caps.maxphyaddr))
 		panic("EPT entry %lx of level %u for gfn %lx is not one that Lethe makes", e, w.level, at.v);
 	/* The map has changed since: perhaps there is RAM now. The fault that follows will tell. */
-	spte_set(w.page, w.entry, 0);
+	cursor_set(&w, 0);
 	return MMU_RESUME;
 }

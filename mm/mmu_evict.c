@@ -67,15 +67,15 @@ static void evict(struct mmu *mmu, gfn_t at)
 	mmu_account(mmu);
 }
 
-int mmu_make_available(struct mmu *mmu, unsigned need, gfn_t at)
+int mmu_make_available_slow(struct mmu *mmu, unsigned need, gfn_t at)
 {
 	struct mmu_pool *pool = &mmu->pool;
 
 	/* Nothing retires: what is obsolete waits for vCPUs on older generations, or is in a drainer's hands. */
-	if (unlikely(pool->used + need > 2 * mmu->live_set) && mmu->nactive != mmu->nvalid &&
-		!MUTANT(no_debt_bound) && !mmu_retire(mmu, 2 * need) && mmu->nactive != mmu->nvalid)
+	if (pool->used + need > 2 * mmu->live_set && mmu->nactive != mmu->nvalid && !MUTANT(no_debt_bound) &&
+		!mmu_retire(mmu, 2 * need) && mmu->nactive != mmu->nvalid)
 		return -E_AGAIN;
-	if (likely(pool_available(pool) >= MMU_LOW_WATER))
+	if (pool_available(pool) >= MMU_LOW_WATER)
 		return 0;
 	if (pool_available(pool) < need)
 		mmu_retire(mmu, need);

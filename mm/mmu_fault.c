@@ -21,7 +21,7 @@ enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access)
 	enum mmu_verdict verdict = MMU_RESUME;
 	int err;
 
-	if (unlikely(pool_wants_more(&mmu->pool)))
+	if (unlikely(pool_low(&mmu->pool)) && pool_wants_more(&mmu->pool))
 		pool_grow(mmu);
 	YIELD();
 	mmu_lock(mmu);
@@ -30,7 +30,7 @@ enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access)
 	if (err == -E_NOMEM)
 		verdict = MMU_NO_MEMORY;
 	else if (!err && current(mmu, v))
-		verdict = ept_fault(mmu, v->root, gpa_to_gfn(at), access);
+		verdict = ept_fault(mmu, v->eptp, gpa_to_gfn(at), access);
 	mmu_unlock(mmu);
 	return verdict;
 }
@@ -43,7 +43,7 @@ enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at)
 	mmu_lock(mmu);
 	mmu->stats.faults_mmio++;
 	if (current(mmu, v))
-		verdict = ept_misconfig(mmu, v->root, gpa_to_gfn(at));
+		verdict = ept_misconfig(mmu, v->eptp, gpa_to_gfn(at));
 	mmu_unlock(mmu);
 	return verdict;
 }

@@ -31,7 +31,8 @@
 #include "mm/mutant.h"
 #include "mm/slot_table.h"
 
-#define ENTRIES 512
+#define ENTRIES	      512
+#define MMU_LOW_WATER 16 /* pages below which eviction begins */
 
 /*
  * All that decides whether a table may be shared: same gfn and same role, same table.
@@ -88,7 +89,7 @@ struct mmu_pool {
 	struct list chunks;
 	struct list clean;   /* free pages, table all zeros */
 	struct list dirty;   /* free pages, to be zeroed when taken */
-	uint64_t free;	     /* on both lists */
+	uint64_t free;	     /* that can be taken: on both lists, and never used yet */
 	uint64_t used, peak; /* all others, but for those never taken yet */
 	uint64_t limit;	     /* the most that may be used */
 	uint64_t bytes;	     /* taken from the frame allocator */
@@ -186,8 +187,16 @@ void pool_fini(struct mmu_pool *pool);
 /* More memory: 2 MiB. Lock: not held, taken to add it. 0; -E_NOMEM; -E_BUSY: another CPU is at it. */
 int pool_grow(struct mmu *mmu);
 bool pool_wants_more(const struct mmu_pool *pool);
+/* Is it time to look closer (grow, evict)? */
+static inline bool pool_low(const struct mmu_pool *pool)
+{
+	return pool->free < 2 * MMU_LOW_WATER || pool->used + 2 * MMU_LOW_WATER > pool->limit;
+}
 /* How many pages can be taken now. */
-uint64_t pool_available(const struct mmu_pool *pool);
+static inline uint64_t pool_available(const struct mmu_pool *pool)
+{
+	return pool->limit > pool->used ? min(pool->free, pool->limit - pool->used) : 0;
+}
 struct spage *pool_take(struct mmu_pool *pool);
 /* p's table is all zeros if `clean`. */
 void pool_put(struct mmu_pool *pool, struct spage *p, bool clean);
@@ -210,15 +219,21 @@ unsigned mmu_retire(struct mmu *mmu, unsigned n);
 void mmu_reclaim_all(struct mmu *mmu);
 
 /* ---- mmu_evict.c; lock held ---- */
-#define MMU_LOW_WATER 16
 /* Makes `need` pages available, keeping off what translates `at`. 0; -E_AGAIN: some will be, when all vCPUs have
  * left the guest; -E_NOMEM: there is nothing left to give up. */
-int mmu_make_available(struct mmu *mmu, unsigned need, gfn_t at);
+int mmu_make_available_slow(struct mmu *mmu, unsigned need, gfn_t at);
+static inline int mmu_make_available(struct mmu *mmu, unsigned need, gfn_t at)
+{
+	if (likely(!pool_low(&mmu->pool) &&
+		    (mmu->nactive == mmu->nvalid || mmu->pool.used + need <= 2 * mmu->live_set)))
+		return 0;
+	return mmu_make_available_slow(mmu, need, at);
+}
 
 /* ---- ept.c; lock held ---- */
 uint64_t ept_pointer(const struct mmu *mmu, const struct spage *root);
-enum mmu_verdict ept_fault(struct mmu *mmu, struct spage *root, gfn_t at, unsigned access);
-enum mmu_verdict ept_misconfig(struct mmu *mmu, struct spage *root, gfn_t at);
+enum mmu_verdict ept_fault(struct mmu *mmu, uint64_t eptp, gfn_t at, unsigned access);
+enum mmu_verdict ept_misconfig(struct mmu *mmu, uint64_t eptp, gfn_t at);
 /* Drops all that maps [at, at + pages). Returns the entries touched, at most about `most`; *done: the whole range. */
 unsigned ept_unmap(struct mmu *mmu, struct spage *root, gfn_t at, uint64_t pages, unsigned most, bool *done);
 /* Cuts the entry that links p, and says whether it was used since the last time (A bit), clearing that. */
@@ -226,6 +241,15 @@ void ept_cut(struct mmu *mmu, struct spage *p);
 /* Is e an entry that the hardware accepts at this level? */
 bool ept_sound(const struct mmu *mmu, uint64_t e, unsigned level);
 bool ept_test_clear_accessed(struct mmu *mmu, struct spage *p);
+
+/* n entries, all 0. By string stores of 8 bytes: no vector registers here, and Bochs counts each store a tick. */
+static inline void entries_zero(uint64_t *at, uint64_t n)
+{
+	if (n == 1)
+		*at = 0;
+	else
+		__asm__ volatile("rep stosq" : "+D"(at), "+c"(n) : "a"(0ull) : "memory");
+}
 
 /* Every write to an entry of a table: remembers how far the table is in use. */
 static inline void spte_set(struct spage *p, uint64_t *entry, uint64_t v)

@@ -12,8 +12,8 @@
  * is zeroed when it is taken. In debug builds every free table is full of POISON, a present-looking misconfiguration
  * that no walk may ever meet, and goes to the dirty list.
  *
- * A chunk is added without the MMU lock (its 502 descriptors are to be filled in, and the frame allocator may have
- * to scrub), and stays until the VM ends: what a guest has needed once it is likely to need again.
+ * A chunk is fetched without the MMU lock (the frame allocator may have to scrub it), and stays until the VM ends:
+ * what a guest has needed once it is likely to need again.
  */
 #include "lib/string.h"
 #include "mm/mmu_internal.h"
@@ -81,19 +81,21 @@ static uint64_t fresh(const struct mmu_pool *pool)
 		       : CHUNK_TABLES - list_first(&pool->chunks, struct chunk, link)->taken;
 }
 
-uint64_t pool_available(const struct mmu_pool *pool)
+/* The next of c that was never used. Its descriptor and its table hold anything until now. */
+static struct spage *take_fresh(struct chunk *c)
 {
-	uint64_t have = pool->free + fresh(pool);
-	uint64_t may = pool->limit > pool->used ? pool->limit - pool->used : 0;
+	struct spage *p = &c->page[c->taken++];
 
-	return min(have, may);
+	list_init(&p->link);
+	p->flags = SPAGE_FREE;
+	p->lo = 0;
+	p->hi = ENTRIES;
+	return p;
 }
 
 bool pool_wants_more(const struct mmu_pool *pool)
 {
-	uint64_t have = pool->free + fresh(pool);
-
-	return have < 2 * MMU_LOW_WATER && pool->used + have < pool->limit && !pool->exhausted;
+	return pool->free < 2 * MMU_LOW_WATER && pool->used + pool->free < pool->limit && !pool->exhausted;
 }
 
 int pool_grow(struct mmu *mmu)
@@ -110,26 +112,20 @@ int pool_grow(struct mmu *mmu)
 		return -E_NOMEM;
 	}
 	c = pfn_to_virt(at);
-	memset(c, 0, sizeof(*c));
-	for (unsigned i = 0; i < CHUNK_TABLES; i++) {
-		list_init(&c->page[i].link);
-		c->page[i].flags = SPAGE_FREE;
-	}
+	c->taken = 0;
 	mmu_lock(mmu);
 	/* Only the first chunk may have fresh tables: those of the one before go to the dirty list. */
 	if (fresh(pool)) {
 		struct chunk *old = list_first(&pool->chunks, struct chunk, link);
 
 		while (old->taken < CHUNK_TABLES) {
-			struct spage *p = &old->page[old->taken++];
+			struct spage *p = take_fresh(old);
 
-			p->lo = 0;
-			p->hi = ENTRIES;
 			list_add_tail(&pool->dirty, &p->link);
-			pool->free++;
 		}
 	}
 	list_add_head(&pool->chunks, &c->link);
+	pool->free += CHUNK_TABLES;
 	pool->bytes += CHUNK_FRAMES * PAGE_SIZE;
 	mmu_unlock(mmu);
 	atomic_store(&pool->growing, 0);
@@ -150,10 +146,7 @@ struct spage *pool_take(struct mmu_pool *pool)
 		struct chunk *c = list_first(&pool->chunks, struct chunk, link);
 
 		ASSERT(fresh(pool));
-		p = &c->page[c->taken++];
-		p->lo = 0;
-		p->hi = ENTRIES;
-		pool->free++; /* as if it came from a list */
+		p = take_fresh(c);
 	}
 	list_del(&p->link);
 	pool->free--;
@@ -161,7 +154,7 @@ struct spage *pool_take(struct mmu_pool *pool)
 	pool->peak = max(pool->peak, pool->used);
 	ASSERT(p->flags == SPAGE_FREE);
 	if (!clean && p->lo < p->hi)
-		memset(spage_table(p) + p->lo, 0, 8u * (p->hi - p->lo));
+		entries_zero(spage_table(p) + p->lo, (uint64_t)(p->hi - p->lo));
 	p->flags = 0;
 	p->lo = ENTRIES;
 	p->hi = 0;

@@ -16,7 +16,6 @@
  * them are tagged with a root that no CPU enters again before an INVEPT (mmu_tags.c). No other structure is visited:
  * what a page had marked elsewhere carries its generation and is read as empty by now (rule 7).
  */
-#include "lib/string.h"
 #include "lib/x86.h"
 #include "mm/mmu_internal.h"
 
@@ -93,7 +92,7 @@ static unsigned clear(struct spage *p, unsigned entries)
 	unsigned n = MUTANT(batch_overrun) ? span(p) : min(span(p), entries);
 
 	if (n)
-		memset(spage_table(p) + p->lo, 0, 8 * n);
+		entries_zero(spage_table(p) + p->lo, n);
 	p->lo = (uint16_t)(p->lo + n);
 	return n;
 }

@@ -57,8 +57,8 @@ extern enum mutant mutant_active;
  * Where other CPUs may come in between: points at which no lock is held and something may change. The oracle of the
  * tests lets them do so here; in the release build there is nothing.
  */
-#ifdef LETHE_DEBUG
 extern void (*mmu_yield)(void);
+#ifdef LETHE_DEBUG
 #define YIELD()                                                                                              \
 	do {                                                                                                 \
 		if (unlikely(mmu_yield != 0))                                                                \

@@ -19,6 +19,8 @@ struct backing;
 
 /* Takes `pages` of RAM for owner, zeroed. -E_NOMEM leaves nothing taken. */
 int backing_alloc(uint64_t pages, owner_t owner, struct backing **out);
+/* A backing over memory that stays somebody else's: device memory, loaded images. -E_NOMEM; -E_INVAL. */
+int backing_over(hpa_t at, uint64_t pages, struct backing **out);
 void backing_free(struct backing *b);
 uint64_t backing_pages(const struct backing *b);
 

@@ -12,7 +12,7 @@
 #include "mm/mtrr.h"
 #include "tests/support/cpu_id.h"
 
-#define POISON_FRAME 0x006b6b6b6b6b6000ull
+#define POISON_FRAME 0x000b6b6b6b6b6000ull
 
 static uint64_t seed0, state;
 struct hw_cpu hw_cpu[ORACLE_CPUS];

@@ -8,6 +8,7 @@
 #include "tests/support/cpu_id.h"
 
 struct rig rig;
+static const struct arena *given;
 
 static struct {
 	struct backing *b;
@@ -49,8 +50,12 @@ void rig_start_with(const struct mmu_params *p, uint64_t ram, bool debug)
 	hw_kick = kicked;
 	mmu_debug = debug;
 	test_cpu_id = 0;
-	arena_open(&rig.arena, hpa(4 * GiB), ram);
-	arena_start(&rig.arena);
+	if (given) {
+		rig.arena = *given;
+	} else {
+		arena_open(&rig.arena, hpa(4 * GiB), ram);
+		arena_start(&rig.arena);
+	}
 	if (mmu_create(&rig.params, &rig.mmu))
 		oracle_fail("rig: mmu_create");
 	for (unsigned i = 0; i < p->vcpus; i++)
@@ -61,6 +66,11 @@ void rig_start_with(const struct mmu_params *p, uint64_t ram, bool debug)
 void rig_start(unsigned vcpus)
 {
 	rig_start_with(&(struct mmu_params){ .vcpus = vcpus, .caps = rig_caps() }, 256 * MiB, true);
+}
+
+void rig_use_arena(const struct arena *a)
+{
+	given = a;
 }
 
 void rig_stop(void)
@@ -77,7 +87,8 @@ void rig_stop(void)
 	if (frames_owned(RIG_RAM) || frames_owned(RIG_TABLES))
 		oracle_fail("rig: %lu pages of RAM and %lu of tables leak", frames_owned(RIG_RAM),
 			frames_owned(RIG_TABLES));
-	arena_close(&rig.arena);
+	if (!given)
+		arena_close(&rig.arena);
 	test_cpu_id = 0;
 	mmu_debug = false;
 }

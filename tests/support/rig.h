@@ -23,6 +23,8 @@ extern struct rig rig;
 struct mmu_caps rig_caps(void);
 void rig_start_with(const struct mmu_params *p, uint64_t ram, bool debug);
 void rig_start(unsigned vcpus);
+/* An arena that is started already and stays, for all that follow. */
+void rig_use_arena(const struct arena *a);
 /* Ends the VM: everything out, destroyed; asserts that neither tables nor RAM leak. */
 void rig_stop(void);
 

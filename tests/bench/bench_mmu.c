@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The MMU's figures on a real CPU: `bench NAME VALUE UNIT`, one line each.
+ *
+ * Other programs share the machine, so times are the thread's CPU time or medians, and claims are ratios. Guest RAM
+ * is address space that nobody touches (backing_over): only tables are real. "Live" pages after a bump are had back by
+ * setting the counters back, which is all that a bump has changed.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "lib/x86.h"
+#include "mm/mmu_internal.h"
+#include "tests/support/cpu_id.h"
+#include "tests/support/rig.h"
+
+#define MILLION 1000000ul
+#define RAM	hpa(BIT(43)) /* far beyond the arena */
+#define BAR	BIT(33)	     /* gfn of the slot that goes and comes */
+#define REPEATS 2001
+#define ARENA	(4800ul * MiB)
+
+static double tick_ns;
+static struct backing *ram, *bar;
+static slot_id bar_id;
+static uint64_t bar_at = BAR;
+
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void calibrate(void)
+{
+	struct timespec a, b;
+	uint64_t t0, t1;
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	t0 = rdtsc();
+	do
+		clock_gettime(CLOCK_MONOTONIC, &b);
+	while ((b.tv_sec - a.tv_sec) * 1000000000l + b.tv_nsec - a.tv_nsec < 50000000l);
+	t1 = rdtsc();
+	tick_ns = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / (double)(t1 - t0);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The value below which `part` of all are; sorts v. */
+static uint64_t quantile(uint64_t *v, uint64_t n, double part)
+{
+	qsort(v, n, sizeof(*v), by_size);
+	return v[min((uint64_t)((double)n * part), n - 1)];
+}
+
+static void figure(const char *name, double value, const char *unit)
+{
+	printf("bench %s %.*f %s\n", name, value < 10 ? 3 : value < 1000 ? 1 : 0, value, unit);
+	fflush(stdout);
+}
+
+static void start(unsigned vcpus, uint64_t ram_pages)
+{
+	struct mmu_params p = { .vcpus = vcpus, .caps = rig_caps(), .guest_maxphyaddr = 46 };
+	struct slot_desc d = { .base = gfn(0), .pages = ram_pages };
+	slot_id id;
+
+	p.caps.ept_2m = false; /* small leaves: tables in number */
+	p.caps.maxphyaddr = 46;
+	rig_start_with(&p, 0, false);
+	if (backing_over(RAM, ram_pages, &ram) || backing_alloc(16, RIG_RAM, &bar))
+		oracle_fail("bench: backing");
+	rig_own(ram);
+	rig_own(bar);
+	d.backing = ram;
+	if (slot_add(rig.mmu, &d, &id))
+		oracle_fail("bench: slot");
+	d = (struct slot_desc){ gfn(bar_at), 16, 0, bar, 0 };
+	if (slot_add(rig.mmu, &d, &bar_id))
+		oracle_fail("bench: slot");
+}
+
+static void fault(unsigned v, uint64_t g)
+{
+	if (mmu_fault(&rig.v[v], gpa(g << 12), MMU_WRITE) != MMU_RESUME)
+		oracle_fail("bench: fault at gfn %#lx", g);
+}
+
+static void serve(unsigned v)
+{
+	test_cpu_id = v % 4;
+	while (mmu_serve(&rig.v[v]))
+		rig_drain();
+}
+
+/* `tables` leaf tables of one entry each become live. Vary the entry: real tables are not used at one offset. */
+static void fill(uint64_t tables)
+{
+	serve(0);
+	for (uint64_t t = 0; t < tables; t++)
+		fault(0, t * 512 + (t * 37 & 511));
+}
+
+static uint64_t delete_ticks(struct mmu_ticket *t)
+{
+	uint64_t a = rdtsc(), b;
+
+	if (slot_delete(rig.mmu, bar_id, t))
+		oracle_fail("bench: slot_delete");
+	b = rdtsc();
+	return b - a;
+}
+
+static void put_back(void)
+{
+	struct slot_desc d = { gfn(bar_at), 16, 0, bar, 0 };
+
+	if (slot_add(rig.mmu, &d, &bar_id))
+		oracle_fail("bench: slot_add");
+}
+
+/* Undoes what a bump did, for the next repeat. */
+static void live_again(uint64_t gen, struct spage *root, uint64_t valid)
+{
+	rig.mmu->front.valid_gen = gen;
+	rig.mmu->nvalid = valid;
+	rig.mmu->root = root;
+	for (unsigned i = 0; i < rig.params.vcpus; i++)
+		rig.v[i].requests = 0;
+	mmu_account(rig.mmu);
+}
+
+/* Median ticks of a slot delete: until it returns, and until the RAM is reusable with four vCPUs in the guest. */
+static void deletes(uint64_t *call, uint64_t *reusable)
+{
+	static uint64_t a[REPEATS], b[REPEATS];
+	struct mmu *m = rig.mmu;
+	uint64_t gen, valid;
+	struct mmu_ticket t;
+	struct spage *root;
+
+	for (unsigned i = 0; i < 4; i++)
+		serve(i);
+	gen = m->front.valid_gen;
+	valid = m->nvalid;
+	root = m->root;
+	for (unsigned n = 0; n < REPEATS; n++) {
+		a[n] = delete_ticks(&t);
+		put_back();
+		live_again(gen, root, valid);
+	}
+	for (unsigned n = 0; n < REPEATS; n++) {
+		uint64_t from;
+
+		for (unsigned i = 0; i < 4; i++) {
+			test_cpu_id = i;
+			if (mmu_enter(&rig.v[i], &rig.eptp[i]))
+				oracle_fail("bench: enter");
+		}
+		test_cpu_id = 5;
+		mmu_cpu_quiescent(5);
+		from = rdtsc();
+		delete_ticks(&t);
+		/* Each CPU by itself: the kick arrives, it leaves, it comes to the top of its loop. */
+		for (unsigned i = 0; i < 4; i++) {
+			test_cpu_id = i;
+			mmu_exit(&rig.v[i]);
+			mmu_cpu_quiescent(i);
+		}
+		mmu_cpu_quiescent(5);
+		if (!mmu_ticket_ready(m, &t))
+			oracle_fail("bench: not reusable");
+		b[n] = rdtsc() - from;
+		put_back();
+		live_again(gen, root, valid);
+	}
+	*call = quantile(a, REPEATS, 0.5);
+	*reusable = quantile(b, REPEATS, 0.5);
+}
+
+/* As a machine's RAM is: mapped with large pages, and there. (Else the host's page faults are measured.) */
+static void machine(struct arena *a)
+{
+	arena_open(a, hpa(4 * GiB), ARENA);
+	madvise(a->mem, ARENA, MADV_HUGEPAGE);
+	for (uint64_t at = 0; at < ARENA; at += PAGE_SIZE)
+		((volatile char *)a->mem)[at] = 1;
+	arena_start(a);
+	rig_use_arena(a);
+}
+
+static double flat(const uint64_t *v)
+{
+	return (double)max(max(v[0], v[1]), v[2]) / (double)min(min(v[0], v[1]), v[2]);
+}
+
+/* Gives all back. Times in ns of CPU time; each figure is the least of those of all rounds so far. */
+struct drained {
+	double page, p9999, lock;
+};
+
+static void drain(struct drained *d)
+{
+	static uint64_t took[MILLION];
+	uint64_t n = 0, pages = 0, total = 0;
+
+	rig.mmu->stats.lock_ticks_max = 0;
+	while (mmu_reclaim_waiting(rig.mmu)) {
+		uint64_t from = cpu_ns();
+
+		pages += mmu_reclaim(rig.mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
+		took[n % MILLION] = cpu_ns() - from;
+		total += took[n++ % MILLION];
+	}
+	d->lock = min(d->lock, (double)rig.mmu->stats.lock_ticks_max * tick_ns);
+	d->page = min(d->page, (double)total / (double)pages);
+	d->p9999 = min(d->p9999, (double)quantile(took, n, 0.9999));
+}
+
+/* n faults; ns each in total, and the p99.9 of single ones in ticks. step: gfns from one to the next. */
+static double faults(uint64_t from, uint64_t n, uint64_t step, uint64_t *p999)
+{
+	uint64_t *took = malloc(n * sizeof(*took)), begin;
+	double ns;
+
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t t = rdtsc();
+
+		fault(0, from + i * step);
+		took[i] = rdtsc() - t;
+	}
+	*p999 = quantile(took, n, 0.999);
+	free(took);
+	begin = cpu_ns();
+	for (uint64_t i = n; i < 2 * n; i++)
+		fault(0, from + i * step);
+	ns = (double)(cpu_ns() - begin) / (double)n;
+	return ns;
+}
+
+static void sizes(void)
+{
+	uint64_t call[3], reusable[3];
+	struct drained d = { 1e9, 1e9, 1e9 };
+
+	start(4, 1100000ul * 512);
+	deletes(&call[0], &reusable[0]);
+	fill(1000);
+	deletes(&call[1], &reusable[1]);
+	fill(MILLION);
+	deletes(&call[2], &reusable[2]);
+	figure("delete_0_ns", (double)call[0] * tick_ns, "ns");
+	figure("delete_1k_ns", (double)call[1] * tick_ns, "ns");
+	figure("delete_1m_ns", (double)call[2] * tick_ns, "ns");
+	figure("delete_flat_ratio", flat(call), "ratio");
+	figure("reusable_1m_ns", (double)reusable[2] * tick_ns, "ns");
+	figure("reusable_flat_ratio", flat(reusable), "ratio");
+	for (unsigned round = 0; round < 3; round++) {
+		fill(MILLION);
+		mmu_invalidate_all(rig.mmu);
+		serve(0);
+		drain(&d);
+	}
+	figure("reclaim_direct_ns_per_page", d.page, "ns");
+	figure("reclaim_batch_max_pages", (double)rig_stats().batch_pages_max, "pages");
+	figure("reclaim_batch_max_entries", (double)rig_stats().batch_entries_max, "entries");
+	figure("reclaim_batch_p9999_ns", d.p9999, "ns");
+	figure("mmu_lock_longest_ns", d.lock, "ns");
+	rig_stop();
+}
+
+static void dense(void)
+{
+	uint64_t tables = 40 * 502 - 76; /* 40 chunks of the pool, the levels above and its reserve */
+	struct drained d = { 1e9, 1e9, 1e9 };
+	uint64_t bytes;
+
+	start(1, 1100000ul * 512);
+	serve(0);
+	for (uint64_t g = 0; g < tables * 512; g++)
+		fault(0, g);
+	bytes = frames_owned(RIG_TABLES) * PAGE_SIZE;
+	figure("mmu_bytes_per_4k_direct", (double)bytes / (double)(tables * 512), "bytes");
+	mmu_invalidate_all(rig.mmu);
+	serve(0);
+	drain(&d);
+	figure("reclaim_direct_full_ns_per_page", d.page, "ns");
+	rig_stop();
+}
+
+/* Fault throughput with a million obsolete pages waiting, against none. */
+static void with_debt(const char *name, uint64_t step, uint64_t n)
+{
+	double none = 1e9, debt = 1e9;
+	uint64_t p_none = ~0ul, p_debt = ~0ul, p;
+
+	/* In turns, and the best of each: the machine has other things to do, too. Both take pages that were never
+	 * used before. */
+	for (unsigned round = 0; round < 3; round++) {
+		start(4, 2200000ul * 512);
+		serve(0);
+		none = min(none, faults(0, n, step, &p));
+		p_none = min(p_none, p);
+		rig_stop();
+
+		start(4, 2200000ul * 512);
+		fill(MILLION);
+		mmu_invalidate_all(rig.mmu);
+		serve(0);
+		debt = min(debt, faults(0, n, step, &p));
+		p_debt = min(p_debt, p);
+		rig_stop();
+	}
+	printf("# %s: a fault %.0f ns with none, %.0f ns with a million obsolete pages\n", name, none, debt);
+	figure(name, none / debt, "ratio");
+	if (step == 1)
+		figure("fault_p999_ratio", (double)p_debt / (double)p_none, "ratio");
+}
+
+/* Ten thousand bumps back to back; 64 vCPUs build up what they use in between; nobody drains but they. */
+static void storm(void)
+{
+	struct mmu_stats st;
+	uint64_t flushes = 0, worst = 0;
+
+	start(64, 512 * 512);
+	fill(300);
+	for (unsigned i = 0; i < 10000; i++) {
+		unsigned v = i % 64;
+
+		serve(v);
+		for (uint64_t t = 0; t < 40; t++)
+			fault(v, (i * 7 + t) % 300 * 512 + t);
+		mmu_invalidate_all(rig.mmu);
+	}
+	st = rig_stats();
+	figure("pool_peak_ratio", (double)st.pages_peak / (double)st.pages_live_peak, "ratio");
+	for (unsigned c = 0; c < ORACLE_CPUS; c++)
+		hw_cpu[c].invepts = hw_cpu[c].invvpids = 0;
+	/* Four vCPUs, each on its CPU, through a thousand bumps. */
+	for (unsigned v = 0; v < 4; v++) {
+		serve(v);
+		mmu_enter(&rig.v[v], &rig.eptp[v]);
+		mmu_exit(&rig.v[v]);
+	}
+	for (unsigned i = 0; i < 1000; i++) {
+		uint64_t before[4];
+
+		for (unsigned v = 0; v < 4; v++)
+			before[v] = hw_cpu[v].invepts + hw_cpu[v].invvpids;
+		mmu_invalidate_all(rig.mmu);
+		for (unsigned v = 0; v < 4; v++) {
+			serve(v);
+			for (unsigned n = 0; n < 3; n++) {
+				if (mmu_enter(&rig.v[v], &rig.eptp[v]))
+					oracle_fail("bench: enter");
+				mmu_exit(&rig.v[v]);
+				fault(v, i * 3 + n);
+				rig_drain();
+			}
+		}
+		for (unsigned v = 0; v < 4; v++) {
+			flushes += hw_cpu[v].invepts + hw_cpu[v].invvpids - before[v];
+			worst = max(worst, hw_cpu[v].invepts + hw_cpu[v].invvpids - before[v]);
+		}
+	}
+	figure("flushes_per_bump_per_vcpu", (double)flushes / 4000, "flushes");
+	figure("flushes_per_bump_per_vcpu_max", (double)worst, "flushes");
+	rig_stop();
+}
+
+int main(void)
+{
+	struct arena arena;
+
+	calibrate();
+	machine(&arena);
+	sizes();
+	dense();
+	storm();
+	with_debt("fault_ratio_obsolete_1m", 1, 400000);
+	with_debt("fault_ratio_obsolete_1m_sparse", 512, 50000);
+	return 0;
+}
