@@ -70,6 +70,7 @@ struct cpu *cpu_create(unsigned n, uint32_t apic_id)
 	struct cpu *c = n ? frame_alloc_zeroed(OWNER_LETHE) : &boot_cpu;
 	unsigned ring_pages = (unsigned)(align_up(trace_ring_bytes(), PAGE_SIZE) >> PAGE_SHIFT);
 	static const unsigned ist[] = { IST_NMI, IST_DF, IST_MC };
+	static const char *const ist_name[] = { "NMI stack", "double-fault stack", "machine-check stack" };
 	pfn_t ring;
 	void *top;
 
@@ -79,12 +80,12 @@ struct cpu *cpu_create(unsigned n, uint32_t apic_id)
 	if (n)
 		setup(c, n, apic_id);
 	c->apic_id = apic_id;
-	top = hostmap_stack(STACK_PAGES);
+	top = hostmap_stack_named(STACK_PAGES, "stack", n);
 	if (!top)
 		return NULL;
 	c->stack_top = (uint64_t)top;
 	for (unsigned i = 0; i < ARRAY_SIZE(ist); i++) {
-		top = hostmap_stack(IST_PAGES);
+		top = hostmap_stack_named(IST_PAGES, ist_name[i], n);
 		if (!top)
 			return NULL;
 		c->tss.ist[ist[i] - 1] = (uint64_t)top;
