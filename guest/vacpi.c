@@ -9,8 +9,8 @@
 #define PM1_TIMER  BIT(0)
 #define PM1_GLOBAL BIT(5)
 #define PM1_BUTTON BIT(8)
-#define PM1_STATUS (PM1_TIMER | PM1_GLOBAL | PM1_BUTTON)
-#define PM1_ENABLE (PM1_TIMER | PM1_GLOBAL | PM1_BUTTON)
+#define PM1_RTC	   BIT(10) /* wakes from sleep, so its status is never set; kernels enable it all the same */
+#define PM1_ENABLE (PM1_TIMER | PM1_GLOBAL | PM1_BUTTON | PM1_RTC)
 
 #define CONTROL_SCI   BIT(0)
 #define CONTROL_SLEEP BIT(13)

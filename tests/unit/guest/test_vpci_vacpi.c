@@ -337,10 +337,10 @@ static void pm_timer_carry_interrupts(void **state)
 static void power_button(void **state)
 {
 	platform_pio_write(f->p, 0, VACPI_PM1_EVENT + 2, 2, 0xffff);
-	assert_int_equal(platform_pio_read(f->p, 0, VACPI_PM1_EVENT + 2, 2), 0x121);
+	assert_int_equal(platform_pio_read(f->p, 0, VACPI_PM1_EVENT + 2, 2), 0x521);
 	platform_power_button(f->p);
 	assert_true(sci());
-	assert_int_equal(platform_pio_read(f->p, 0, VACPI_PM1_EVENT, 4), 0x01210100);
+	assert_int_equal(platform_pio_read(f->p, 0, VACPI_PM1_EVENT, 4), 0x05210100);
 	platform_pio_write(f->p, 0, VACPI_PM1_EVENT, 2, 0x100);
 	assert_false(sci());
 }
