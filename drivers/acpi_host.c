@@ -38,6 +38,11 @@ void acpi_log(const struct acpi *a)
 	char list[ACPI_TABLES_MAX * 5 + 1];
 	size_t n = 0;
 
+	if (!a->ntables) {
+		log_warn("no ACPI tables: one CPU, no I/O APIC, and no way to switch the machine off are "
+			 "known");
+		return;
+	}
 	list[0] = 0;
 	for (unsigned i = 0; i < a->ntables; i++)
 		n += (size_t)fmt_snprintf(list + n, sizeof(list) - n, " %s", a->table[i].sig);
