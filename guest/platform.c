@@ -87,6 +87,7 @@ static int add_memory(struct platform *p)
 	err = slot_add(p->mmu, &bios, &bios_slot);
 	if (!err) {
 		p->vga.backing = vga.backing;
+		vvga_clear(&p->vga);
 		p->bios = bios.backing;
 		return 0;
 	}

@@ -79,11 +79,11 @@ struct vlapic {
 	uint32_t init_pending;
 	uint32_t pir[8], pir_level[8]; /* pir_level: 1 if the bit in pir came from a level-triggered source */
 
-	int irrv, isrv;		    /* highest vector in IRR, in ISR; -1: none. Unused while `apicv` is set. */
-	bool apicv;		    /* the CPU delivers by itself: IRR and ISR change behind our back */
-	bool takes_extint;	    /* LINT0 lets the 8259 through */
-	bool extint_offered;	    /* the last sync answered with the 8259's vector */
-	uint32_t errors;	    /* collected for the next write of ESR */
+	int irrv, isrv;	     /* highest vector in IRR, in ISR; -1: none. Unused while `apicv` is set. */
+	bool apicv;	     /* the CPU delivers by itself: IRR and ISR change behind our back */
+	bool takes_extint;   /* LINT0 lets the 8259 through */
+	bool extint_offered; /* the last sync answered with the 8259's vector */
+	uint32_t errors;     /* collected for the next write of ESR */
 	uint32_t lvt_timer, divide; /* as last taken over: APICv has changed the page when we hear of it */
 	uint64_t eoi_exit[4];	    /* as hv/ was last told */
 

@@ -277,8 +277,18 @@ static void high_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 	vga_write(dev, 0x3c0 + (unsigned)off, (uint8_t)value);
 }
 
+void vvga_clear(struct vvga *v)
+{
+	for (unsigned i = 0; i < VVGA_CELLS; i++)
+		v->now[i] = 0x0720;
+	for (uint64_t at = 0; v->backing && at < VVGA_BYTES; at += sizeof(v->now))
+		guest_write(
+			v->p->mmu, gpa(LAYOUT_VGA_TEXT + at), v->now, min(sizeof(v->now), VVGA_BYTES - at));
+}
+
 void vvga_reset(struct vvga *v)
 {
+	vvga_clear(v);
 	v->misc = 0x67;
 	v->feature = v->seq_index = v->crtc_index = v->gfx_index = v->attr_index = 0;
 	v->attr_data = false;

@@ -51,6 +51,8 @@ struct vvga {
 
 void vvga_init(struct vvga *v, struct platform *p);
 void vvga_reset(struct vvga *v);
+/* Text memory as firmware leaves it: blanks, grey on black. Once `backing` is in the guest's map. */
+void vvga_clear(struct vvga *v);
 /* A key was typed: its echo should not wait for a sleepy refresh. */
 void vvga_hurry(struct vvga *v);
 /* The VM ends: shows all that is left to show. */

@@ -32,6 +32,14 @@ static char ascii(uint8_t c)
 	return (char)c;
 }
 
+/* Two blanks look the same if their background does. */
+static bool looks_same(uint16_t a, uint16_t b)
+{
+	if (a == b)
+		return true;
+	return ascii((uint8_t)a) == ' ' && ascii((uint8_t)b) == ' ' && !((a ^ b) & 0x7000);
+}
+
 static bool visible(const uint16_t *cells)
 {
 	for (unsigned i = 0; i < VVGA_CELLS; i++)
@@ -111,7 +119,7 @@ size_t vvga_screen_update(struct vvga_screen *s, const uint16_t *cells, unsigned
 	for (; done < VVGA_CELLS; done++) {
 		unsigned i = (s->next + done) % VVGA_CELLS;
 
-		if (cells[i] == s->cell[i])
+		if (looks_same(cells[i], s->cell[i]))
 			continue;
 		if (w.size - w.n < CELL_MAX + TAIL_MAX) {
 			s->next = i;
