@@ -102,11 +102,12 @@ void platform_cr8_write(struct platform *p, unsigned vcpu, uint64_t value);
  *	ExtINT), or -1. Cheap when nothing changed (a flag, no lock).
  * irq_ack: the vector is being injected: sets ISR, clears IRR (or runs the 8259's acknowledge cycle). Returns the
  *	vector actually acknowledged (the 8259 may answer another: spurious), or -1 if it went away.
- * With APICv (virtual-interrupt delivery), hv/ uses irq_sync_apicv instead: merges, returns the highest IRR vector
- * (for RVI; -1 none), sets *extint if an 8259 interrupt waits (then irq_ack(vcpu, -1) runs the 8259's cycle), and
- * rewrites eoi_exit (hv/'s copy of the EOI-exit bitmap, 4 x 64 bits, zero at first) when it changed.
+ * With APICv (virtual-interrupt delivery), hv/ uses irq_sync_apicv instead: merges, sets *extint if an 8259 interrupt
+ * waits (then irq_ack(vcpu, -1) runs the 8259's cycle), rewrites eoi_exit (hv/'s copy of the EOI-exit bitmap, 4 x 64
+ * bits, zero at first) if it may have changed, and returns the highest IRR vector if something new came (RVI must be
+ * at least that); -1: RVI is right as it is, for it follows IRR without our doing.
  *
- * INIT needs no help from hv/ here: the APIC resets itself at the vCPU's first irq_sync after it.
+ * INIT: the APIC resets itself at the vCPU's first sync after it; with APICv hv/ clears RVI and SVI.
  */
 int platform_irq_sync(struct platform *p, unsigned vcpu);
 /* With a TPR shadow but no APICv: the class (vector bits 7:4) of the highest interrupt that only TPR holds back, for

@@ -85,7 +85,6 @@ struct vlapic {
 	bool extint_offered; /* the last sync answered with the 8259's vector */
 	uint32_t errors;     /* collected for the next write of ESR */
 	uint32_t lvt_timer, divide; /* as last taken over: APICv has changed the page when we hear of it */
-	uint64_t eoi_exit[4];	    /* as hv/ was last told */
 
 	/* vlapic_timer.c */
 	struct vtimer timer;

@@ -5,8 +5,6 @@
  */
 #include "guest/machine.h"
 
-#include "lib/string.h"
-
 static int highest(const struct vlapic *l, unsigned bitmap)
 {
 	for (int i = 7; i >= 0; i--) {
@@ -141,19 +139,19 @@ unsigned vlapic_tpr_threshold(struct vlapic *l)
 
 int vlapic_sync_apicv(struct vlapic *l, bool *extint, uint64_t eoi_exit[4])
 {
-	if (unlikely(!l->apicv))
+	int rvi = -1;
+
+	if (unlikely(!l->apicv) || atomic_load(&l->posted)) {
 		l->apicv = true;
-	if (atomic_load(&l->posted)) {
 		vlapic_merge(l);
 		for (unsigned i = 0; i < 4; i++)
-			l->eoi_exit[i] = vlapic_get(l, APIC_TMR + 32 * i) |
-					 (uint64_t)vlapic_get(l, APIC_TMR + 32 * i + 16) << 32;
+			eoi_exit[i] = vlapic_get(l, APIC_TMR + 32 * i) |
+				      (uint64_t)vlapic_get(l, APIC_TMR + 32 * i + 16) << 32;
+		rvi = highest(l, APIC_IRR);
 	}
-	if (memcmp(eoi_exit, l->eoi_exit, sizeof(l->eoi_exit)) != 0)
-		memcpy(eoi_exit, l->eoi_exit, sizeof(l->eoi_exit));
 	l->extint_offered = l->takes_extint && atomic_load(&l->p->pic.out) >= 0;
 	*extint = l->extint_offered;
-	return highest(l, APIC_IRR);
+	return rvi;
 }
 
 void vlapic_eoi_level(struct vlapic *l, uint8_t vector)
