@@ -109,7 +109,8 @@ int backing_over(hpa_t at, uint64_t pages, struct backing **out)
 	while (b->pages < pages) {
 		enum frame_size size = FRAME_1G;
 
-		while (!is_aligned(f, frame_pages(size)) || frame_pages(size) > pages - b->pages)
+		while (size > FRAME_4K &&
+			(!is_aligned(f, frame_pages(size)) || frame_pages(size) > pages - b->pages))
 			size--;
 		if (append(b, size, pfn(f))) {
 			backing_free(b);

@@ -19,7 +19,7 @@ const char *mutant_name(enum mutant m)
 bool mutant_select(const char *name)
 {
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-		if (strcmp(names[i], name))
+		if (strcmp(names[i], name) != 0)
 			continue;
 #ifdef LETHE_DEBUG
 		mutant_active = (enum mutant)i;
