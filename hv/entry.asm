@@ -15,16 +15,17 @@ extern trap_entry
 %rep 256
 stub_ %+ n:
 %if n = 8 || (n >= 10 && n <= 14) || n = 17 || n = 21 || n = 29 || n = 30
-	push	strict qword n
+	push	strict byte n - 128	; fits a byte; trap_common adds 128
 %else
-	push	strict qword 0		; no error code: keep the frame's shape
-	push	strict qword n
+	push	strict byte 0		; no error code: keep the frame's shape
+	push	strict byte n - 128
 %endif
 	jmp	trap_common
 %assign n n+1
 %endrep
 
 trap_common:
+	add	qword [rsp], 128
 	push	rax
 	push	rcx
 	push	rdx

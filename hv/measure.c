@@ -2,22 +2,35 @@
 #include "hv/measure.h"
 
 #ifdef MEASURE
+#include "hv/exit.h"
 #include "hv/vm.h"
 #include "lib/log.h"
 
 uint64_t measure_vmaccesses, measure_msraccesses;
-static uint64_t start, entered, idling, guest_ticks, idle_ticks;
+static uint64_t start, entered, left, idling, guest_ticks, idle_ticks;
+
+/* What was done for each exit reason: from the exit to the next entry, less what the CPU idled in between. */
+static struct {
+	uint64_t exits, ticks, idle_before;
+} by_reason[EXIT_REASONS];
+static unsigned reason;
 
 void measure_entry(void)
 {
 	entered = rdtsc();
 	if (!start)
 		start = entered;
+	else
+		by_reason[reason].ticks += entered - left - (idle_ticks - by_reason[reason].idle_before);
 }
 
 void measure_exit(void)
 {
-	guest_ticks += rdtsc() - entered;
+	left = rdtsc();
+	guest_ticks += left - entered;
+	reason = (unsigned)min(vmread(VMCS_EXIT_REASON) & 0xffff, EXIT_REASONS - 1ul);
+	by_reason[reason].exits++;
+	by_reason[reason].idle_before = idle_ticks;
 }
 
 void measure_idle(bool begin)
@@ -45,5 +58,10 @@ void measure_report(const struct vm *vm)
 	log_info("measure idle_ticks %lu", idle_ticks);
 	log_info("measure root_ticks %lu", all - guest_ticks - idle_ticks);
 	log_info("measure exits %lu", exits);
+	for (unsigned i = 0; i < EXIT_REASONS; i++)
+		if (by_reason[i].exits)
+			log_info("measured: %8lu exits, %10lu ticks in root, %6lu each: %s",
+				by_reason[i].exits, by_reason[i].ticks,
+				by_reason[i].ticks / by_reason[i].exits, exit_name(i));
 }
 #endif

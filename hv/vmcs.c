@@ -10,6 +10,11 @@
 
 void vmx_exit(void); /* hv/vmx_entry.asm */
 
+void vmcs_field_failed(uint32_t field)
+{
+	panic("VMREAD or VMWRITE of field %#x failed", field);
+}
+
 static void init_host(struct cpu *c)
 {
 	struct {

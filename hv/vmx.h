@@ -192,6 +192,8 @@ enum exit_reason {
 };
 #define EXIT_ENTRY_FAILED BIT(31) /* in the exit reason field */
 
+void vmcs_field_failed(uint32_t field) __noreturn; /* out of line: a few hundred places could call it */
+
 /* The current VMCS's field. A field that the CPU does not have is a bug of ours: it must not be asked for. */
 static inline uint64_t vmread(uint32_t field)
 {
@@ -202,7 +204,7 @@ static inline uint64_t vmread(uint32_t field)
 	MEASURE_VMACCESS();
 	__asm__ volatile("vmread %2, %1" : "=@ccna"(bad), "=r"(v) : "r"((uint64_t)field));
 	if (unlikely(bad))
-		panic("VMREAD of field %#x failed", field);
+		vmcs_field_failed(field);
 	return v;
 }
 static inline void vmwrite(uint32_t field, uint64_t v)
@@ -212,7 +214,7 @@ static inline void vmwrite(uint32_t field, uint64_t v)
 	MEASURE_VMACCESS();
 	__asm__ volatile("vmwrite %2, %1" : "=@ccna"(bad) : "r"((uint64_t)field), "r"(v));
 	if (unlikely(bad))
-		panic("VMWRITE of field %#x failed", field);
+		vmcs_field_failed(field);
 }
 
 static inline bool vmxon(hpa_t region)
