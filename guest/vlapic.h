@@ -83,6 +83,7 @@ struct vlapic {
 	bool apicv;	     /* the CPU delivers by itself: IRR and ISR change behind our back */
 	bool takes_extint;   /* LINT0 lets the 8259 through */
 	bool extint_offered; /* the last sync answered with the 8259's vector */
+	bool merged;	     /* with apicv: IRR has got bits that hv/ has yet to hear of */
 	uint32_t errors;     /* collected for the next write of ESR */
 	uint32_t lvt_timer, divide; /* as last taken over: APICv has changed the page when we hear of it */
 

@@ -54,6 +54,7 @@ void vlapic_merge(struct vlapic *l)
 	/* An exchange, not a store: the loads of pir below must not come before it, or a bit set in between would
 	 * wait for the next post. */
 	atomic_xchg(&l->posted, 0);
+	l->merged = true;
 	if (unlikely(atomic_load(&l->init_pending))) {
 		atomic_store(&l->init_pending, 0);
 		for (unsigned i = 0; i < 8; i++)
@@ -141,9 +142,11 @@ int vlapic_sync_apicv(struct vlapic *l, bool *extint, uint64_t eoi_exit[4])
 {
 	int rvi = -1;
 
-	if (unlikely(!l->apicv) || atomic_load(&l->posted)) {
+	vlapic_merge(l);
+	/* vlapic_waiting(), which a halted vCPU is asked first, may have merged what hv/ must hear of here. */
+	if (unlikely(!l->apicv) || l->merged) {
 		l->apicv = true;
-		vlapic_merge(l);
+		l->merged = false;
 		for (unsigned i = 0; i < 4; i++)
 			eoi_exit[i] = vlapic_get(l, APIC_TMR + 32 * i) |
 				      (uint64_t)vlapic_get(l, APIC_TMR + 32 * i + 16) << 32;

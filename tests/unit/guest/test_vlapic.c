@@ -335,6 +335,8 @@ static void apicv_sees_irr_and_eoi_exits(void **state)
 	assert_false(platform_irq_waiting(f->p, 1));			      /* 0x77 in service */
 	page[(APIC_ISR + 0x30) / 4] = 0;
 	platform_apicv_eoi(f->p, 1, 0x77);
+	/* A halted vCPU is asked first whether anything waits: that must not take the news away from the sync. */
+	assert_true(platform_irq_waiting(f->p, 1));
 	assert_int_equal(platform_irq_sync_apicv(f->p, 1, &extint, eoi), 0x77); /* the line is still up */
 	vioapic_set(&f->p->ioapic, 20, false);
 
