@@ -82,7 +82,6 @@ struct vlapic {
 	int irrv, isrv;	     /* highest vector in IRR, in ISR; -1: none. Unused while `apicv` is set. */
 	bool apicv;	     /* the CPU delivers by itself: IRR and ISR change behind our back */
 	bool takes_extint;   /* LINT0 lets the 8259 through */
-	bool merged;	     /* IRR has bits that hv/'s RVI has not been told of */
 	bool extint_offered; /* the last sync answered with the 8259's vector */
 	bool merged;	     /* with apicv: IRR has got bits that hv/ has yet to hear of */
 	uint32_t errors;     /* collected for the next write of ESR */

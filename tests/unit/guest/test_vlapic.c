@@ -363,6 +363,19 @@ static void apicv_writes_take_effect(void **state)
 	assert_int_equal(take_irq(f, 1), 0x42);
 }
 
+static void a_halted_vcpu_that_was_asked_still_gets_rvi(void **state)
+{
+	uint64_t eoi[4] = { 0 };
+	bool extint;
+
+	enable(1);
+	platform_irq_sync_apicv(f->p, 1, &extint, eoi);
+	self(1, 0xfb);
+	assert_true(platform_irq_waiting(f->p, 1));
+	assert_int_equal(platform_irq_sync_apicv(f->p, 1, &extint, eoi), 0xfb);
+	assert_int_equal(platform_irq_sync_apicv(f->p, 1, &extint, eoi), -1);
+}
+
 static void extint_through_apicv(void **state)
 {
 	uint64_t eoi[4] = { 0 };
@@ -426,6 +439,7 @@ int main(void)
 		T(init_in_x2apic_mode_stays_there),
 		T(apicv_sees_irr_and_eoi_exits),
 		T(apicv_writes_take_effect),
+		T(a_halted_vcpu_that_was_asked_still_gets_rvi),
 		T(extint_through_apicv),
 		T(lint0_as_fixed_interrupt_and_nmi),
 		T(statistics_count_what_was_delivered),
