@@ -181,7 +181,7 @@ static EFI_STATUS read_chunks(struct file *f, const char *name, uint8_t *to)
 			return status;
 		}
 		done += part;
-		screen_progress(name, done, f->size);
+		screen_progress(name, done - part, done, f->size);
 	}
 	return EFI_SUCCESS;
 }

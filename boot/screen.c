@@ -65,13 +65,25 @@ void screen_clear(void)
 	firmware.table->ConOut->ClearScreen(firmware.table->ConOut);
 }
 
-void screen_progress(const char *name, uint64_t done, uint64_t total)
+/* Whole percent; 100 only at the end. */
+static unsigned percent(uint64_t done, uint64_t total)
 {
-	char text[LINE_SIZE];
+	return done >= total ? 100
+			     : (unsigned)(total < 100 ? done * 100 / total : min(done / (total / 100), 99ul));
+}
 
-	fmt_snprintf(text, sizeof(text), "\r  %-24s %5lu.%lu MiB  %3lu%%%s", name, total / MiB,
-		total % MiB * 10 / MiB,
-		total >= 100 ? done / (total / 100) > 100 ? 100 : done / (total / 100) : 100,
+void screen_progress(const char *name, uint64_t before, uint64_t done, uint64_t total)
+{
+	char text[LINE_SIZE], size[32];
+
+	/* The firmware's console is slow, and a log of it gets every turn: a tenth at a time. */
+	if (before && percent(before, total) / 10 == percent(done, total) / 10)
+		return;
+	if (total < MiB)
+		fmt_snprintf(size, sizeof(size), "%lu KiB", (total + KiB - 1) / KiB);
+	else
+		fmt_snprintf(size, sizeof(size), "%lu.%lu MiB", total / MiB, total % MiB * 10 / MiB);
+	fmt_snprintf(text, sizeof(text), "\r  %-24s %12s  %3u%%%s", name, size, percent(done, total),
 		done == total ? "\r\n" : "");
 	put(text);
 }
