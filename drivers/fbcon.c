@@ -2,12 +2,12 @@
 /*
  * Painting. Three layers:
  *
- *	vt.cells	what the terminal wants to show	(RAM, changed by vt_write)
+ *	vt_row()	what the terminal wants to show	(RAM, changed by vt_write)
  *	shown		what was painted last		(RAM)
  *	pixels		the framebuffer			(write-combining device memory: written, never read)
  *
- * fbcon_flush() compares the first two in the rows that are dirty and paints the cells that differ. A scroll is no
- * copy of pixels: it moves cells, and most of those are blank before and after.
+ * fbcon_flush() compares the first two in the rows that are dirty and paints the cells that differ. A scroll copies no
+ * pixels, for that would mean to read them; most cells are blank before and after.
  */
 #include "drivers/fbcon.h"
 
@@ -169,16 +169,17 @@ unsigned fbcon_flush(struct fbcon *c)
 		return 0;
 	c->reversed = t->reverse_screen;
 	for (unsigned r = 0; r < t->rows; r++) {
-		size_t first = (size_t)r * t->cols;
+		const struct vt_cell *want = vt_row(t, r);
+		struct vt_cell *shown = c->shown + (size_t)r * t->cols;
 
 		if (!t->dirty[r] && !all)
 			continue;
 		t->dirty[r] = 0;
 		for (unsigned col = 0; col < t->cols; col++) {
-			if (!all && same(t->cells[first + col], c->shown[first + col]))
+			if (!all && same(want[col], shown[col]))
 				continue;
-			c->shown[first + col] = t->cells[first + col];
-			paint(c, col, r, t->cells[first + col], false);
+			shown[col] = want[col];
+			paint(c, col, r, want[col], false);
 			painted++;
 			/* It may have been the cursor that was painted over. */
 			moved |= t->cursor_on && col == t->cur.col && r == t->cur.row;

@@ -44,6 +44,8 @@ void vt_reset(struct vt *t)
 void vt_init(struct vt *t, uint16_t cols, uint16_t rows, struct vt_cell *cells, uint8_t *dirty)
 {
 	*t = (struct vt){ .cells = cells, .dirty = dirty, .cols = cols, .rows = rows };
+	for (unsigned r = 0; r < rows; r++)
+		t->line[r] = (uint16_t)r;
 	vt_reset(t);
 }
 

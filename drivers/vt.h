@@ -34,8 +34,9 @@ struct vt_cursor {
 };
 
 struct vt {
-	struct vt_cell *cells; /* rows x cols, the caller's memory */
+	struct vt_cell *cells; /* rows x cols, the caller's memory; which row lies where: vt_row() */
 	uint8_t *dirty;	       /* per row: something in it may have changed since the painter cleared it */
+	uint16_t line[VT_ROWS_MAX]; /* row r is line[r] of cells: a scroll moves numbers, not cells */
 	uint16_t cols, rows;
 	uint16_t top, bottom; /* scroll region, both included */
 	struct vt_cursor cur, saved;
@@ -56,6 +57,11 @@ struct vt {
 	void (*reply)(void *ctx, const char *text, size_t n);
 	void *ctx;
 };
+
+static inline struct vt_cell *vt_row(const struct vt *t, unsigned row)
+{
+	return t->cells + (size_t)t->line[row] * t->cols;
+}
 
 /* cells: cols * rows of them; dirty: rows bytes. cols and rows are 1..VT_*_MAX. Clears the screen. */
 void vt_init(struct vt *t, uint16_t cols, uint16_t rows, struct vt_cell *cells, uint8_t *dirty);

@@ -30,13 +30,23 @@ void vt_clear(struct vt *t, unsigned row, unsigned from, unsigned to)
 	t->dirty[row] = 1;
 }
 
+/* Row r of the region becomes what row r + by was, around its end. */
+static void rotate(struct vt *t, unsigned top, unsigned rows, unsigned by)
+{
+	uint16_t before[VT_ROWS_MAX];
+
+	memcpy(before, t->line + top, rows * sizeof(before[0]));
+	for (unsigned r = 0; r < rows; r++)
+		t->line[top + r] = before[(r + by) % rows];
+	memset(t->dirty + top, 1, rows);
+}
+
 void vt_scroll_up(struct vt *t, unsigned top, unsigned bottom, unsigned n)
 {
 	unsigned rows = bottom - top + 1;
 
 	n = min(n, rows);
-	memmove(vt_row(t, top), vt_row(t, top + n), (size_t)(rows - n) * t->cols * sizeof(struct vt_cell));
-	memset(t->dirty + top, 1, rows);
+	rotate(t, top, rows, n);
 	clear_rows(t, bottom + 1 - n, bottom + 1);
 }
 
@@ -45,8 +55,7 @@ void vt_scroll_down(struct vt *t, unsigned top, unsigned bottom, unsigned n)
 	unsigned rows = bottom - top + 1;
 
 	n = min(n, rows);
-	memmove(vt_row(t, top + n), vt_row(t, top), (size_t)(rows - n) * t->cols * sizeof(struct vt_cell));
-	memset(t->dirty + top, 1, rows);
+	rotate(t, top, rows, rows - n);
 	clear_rows(t, top, top + n);
 }
 

@@ -4,11 +4,6 @@
 
 #include "drivers/vt.h"
 
-static inline struct vt_cell *vt_row(struct vt *t, unsigned row)
-{
-	return t->cells + (size_t)row * t->cols;
-}
-
 /* Clears columns [from, to) of a row with the pen's background. */
 void vt_clear(struct vt *t, unsigned row, unsigned from, unsigned to);
 /* Rows top..bottom (both included) up or down by n; what comes free is cleared. */

@@ -43,7 +43,9 @@ static void one(const uint8_t *data, size_t size, uint32_t width, uint32_t heigh
 		ASSERT(c->vt.cur.col < cols && c->vt.cur.row < rows && c->vt.top < c->vt.bottom &&
 			c->vt.bottom < rows);
 		fbcon_flush(c);
-		ASSERT(!memcmp(c->shown, c->vt.cells, sizeof(struct vt_cell) * cols * rows));
+		for (unsigned r = 0; r < rows; r++)
+			ASSERT(!memcmp(c->shown + (size_t)r * cols, vt_row(&c->vt, r),
+				sizeof(struct vt_cell) * cols));
 	}
 	vt_write(&c->vt, "\030\033c", 3);
 	for (size_t i = 0; i < (size_t)cols * rows; i++)

@@ -48,7 +48,7 @@ static const char *screen(void)
 		size_t end;
 
 		for (unsigned c = 0; c < COLS; c++) {
-			uint16_t ch = cells[r * COLS + c].ch;
+			uint16_t ch = vt_row(&t, r)[c].ch;
 
 			text[n + c] = (char)(ch < 0x7f ? ch : '?');
 		}
@@ -152,10 +152,10 @@ static void erased_cells_take_the_background(void **s)
 {
 	(void)s;
 	send("\033[44m\033[K");
-	assert_int_equal(cells[0].color >> 4, 4);
+	assert_int_equal(vt_row(&t, 0)[0].color >> 4, 4);
 	send("\033[0;7m\033[2K");
-	assert_int_equal(cells[0].color, 0x70);
-	assert_int_equal(cells[0].attr, 0);
+	assert_int_equal(vt_row(&t, 0)[0].color, 0x70);
+	assert_int_equal(vt_row(&t, 0)[0].attr, 0);
 }
 
 static void characters_are_inserted_and_deleted(void **s)
@@ -204,7 +204,7 @@ static void cursor_is_saved_with_its_colours(void **s)
 	(void)s;
 	send("\033[2;2H\033[31m\0337\033[H\033[0mx\0338y");
 	assert_string_equal(screen(), "x| y");
-	assert_int_equal(cells[COLS + 1].color & 15, 1);
+	assert_int_equal(vt_row(&t, 1)[1].color & 15, 1);
 	expect("\033[s\033[5;5H\033[uz", "x| yz", 1, 3);
 }
 
@@ -241,9 +241,9 @@ static void colours_and_attributes(void **s)
 	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
 		snprintf(text, sizeof(text), "\033c\033[%smx", cases[i].sgr);
 		send(text);
-		if (cells[0].color != cases[i].color || cells[0].attr != cases[i].attr)
-			fail_msg("SGR %s: color %02x attr %02x, not %02x %02x", cases[i].sgr, cells[0].color,
-				cells[0].attr, cases[i].color, cases[i].attr);
+		if (vt_row(&t, 0)[0].color != cases[i].color || vt_row(&t, 0)[0].attr != cases[i].attr)
+			fail_msg("SGR %s: color %02x attr %02x, not %02x %02x", cases[i].sgr,
+				vt_row(&t, 0)[0].color, vt_row(&t, 0)[0].attr, cases[i].color, cases[i].attr);
 	}
 }
 
@@ -292,8 +292,8 @@ static void utf8_is_decoded_and_garbage_replaced(void **s)
 		send("\033c");
 		send(cases[i].sent);
 		for (unsigned c = 0; c < 4; c++)
-			if (cells[c].ch != (cases[i].ch[c] ? cases[i].ch[c] : ' '))
-				fail_msg("case %u column %u: U+%04X", i, c, cells[c].ch);
+			if (vt_row(&t, 0)[c].ch != (cases[i].ch[c] ? cases[i].ch[c] : ' '))
+				fail_msg("case %u column %u: U+%04X", i, c, vt_row(&t, 0)[c].ch);
 	}
 }
 
@@ -307,12 +307,12 @@ static void dec_line_drawing(void **s)
 {
 	(void)s;
 	send("\033(0lqk\033(Bl\033)0\016x\017x");
-	assert_int_equal(cells[0].ch, 0x250c);
-	assert_int_equal(cells[1].ch, 0x2500);
-	assert_int_equal(cells[2].ch, 0x2510);
-	assert_int_equal(cells[3].ch, 'l');
-	assert_int_equal(cells[4].ch, 0x2502);
-	assert_int_equal(cells[5].ch, 'x');
+	assert_int_equal(vt_row(&t, 0)[0].ch, 0x250c);
+	assert_int_equal(vt_row(&t, 0)[1].ch, 0x2500);
+	assert_int_equal(vt_row(&t, 0)[2].ch, 0x2510);
+	assert_int_equal(vt_row(&t, 0)[3].ch, 'l');
+	assert_int_equal(vt_row(&t, 0)[4].ch, 0x2502);
+	assert_int_equal(vt_row(&t, 0)[5].ch, 'x');
 }
 
 static void strings_for_other_terminals_are_swallowed(void **s)
@@ -331,7 +331,7 @@ static void too_many_parameters_are_ignored_not_misread(void **s)
 {
 	(void)s;
 	expect("\033[1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1mx\033[99999999999999999999Cy", "x        y", 0, 9);
-	assert_int_equal(cells[0].attr, 0);
+	assert_int_equal(vt_row(&t, 0)[0].attr, 0);
 }
 
 static void repeat_is_bounded(void **s)
@@ -355,7 +355,7 @@ static void every_change_marks_its_row_dirty(void **s)
 	static const char *const changes[] = { "x", "\n\n\n\n\n", "\033[K", "\033[2J", "\033[L", "\033[M",
 		"\033[@", "\033[P", "\033[X", "\033[S", "\033[T", "\033M", "\033#8", "\033c", "\033[3b",
 		"\033[4h@" };
-	struct vt_cell before[COLS * ROWS];
+	struct vt_cell before[ROWS][COLS];
 
 	(void)s;
 	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++)
@@ -365,12 +365,12 @@ static void every_change_marks_its_row_dirty(void **s)
 			send("\033c1a\r\n2b\r\n3c\r\n4d\r\n5e\033[2;4r");
 			snprintf(at, sizeof(at), "\033[%u;1H", row);
 			send(at);
-			memcpy(before, cells, sizeof(before));
+			for (unsigned r = 0; r < ROWS; r++)
+				memcpy(before[r], vt_row(&t, r), sizeof(before[r]));
 			memset(dirty, 0, sizeof(dirty));
 			send(changes[i]);
 			for (unsigned r = 0; r < ROWS; r++)
-				if (memcmp(before + r * COLS, cells + r * COLS,
-					    sizeof(struct vt_cell) * COLS))
+				if (memcmp(before[r], vt_row(&t, r), sizeof(before[r])))
 					assert_true(dirty[r]);
 		}
 }
