@@ -91,7 +91,8 @@ hpa_t firmware_rsdp(void)
 	return found;
 }
 
-void firmware_reset(bool power_off)
+/* The rest of Lethe keeps its stacks aligned to 8 bytes, UEFI wants 16 (2.3.4.2). */
+__attribute__((force_align_arg_pointer)) void firmware_reset(bool power_off)
 {
 	firmware.table->RuntimeServices->ResetSystem(
 		power_off ? EfiResetShutdown : EfiResetCold, EFI_SUCCESS, 0, NULL);
