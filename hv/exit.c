@@ -64,15 +64,27 @@ const char *exit_name(unsigned reason)
 	return reason < EXIT_REASONS && exits[reason].name ? exits[reason].name : "unknown";
 }
 
-void exit_dispatch(struct vcpu *v)
+static void handle(struct vcpu *v, uint16_t reason)
 {
-	uint32_t reason = (uint32_t)vmread(VMCS_EXIT_REASON);
-	uint16_t basic = (uint16_t)reason;
-
-	v->exits++;
-	TRACE(TRACE_EXITS, "exit %lu at %#lx", basic, vmread(VMCS_GUEST_RIP), 0);
-	if (likely(basic < EXIT_REASONS && exits[basic].handle))
-		exits[basic].handle(v);
+	if (likely(reason < EXIT_REASONS && exits[reason].handle))
+		exits[reason].handle(v);
 	else
 		exit_unknown(v);
+}
+
+static void __attribute__((noinline, cold)) trace_and_handle(struct vcpu *v, uint16_t reason)
+{
+	TRACE(TRACE_EXITS, "exit %lu at %#lx", reason, vmread(VMCS_GUEST_RIP), 0);
+	handle(v, reason);
+}
+
+void exit_dispatch(struct vcpu *v)
+{
+	uint16_t reason = (uint16_t)vmread_sure(VMCS_EXIT_REASON);
+
+	v->last_exits[v->exits++ % LAST_EXITS] = reason;
+	if (unlikely(trace_mask & 1u << TRACE_EXITS))
+		trace_and_handle(v, reason);
+	else
+		handle(v, reason);
 }

@@ -211,7 +211,6 @@ void emulate_at(struct vcpu *v, unsigned known, gpa_t at)
 	int err;
 
 	begin(v, &e, known, at);
-	vcpu_request(v, REQ_EVENTS);
 	n = fetch(v, &e, bytes);
 	if (!n)
 		return;

@@ -40,7 +40,6 @@ void exit_io(struct vcpu *v)
 	unsigned size = (q & 7) + 1;
 	uint16_t port = (uint16_t)(q >> 16);
 
-	vcpu_request(v, REQ_EVENTS);
 	if (unlikely(q & BIT(4))) {
 		string_io(v, q);
 		return;

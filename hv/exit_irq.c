@@ -78,13 +78,11 @@ void exit_tpr_below(struct vcpu *v)
 void exit_eoi(struct vcpu *v)
 {
 	platform_apicv_eoi(v->vm->platform, v->index, (uint8_t)vmread(VMCS_QUALIFICATION));
-	vcpu_request(v, REQ_EVENTS);
 }
 
 void exit_apic_write(struct vcpu *v)
 {
 	platform_apicv_write(v->vm->platform, v->index, (unsigned)(vmread(VMCS_QUALIFICATION) & 0xfff));
-	vcpu_request(v, REQ_EVENTS);
 }
 
 /* An access to the APIC page that the CPU does not virtualise: emulated as device access. */

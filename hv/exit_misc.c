@@ -6,16 +6,31 @@
 #include "hv/vmx_cpu.h"
 #include "lib/log.h"
 
-void exit_cpuid(struct vcpu *v)
+static void answer(struct vcpu *v, const struct cpuid *r)
+{
+	v->regs.gpr[RAX] = r->eax;
+	v->regs.gpr[RBX] = r->ebx;
+	v->regs.gpr[RCX] = r->ecx;
+	v->regs.gpr[RDX] = r->edx;
+	vcpu_skip(v);
+}
+
+static void __attribute__((noinline)) special_leaf(struct vcpu *v)
 {
 	struct cpuid r;
 
 	guest_cpuid_read(v, (uint32_t)v->regs.gpr[RAX], (uint32_t)v->regs.gpr[RCX], &r);
-	v->regs.gpr[RAX] = r.eax;
-	v->regs.gpr[RBX] = r.ebx;
-	v->regs.gpr[RCX] = r.ecx;
-	v->regs.gpr[RDX] = r.edx;
-	vcpu_skip(v);
+	answer(v, &r);
+}
+
+void exit_cpuid(struct vcpu *v)
+{
+	const struct cpuid *r = guest_cpuid_plain(v->vm->cpuid, (uint32_t)v->regs.gpr[RAX]);
+
+	if (likely(r))
+		answer(v, r);
+	else
+		special_leaf(v);
 }
 
 void exit_hlt(struct vcpu *v)

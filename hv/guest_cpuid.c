@@ -8,15 +8,14 @@
 #include "lib/string.h"
 #include "mm/frames.h"
 
-#define BASIC_MAX    0x16
 #define SUBLEAVES    0x40 /* of leaf 0DH: one per state component */
 #define EXTENDED_MAX 0x80000008u
 
 struct guest_cpuid {
-	struct cpuid basic[BASIC_MAX + 1]; /* subleaf 0 */
-	struct cpuid topology[3];	   /* 0BH */
-	struct cpuid cache[8];		   /* 04H */
-	struct cpuid extended[9];	   /* 80000000H.. */
+	struct cpuid basic[CPUID_BASIC_MAX + 1]; /* subleaf 0; first: guest_cpuid_plain() */
+	struct cpuid topology[3];		 /* 0BH */
+	struct cpuid cache[8];			 /* 04H */
+	struct cpuid extended[9];		 /* 80000000H.. */
 	struct cpuid hypervisor, frequency;
 	struct cpuid xsave[SUBLEAVES]; /* 0DH */
 	uint32_t basic_max;
@@ -235,7 +234,7 @@ void guest_cpuid_read(struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid 
 {
 	const struct guest_cpuid *t = v->vm->cpuid;
 
-	if (likely(leaf <= BASIC_MAX)) {
+	if (likely(leaf <= CPUID_BASIC_MAX)) {
 		*out = t->basic[leaf];
 		if (leaf == 1)
 			read_leaf1(v, out);
@@ -261,5 +260,5 @@ void guest_cpuid_read(struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid 
 	else if (leaf - 0x80000000 < ARRAY_SIZE(t->extended))
 		*out = t->extended[leaf - 0x80000000];
 	else /* beyond the highest leaf Intel CPUs answer as for the highest basic one */
-		*out = t->basic[BASIC_MAX];
+		*out = t->basic[CPUID_BASIC_MAX];
 }

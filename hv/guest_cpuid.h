@@ -16,5 +16,17 @@ struct guest_cpuid;
 
 int guest_cpuid_create(unsigned vcpus, struct guest_cpuid **out); /* -E_NOMEM */
 void guest_cpuid_destroy(struct guest_cpuid *t);
+#define CPUID_BASIC_MAX 0x16
+/* Leaves whose answer depends on the subleaf or on the vCPU's state. */
+#define CPUID_SPECIAL	(BIT(1) | BIT(4) | BIT(7) | BIT(0xb) | BIT(0xd))
+
+/* The answer if it is the same for all subleaves, vCPUs and states, else NULL. The basic leaves lie first in the
+ * table. */
+static inline const struct cpuid *guest_cpuid_plain(const struct guest_cpuid *t, uint32_t leaf)
+{
+	return leaf <= CPUID_BASIC_MAX && !(CPUID_SPECIAL >> leaf & 1) ? (const struct cpuid *)t + leaf
+								       : NULL;
+}
+
 /* The answer for a vCPU: table entry, then what depends on its state (OSXSAVE, APIC ID, XCR0's area). */
 void guest_cpuid_read(struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid *out);

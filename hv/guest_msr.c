@@ -40,7 +40,6 @@ static int apic_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 /* The deadline is in the guest's TSC, which IA32_TSC_ADJUST moves; the platform's clock does not move. */
 static int apic_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	vcpu_request(v, REQ_EVENTS);
 	if (msr == MSR_TSC_DEADLINE && value)
 		value -= v->tsc_adjust;
 	return platform_apic_wrmsr(v->vm->platform, v->index, msr, value);
@@ -259,7 +258,7 @@ static const struct msr table[] = {
 	{ MSR_TSC_AUX, MSR_TSC_AUX, tsc_aux_read, tsc_aux_write },
 };
 
-static const struct msr *find(uint32_t msr)
+static const struct msr *__attribute__((noinline)) search(struct vcpu *v, uint32_t msr)
 {
 	unsigned lo = 0, hi = ARRAY_SIZE(table);
 
@@ -271,19 +270,27 @@ static const struct msr *find(uint32_t msr)
 		else
 			hi = mid;
 	}
-	return lo < ARRAY_SIZE(table) && msr >= table[lo].first ? &table[lo] : NULL;
+	return lo < ARRAY_SIZE(table) && msr >= table[lo].first ? v->last_msr = &table[lo] : NULL;
+}
+
+/* Guests that access an MSR in a loop access one MSR: the row found last is tried first. */
+static const struct msr *find(struct vcpu *v, uint32_t msr)
+{
+	const struct msr *m = v->last_msr;
+
+	return m && msr >= m->first && msr <= m->last ? m : search(v, msr);
 }
 
 int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
-	const struct msr *m = find(msr);
+	const struct msr *m = find(v, msr);
 
 	return m && m->read ? m->read(v, msr, value) : -E_NOENT;
 }
 
 int guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	const struct msr *m = find(msr);
+	const struct msr *m = find(v, msr);
 
 	return !m ? -E_NOENT : m->write ? m->write(v, msr, value) : -E_INVAL;
 }

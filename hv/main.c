@@ -52,7 +52,7 @@ static void apply_conf(const struct conf *c)
 {
 	log_set_level((enum log_level)c->log_level);
 	trace_live = c->trace;
-	trace_keep = !c->trace_off;
+	trace_mask = c->trace_off ? 0 : TRACE_DEFAULT | c->trace;
 }
 
 static void say_memory(void)

@@ -18,7 +18,21 @@
 #include "hv/vmx_cpu.h"
 #include "lib/log.h"
 
-int vmx_enter(struct cpu_regs *regs, uint64_t *host_rsp, bool launched); /* hv/vmx_entry.asm */
+/* hv/vmx_entry.asm: keeps no register but RSP, RBP and RBX, for the compiler knows better which of them are in use.
+ * True if the entry failed before it began. */
+static inline bool vmx_enter(struct vcpu *v)
+{
+	struct cpu_regs *regs = &v->regs;
+	uint64_t *host_rsp = &v->host_rsp;
+	uint64_t launched = v->launched;
+	bool failed;
+
+	__asm__ volatile("call vmx_enter"
+			 : "=@ccc"(failed), "+D"(regs), "+S"(host_rsp), "+d"(launched)
+			 :
+			 : "rax", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory");
+	return failed;
+}
 
 static uint64_t guest_tsc(const struct vcpu *v, uint64_t host_tsc)
 {
@@ -79,11 +93,14 @@ static void start_vcpu(struct vcpu *v)
 /* The slow half of the loop's top. False: v is not to enter the guest now. */
 static bool serve_requests(struct vcpu *v)
 {
-	uint32_t r = atomic_xchg(&v->requests, 0);
-	uint64_t now = rdtsc();
+	uint32_t r = atomic_fetch_and(&v->mmu.requests, ~REQ_ALL) & REQ_ALL;
+	uint64_t now;
 
+	if (!r)
+		return true;
 	if (r & REQ_STOP)
 		return false;
+	now = rdtsc();
 	if (r & REQ_INIT)
 		init_vcpu(v);
 	if (r & REQ_SIPI)
@@ -108,6 +125,23 @@ static bool serve_requests(struct vcpu *v)
 	return !(r & REQ_YIELD) || !sched_shared(v->cpu);
 }
 
+/* False: not to enter now; the loop comes back. */
+static bool serve_mmu(struct vcpu *v)
+{
+	switch (mmu_serve(&v->mmu)) {
+	case 0:
+		return true;
+	case -E_AGAIN: /* another vCPU has yet to leave the old generation: its kick is on the way */
+		mmu_reclaim(v->vm->mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
+		cpu_relax();
+		return false;
+	default:
+		dump_vcpu(v, "no memory for the root of its page tables");
+		vm_end(v->vm, VM_END_NO_MEMORY, 0);
+		return false;
+	}
+}
+
 /* A VM entry that never began (SDM Vol. 3C 26.1, 26.2): a control or host field is wrong, so it is Lethe's fault. */
 static void __noreturn entry_refused(struct vcpu *v)
 {
@@ -124,37 +158,25 @@ void vcpu_run(struct vcpu *v)
 	vcpu_request(v, REQ_EVENTS); /* time has passed: timers, slice */
 	for (;;) {
 		mmu_cpu_quiescent(cpu);
-		if (unlikely(atomic_load(&v->requests)) && !serve_requests(v))
-			break;
+		if (unlikely(atomic_load(&v->mmu.requests))) {
+			if (!serve_requests(v))
+				break;
+			if (!serve_mmu(v))
+				continue;
+		}
 		if (unlikely(mmu_reclaim_waiting(mmu)))
 			mmu_reclaim(mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
-		switch (mmu_serve(&v->mmu)) {
-		case 0:
-			break;
-		case -E_AGAIN: /* another vCPU has yet to leave the old generation: its kick is on the way */
-			cpu_relax();
+		if (unlikely(mmu_enter_on(&v->mmu, cpu, &eptp)))
 			continue;
-		default:
-			dump_vcpu(v, "no memory for the root of its page tables");
-			vm_end(v->vm, VM_END_NO_MEMORY, 0);
-			continue;
-		}
-		if (unlikely(mmu_enter(&v->mmu, &eptp)))
-			continue;
-		/* What was asked since the look above, and found us not yet entered, sent no kick. */
-		if (unlikely(atomic_load(&v->requests))) {
-			mmu_exit(&v->mmu);
-			continue;
-		}
 		if (unlikely(eptp != v->eptp)) {
 			v->eptp = eptp;
 			vmwrite(VMCS_EPTP, eptp);
 		}
 		measure_entry();
-		if (unlikely(vmx_enter(&v->regs, &v->host_rsp, v->launched)))
+		if (unlikely(vmx_enter(v)))
 			entry_refused(v);
 		measure_exit();
-		mmu_exit(&v->mmu);
+		mmu_exit_on(&v->mmu, cpu);
 		v->launched = true;
 		v->event_armed = false;
 		exit_dispatch(v);

@@ -80,7 +80,7 @@ static void retire(struct cpu *c, struct vcpu *v)
 
 bool vcpu_runnable(struct vcpu *v)
 {
-	if (atomic_load(&v->requests) & ~REQ_YIELD || v->run == VCPU_RUNNING)
+	if (atomic_load(&v->mmu.requests) & REQ_ALL & ~REQ_YIELD || v->run == VCPU_RUNNING)
 		return true;
 	return vcpu_next_event(v) <= rdtsc();
 }

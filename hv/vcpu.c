@@ -74,12 +74,11 @@ void vcpu_kick(struct vcpu *v)
 		lapic_ipi(c->apic_id, VEC_KICK);
 }
 
-void vcpu_skip_to(struct vcpu *v, uint64_t rip)
+/* What ends with an instruction besides RIP. */
+static inline void finish_instruction(void)
 {
-	uint64_t blocking;
+	uint64_t blocking = vmread_sure(VMCS_GUEST_INTERRUPTIBILITY);
 
-	vmwrite(VMCS_GUEST_RIP, rip);
-	blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
 	if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCK_STI | BLOCK_MOV_SS));
 	if (unlikely(vmread(VMCS_GUEST_RFLAGS) &
@@ -89,12 +88,13 @@ void vcpu_skip_to(struct vcpu *v, uint64_t rip)
 
 void vcpu_skip(struct vcpu *v)
 {
-	uint64_t rip = vcpu_rip() + vmread(VMCS_INSTR_LENGTH);
+	uint64_t at = vmread_sure(VMCS_GUEST_RIP), rip = at + vmread_sure(VMCS_INSTR_LENGTH);
 
 	/* The CPU computes the next RIP in 32 bits outside 64-bit mode; only a wrap shows the difference. */
-	if (unlikely(rip >> 32) && !vcpu_long_mode(v))
+	if (unlikely((at ^ rip) >> 32) && !vcpu_long_mode(v))
 		rip = (uint32_t)rip;
-	vcpu_skip_to(v, rip);
+	vmwrite(VMCS_GUEST_RIP, rip);
+	finish_instruction();
 }
 
 void vcpu_sync_regs(struct vcpu *v)

@@ -2,7 +2,7 @@
 /*
  * A vCPU: a VMCS, the registers that the VMCS does not hold, and what waits to be done to it.
  *
- * It is pinned to one CPU; only that CPU touches it, except for `requests` (atomic) and what the MMU's part says.
+ * It is pinned to one CPU; only that CPU touches it, except for mmu.requests (atomic) and what the MMU's part says.
  *
  *	WAIT_SIPI --SIPI--> RUNNING <--interrupt-- HALTED
  *	    ^--INIT---------/  \---HLT------------^
@@ -19,18 +19,23 @@
 #include "mm/mmu.h"
 
 struct vm;
+struct msr;
 
 #define GUEST_MTRRS 28 /* eight variable pairs, eleven fixed ones, the default type */
 
 enum vcpu_run { VCPU_WAIT_SIPI, VCPU_RUNNING, VCPU_HALTED, VCPU_STOPPED };
 
-/* What others (and a vCPU's own exit handlers) ask to be looked at before the next entry. */
-#define REQ_EVENTS (1u << 0) /* an interrupt may be deliverable, or the next timer has changed */
-#define REQ_NMI	   (1u << 1)
-#define REQ_INIT   (1u << 2)
-#define REQ_SIPI   (1u << 3) /* vector in sipi_vector */
-#define REQ_STOP   (1u << 4) /* the VM ends */
-#define REQ_YIELD  (1u << 5) /* the time slice is over, or the CPU has other things to do */
+/* What others (and a vCPU's own exit handlers) ask to be looked at before the next entry: bits of mmu.requests, so
+ * that the MMU's handshake sees them together with its own. */
+#define LAST_EXITS 16 /* a power of two */
+
+#define REQ_EVENTS (1u << 8) /* an interrupt may be deliverable, or the next timer has changed */
+#define REQ_NMI	   (1u << 9)
+#define REQ_INIT   (1u << 10)
+#define REQ_SIPI   (1u << 11) /* vector in sipi_vector */
+#define REQ_STOP   (1u << 12) /* the VM ends */
+#define REQ_ALL	   0xffffff00u
+#define REQ_YIELD  (1u << 13) /* the time slice is over, or the CPU has other things to do */
 
 /* Guest state that root mode leaves alone: switched when another vCPU gets the CPU (hv/guest_cpu.c). */
 struct guest_cpu {
@@ -44,7 +49,6 @@ struct vcpu {
 	struct mmu_vcpu mmu;
 	struct cpu_regs regs; /* RSP, RIP and RFLAGS are in the VMCS: vcpu_sync_regs() brings them here */
 	uint64_t host_rsp;    /* what HOST_RSP holds */
-	uint32_t requests;    /* REQ_*, atomic */
 	bool built;	      /* the VMCS is filled in */
 	bool launched;
 	bool event_pending; /* event_* are to be injected */
@@ -78,14 +82,16 @@ struct vcpu {
 	uint64_t eptp;				 /* as written */
 	uint64_t misc_enable, mtrr[GUEST_MTRRS]; /* as the guest believes them to be */
 	struct guest_cpu guest;
-	uint64_t exits; /* ever */
+	uint64_t exits;			 /* ever */
+	uint16_t last_exits[LAST_EXITS]; /* basic reasons; the newest is at (exits - 1) % LAST_EXITS */
 	unsigned unknown_msrs;
-	struct insn_cache insns; /* decoded last, for the emulator */
+	const struct msr *last_msr; /* hv/guest_msr.c */
+	struct insn_cache insns;    /* decoded last, for the emulator */
 } __aligned(64);
 
 static inline void vcpu_request(struct vcpu *v, uint32_t bits)
 {
-	atomic_fetch_or(&v->requests, bits);
+	atomic_fetch_or(&v->mmu.requests, bits);
 }
 
 /* Makes it look at its requests soon, wherever it is. Any CPU. */
@@ -131,7 +137,6 @@ static inline uint64_t vcpu_rip(void)
 }
 /* Steps over the instruction that exited: RIP, STI/MOV SS blocking, single-step trap. */
 void vcpu_skip(struct vcpu *v);
-void vcpu_skip_to(struct vcpu *v, uint64_t rip);
 void vcpu_sync_regs(struct vcpu *v);  /* VMCS -> regs.gpr[RSP], rip, rflags */
 void vcpu_write_regs(struct vcpu *v); /* and back */
 unsigned vcpu_cpl(void);

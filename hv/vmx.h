@@ -207,6 +207,15 @@ static inline uint64_t vmread(uint32_t field)
 		vmcs_field_failed(field);
 	return v;
 }
+/* The same for fields that every CPU has, on the path of every exit: it cannot fail while a VMCS is current. */
+static inline uint64_t vmread_sure(uint32_t field)
+{
+	uint64_t v;
+
+	MEASURE_VMACCESS();
+	__asm__ volatile("vmread %1, %0" : "=r"(v) : "r"((uint64_t)field) : "cc");
+	return v;
+}
 static inline void vmwrite(uint32_t field, uint64_t v)
 {
 	bool bad;

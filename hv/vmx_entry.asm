@@ -25,18 +25,14 @@ section .text
 %define R15_ 120
 %define VMCS_HOST_RSP 0x6c14
 
-; int vmx_enter(struct cpu_regs *regs, uint64_t *host_rsp, bool launched)
-; Enters the guest of the current VMCS and returns 0 after the next VM exit, with the guest's registers in *regs.
-; If the entry fails before any state was loaded (VMfailInvalid, VMfailValid) it returns 1.
-; *host_rsp caches the VMCS's HOST_RSP field, which rarely changes.
+; vmx_enter: rdi: struct cpu_regs *, rsi: uint64_t *host_rsp, dl: launched. Called by the inline function in hv/run.c.
+; Enters the guest of the current VMCS and returns with CF clear after the next VM exit, the guest's registers in *rdi.
+; If the entry fails before any state was loaded (VMfailInvalid, VMfailValid) it returns with CF set.
+; Keeps RSP, RBP and RBX only. *host_rsp caches the VMCS's HOST_RSP field, which rarely changes.
 global vmx_enter:function hidden
 vmx_enter:
 	push	rbp
 	push	rbx
-	push	r12
-	push	r13
-	push	r14
-	push	r15
 	push	rdi
 	cmp	[rsi], rsp
 	je	.rsp_known
@@ -67,8 +63,10 @@ vmx_enter:
 	vmlaunch
 .failed:
 	pop	rdi
-	mov	eax, 1
-	jmp	vmx_out
+	pop	rbx
+	pop	rbp
+	stc
+	ret
 
 ; The VMCS's HOST_RIP. RSP is HOST_RSP: [rsp] is `regs`.
 align 16
@@ -92,14 +90,9 @@ vmx_exit:
 	mov	[rdi + R15_], r15
 	pop	qword [rdi + RDI_]
 	pop	rdi
-	xor	eax, eax
-vmx_out:
-	pop	r15
-	pop	r14
-	pop	r13
-	pop	r12
 	pop	rbx
 	pop	rbp
+	clc
 	ret
 
 section .note.GNU-stack noalloc noexec nowrite progbits

@@ -21,8 +21,7 @@ struct ring {
 };
 
 static struct ring *rings[CPUS_MAX];
-uint32_t trace_live;
-bool trace_keep;
+uint32_t trace_mask = TRACE_DEFAULT, trace_live;
 struct trace_context trace_context[CPUS_MAX];
 
 size_t trace_ring_bytes(void)

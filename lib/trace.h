@@ -26,7 +26,11 @@ struct trace_record {
 
 #define TRACE_RECORDS 128 /* per CPU; a power of two */
 
-extern uint32_t trace_live; /* bit per subject: also print when it happens */
+/* Bit per subject: recorded in the ring; also printed when it happens. Device accesses, interrupts and exits come so
+ * often that recording them costs as much as they do: they are recorded only if lethe.conf names them. (The last
+ * exits of a vCPU are kept all the same, hv/exit.c.) */
+#define TRACE_DEFAULT (1u << TRACE_MMU | 1u << TRACE_BOOT)
+extern uint32_t trace_mask, trace_live;
 
 void trace_record(enum trace_subject s, const char *what, uint64_t a, uint64_t b, uint64_t c);
 /* Prints the newest records of every CPU, oldest first, to the log without taking its lock (panic). */
@@ -44,10 +48,8 @@ struct trace_context {
 };
 extern struct trace_context trace_context[CPUS_MAX];
 
-extern bool trace_keep; /* record into the ring (on unless lethe.conf says trace = off) */
-
 #define TRACE(s, what, a, b, c)                                                                              \
 	do {                                                                                                 \
-		if (unlikely(trace_keep))                                                                    \
+		if (unlikely(trace_mask & 1u << (s)))                                                                    \
 			trace_record((s), (what), (uint64_t)(a), (uint64_t)(b), (uint64_t)(c));              \
 	} while (0)

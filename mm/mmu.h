@@ -85,7 +85,7 @@ struct mmu_vcpu {
 	/* Read by other CPUs: */
 	uint64_t entered;	/* generation on which it is in the guest; 0 outside */
 	uint64_t entered_epoch; /* flush_epoch when it entered; means something while entered is not 0 */
-	uint32_t requests;	/* MMU_REQ_* */
+	uint32_t requests;	/* MMU_REQ_*; bits 31:8 are hv/'s own: the handshake looks at them, too */
 	uint16_t vpid;
 	uint16_t index; /* its place in mmu->vcpu[] */
 	/* Its own: */
@@ -148,14 +148,13 @@ static inline int mmu_serve(struct mmu_vcpu *v)
  * The entry handshake (rule 2). 0: go, *eptp is the EPTP for the VMCS (EPT); -E_AGAIN: back to the loop's top.
  * Interrupts are off and stay off until VM entry, so that a kick sent from now on ends up as a VM exit.
  */
-static inline int mmu_enter(struct mmu_vcpu *v, uint64_t *eptp)
+static inline int mmu_enter_on(struct mmu_vcpu *v, unsigned cpu, uint64_t *eptp)
 {
-	unsigned cpu = this_cpu_id();
-
 	atomic_store_relaxed(&v->entered_epoch, atomic_load_relaxed(&v->front->flush_epoch));
 	YIELD();
 	/* The exchange is a full barrier: either the changer sees us entered, and kicks; or we see its change. */
-	atomic_xchg(&v->entered, MUTANT(enter_on_valid_gen) ? v->front->valid_gen : v->root_gen);
+	if (!MUTANT(entered_late))
+		atomic_xchg(&v->entered, v->root_gen);
 	YIELD();
 	if (unlikely(atomic_load(&v->requests) || atomic_load(&v->front->valid_gen) != v->root_gen) &&
 		!MUTANT(no_recheck)) {
@@ -163,6 +162,8 @@ static inline int mmu_enter(struct mmu_vcpu *v, uint64_t *eptp)
 		return -E_AGAIN;
 	}
 	YIELD();
+	if (MUTANT(entered_late))
+		atomic_xchg(&v->entered, v->root_gen);
 	if (unlikely(v->cpu != cpu || !(atomic_load(v->root_cpus) >> cpu & 1)))
 		mmu_tags_refresh(v, cpu);
 	YIELD();
@@ -172,13 +173,21 @@ static inline int mmu_enter(struct mmu_vcpu *v, uint64_t *eptp)
 	*eptp = v->eptp;
 	return 0;
 }
+static inline int mmu_enter(struct mmu_vcpu *v, uint64_t *eptp)
+{
+	return mmu_enter_on(v, this_cpu_id(), eptp);
+}
 
-static inline void mmu_exit(struct mmu_vcpu *v)
+static inline void mmu_exit_on(struct mmu_vcpu *v, unsigned cpu)
 {
 	/* The exchange also keeps look-ups behind `busy`, as in mmu_cpu_quiescent(). */
-	atomic_store_relaxed(&mmu_host_cpu[this_cpu_id()].busy, atomic_load(&mmu_host_epoch));
+	atomic_store_relaxed(&mmu_host_cpu[cpu].busy, atomic_load(&mmu_host_epoch));
 	YIELD();
 	atomic_xchg(&v->entered, 0);
+}
+static inline void mmu_exit(struct mmu_vcpu *v)
+{
+	mmu_exit_on(v, this_cpu_id());
 }
 
 /* Gives back one batch: at most `pages` pages and `entries` entries. Returns the pages freed; 0 also if another

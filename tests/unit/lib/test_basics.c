@@ -168,14 +168,12 @@ static void trace_keeps_the_newest(void **state)
 	void *memory = malloc(trace_ring_bytes());
 
 	trace_attach(0, memory);
-	trace_keep = true;
 	for (uint64_t i = 0; i < TRACE_RECORDS + 5; i++)
 		TRACE(TRACE_MMU, "event %lu", i, 0, 0);
 	seen[0] = 0;
 	trace_dump(1);
 	assert_non_null(strstr(seen, "mmu vm 0 vcpu 0: event 132\n"));
 	assert_null(strstr(seen, "event 131"));
-	trace_keep = false;
 	free(memory);
 }
 
