@@ -14,7 +14,7 @@
 	X(bump_without_request) /* 1	running vCPUs are not asked to reload, nor kicked */                    \
 	X(no_fence)		/* 1	`entered` is read before what was asked can be seen */                  \
 	X(no_recheck)		/* 2	requests and valid_gen are not read again after the exchange */         \
-	X(enter_on_valid_gen)	/* 2	`entered` tells the newest generation, not the root's */                \
+	X(entered_late)		/* 2	`entered` is set after the second look, not before it */                \
 	X(no_wait)		/* 3	a new generation is entered while others run on an older one */         \
 	X(free_before_grace)	/* 4	tables are freed while a vCPU still runs on them */                     \
 	X(ticket_guest_only)	/* 4	RAM is reused while a CPU may hold a pointer to it */                   \

@@ -216,6 +216,7 @@ static void take_away(struct mmu *mmu, const struct slot *old, struct mmu_ticket
 	if (MUTANT(publish_after_bump)) {
 		mmu_remove(mmu, old, out);
 		mmu_unlock(mmu);
+		YIELD();
 		mmu_lock(mmu);
 		publish(mmu);
 		return;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mm/backing.h"
+#include "mm/ept.h"
 #include "mm/mmu_internal.h"
 #include "tests/support/arena.h"
 #include "tests/support/cpu_id.h"
@@ -26,6 +27,7 @@ struct vcpu {
 	bool again; /* the last access faulted: it is tried again */
 	uint64_t again_gfn;
 	unsigned again_access, stuck;
+	unsigned outside; /* tries to enter that failed, one after the other */
 };
 
 struct cpu {
@@ -157,6 +159,8 @@ static void op_reclaim_here(void)
 	unsigned pages = 1 + (unsigned)below(20), entries = 1 + (unsigned)below(below(2) ? 64 : 4096), n;
 	uint64_t before = sim_seen.nested;
 
+	if (s.c->lazy)
+		return;
 	s.mmu->stats.batch_entries_max = 0;
 	n = mmu_reclaim(s.mmu, pages, entries);
 	sim_seen.reclaimed += n;
@@ -204,6 +208,10 @@ static void op_enter(struct vcpu *v)
 			model_forget(&s.m, version);
 		}
 	}
+	/* Kicked vCPUs leave within a few steps, and bumps are not that many: nobody waits for long. */
+	v->outside = err ? v->outside + 1 : 0;
+	if (v->outside > 200)
+		oracle_fail("vCPU %u never enters again", v->v.index);
 	s.cpu[c].locked = false;
 	v->locked = false;
 }
@@ -378,6 +386,15 @@ static void add_slot(unsigned i)
 	s.changes++;
 }
 
+/* As many changes of the map as bring its version close to where its low bits are 0 again. */
+static void op_wrap(void)
+{
+	uint64_t seq = s.mmu->slots.seq, to = align_up(seq, BIT(EPT_MMIO_GEN_BITS)) - 4;
+
+	if (s.c->wrap && to > seq + 12 && !s.depth)
+		s.mmu->slots.seq = to + ((to ^ seq) & 1);
+}
+
 static void op_slots(void)
 {
 	int c = free_cpu(), err = 0;
@@ -387,6 +404,7 @@ static void op_slots(void)
 
 	if (tickets() > TICKETS - 3 || !host_begin(c))
 		return;
+	op_wrap();
 	if (!m->used) {
 		add_slot(i);
 		host_end(c);
@@ -647,18 +665,29 @@ void sim_run(const struct sim_config *c, uint64_t seed, unsigned steps)
 	arena_close(&s.arena);
 }
 
-#define CAPS_ALL                                                                                             \
-	.ept = true, .ept_2m = true, .ept_1g = true, .ept_ad = true, .ept_wb = true, .ept_uc = true,         \
-	.vpid = true, .maxphyaddr = 39
+#define SMALL_ONLY .ept = true, .ept_wb = true, .vpid = true, .maxphyaddr = 39
+#define CAPS_ALL   SMALL_ONLY, .ept_2m = true, .ept_1g = true, .ept_ad = true, .ept_uc = true
 const struct sim_config sim_configs[] = {
-	{ "bulk", 4, 0, { CAPS_ALL, .pschange_mc_no = true }, MMU_REMOVAL_BULK, MMU_FREE_BATCHED, false },
-	{ "multihit", 3, 0, { CAPS_ALL }, MMU_REMOVAL_BULK, MMU_FREE_BATCHED, false },
-	{ "targeted", 4, 0, { CAPS_ALL }, MMU_REMOVAL_TARGETED, MMU_FREE_BATCHED, false },
-	{ "auto, no large, small pool", 4, 48,
-		{ .ept = true, .ept_wb = true, .vpid = true, .maxphyaddr = 39 }, MMU_REMOVAL_AUTO,
-		MMU_FREE_BATCHED, false },
-	{ "small pool", 6, 40, { CAPS_ALL }, MMU_REMOVAL_BULK, MMU_FREE_BATCHED, false },
-	{ "one vCPU, smallest pool", 1, 1, { CAPS_ALL }, MMU_REMOVAL_TARGETED, MMU_FREE_BATCHED, false },
-	{ "eager", 2, 0, { CAPS_ALL }, MMU_REMOVAL_BULK, MMU_FREE_EAGER, false },
+	{ .name = "bulk", .vcpus = 4, .caps = { CAPS_ALL, .pschange_mc_no = true } },
+	{ .name = "multihit", .vcpus = 3, .caps = { CAPS_ALL } },
+	{ .name = "targeted", .vcpus = 4, .caps = { CAPS_ALL }, .removal = MMU_REMOVAL_TARGETED },
+	{ .name = "auto, small pool",
+		.vcpus = 4,
+		.pool_pages = 48,
+		.caps = { SMALL_ONLY },
+		.removal = MMU_REMOVAL_AUTO },
+	{ .name = "small pool", .vcpus = 6, .pool_pages = 40, .caps = { CAPS_ALL } },
+	{ .name = "smallest pool",
+		.vcpus = 1,
+		.pool_pages = 1,
+		.caps = { CAPS_ALL },
+		.removal = MMU_REMOVAL_TARGETED },
+	{ .name = "nobody drains", .vcpus = 4, .caps = { SMALL_ONLY }, .lazy = true },
+	{ .name = "MMIO comes round",
+		.vcpus = 3,
+		.caps = { CAPS_ALL },
+		.removal = MMU_REMOVAL_TARGETED,
+		.wrap = true },
+	{ .name = "eager", .vcpus = 2, .caps = { CAPS_ALL }, .freeing = MMU_FREE_EAGER },
 };
 const unsigned sim_nconfigs = ARRAY_SIZE(sim_configs);

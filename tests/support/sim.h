@@ -17,6 +17,8 @@ struct sim_config {
 	enum mmu_removal removal;
 	enum mmu_freeing freeing;
 	bool dirty; /* use the dirty log */
+	bool lazy;  /* nobody drains: what is not paid by allocation is never paid */
+	bool wrap;  /* the slot table's version jumps, so that what MMIO entries hold of it comes round */
 };
 #define SIM_VCPUS 6
 
