@@ -55,9 +55,9 @@ int bus_add_mmio(struct bus *b, const struct bus_region *r, const struct bus_reg
 	if (!row)
 		return -E_NOMEM;
 	*row = *r;
-	memmove(&b->mmio[place + 1], &b->mmio[place], (b->mmios - place) * sizeof(b->mmio[0]));
+	for (unsigned i = b->mmios++; i > place; i--)
+		b->mmio[i] = b->mmio[i - 1];
 	b->mmio[place] = row;
-	b->mmios++;
 	if (at)
 		*at = row;
 	return 0;
@@ -70,7 +70,8 @@ void bus_remove_mmio(struct bus *b, const struct bus_region *r)
 			continue;
 		b->mmio[i]->size = 0;
 		b->mmios--;
-		memmove(&b->mmio[i], &b->mmio[i + 1], (b->mmios - i) * sizeof(b->mmio[0]));
+		for (; i < b->mmios; i++)
+			b->mmio[i] = b->mmio[i + 1];
 		return;
 	}
 	ASSERT(!"a region that is not on the bus");

@@ -15,18 +15,18 @@
 
 #include "lib/types.h"
 
-#define LAYOUT_EBDA	  0x9fc00ul
-#define LAYOUT_VGA	  0xa0000ul
-#define LAYOUT_VGA_TEXT	  0xb8000ul
-#define LAYOUT_VGA_END	  0xc0000ul
-#define LAYOUT_BIOS	  0xe0000ul
-#define LAYOUT_BIOS_END	  0x100000ul
-#define LAYOUT_LOW_MAX	  0xc0000000ul /* RAM below 4 GiB ends here at the latest */
-#define LAYOUT_PCI	  0xc0000000ul
-#define LAYOUT_PCI_END	  0xfec00000ul
-#define LAYOUT_IOAPIC	  0xfec00000ul
-#define LAYOUT_LAPIC	  0xfee00000ul
-#define LAYOUT_HIGH	  0x100000000ul
+#define LAYOUT_EBDA	0x9fc00ul
+#define LAYOUT_VGA	0xa0000ul
+#define LAYOUT_VGA_TEXT 0xb8000ul
+#define LAYOUT_VGA_END	0xc0000ul
+#define LAYOUT_BIOS	0xe0000ul
+#define LAYOUT_BIOS_END 0x100000ul
+#define LAYOUT_LOW_MAX	0xc0000000ul /* RAM below 4 GiB ends here at the latest */
+#define LAYOUT_PCI	0xc0000000ul
+#define LAYOUT_PCI_END	0xfec00000ul
+#define LAYOUT_IOAPIC	0xfec00000ul
+#define LAYOUT_LAPIC	0xfee00000ul
+#define LAYOUT_HIGH	0x100000000ul
 
 struct guest_layout {
 	uint64_t memory;   /* bytes that lethe.conf asked for */

@@ -45,7 +45,7 @@ static void debug_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 	struct platform *p = dev;
 	char c = (char)value;
 
-	if (c != '\n' && c >= ' ' && c <= '~')
+	if (c >= ' ' && c <= '~')
 		p->debug_line[p->debug_n++] = c;
 	if (p->debug_n && (c == '\n' || p->debug_n == sizeof(p->debug_line))) {
 		log_info("vm %s: %.*s", p->name, (int)p->debug_n, p->debug_line);

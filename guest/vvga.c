@@ -61,7 +61,7 @@ static bool refresh(struct vvga *v)
 	char out[OUT_BYTES];
 	size_t n;
 
-	if (!v->backing || (v->gfx[GFX_MISC] & GFX_GRAPHICS) || !read_cells(v))
+	if (!v->backing || v->finished || (v->gfx[GFX_MISC] & GFX_GRAPHICS) || !read_cells(v))
 		return false;
 	n = vvga_screen_update(&v->screen, v->now, cursor_cell(v), out, sizeof(out));
 	vconsole_write(&v->p->console, out, n);
@@ -91,8 +91,13 @@ void vvga_hurry(struct vvga *v)
 
 void vvga_finish(struct vvga *v)
 {
+	static const char below[] = "\033[?25h\033[25;1H\r\n";
+
 	for (unsigned i = 0; i < FINISH_ROUNDS && refresh(v); i++)
 		;
+	if (v->screen.shown && !v->finished)
+		vconsole_write(&v->p->console, below, sizeof(below) - 1);
+	v->finished = true;
 }
 
 /* ---- registers ---- */
@@ -300,6 +305,7 @@ void vvga_reset(struct vvga *v)
 	v->dac_read = v->dac_write = v->dac_part = v->dac_state = 0;
 	memset(v->dac, 0, sizeof(v->dac));
 	v->quiet = QUIET_AFTER;
+	v->finished = false;
 	if (v->p->mmu)
 		timer_arm(v->p, &v->timer, tsc_after(platform_now(v->p), refresh_ticks(v)));
 }

@@ -44,6 +44,7 @@ struct vvga {
 	uint8_t dac_mask, dac_read, dac_write, dac_part, dac_state;
 	uint8_t dac[768];
 	struct vvga_screen screen;
+	bool finished;	/* the VM has ended: nothing more is drawn */
 	unsigned quiet; /* refreshes in a row that found nothing new */
 	struct vtimer timer;
 	uint16_t now[VVGA_CELLS];
@@ -55,5 +56,5 @@ void vvga_reset(struct vvga *v);
 void vvga_clear(struct vvga *v);
 /* A key was typed: its echo should not wait for a sleepy refresh. */
 void vvga_hurry(struct vvga *v);
-/* The VM ends: shows all that is left to show. */
+/* The VM ends: shows all that is left to show, and puts the console's cursor below it. */
 void vvga_finish(struct vvga *v);
