@@ -40,6 +40,7 @@ void dump_vcpu(struct vcpu *v, const char *why)
 	struct vcpu_state s;
 	const uint64_t *g = s.regs.gpr;
 	uint64_t reason = vmread(VMCS_EXIT_REASON);
+	char text[320];
 
 	vmcs_get_state(v, &s);
 	log_error("vm %s vcpu %u: %s", v->vm->name, v->index, why);
@@ -52,6 +53,8 @@ void dump_vcpu(struct vcpu *v, const char *why)
 	log_error("  rsp %016lx rbp %016lx rsi %016lx rdi %016lx", g[RSP], g[RBP], g[RSI], g[RDI]);
 	log_error("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", g[R8], g[R9], g[R10], g[R11]);
 	log_error("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", g[R12], g[R13], g[R14], g[R15]);
+	exits_describe(v, text, sizeof(text));
+	log_error("  last exits: %s", text);
 	dump_segments(&s);
 	dump_code(v, &s);
 }

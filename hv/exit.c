@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From an exit's reason to its handler. */
 #include "hv/exit.h"
+#include "lib/printf.h"
 #include "lib/trace.h"
 
 struct exit {
@@ -62,6 +63,18 @@ const char *exit_name(unsigned reason)
 {
 	reason &= 0xffff;
 	return reason < EXIT_REASONS && exits[reason].name ? exits[reason].name : "unknown";
+}
+
+int exits_describe(const struct vcpu *v, char *buf, size_t n)
+{
+	uint64_t have = min(v->exits, (uint64_t)LAST_EXITS);
+	int at = 0;
+
+	buf[0] = 0;
+	for (uint64_t i = v->exits - have; i < v->exits && at < (int)n; i++)
+		at += fmt_snprintf(buf + at, n - (size_t)at, "%s%s", at ? ", " : "",
+			exit_name(v->last_exits[i % LAST_EXITS]));
+	return at;
 }
 
 static void handle(struct vcpu *v, uint16_t reason)

@@ -10,6 +10,8 @@
 
 void exit_dispatch(struct vcpu *v);
 const char *exit_name(unsigned reason);
+/* "CPUID, HLT, ...": the last exits of a vCPU, oldest first. Returns the length that the text has. */
+int exits_describe(const struct vcpu *v, char *buf, size_t n);
 
 typedef void exit_handler(struct vcpu *v);
 

@@ -41,6 +41,11 @@ void exit_exception_nmi(struct vcpu *v)
 	if (info & INTR_NMI_UNBLOCK && !v->event_pending && vector != VEC_DF)
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
 	if (vector == VEC_DB) {
+		uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS);
+
+		/* VM entry wants BS pending when TF is set and STI or MOV SS still block (SDM Vol. 3C 26.3.1.5). */
+		if (blocking && vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF)
+			vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | BIT(14));
 		set_dr6(vmread(VMCS_QUALIFICATION));
 		vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13)); /* delivery clears GD */
 		if ((info & INTR_TYPE) == INTR_PRIVILEGED) { /* INT1: deliver it as such, RIP after it */

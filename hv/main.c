@@ -103,6 +103,7 @@ static void on_own_stack(void *arg)
 	struct cpu *c = arg;
 
 	hostmap_drop_boot(boot, MEM_BOOT_SERVICES);
+	hostmap_drop_boot(boot, MEM_BOOT);
 	frames_add_boot_services(boot);
 	acpi_init(boot->rsdp);
 	acpi_log(acpi_get());

@@ -8,6 +8,7 @@
 #include "drivers/console.h"
 #include "drivers/lapic.h"
 #include "hv/cpu.h"
+#include "hv/exit.h"
 #include "lib/assert.h"
 #include "lib/atomic.h"
 #include "lib/printf.h"
@@ -73,9 +74,21 @@ static bool begin(const char *what)
 	return true;
 }
 
+static void say_guest(void)
+{
+	const struct vcpu *v = this_cpu()->current;
+	char text[200];
+
+	if (!v || !hostmap_readable(v, sizeof(*v)) || !hostmap_readable(v->vm, sizeof(*v->vm)))
+		return;
+	exits_describe(v, text, sizeof(text));
+	say("running vm %s vcpu %u; its last exits: %s\n", v->vm->name, v->index, text);
+}
+
 static void end(uint64_t rip, uint64_t rbp)
 {
 	backtrace(rip, rbp);
+	say_guest();
 	say("last events:\n");
 	trace_dump(16);
 	stop();
