@@ -160,6 +160,9 @@ void mmu_stats(struct mmu *mmu, struct mmu_stats *out)
 {
 	mmu_lock(mmu);
 	*out = mmu->stats;
+	for (unsigned i = 0; i < mmu->nvcpus; i++)
+		if (mmu->vcpu[i])
+			out->faults_mmio += atomic_load_relaxed(&mmu->vcpu[i]->hole_hits);
 	out->waiting = mmu->front.debt;
 	out->pages_live = mmu->nvalid;
 	out->pages_live_peak = mmu->live_set;

@@ -97,6 +97,9 @@ struct mmu_vcpu {
 	uint64_t *root_cpus; /* CPUs that have dropped what older roots in this frame left in their TLBs */
 	uint64_t eptp;	     /* for the VMCS */
 	unsigned cpu;	     /* where it last entered; CPUS_MAX: nowhere */
+	/* The hole in the map where its last device access went, true as long as the slot table has this version. */
+	uint64_t hole_seq, hole_first, hole_pages;
+	uint64_t hole_hits;
 	struct paging_regs regs;
 } __aligned(64);
 
@@ -217,7 +220,8 @@ enum mmu_verdict {
 /* EPT violation at a gpa. Locks: takes the MMU lock. */
 enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access);
 /* EPT misconfiguration at a gpa: MMU_MMIO if the entry is one of ours and current, MMU_RESUME if it was stale and
- * is gone now. A misconfiguration that is not ours is a bug of Lethe's and panics. Locks: takes the MMU lock. */
+ * is gone now. A misconfiguration that is not ours is a bug of Lethe's and panics. Locks: takes the MMU lock, but not
+ * for another access to the hole that the last one was in. */
 enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at);
 
 /* Counts the generation up: every table is obsolete from now on (rule 1). Takes the MMU lock; O(vCPUs). */

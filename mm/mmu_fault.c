@@ -35,15 +35,32 @@ enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access)
 	return verdict;
 }
 
+/*
+ * Device accesses come one after the other, and to few places. Where the last one was found to be in a hole of the map,
+ * and the map is the same still, this one is too: no lock, no walk. (The tables could not be walked without the lock:
+ * they may be on their way to the pool.)
+ */
 enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at)
 {
 	struct mmu *mmu = v->mmu;
 	enum mmu_verdict verdict = MMU_RESUME;
+	uint64_t gfn = gpa_to_gfn(at).v;
 
+	if (likely(gfn - v->hole_first < v->hole_pages) &&
+		likely(atomic_load(&mmu->slots.seq) == v->hole_seq || MUTANT(mmio_ignores_gen))) {
+		v->hole_hits++;
+		return MMU_MMIO;
+	}
+	YIELD();
 	mmu_lock(mmu);
 	mmu->stats.faults_mmio++;
 	if (current(mmu, v))
 		verdict = ept_misconfig(mmu, v->eptp, gpa_to_gfn(at));
+	if (verdict == MMU_MMIO) {
+		slots_gap(mmu, gpa_to_gfn(at), &v->hole_first, &v->hole_pages);
+		v->hole_pages -= v->hole_first;
+		v->hole_seq = mmu->slots.seq;
+	}
 	mmu_unlock(mmu);
 	return verdict;
 }

@@ -52,6 +52,7 @@ void mmu_vcpu_fini(struct mmu_vcpu *v)
 	ASSERT(!v->entered);
 	mmu_lock(mmu);
 	drop_root(v);
+	mmu->stats.faults_mmio += v->hole_hits;
 	atomic_store(&mmu->vcpu[v->index], NULL);
 	mmu_unlock(mmu);
 }
