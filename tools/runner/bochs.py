@@ -2,18 +2,18 @@
 """The machine under Bochs.
 
 COM1 is a pseudo-terminal, which works in both directions and needs no port of the network. Bochs's display
-`term` draws on the terminal that it was started on; it gets a second pseudo-terminal, whose output is thrown
-away, and whose input is the machine's keyboard.
+`term` opens a second one and says its name; what it draws there is thrown away, what is written there are keys
+of the machine's keyboard.
 
         runner                        Bochs
         serial master  <-- pty -->    com1: mode=term
-        display master <-- pty --     stdin, stdout (display term)
-        bochs.log, stderr.txt         messages, bochsfix's lines
+        display slave  <-- pty -->    display_library: term
+        bochs.log, output.txt         messages, bochsfix's lines
 """
 
 import os
 import pty
-import select
+import re
 import subprocess
 import time
 import tty
@@ -76,8 +76,6 @@ class Bochs:
             raise UsageError("Bochs has no stub for gdb; --gdb works with --backend kvm or tcg")
         self.serial, line = pty.openpty()
         tty.setraw(line)
-        self._display, screen = pty.openpty()
-        self.drains = [self._display]
         root = subprocess.run(
             [self._command, "--root"], check=True, stdout=subprocess.PIPE, universal_newlines=True
         ).stdout.strip()
@@ -98,27 +96,38 @@ class Bochs:
         )
         with open(self._scope.path("bochsrc"), "w", encoding="utf-8") as file:
             file.write(config + "".join(line + "\n" for line in options.machine_arg))
-        with open(self._scope.path("stderr.txt"), "wb") as errors:
+        with open(self._scope.path("output.txt"), "wb") as output:
             self._child = self._scope.spawn(
                 [self._command, "-q", "-f", self._scope.path("bochsrc")],
-                stdin=screen,
-                stdout=screen,
-                stderr=errors,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
                 cwd=self._scope.directory,
                 env=dict(os.environ, TERM="vt100", LINES="25", COLUMNS="80", BOCHSFIX_SCREEN=self._scope.path("screen")),
             )
-        os.close(screen)
         # It stays open here: else reading the serial line would fail before Bochs has opened it.
         self._line = line
+        self._open_display()
+
+    def _open_display(self):
+        """Opens the terminal that the display has made; a Bochs that makes none is about to end."""
+        deadline = time.monotonic() + 30
+        while self._display is None and not self.ended() and time.monotonic() < deadline:
+            for line in self._lines("output.txt"):
+                found = re.search(r'connected to screen "(/dev/\S+)"', line)
+                if found:
+                    self._display = os.open(found.group(1), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+                    self.drains = [self._display]
+            time.sleep(0.02)
 
     @staticmethod
     def drain(fd):
         """Throws away what Bochs draws."""
-        while select.select([fd], [], [], 0)[0]:
-            try:
-                os.read(fd, 65536)
-            except OSError:
-                break
+        try:
+            while os.read(fd, 65536):
+                pass
+        except OSError:
+            pass  # nothing more, or no Bochs
 
     def ended(self):
         """Whether the machine is gone. Bytes may still wait on the serial line."""
@@ -135,7 +144,7 @@ class Bochs:
 
     def diagnosis(self):
         """What Bochs itself had to say, as further lines of a message."""
-        lines = [line for line in self._lines("stderr.txt") if line.startswith("bochsfix: ")]
+        lines = [line for line in self._lines("output.txt") if line.startswith("bochsfix: ")]
         lines += [line for line in self._lines("bochs.log") if ">>PANIC<<" in line][-5:]
         return "".join("\n    " + line for line in lines)
 

@@ -1,39 +1,48 @@
 # SPDX-License-Identifier: MIT
 """The dialogue of --expect, --send and --type, and the signs that no answer will come any more."""
 
+import codecs
 import re
 
 # CSI, OSC and two-character escape sequences (ECMA-48), and a begun one at the end of the text.
 ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")
 BEGUN_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*|\][^\x07\x1b]*\x1b?|[ -/]*)$")
+END_OF_LINE = re.compile(r"\r*\n")
 
 VM_EXITED = re.compile(r"^lethe: vm (\S+) exited: ", re.MULTILINE)
 FATAL = re.compile(
-    r"^lethe: machine off|^lethe: PANIC|Lethe cannot start on this machine:"
+    r"^lethe: machine off|^lethe: PANIC|^Lethe cannot start|^BdsDxe: failed to load"
     r"|^native: failed|Kernel panic - not syncing",
     re.MULTILINE,
 )
 
 
 class Transcript:
-    """The serial line's text as a person would read it: without escape sequences and carriage returns."""
+    """The serial line's text as a person would read it: without escape sequences, lines ended by one newline.
+
+    A carriage return within a line stays: what follows overwrites the line, as a progress display does.
+    """
 
     def __init__(self):
         self.text = ""
         self._pending = ""
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, data):
         """Takes bytes as they came."""
-        raw = self._pending + data.decode("latin-1")
+        raw = self._pending + self._decoder.decode(data)
         begun = BEGUN_ESCAPE.search(raw)
         # A sequence that never ends is no sequence.
         cut = begun.start() if begun and len(raw) - begun.start() < 256 else len(raw)
-        self._pending = raw[cut:]
-        self.text += ESCAPE.sub("", raw[:cut]).replace("\r", "")
+        plain = ESCAPE.sub("", raw[:cut])
+        kept = len(plain.rstrip("\r"))  # what a carriage return means is told by what follows it
+        self._pending = plain[kept:] + raw[cut:]
+        self.text += END_OF_LINE.sub("\n", plain[:kept])
 
     def last_lines(self, count):
-        """The last lines that say something."""
-        return [line for line in self.text.split("\n") if line.strip()][-count:]
+        """The last lines that say something, as they stood at the end."""
+        lines = (line.rstrip("\r").rpartition("\r")[2] for line in self.text[-20000:].split("\n"))
+        return [line for line in lines if line.strip()][-count:]
 
 
 def unescape(text):
