@@ -5,6 +5,7 @@
  * removed slot's RAM is reused only when every CPU has passed the top of its run loop (mmu_grace.c).
  */
 #include "lib/string.h"
+#include "mm/guest_entry.h"
 #include "mm/mmu_internal.h"
 
 enum how { READ, WRITE, WRITE_ROM };
@@ -129,9 +130,20 @@ static int transfer(struct mmu *mmu, uint64_t at, char *host, uint64_t n, enum h
 	}
 }
 
+static bool within(const struct guest_window *w, uint64_t at, size_t n)
+{
+	return at - w->base < w->bytes && n <= w->bytes - (at - w->base);
+}
+
 int guest_read(struct mmu *mmu, gpa_t at, void *to, size_t n)
 {
-	return transfer(mmu, at.v, to, n, READ);
+	struct guest_window w = guest_window_cached(mmu);
+
+	/* Small reads from the bulk of RAM, instructions among them, need no look-up (mm/guest_entry.h). */
+	if (unlikely(!within(&w, at.v, n)) && (!guest_window_find(mmu, at, &w) || !within(&w, at.v, n)))
+		return transfer(mmu, at.v, to, n, READ);
+	copy_single(to, w.host + (at.v - w.base), n, false);
+	return 0;
 }
 
 int guest_write(struct mmu *mmu, gpa_t at, const void *from, size_t n)
