@@ -4,7 +4,7 @@
  *
  *	0          - 0x9ffff     RAM (the last KiB, from 0x9fc00, is the EBDA: reserved, holds the RSDP's copy)
  *	0xa0000    - 0xbffff     VGA: 0xb8000 is text memory; the rest is a hole
- *	0xc0000    - 0xdffff     option ROM area: a hole, reads all ones
+ *	0xc0000    - 0xdffff     option ROM area: read-only, all ones; no hole, for kernels search it byte by byte
  *	0xe0000    - 0xfffff     the "BIOS": read-only, holds the ACPI tables, RSDP at 0xe0000
  *	0x100000   - low_end     RAM
  *	low_end    - 4 GiB       PCI window 0xc0000000..0xfebfffff, I/O APIC 0xfec00000, HPET none,
@@ -19,6 +19,7 @@
 #define LAYOUT_VGA	0xa0000ul
 #define LAYOUT_VGA_TEXT 0xb8000ul
 #define LAYOUT_VGA_END	0xc0000ul
+#define LAYOUT_ROMS	0xc0000ul
 #define LAYOUT_BIOS	0xe0000ul
 #define LAYOUT_BIOS_END 0x100000ul
 #define LAYOUT_LOW_MAX	0xc0000000ul /* RAM below 4 GiB ends here at the latest */

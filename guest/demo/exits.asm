@@ -7,7 +7,7 @@
 
 SCRATCH	equ	0x3ff			; the UART's scratch register: a byte that keeps what it is given
 NOTHING	equ	0x1238			; a port where no device is
-HOLE	equ	0xd0000			; option ROM area: an address where no memory is
+HOLE	equ	0xa8000			; below the VGA's text memory: an address where no memory is
 PIT	equ	1193182			; Hz
 
 main32:	call	idt_init
