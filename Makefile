@@ -216,6 +216,6 @@ clean:
 distclean:
 	$(Q)rm -rf $(O)
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -path $(O)/cache -prune -o -type f -name '*.d' -print 2>/dev/null)
 FORCE:
 .PHONY: FORCE all help demos image run unit fuzz bench boot-tests test check clean distclean $(addprefix unit-,$(ROOMS)) $(addprefix obj-,$(ROOMS))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Small questions put to the firmware. */
 #include "boot/firmware.h"
+#include "boot/clock.h"
 
 #include "boot/preflight.h"
 #include "lib/bits.h"
@@ -89,6 +90,17 @@ hpa_t firmware_rsdp(void)
 			found = hpa((uint64_t)t->VendorTable);
 	}
 	return found;
+}
+
+uint64_t firmware_time(void)
+{
+	EFI_TIME t;
+	struct calendar c;
+
+	if (EFI_ERROR(firmware.table->RuntimeServices->GetTime(&t, NULL)))
+		return 0;
+	c = (struct calendar){ t.Year, t.Month, t.Day, t.Hour, t.Minute, t.Second, t.TimeZone };
+	return calendar_to_unix(&c);
 }
 
 /* The rest of Lethe keeps its stacks aligned to 8 bytes, UEFI wants 16 (2.3.4.2). */

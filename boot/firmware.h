@@ -26,6 +26,8 @@ bool firmware_has_shell(void);
 const char *firmware_words(EFI_STATUS status);
 /* The RSDP's address: that of ACPI 2.0, else of 1.0, else 0 (UEFI 4.6). */
 hpa_t firmware_rsdp(void);
+/* The machine's clock (UEFI 8.3), seconds since 1970, UTC; 0 if it has none that can be read. */
+uint64_t firmware_time(void);
 /* ResetSystem (UEFI 8.5.1), callable after ExitBootServices where the runtime regions are mapped. */
 void firmware_reset(bool power_off);
 /* The screen's current mode as linear memory (UEFI 12.9); format FB_NONE if there is none (video.c). */

@@ -112,6 +112,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 		return go_back(EFI_OUT_OF_RESOURCES);
 	}
 	h->info.tsc_start = start;
+	h->info.unix_time = firmware_time();
 	switch (prepare(&h->info, &h->conf)) {
 	case GO:
 		break;

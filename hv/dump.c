@@ -38,11 +38,13 @@ static void dump_code(struct vcpu *v, const struct vcpu_state *s)
 void dump_vcpu(struct vcpu *v, const char *why)
 {
 	struct vcpu_state s;
-	const uint64_t *g = s.regs.gpr;
+	const uint64_t *g;
 	uint64_t reason = vmread(VMCS_EXIT_REASON);
 	char text[320];
 
+	platform_console_flush(v->vm->platform); /* the guest's last words come first */
 	vmcs_get_state(v, &s);
+	g = s.regs.gpr;
 	log_error("vm %s vcpu %u: %s", v->vm->name, v->index, why);
 	log_error("  exit %lu (%s) qualification %#lx guest-physical %#lx", reason & 0xffff,
 		exit_name((unsigned)reason), vmread(VMCS_QUALIFICATION),

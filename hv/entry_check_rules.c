@@ -241,11 +241,15 @@ static const char *pdptes(const struct entry_state *e)
 
 const char *entry_check_rules(const struct entry_state *e)
 {
-	const char *(*const groups[])(
-		const struct entry_state *) = { controls, segments, tables_and_flags, non_register, pdptes };
-	const char *bad = NULL;
+	const char *bad = controls(e);
 
-	for (unsigned i = 0; i < ARRAY_SIZE(groups) && !bad; i++)
-		bad = groups[i](e);
+	if (!bad)
+		bad = segments(e);
+	if (!bad)
+		bad = tables_and_flags(e);
+	if (!bad)
+		bad = non_register(e);
+	if (!bad)
+		bad = pdptes(e);
 	return bad;
 }

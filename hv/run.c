@@ -71,6 +71,8 @@ static void init_vcpu(struct vcpu *v)
 
 	vcpu_state_reset(&s);
 	vmcs_set_state(v, &s);
+	if (vmx.apicv)
+		vmwrite(VMCS_GUEST_INTR_STATUS, 0);
 	v->run = VCPU_WAIT_SIPI;
 	v->nmi_pending = false;
 }

@@ -15,9 +15,9 @@
 #include "mm/frames.h"
 #include "mm/hostmap.h"
 
-extern const uint8_t trampoline_start[], trampoline_end[];
+extern const uint8_t trampoline_start[];
 extern const struct {
-	uint32_t gdt, gdt_base, far_pointer, long_mode, low_root, root, stack, argument, entry, levels;
+	uint32_t gdt, gdt_base, far_pointer, long_mode, low_root, root, stack, argument, entry, levels, size;
 } trampoline_at;
 
 #define START_TIMEOUT_US 200000
@@ -46,7 +46,7 @@ static bool start_one(const struct boot_info *bi, struct cpu *c)
 {
 	uint8_t *page = hpa_to_virt(bi->trampoline);
 
-	memcpy(page, trampoline_start, (size_t)(trampoline_end - trampoline_start));
+	memcpy(page, trampoline_start, trampoline_at.size);
 	memcpy(page + PAGE_SIZE, hpa_to_virt(hostmap_root()), PAGE_SIZE);
 	fill_in(page, bi->trampoline, c);
 	/* From here on the page is for executing: nobody writes to it until the CPU has left it (W^X). */

@@ -71,7 +71,6 @@ entry:	dq	0
 levels:	dd	0			; CR4.LA57 or 0
 arrived: dd	0
 
-global trampoline_end:data hidden
 trampoline_end:
 
 ; Offsets for hv/smp.c (struct trampoline_offsets).
@@ -81,6 +80,6 @@ trampoline_at:
 	dd	gdt - trampoline_start, gdt_base - trampoline_start, far_pointer - trampoline_start
 	dd	long_mode - trampoline_start, low_root - trampoline_start, root - trampoline_start
 	dd	stack - trampoline_start, argument - trampoline_start, entry - trampoline_start
-	dd	levels - trampoline_start
+	dd	levels - trampoline_start, trampoline_end - trampoline_start
 
 section .note.GNU-stack noalloc noexec nowrite progbits

@@ -36,7 +36,6 @@ int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **ou
 	v->index = index;
 	v->cpu = cpu;
 	v->run = index ? VCPU_WAIT_SIPI : VCPU_RUNNING;
-	v->rvi = -1;
 	v->deadline = UINT64_MAX;
 	v->misc_enable = BIT(0); /* fast strings; SDM Vol. 4 table 2-2 */
 	list_init(&v->on_cpu);

@@ -66,7 +66,6 @@ struct vcpu {
 	hpa_t vmcs;
 	uint32_t pin, proc, proc2, entry; /* as written */
 	void *apic_page;
-	int rvi;	      /* APICv: what RVI holds */
 	uint64_t eoi_exit[4]; /* APICv: bitmap as written */
 	unsigned tpr_threshold;
 	uint8_t apic_mode; /* enum apic_mode that the controls are set for */

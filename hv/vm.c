@@ -44,6 +44,8 @@ static int create_mmu(struct vm *vm)
 	};
 
 	p.guest_maxphyaddr = min(p.caps.maxphyaddr, 48u);
+	if (vm->conf->small_pages)
+		p.caps.ept_2m = p.caps.ept_1g = false;
 	if (vm->conf->mmu == CONF_MMU_SHADOW) {
 		log_error(
 			"vm %s: mmu = shadow: this version of Lethe has no shadow page tables; use mmu = ept",
@@ -170,6 +172,8 @@ static int create_platform(struct vm *vm, const struct boot_info *bi)
 		.vcpus = vm->nvcpus,
 		.tsc_hz = tsc_hz(),
 		.debug_exit = vm->conf->debug_exit,
+		.rom_bytes = vm->conf->test_device ? vm->conf->rom_bytes : 0,
+		.bar_bytes = vm->conf->bar_bytes,
 		.start_time = bi->unix_time + tsc_to_ns(rdtsc() - bi->tsc_start) / 1000000000,
 		.owner = ram_owner(vm),
 	};

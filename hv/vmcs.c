@@ -138,7 +138,9 @@ void vmcs_update_apic_mode(struct vcpu *v)
 	v->proc2 = (v->proc2 & ~all) | use;
 	vmwrite(VMCS_PROC2, v->proc2);
 	vmwrite(VMCS_MSR_BITMAP, v->vm->msr_bitmap.v + (use & PROC2_X2APIC ? PAGE_SIZE : 0));
-	v->rvi = -1;
+	/* What RVI and SVI said was of the APIC as it was: the page and the platform's records tell anew. */
+	if (mode == APIC_OFF)
+		vmwrite(VMCS_GUEST_INTR_STATUS, 0);
 }
 
 void vmcs_set_segment(enum seg s, const struct cpu_segment *seg)
