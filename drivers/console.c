@@ -5,8 +5,8 @@
  * Two locks: `out` guards the transmit ring, the UART's sending side and the terminal; `in` the input ring, the UART's
  * receiving side and the keyboard. The terminal's reports go from output to input, so the order is out, then in.
  *
- * Painting a screenful takes a millisecond on hardware, and a visible part of a second in an emulator. So the screen is
- * painted at once if the last painting is long enough ago, measured by what that cost, and else by console_poll().
+ * Painting a screenful takes milliseconds, longer than the UART's 16 bytes of FIFO last. So it is painted in slices, and
+ * after each the screen waits for a multiple of what the slice took: the rest is done by console_poll().
  */
 #include "drivers/console.h"
 
@@ -23,7 +23,8 @@
 
 #define OUT_BYTES   16384 /* powers of two */
 #define IN_BYTES    4096
-#define PAINT_SHARE 32 /* painting may take one part in so many of the time */
+#define PAINT_US    500 /* a slice; a FIFO of 16 bytes lasts 1389 us */
+#define PAINT_SHARE 16	/* painting may take one part in so many of the time */
 
 static struct uart uart;
 static struct fbcon screen;
@@ -41,12 +42,14 @@ static bool screen_answers;
 
 static void paint(void)
 {
-	uint64_t start = rdtsc(), cost;
+	uint64_t start = rdtsc(), slice = ns_to_tsc(PAINT_US * 1000ull), took;
+	unsigned cells = 0;
 
-	unpainted = false;
-	fbcon_flush(&screen);
-	cost = rdtsc() - start;
-	paint_at = start + cost + min(cost * PAINT_SHARE, tsc_hz() ? tsc_hz() / 4 : UINT64_MAX);
+	do
+		unpainted = fbcon_paint(&screen, &cells);
+	while (unpainted && rdtsc() - start < slice);
+	took = rdtsc() - start;
+	paint_at = start + took * PAINT_SHARE;
 }
 
 static void send_some(void)
@@ -136,7 +139,8 @@ void console_flush(void)
 	spin_lock(&out);
 	send_all();
 	uart_drain(&uart);
-	paint();
+	fbcon_flush(&screen);
+	unpainted = false;
 	spin_unlock(&out);
 }
 
@@ -253,7 +257,7 @@ static void show_log_so_far(void)
 
 	spin_lock(&out);
 	put_lines(text, n, put_on_screen);
-	paint();
+	fbcon_flush(&screen);
 	spin_unlock(&out);
 }
 

@@ -4,7 +4,7 @@
  * screen + keyboard are each a whole console: both get all output, and input is taken from both.
  *
  *	console_write() --> transmit ring --> UART            (polled, or by its interrupt)
- *	                \-> terminal grid --> framebuffer     (painted at most so often that it costs ~3 % of the time)
+ *	                \-> terminal grid --> framebuffer     (painted at most so often that it costs ~6 % of the time)
  *	console_read()  <-- input ring <-- UART, keyboard, the terminal's own reports
  *
  * Output waits in rings so that a guest which prints does not wait for a slow line; so console_poll() must be called

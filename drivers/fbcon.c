@@ -6,7 +6,7 @@
  *	shown		what was painted last		(RAM)
  *	pixels		the framebuffer			(write-combining device memory: written, never read)
  *
- * fbcon_flush() compares the first two in the rows that are dirty and paints the cells that differ. A scroll copies no
+ * fbcon_paint() compares the first two in a row that is dirty and paints the cells that differ. A scroll copies no
  * pixels, for that would mean to read them; most cells are blank before and after.
  */
 #include "drivers/fbcon.h"
@@ -157,44 +157,83 @@ static bool same(struct vt_cell a, struct vt_cell b)
 	return a.ch == b.ch && a.color == b.color && a.attr == b.attr;
 }
 
-unsigned fbcon_flush(struct fbcon *c)
+/* The cells of a row that differ. */
+static unsigned paint_changes(struct fbcon *c, unsigned row)
+{
+	struct vt *t = &c->vt;
+	const struct vt_cell *want = vt_row(t, row);
+	struct vt_cell *shown = c->shown + (size_t)row * t->cols;
+	unsigned painted = 0;
+
+	t->dirty[row] = 0;
+	for (unsigned col = 0; col < t->cols; col++) {
+		if (same(want[col], shown[col]))
+			continue;
+		shown[col] = want[col];
+		paint(c, col, row, want[col], false);
+		painted++;
+		/* The cursor was painted over with it. */
+		if (c->cursor_shown && col == c->cursor_col && row == c->cursor_row)
+			c->cursor_shown = false;
+	}
+	return painted;
+}
+
+static unsigned paint_cursor(struct fbcon *c)
 {
 	struct vt *t = &c->vt;
 	unsigned painted = 0;
-	bool moved =
-		c->cursor_shown != t->cursor_on || c->cursor_col != t->cur.col || c->cursor_row != t->cur.row;
-	bool all = c->reversed != t->reverse_screen; /* the cells are the same, their looks are not */
 
-	if (!c->pixels)
+	if (c->cursor_shown == t->cursor_on &&
+		(!t->cursor_on || (c->cursor_col == t->cur.col && c->cursor_row == t->cur.row)))
 		return 0;
-	c->reversed = t->reverse_screen;
-	for (unsigned r = 0; r < t->rows; r++) {
-		const struct vt_cell *want = vt_row(t, r);
-		struct vt_cell *shown = c->shown + (size_t)r * t->cols;
-
-		if (!t->dirty[r] && !all)
-			continue;
-		t->dirty[r] = 0;
-		for (unsigned col = 0; col < t->cols; col++) {
-			if (!all && same(want[col], shown[col]))
-				continue;
-			shown[col] = want[col];
-			paint(c, col, r, want[col], false);
-			painted++;
-			/* It may have been the cursor that was painted over. */
-			moved |= t->cursor_on && col == t->cur.col && r == t->cur.row;
-		}
-	}
-	if (!moved)
-		return painted;
-	if (c->cursor_shown)
+	if (c->cursor_shown) {
 		paint(c, c->cursor_col, c->cursor_row,
 			c->shown[(size_t)c->cursor_row * t->cols + c->cursor_col], false);
+		painted++;
+	}
 	c->cursor_shown = t->cursor_on;
 	c->cursor_col = t->cur.col;
 	c->cursor_row = t->cur.row;
-	if (c->cursor_shown)
+	if (c->cursor_shown) {
 		paint(c, c->cursor_col, c->cursor_row,
 			c->shown[(size_t)c->cursor_row * t->cols + c->cursor_col], true);
-	return painted + 1;
+		painted++;
+	}
+	return painted;
+}
+
+bool fbcon_paint(struct fbcon *c, unsigned *painted)
+{
+	struct vt *t = &c->vt;
+
+	if (!c->pixels)
+		return false;
+	if (c->reversed != t->reverse_screen) {
+		/* The cells are the same, their looks are not: no cell is like this one. */
+		c->reversed = t->reverse_screen;
+		memset(c->shown, 0xff, sizeof(struct vt_cell) * t->cols * t->rows);
+		memset(t->dirty, 1, t->rows);
+	}
+	/* On from where the last call stopped: so every row gets its turn while others go on changing. */
+	for (unsigned i = 0; i < t->rows; i++) {
+		unsigned row = (c->next_row + i) % t->rows;
+
+		if (!t->dirty[row])
+			continue;
+		*painted += paint_changes(c, row);
+		c->next_row = (uint16_t)(row + 1);
+		return true;
+	}
+	*painted += paint_cursor(c);
+	return false;
+}
+
+unsigned fbcon_flush(struct fbcon *c)
+{
+	unsigned painted = 0;
+
+	while (fbcon_paint(c, &painted))
+		;
+	return painted;
 }

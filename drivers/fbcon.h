@@ -18,6 +18,7 @@ struct fbcon {
 	struct vt_cell *shown;		 /* what each place of the screen shows now */
 	uint16_t cursor_col, cursor_row; /* where the cursor is painted, if it is */
 	bool cursor_shown, reversed;
+	uint16_t next_row; /* where fbcon_paint goes on */
 };
 
 /* How many columns and rows a screen of this size gets, and with which scale. False: too small for a console. */
@@ -29,5 +30,8 @@ size_t fbcon_memory(uint16_t cols, uint16_t rows);
 int fbcon_init(struct fbcon *c, const struct framebuffer *fb, void *pixels, void *memory);
 /* Feeds the terminal; nothing is painted yet. */
 void fbcon_write(struct fbcon *c, const char *text, size_t n);
-/* Paints what changed. Returns the number of cells painted. */
+/* Paints one row that changed, or, if none is left, the cursor. False: all is painted. Adds to *painted how many cells
+ * it painted (a cell costs about as much as 64 stores). */
+bool fbcon_paint(struct fbcon *c, unsigned *painted);
+/* Paints all that changed. Returns the number of cells. */
 unsigned fbcon_flush(struct fbcon *c);
