@@ -11,6 +11,7 @@
  */
 #include "guest/conf_parser.h"
 
+#include "guest/vrom_size.h"
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/string.h"
@@ -25,7 +26,12 @@ enum section { SECTION_NONE, SECTION_SKIP, SECTION_HYPERVISOR, SECTION_VM };
 static void vm_defaults(struct conf_vm *vm)
 {
 	*vm = (struct conf_vm){
-		.memory = DEFAULT_MEMORY, .vcpus = 1, .load_address = FLAT_ADDRESS, .entry_mode = 32
+		.memory = DEFAULT_MEMORY,
+		.vcpus = 1,
+		.rom_bytes = VROM_ROM_DEFAULT,
+		.bar_bytes = VROM_BAR_MIN,
+		.load_address = FLAT_ADDRESS,
+		.entry_mode = 32,
 	};
 }
 
@@ -184,6 +190,8 @@ static void close_section(struct conf_parser *p, enum section section)
 		(placed || conf_vm_seen(p, "entry-mode")))
 		conf_error(
 			p, "[vm %s]: expected load-address and entry-mode only with format = flat", vm->name);
+	if (!vm->test_device && (conf_vm_seen(p, "rom-size") || conf_vm_seen(p, "bar-size")))
+		conf_error(p, "[vm %s]: expected rom-size and bar-size only with devices = rom", vm->name);
 	if (vm->load_address >= vm->memory)
 		conf_error(p, "[vm %s]: expected a load-address within the VM's memory", vm->name);
 	p->line = line;

@@ -19,6 +19,10 @@
  *	vcpus = N
  *	cpus = 0, 2-3			  physical CPUs to pin to, round-robin; default: all
  *	mmu = auto | ept | shadow
+ *	large-pages = on | off		  off: map the guest's memory by 4 KiB pages only
+ *	devices = rom | none		  the test device (guest/vrom.h)
+ *	rom-size = SIZE			  of its expansion ROM: a power of two, 4K to 16M
+ *	bar-size = SIZE			  of the BAR with its RAM: a power of two, 2M to 64G
  *	debug-exit = on | off		  QEMU's port 0xF4
  *	load-address = ADDRESS		  of a flat image (default 0x100000; entered in 32-bit protected mode, or in
  *	entry-mode = 16 | 32 | 64	  real mode at 0x7C00-style addresses below 1 MiB with 16)
@@ -56,7 +60,11 @@ struct conf_vm {
 	enum conf_mmu mmu;
 	uint64_t memory; /* bytes */
 	unsigned vcpus;
-	uint64_t cpus; /* bit per physical CPU; 0: all */
+	uint64_t cpus;	    /* bit per physical CPU; 0: all */
+	bool small_pages;   /* large-pages = off */
+	bool test_device;   /* devices = rom */
+	uint64_t rom_bytes; /* of its ROM and of the BAR with its RAM */
+	uint64_t bar_bytes;
 	bool debug_exit;
 	uint64_t load_address;
 	unsigned entry_mode;
@@ -77,7 +85,7 @@ struct conf {
 #define CONF_ERRORS_MAX 16
 struct conf_errors {
 	unsigned n; /* how many there were; texts of the first CONF_ERRORS_MAX are kept */
-	char text[CONF_ERRORS_MAX][192]; /* "lethe.conf:12: memory = 12Q: expected a size such as 512M" */
+	char text[CONF_ERRORS_MAX][256]; /* "lethe.conf:12: memory = 12Q: expected a size such as 512M" */
 };
 
 void conf_defaults(struct conf *c);

@@ -2,6 +2,7 @@
 /* The keys of lethe.conf: two tables, and a function for each kind of value. */
 #include "guest/conf_parser.h"
 
+#include "guest/vrom_size.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -269,6 +270,49 @@ static void set_mmu(struct conf_parser *p, const char *key, const char *value)
 		p->vm->mmu = (enum conf_mmu)i;
 }
 
+static void set_large_pages(struct conf_parser *p, const char *key, const char *value)
+{
+	bool large = true;
+
+	set_bool(p, key, value, &large);
+	p->vm->small_pages = !large;
+}
+
+static void set_devices(struct conf_parser *p, const char *key, const char *value)
+{
+	static const char *const names[] = { "none", "rom" };
+	int i = choice(p, key, value, names, ARRAY_SIZE(names), "rom or none");
+
+	if (i >= 0)
+		p->vm->test_device = i;
+}
+
+/* The size of a BAR. */
+static void set_bar(struct conf_parser *p, const char *key, const char *value, uint64_t low, uint64_t high,
+	const char *what, uint64_t *out)
+{
+	uint64_t v;
+
+	if (!number(p, key, value, low, high, what, &v))
+		return;
+	if (is_pow2(v))
+		*out = v;
+	else
+		expected(p, key, what);
+}
+
+static void set_rom_size(struct conf_parser *p, const char *key, const char *value)
+{
+	set_bar(p, key, value, VROM_ROM_MIN, VROM_ROM_MAX, "a power of two from 4K to 16M",
+		&p->vm->rom_bytes);
+}
+
+static void set_bar_size(struct conf_parser *p, const char *key, const char *value)
+{
+	set_bar(p, key, value, VROM_BAR_MIN, VROM_BAR_MAX, "a power of two from 2M to 64G",
+		&p->vm->bar_bytes);
+}
+
 static void set_debug_exit(struct conf_parser *p, const char *key, const char *value)
 {
 	set_bool(p, key, value, &p->vm->debug_exit);
@@ -311,6 +355,10 @@ static const struct key vm_keys[] = {
 	{ "vcpus", set_vcpus, false },
 	{ "cpus", set_cpus, false },
 	{ "mmu", set_mmu, false },
+	{ "large-pages", set_large_pages, false },
+	{ "devices", set_devices, false },
+	{ "rom-size", set_rom_size, false },
+	{ "bar-size", set_bar_size, false },
 	{ "debug-exit", set_debug_exit, false },
 	{ "load-address", set_load_address, false },
 	{ "entry-mode", set_entry_mode, false },
@@ -344,8 +392,8 @@ void conf_key(struct conf_parser *p, const char *key, const char *value)
 	if (p->vm)
 		conf_error(p,
 			"%s: unknown key: expected kernel, format, initrd, module, cmdline, memory, vcpus, "
-			"cpus, "
-			"mmu, debug-exit, load-address or entry-mode",
+			"cpus, mmu, large-pages, devices, rom-size, bar-size, debug-exit, load-address or "
+			"entry-mode",
 			key);
 	else
 		conf_error(p, "%s: unknown key: expected console, log, trace, mitigations or keep", key);

@@ -21,6 +21,7 @@
 #include "guest/vpci.h"
 #include "guest/vpic.h"
 #include "guest/vpit.h"
+#include "guest/vrom.h"
 #include "guest/vrtc.h"
 #include "guest/vuart.h"
 #include "guest/vvga.h"
@@ -59,6 +60,7 @@ struct platform {
 	struct vvga vga;
 	struct vacpi acpi;
 	struct vpci pci;
+	struct vrom rom; /* if params.rom_bytes */
 	struct console console;
 	uint8_t dma_page[16]; /* ports 0x80..0x8f hold what is written */
 	char debug_line[120]; /* port 0xe9 */

@@ -63,14 +63,27 @@ int platform_init(struct platform *p, const struct platform_params *params)
 	return 0;
 }
 
+/* Where option ROMs would be, an empty bus: all ones. */
+static void no_option_roms(struct platform *p)
+{
+	uint8_t ones[256];
+
+	memset(ones, 0xff, sizeof(ones));
+	for (uint64_t at = LAYOUT_ROMS; at < LAYOUT_BIOS; at += sizeof(ones)) {
+		int err = guest_write_rom(p->mmu, gpa(at), ones, sizeof(ones));
+
+		ASSERT(!err); /* its slot has just been added */
+	}
+}
+
 /* RAM that belongs to the platform and is in the guest's map for good. */
 static int add_memory(struct platform *p)
 {
 	struct slot_desc vga = { .base = gfn(LAYOUT_VGA_TEXT >> PAGE_SHIFT),
 		.pages = VVGA_BYTES / PAGE_SIZE };
-	struct slot_desc bios = { .base = gfn(LAYOUT_BIOS >> PAGE_SHIFT),
+	struct slot_desc bios = { .base = gfn(LAYOUT_ROMS >> PAGE_SHIFT),
 		.flags = SLOT_READONLY,
-		.pages = (LAYOUT_BIOS_END - LAYOUT_BIOS) / PAGE_SIZE };
+		.pages = (LAYOUT_BIOS_END - LAYOUT_ROMS) / PAGE_SIZE };
 	struct mmu_ticket ticket;
 	slot_id vga_slot, bios_slot;
 	int err;
@@ -86,6 +99,7 @@ static int add_memory(struct platform *p)
 		goto no_slot;
 	err = slot_add(p->mmu, &bios, &bios_slot);
 	if (!err) {
+		no_option_roms(p);
 		p->vga.backing = vga.backing;
 		vvga_clear(&p->vga);
 		p->bios = bios.backing;
@@ -114,11 +128,18 @@ int platform_create(const struct platform_params *params, struct platform **out)
 	memset(p, 0, sizeof(*p));
 	err = platform_init(p, params);
 	p->pages = pages;
+	if (!err && p->mmu && params->rom_bytes)
+		err = vrom_create(&p->rom, p->owner, params->rom_bytes, params->bar_bytes);
 	if (!err && p->mmu)
 		err = add_memory(p);
 	if (err) {
+		vrom_destroy(&p->rom);
 		frames_free_run(pages, owner, first);
 		return err;
+	}
+	if (p->mmu && params->rom_bytes) {
+		err = vrom_attach(&p->rom, p);
+		ASSERT(!err); /* its place on the bus is free, its sizes are good */
 	}
 	*out = p;
 	return 0;
@@ -126,6 +147,7 @@ int platform_create(const struct platform_params *params, struct platform **out)
 
 void platform_destroy(struct platform *p)
 {
+	vrom_destroy(&p->rom);
 	if (p->vga.backing)
 		backing_free(p->vga.backing);
 	if (p->bios)

@@ -57,7 +57,8 @@ struct platform_params {
 	unsigned vcpus;
 	uint64_t tsc_hz; /* rate of ops->clock; at least PLATFORM_TSC_HZ_MIN */
 	bool debug_exit;
-	uint64_t start_time; /* what the RTC shows at creation: seconds since 1970, UTC */
+	uint64_t rom_bytes, bar_bytes; /* of the test device (guest/vrom.h); rom_bytes 0: there is none */
+	uint64_t start_time;	       /* what the RTC shows at creation: seconds since 1970, UTC */
 	unsigned
 		console_poll_ms; /* 0: input is always announced by platform_console_input(); else look that often */
 	uint16_t owner;		 /* owner_t that pays for the RAM of devices and for the BIOS area */
@@ -66,9 +67,9 @@ struct platform_params {
 	void *apic_page[CPUS_MAX];
 };
 
-/* Besides the object: adds the slots of the VGA text memory (32 KiB at LAYOUT_VGA_TEXT) and of the BIOS area (128 KiB
- * read-only at LAYOUT_BIOS) to p->mmu; RAM is hv/'s to add. mmu may be NULL in tests: then there is neither.
- * 0, -E_NOMEM, -E_INVAL (vcpus, tsc_hz), or what slot_add says. The devices start as platform_reset() leaves them. */
+/* Besides the object: adds the slots of the VGA text memory (32 KiB at LAYOUT_VGA_TEXT) and of option ROMs and
+ * BIOS (256 KiB read-only at LAYOUT_ROMS) to p->mmu; RAM is hv/'s to add. mmu may be NULL in tests: then there is neither,
+ * and no test device. 0, -E_NOMEM, -E_INVAL (vcpus, tsc_hz), or what slot_add says. The devices start as platform_reset() leaves them. */
 int platform_create(const struct platform_params *p, struct platform **out);
 /* After mmu_destroy(): gives back the object and the RAM of its slots. */
 void platform_destroy(struct platform *p);

@@ -40,6 +40,8 @@ struct vpci_bar {
 	/* Placed: called with on = true when the BAR decodes at `at`, and with on = false before it moves or stops.
 	 * Platform lock held. Not 0: it could not be placed and is left off. */
 	int (*place)(struct vpci_dev *d, unsigned bar, bool on, uint64_t at);
+	/* Placed, and may be NULL: it goes from where it is to `at` in one step. Not 0: by `place`, off and on. */
+	int (*move)(struct vpci_dev *d, unsigned bar, uint64_t at);
 
 	/* vpci's own */
 	bool mapped;

@@ -160,15 +160,29 @@ static void map(struct vpci_dev *d, unsigned n, uint64_t at)
 	b->at = at;
 }
 
+/* A BAR on the bus that should not be there (any more) leaves it, or goes where it should be. */
+static void follow(struct vpci_dev *d, unsigned n)
+{
+	struct vpci_bar *b = &d->bar[n];
+	uint64_t at = 0;
+	bool on = decodes(d, n, &at);
+
+	if (on && at == b->at)
+		return;
+	if (on && b->move && !b->move(d, n, at))
+		b->at = at;
+	else
+		unmap(d, n);
+}
+
 void vpci_remap(struct vpci *v)
 {
 	uint64_t at = 0;
 
 	for (unsigned i = 0; i < VPCI_SLOTS; i++)
 		for (unsigned n = 0; v->dev[i] && n < VPCI_BARS; n++)
-			if (v->dev[i]->bar[n].mapped &&
-				!(decodes(v->dev[i], n, &at) && at == v->dev[i]->bar[n].at))
-				unmap(v->dev[i], n);
+			if (v->dev[i]->bar[n].mapped)
+				follow(v->dev[i], n);
 	for (unsigned i = 0; i < VPCI_SLOTS; i++)
 		for (unsigned n = 0; v->dev[i] && n < VPCI_BARS; n++)
 			if (v->dev[i]->bar[n].kind != VPCI_BAR_NONE && !v->dev[i]->bar[n].mapped &&

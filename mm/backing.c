@@ -157,6 +157,31 @@ int backing_alloc(uint64_t pages, owner_t owner, struct backing **out)
 	return 0;
 }
 
+int backing_repeat(const struct backing *of, uint64_t pages, struct backing **out)
+{
+	struct backing *b;
+	int err = 0;
+
+	if (!pages || pages % of->pages)
+		return -E_INVAL;
+	b = frame_alloc_zeroed(OWNER_LETHE);
+	if (!b)
+		return -E_NOMEM;
+	b->owner = OWNER_NOBODY;
+	for (uint32_t i = 0; !err && b->pages < pages; i = (i + 1) % of->nruns) {
+		const struct backing_run *r = run_at(of, i);
+
+		for (uint64_t p = 0; !err && p < r->pages; p += frame_pages(r->size))
+			err = append(b, r->size, pfn(r->pfn.v + p));
+	}
+	if (err) {
+		backing_free(b);
+		return err;
+	}
+	*out = b;
+	return 0;
+}
+
 void backing_free(struct backing *b)
 {
 	for (uint32_t i = 0; i < b->nruns && b->owner != OWNER_NOBODY; i++) {

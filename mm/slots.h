@@ -21,6 +21,10 @@ struct backing;
 int backing_alloc(uint64_t pages, owner_t owner, struct backing **out);
 /* A backing over memory that stays somebody else's: device memory, loaded images. -E_NOMEM; -E_INVAL. */
 int backing_over(hpa_t at, uint64_t pages, struct backing **out);
+/* `pages` of guest memory that are all of `of`, over and over, as with a memory chip that does not decode all of its
+ * address lines. The memory stays of's, which must live longer. -E_INVAL: not a multiple of it; -E_NOMEM: also when `of`
+ * has so many pieces, so often, that they cannot be written down (some 40,000). */
+int backing_repeat(const struct backing *of, uint64_t pages, struct backing **out);
 void backing_free(struct backing *b);
 uint64_t backing_pages(const struct backing *b);
 

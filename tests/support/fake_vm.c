@@ -73,6 +73,11 @@ static void must(int ok, const char *what)
 
 struct fake_vm *fake_vm_open(unsigned vcpus, struct mmu *mmu)
 {
+	return fake_vm_open_rom(vcpus, mmu, 0, 0);
+}
+
+struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, uint64_t bar)
+{
 	struct fake_vm *f = calloc(1, sizeof(*f));
 	struct platform_params params = {
 		.ops = &ops,
@@ -82,6 +87,8 @@ struct fake_vm *fake_vm_open(unsigned vcpus, struct mmu *mmu)
 		.vcpus = vcpus,
 		.tsc_hz = FAKE_TSC_HZ,
 		.debug_exit = true,
+		.rom_bytes = rom,
+		.bar_bytes = bar,
 		.start_time = FAKE_START,
 	};
 

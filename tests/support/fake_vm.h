@@ -37,6 +37,8 @@ struct fake_vm {
 /* mmu NULL: no guest memory, and the platform lies in host memory. start_time: 2024-02-28 23:59:50 UTC. */
 struct fake_vm *fake_vm_open(unsigned vcpus, struct mmu *mmu);
 void fake_vm_close(struct fake_vm *f);
+/* With the test device (guest/vrom.h): bytes of its ROM and of its BAR. It needs an MMU. */
+struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, uint64_t bar);
 /* Turns the clock on, running every vCPU's events when they are due. */
 void fake_vm_advance(struct fake_vm *f, uint64_t ticks);
 

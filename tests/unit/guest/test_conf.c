@@ -76,6 +76,10 @@ static void every_key_is_understood(void **state)
 		    "vcpus = 64\n"
 		    "cpus = 0, 2-3,63\n"
 		    "mmu = ept\n"
+		    "large-pages = off\n"
+		    "devices = rom\n"
+		    "rom-size = 128K\n"
+		    "bar-size = 32G\n"
 		    "debug-exit = on\n"
 		    "  [ vm\tboot.sector ]  \n"
 		    "kernel = a b.bin\n"
@@ -110,7 +114,9 @@ static void every_key_is_understood(void **state)
 	assert_int_equal(vm->vcpus, 64);
 	assert_true(vm->cpus == 0x800000000000000dull);
 	assert_int_equal(vm->mmu, CONF_MMU_EPT);
-	assert_true(vm->debug_exit);
+	assert_true(vm->debug_exit && vm->small_pages && vm->test_device);
+	assert_int_equal(vm->rom_bytes, 128 * KiB);
+	assert_int_equal(vm->bar_bytes, 32 * GiB);
 
 	vm = &conf.vm[1];
 	assert_string_equal(vm->name, "boot.sector");
@@ -138,6 +144,9 @@ static void what_is_not_said_has_its_default(void **state)
 	assert_int_equal(conf.vm[0].vcpus, 1);
 	assert_int_equal(conf.vm[0].cpus, 0);
 	assert_int_equal(conf.vm[0].mmu, CONF_MMU_AUTO);
+	assert_false(conf.vm[0].small_pages || conf.vm[0].test_device);
+	assert_int_equal(conf.vm[0].rom_bytes, 64 * KiB);
+	assert_int_equal(conf.vm[0].bar_bytes, 2 * MiB);
 	assert_int_equal(conf.vm[0].format, FORMAT_AUTO);
 	assert_int_equal(conf.vm[0].load_address, 0x100000);
 	assert_int_equal(conf.vm[0].entry_mode, 32);
@@ -220,14 +229,16 @@ static void lines_that_are_no_key_are_reported(void **state)
 		"lethe.conf:1: memory: expected [hypervisor] or [vm NAME] before the first key");
 	expect_vm_error("memroy = 512M", "lethe.conf:3: memroy: unknown key: expected kernel, format, "
 					 "initrd, module, cmdline, memory, vcpus, "
-					 "cpus, mmu, debug-exit, load-address or entry-mode");
+					 "cpus, mmu, large-pages, devices, rom-size, bar-size, debug-exit, "
+					 "load-address or entry-mode");
 	expect_error("[hypervisor]\nmemory=4M\n[vm a]\nkernel=k",
 		"lethe.conf:2: memory: unknown key: expected console, log, trace, mitigations or keep");
 	expect_vm_error("kernel = other", "lethe.conf:3: kernel: given twice: expected it once in a section");
 	expect_vm_error("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz = 1",
 		"lethe.conf:3: abcdefghijklmnopqrstuvwxyzab...: unknown key: expected kernel, format, "
 		"initrd, "
-		"module, cmdline, memory, vcpus, cpus, mmu, debug-exit, load-address or entry-mode");
+		"module, cmdline, memory, vcpus, cpus, mmu, large-pages, devices, rom-size, bar-size, "
+		"debug-exit, load-address or entry-mode");
 }
 
 static void a_vm_without_a_kernel_is_refused(void **state)
@@ -273,6 +284,34 @@ static void bad_numbers_and_words_are_refused(void **state)
 		"lethe.conf:2: trace = exits, all: expected off, or a list of exits, mmu, irq, io, boot");
 	expect_error("[hypervisor]\ntrace =\n[vm a]\nkernel=k",
 		"lethe.conf:2: trace = : expected off, or a list of exits, mmu, irq, io, boot");
+}
+
+static void the_test_device_has_sizes_that_pci_can_express(void **state)
+{
+	static const char *const roms[] = { "2K", "48K", "32M", "0", "big" };
+	static const char *const bars[] = { "1M", "3M", "128G", "" };
+	char line[64], message[128];
+
+	for (size_t i = 0; i < ARRAY_SIZE(roms); i++) {
+		snprintf(line, sizeof(line), "devices = rom\nrom-size = %s", roms[i]);
+		snprintf(message, sizeof(message),
+			"lethe.conf:4: rom-size = %s: expected a power of two from 4K to 16M", roms[i]);
+		expect_vm_error(line, message);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bars); i++) {
+		snprintf(line, sizeof(line), "devices = rom\nbar-size = %s", bars[i]);
+		snprintf(message, sizeof(message),
+			"lethe.conf:4: bar-size = %s: expected a power of two from 2M to 64G", bars[i]);
+		expect_vm_error(line, message);
+	}
+	expect_good("[vm a]\nkernel = k\ndevices = none\nlarge-pages = on");
+	assert_false(conf.vm[0].test_device || conf.vm[0].small_pages);
+	expect_vm_error("devices = disk", "lethe.conf:3: devices = disk: expected rom or none");
+	expect_vm_error("large-pages = 2M", "lethe.conf:3: large-pages = 2M: expected on or off");
+	expect_vm_error("rom-size = 4K",
+		"lethe.conf:1: [vm a]: expected rom-size and bar-size only with devices = rom");
+	expect_vm_error("devices = none\nbar-size = 2M",
+		"lethe.conf:1: [vm a]: expected rom-size and bar-size only with devices = rom");
 }
 
 static void bad_lists_are_refused(void **state)
@@ -446,6 +485,8 @@ int main(void)
 		cmocka_unit_test(a_vm_without_a_kernel_is_refused),
 		cmocka_unit_test(bad_sizes_are_refused),
 		cmocka_unit_test(bad_numbers_and_words_are_refused),
+		cmocka_unit_test(the_test_device_has_sizes_that_pci_can_express),
+		cmocka_unit_test(the_test_device_has_sizes_that_pci_can_express),
 		cmocka_unit_test(bad_lists_are_refused),
 		cmocka_unit_test(texts_that_are_too_long_are_refused_and_the_longest_fit),
 		cmocka_unit_test(modules_beyond_the_eighth_and_nameless_ones_are_refused),
