@@ -69,6 +69,7 @@ void bus_remove_mmio(struct bus *b, const struct bus_region *r)
 		if (b->mmio[i] != r)
 			continue;
 		b->mmio[i]->size = 0;
+		b->mmio_last = NULL;
 		b->mmios--;
 		for (; i < b->mmios; i++)
 			b->mmio[i] = b->mmio[i + 1];
@@ -77,7 +78,7 @@ void bus_remove_mmio(struct bus *b, const struct bus_region *r)
 	ASSERT(!"a region that is not on the bus");
 }
 
-const struct bus_region *bus_mmio(const struct bus *b, uint64_t at)
+const struct bus_region *bus_search_mmio(struct bus *b, uint64_t at)
 {
 	unsigned lo = 0, hi = b->mmios;
 
@@ -90,7 +91,7 @@ const struct bus_region *bus_mmio(const struct bus *b, uint64_t at)
 		else if (at - r->base >= r->size)
 			lo = mid + 1;
 		else
-			return r;
+			return b->mmio_last = r;
 	}
 	return NULL;
 }

@@ -38,6 +38,7 @@ struct bus {
 	struct bus_region *mmio[BUS_MMIO_REGIONS]; /* sorted by base */
 	unsigned mmios;
 	struct bus_region mmio_pool[BUS_MMIO_REGIONS]; /* size 0: free */
+	const struct bus_region *mmio_last;	       /* found last; NULL: look */
 };
 
 /* The region is copied. 0; -E_EXIST: overlaps another; -E_RANGE: empty or wraps; -E_NOMEM: no row left.
@@ -51,5 +52,11 @@ static inline const struct bus_region *bus_port(const struct bus *b, uint16_t po
 {
 	return &b->port[b->port_map[port]];
 }
-/* NULL if no region holds the address. */
-const struct bus_region *bus_mmio(const struct bus *b, uint64_t at);
+const struct bus_region *bus_search_mmio(struct bus *b, uint64_t at);
+/* NULL if no region holds the address. Accesses come in runs to one device: the region found last is tried first. */
+static inline const struct bus_region *bus_mmio(struct bus *b, uint64_t at)
+{
+	const struct bus_region *r = b->mmio_last;
+
+	return likely(r && at - r->base < r->size) ? r : bus_search_mmio(b, at);
+}
