@@ -21,7 +21,7 @@ const char *entry_check(struct vcpu *v)
 		.activity = (uint32_t)vmread(VMCS_GUEST_ACTIVITY),
 		.event_info = (uint32_t)vmread(VMCS_ENTRY_INTR_INFO),
 		.maxphyaddr = cpuid(0x80000008, 0).eax & 0xff,
-		.ia32e = v->entry & ENTRY_IA32E,
+		.ia32e = vmread(VMCS_ENTRY) & ENTRY_IA32E, /* exits write it, too (27.2) */
 		.unrestricted = vmx.unrestricted,
 		.ept = vmx.ept,
 		.virtual_nmis = vmx.virtual_nmis,
@@ -33,6 +33,7 @@ const char *entry_check(struct vcpu *v)
 	e.s.cr0 = vmread(VMCS_GUEST_CR0);
 	e.s.cr3 = vmread(VMCS_GUEST_CR3);
 	e.s.cr4 = vmread(VMCS_GUEST_CR4);
+	e.s.efer = vmread(VMCS_GUEST_EFER);
 	for (unsigned i = 0; vmx.ept && i < 4; i++)
 		e.pdpte[i] = vmread(VMCS_GUEST_PDPTE0 + 2 * i);
 	return entry_check_rules(&e);

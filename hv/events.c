@@ -3,6 +3,8 @@
  * What is delivered to the guest at the next entry (SDM Vol. 3C 26.6): at most one event. In this order: an exception
  * or an event whose delivery was cut short; an NMI; an interrupt. What cannot go in now gets a window exit.
  */
+#include "hv/events_rules.h"
+#include "hv/exit.h"
 #include "hv/vm.h"
 #include "hv/vmx_cpu.h"
 #include "lib/trace.h"
@@ -15,42 +17,28 @@ static void put_event(struct vcpu *v, uint32_t info, uint32_t error, uint32_t le
 	v->event_length = length;
 }
 
-/* Contributory exceptions and page faults make double faults, those make triple faults (SDM Vol. 3A table 6-5). */
-static unsigned class(unsigned vector)
+static void inject(struct vcpu *v, unsigned vector, uint32_t error)
 {
-	if (vector == VEC_PF)
-		return 2;
-	return vector == VEC_DE || (vector >= VEC_TS && vector <= VEC_GP) ? 1 : 0;
-}
+	int now = exception_on(v->event_pending ? v->event_info : 0, vector);
 
-static void inject(struct vcpu *v, unsigned vector, bool has_error, uint32_t error)
-{
-	if (v->event_pending && (v->event_info & INTR_TYPE) == INTR_HARDWARE) {
-		unsigned first = v->event_info & INTR_VECTOR;
-
-		if (first == VEC_DF) {
-			vm_end(v->vm, VM_END_TRIPLE_FAULT, 0);
-			return;
-		}
-		if ((class(first) == 1 && class(vector) == 1) || (class(first) == 2 && class(vector))) {
-			vector = VEC_DF;
-			has_error = true;
-			error = 0;
-		}
+	if (now == EXCEPTION_TRIPLE) {
+		dump_vcpu(v, "triple fault");
+		vm_end(v->vm, VM_END_TRIPLE_FAULT, 0);
+		return;
 	}
-	put_event(v, vector | INTR_HARDWARE | (has_error ? INTR_ERROR_CODE : 0), error, 0);
+	put_event(v, exception_info((unsigned)now, vmread(VMCS_GUEST_CR0) & CR0_PE),
+		(unsigned)now == vector ? error : 0, 0);
 	vcpu_request(v, REQ_EVENTS);
 }
 
 void inject_exception(struct vcpu *v, unsigned vector)
 {
-	inject(v, vector, false, 0);
+	inject(v, vector, 0);
 }
 
 void inject_exception_error(struct vcpu *v, unsigned vector, uint32_t error)
 {
-	/* In real mode exceptions push no error code (SDM Vol. 3A 20.1.4). */
-	inject(v, vector, vmread(VMCS_GUEST_CR0) & CR0_PE, error);
+	inject(v, vector, error);
 }
 
 void inject_page_fault(struct vcpu *v, uint64_t cr2, uint32_t error)
@@ -59,12 +47,12 @@ void inject_page_fault(struct vcpu *v, uint64_t cr2, uint32_t error)
 	inject_exception_error(v, VEC_PF, error);
 }
 
-void events_redeliver(struct vcpu *v)
+bool events_redeliver(struct vcpu *v)
 {
 	uint32_t info = (uint32_t)vmread(VMCS_IDT_INFO);
 
 	if (likely(!(info & INTR_VALID)))
-		return;
+		return false;
 	v->event_pending = true;
 	v->event_info = info & ~(uint32_t)BIT(12); /* undefined there, reserved here */
 	v->event_error = info & INTR_ERROR_CODE ? (uint32_t)vmread(VMCS_IDT_ERROR) : 0;
@@ -74,6 +62,7 @@ void events_redeliver(struct vcpu *v)
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
 			vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)BLOCK_NMI);
 	vcpu_request(v, REQ_EVENTS);
+	return true;
 }
 
 static void enter_with(struct vcpu *v)

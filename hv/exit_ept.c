@@ -9,26 +9,30 @@ static void out_of_memory(struct vcpu *v)
 	vm_end(v->vm, VM_END_NO_MEMORY, 0);
 }
 
+static void no_ram(struct vcpu *v, gpa_t at)
+{
+	vm_unsupported(v, "its page tables or an event's delivery reach %#lx, where there is no RAM", at.v);
+}
+
 void exit_ept_violation(struct vcpu *v)
 {
 	uint64_t q = vmread(VMCS_QUALIFICATION);
 	gpa_t at = gpa(vmread(VMCS_GUEST_PHYSICAL));
 	unsigned access = q & (MMU_READ | MMU_WRITE | MMU_EXEC);
+	bool delivering = events_redeliver(v);
 
-	events_redeliver(v);
 	/* NMIs that an IRET has unblocked are blocked again when it restarts (27.2.3). */
-	if (unlikely(q & BIT(12)) && !v->event_pending)
+	if (unlikely(q & BIT(12)) && !delivering)
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
 	switch (mmu_fault(&v->mmu, at, access)) {
 	case MMU_RESUME:
 		break;
 	case MMU_MMIO:
 	case MMU_ROM:
-		/* Bits 7 and 8: the access itself, not one to the guest's page tables on the way. */
-		if (!(q & BIT(7)) || !(q & BIT(8)))
-			vm_unsupported(v,
-				"its page tables or an event's delivery reach %#lx, where there is no RAM",
-				at.v);
+		/* Bits 7 and 8: the access itself, not one to the guest's page tables on the way. What an event's
+		 * delivery reads or pushes is no operand of the instruction at RIP. */
+		if (!(q & BIT(7)) || !(q & BIT(8)) || delivering)
+			no_ram(v, at);
 		else
 			emulate_at(v, access & MMU_WRITE ? EMU_WRITE : EMU_READ, at);
 		break;
@@ -47,8 +51,12 @@ void exit_ept_violation(struct vcpu *v)
 void exit_ept_misconfig(struct vcpu *v)
 {
 	gpa_t at = gpa(vmread(VMCS_GUEST_PHYSICAL));
+	bool delivering = events_redeliver(v);
 
-	events_redeliver(v);
-	if (mmu_misconfig(&v->mmu, at) == MMU_MMIO)
+	if (mmu_misconfig(&v->mmu, at) != MMU_MMIO)
+		return;
+	if (unlikely(delivering))
+		no_ram(v, at);
+	else
 		emulate_at(v, EMU_READ | EMU_WRITE, at);
 }

@@ -2,6 +2,7 @@
 /* Exits of single instructions that need a few lines each. */
 #include "hv/exit.h"
 #include "hv/guest_cpuid.h"
+#include "hv/guest_cr_rules.h"
 #include "hv/hypercall.h"
 #include "hv/vmx_cpu.h"
 #include "lib/log.h"
@@ -75,14 +76,12 @@ void exit_vmcall(struct vcpu *v)
 	v->regs.gpr[RAX] = (uint64_t)hypercall(v, v->regs.gpr[RAX]);
 }
 
-/* SDM Vol. 1 13.3: which combinations XCR0 takes. The CPU has checked CPL and CR4.OSXSAVE before the exit. */
+/* The CPU has checked CPL and CR4.OSXSAVE before the exit. */
 void exit_xsetbv(struct vcpu *v)
 {
 	uint64_t x = (v->regs.gpr[RDX] << 32) | (uint32_t)v->regs.gpr[RAX];
-	bool avx = x & BIT(2), avx512 = x & BITS(7, 5);
 
-	if (v->regs.gpr[RCX] & 0xffffffff || !(x & 1) || x & ~guest_xcr0_supported() ||
-		(avx && !(x & BIT(1))) || (avx512 && (!avx || (x & BITS(7, 5)) != BITS(7, 5)))) {
+	if ((uint32_t)v->regs.gpr[RCX] || !xcr0_ok(x, guest_xcr0_supported())) {
 		inject_exception_error(v, VEC_GP, 0);
 		return;
 	}

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "hv/guest_cr.h"
 
+#include "hv/guest_cr_rules.h"
+#include "hv/mmu_ops.h"
 #include "hv/vm.h"
 #include "hv/vmx_cpu.h"
 
@@ -44,11 +46,6 @@ void cr_init(struct vcpu *v)
 	vmwrite(VMCS_CR4_MASK, ~cr4_allowed());
 }
 
-static bool paging(struct vcpu *v)
-{
-	return cr0_read(v) & CR0_PG;
-}
-
 uint64_t cr0_read(struct vcpu *v)
 {
 	uint64_t mask = vmread(VMCS_CR0_MASK);
@@ -66,6 +63,24 @@ uint64_t cr4_read(struct vcpu *v)
 uint64_t cr3_read(struct vcpu *v)
 {
 	return v->hidden_paging ? v->hidden_cr3 : vmread(VMCS_GUEST_CR3);
+}
+
+uint64_t efer_read(struct vcpu *v)
+{
+	return vmread(VMCS_GUEST_EFER) | (v->hidden_lme ? EFER_LME : 0);
+}
+
+static void read_state(struct vcpu *v, struct cr_state *s)
+{
+	uint64_t tr = vmread(VMCS_GUEST_TR_ACCESS);
+
+	*s = (struct cr_state){ .cr0 = cr0_read(v),
+		.cr3 = cr3_read(v),
+		.cr4 = cr4_read(v),
+		.efer = efer_read(v),
+		.cr4_allowed = cr4_allowed(),
+		.cs_l = vmread(VMCS_GUEST_CS_ACCESS) & BIT(13),
+		.tss16 = !(tr & BIT(3)) };
 }
 
 /* CR4 as the CPU gets it. Behind the hidden page directory: 32-bit paging with 4 MiB pages, and nothing that has
@@ -107,9 +122,12 @@ static int load_pdptes(struct vcpu *v, uint64_t cr3)
 	return 0;
 }
 
+/* While paging is on LME must agree with LMA (SDM Vol. 3C 26.3.1.1), and behind the hidden page directory it is on: an
+ * LME that waits for the guest's own paging is kept aside. After put_hidden_paging(). */
 static void put_efer(struct vcpu *v, uint64_t efer)
 {
-	vmwrite(VMCS_GUEST_EFER, efer);
+	v->hidden_lme = v->hidden_paging && efer & EFER_LME;
+	vmwrite(VMCS_GUEST_EFER, v->hidden_lme ? efer & ~EFER_LME : efer);
 	v->entry = efer & EFER_LMA ? v->entry | ENTRY_IA32E : v->entry & ~(uint32_t)ENTRY_IA32E;
 	vmwrite(VMCS_ENTRY, v->entry);
 }
@@ -126,37 +144,27 @@ static void put_cr0(struct vcpu *v, uint64_t cr0)
 
 int cr0_write(struct vcpu *v, uint64_t new)
 {
-	uint64_t old = cr0_read(v), cr4 = cr4_read(v), efer = vmread(VMCS_GUEST_EFER), changed = old ^ new;
+	struct cr_state s;
 
-	if (new >> 32 || (new &CR0_PG && !(new &CR0_PE)) || (new &CR0_NW && !(new &CR0_CD)))
+	read_state(v, &s);
+	if (!cr0_ok(&s, new) || (cr0_loads_pdptes(&s, new) && load_pdptes(v, s.cr3)))
 		return -E_INVAL;
 	new = (new &(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD |
 		      CR0_PG)) |
 	      CR0_ET;
-	if (changed & CR0_PG && new &CR0_PG) {
-		if (efer & EFER_LME) {
-			if (!(cr4 & CR4_PAE) || vmread(VMCS_GUEST_CS_ACCESS) & BIT(13))
-				return -E_INVAL;
-			efer |= EFER_LMA;
-		} else if (cr4 & CR4_PAE && load_pdptes(v, cr3_read(v))) {
-			return -E_INVAL;
-		}
-	} else if (changed & CR0_PG) {
-		if (cr4 & CR4_PCIDE || vcpu_long_mode(v))
-			return -E_INVAL;
-		efer &= ~EFER_LMA;
-	}
 	if (!(new &CR0_PE) && !vmx.unrestricted) {
 		vm_unsupported(v,
 			"it leaves protected mode (CR0 = %#lx), and this CPU has no unrestricted guest", new);
 		return -E_NOSUP;
 	}
-	if (changed & CR0_PG) {
-		put_efer(v, efer);
-		if (!vmx.unrestricted) {
+	if ((s.cr0 ^ new) & CR0_PG) {
+		if (!vmx.unrestricted)
 			put_hidden_paging(v, !(new &CR0_PG));
-			put_cr4(v, cr4);
-		}
+		put_efer(v, new &CR0_PG &&s.efer &EFER_LME ? s.efer | EFER_LMA : s.efer & ~EFER_LMA);
+		if (!vmx.unrestricted)
+			put_cr4(v, s.cr4);
+		/* What was cached under the other way of paging goes, as with the CPU's own MOV to CR0 (4.10.4.1). */
+		mmu_cpu_ops.invvpid_single(v->mmu.vpid);
 	}
 	put_cr0(v, new);
 	return 0;
@@ -164,17 +172,18 @@ int cr0_write(struct vcpu *v, uint64_t new)
 
 int cr3_write(struct vcpu *v, uint64_t new)
 {
-	uint64_t efer = vmread(VMCS_GUEST_EFER);
+	struct cr_state s;
 
-	if (efer & EFER_LMA && cr4_read(v) & CR4_PCIDE)
+	read_state(v, &s);
+	if (s.efer & EFER_LMA && s.cr4 & CR4_PCIDE)
 		new &= ~CR3_NOFLUSH;
-	if (efer & EFER_LMA && new &BITS(63, maxphyaddr()))
+	if (s.efer & EFER_LMA && new &BITS(63, maxphyaddr()))
 		return -E_INVAL;
 	if (v->hidden_paging) {
 		v->hidden_cr3 = new;
 		return 0;
 	}
-	if (paging(v) && cr4_read(v) & CR4_PAE && !(efer & EFER_LMA) && load_pdptes(v, new))
+	if (s.cr0 & CR0_PG && s.cr4 & CR4_PAE && !(s.efer & EFER_LMA) && load_pdptes(v, new))
 		return -E_INVAL;
 	vmwrite(VMCS_GUEST_CR3, new);
 	return 0;
@@ -182,16 +191,10 @@ int cr3_write(struct vcpu *v, uint64_t new)
 
 int cr4_write(struct vcpu *v, uint64_t new)
 {
-	uint64_t old = cr4_read(v), changed = old ^ new, efer = vmread(VMCS_GUEST_EFER);
+	struct cr_state s;
 
-	if (new & ~cr4_allowed())
-		return -E_INVAL;
-	if (efer & EFER_LMA && changed & (CR4_PAE | CR4_LA57))
-		return -E_INVAL;
-	if (changed & CR4_PCIDE && new &CR4_PCIDE && (!(efer & EFER_LMA) || cr3_read(v) & CR3_PCID))
-		return -E_INVAL;
-	if (paging(v) && new &CR4_PAE && !(efer & EFER_LMA) &&
-		changed &(CR4_PAE | CR4_PGE | CR4_PSE | CR4_SMEP) && load_pdptes(v, cr3_read(v)))
+	read_state(v, &s);
+	if (!cr4_ok(&s, new) || (cr4_loads_pdptes(&s, new) && load_pdptes(v, s.cr3)))
 		return -E_INVAL;
 	put_cr4(v, new);
 	return 0;
@@ -199,13 +202,12 @@ int cr4_write(struct vcpu *v, uint64_t new)
 
 int efer_write(struct vcpu *v, uint64_t new)
 {
-	uint64_t old = vmread(VMCS_GUEST_EFER);
+	struct cr_state s;
 
-	if (new & ~(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+	read_state(v, &s);
+	if (!efer_ok(&s, new))
 		return -E_INVAL;
-	if ((old ^ new) & EFER_LME && paging(v))
-		return -E_INVAL;
-	put_efer(v, (new & ~EFER_LMA) | (old & EFER_LMA)); /* LMA is read-only; writes of it are ignored */
+	put_efer(v, (new & ~EFER_LMA) | (s.efer & EFER_LMA)); /* LMA is read-only; writes of it are ignored */
 	return 0;
 }
 
@@ -214,9 +216,10 @@ void cr_set_all(struct vcpu *v, uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64
 	v->hidden_paging = false;
 	vmcs_set_proc(v, PROC_CR3_LOAD | PROC_CR3_STORE, false);
 	vmwrite(VMCS_GUEST_CR3, cr3);
-	put_efer(v, cr0 & CR0_PG && efer & EFER_LME ? efer | EFER_LMA : efer & ~EFER_LMA);
 	if (!vmx.unrestricted)
 		put_hidden_paging(v, !(cr0 & CR0_PG));
+	put_efer(v, cr0 & CR0_PG && efer & EFER_LME ? efer | EFER_LMA : efer & ~EFER_LMA);
 	put_cr4(v, cr4);
 	put_cr0(v, cr0 | CR0_ET);
+	mmu_cpu_ops.invvpid_single(v->mmu.vpid); /* INIT leaves no translations */
 }

@@ -9,6 +9,7 @@
  */
 #include "hv/exit.h"
 #include "hv/guest_cr.h"
+#include "hv/vmx_cpu.h"
 #include "lib/log.h"
 #include "lib/string.h"
 
@@ -67,9 +68,9 @@ static int tsc_write(struct vcpu *v, uint32_t msr, uint64_t value)
 	return 0;
 }
 
-static int efer_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+static int efer_do_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
-	*value = vmread(VMCS_GUEST_EFER);
+	*value = efer_read(v);
 	return 0;
 }
 
@@ -254,7 +255,7 @@ static const struct msr table[] = {
 	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, deadline_read, apic_write },
 	{ MSR_X2APIC, MSR_X2APIC + 0xff, apic_read, apic_write },
 	{ MSR_XSS, MSR_XSS, zero_read, zero_write },
-	{ MSR_EFER, MSR_EFER, efer_read, efer_do_write },
+	{ MSR_EFER, MSR_EFER, efer_do_read, efer_do_write },
 	{ MSR_TSC_AUX, MSR_TSC_AUX, tsc_aux_read, tsc_aux_write },
 };
 
@@ -312,7 +313,8 @@ void guest_msr_bitmap(uint8_t *bitmap, bool x2apic_virtual)
 	memset(bitmap, 0xff, PAGE_SIZE);
 	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++)
 		pass(bitmap, passed[i], true, true);
-	pass(bitmap, MSR_EFER, true, false);
+	if (vmx.unrestricted) /* else the VMCS may not hold what the guest believes (hv/guest_cr.c) */
+		pass(bitmap, MSR_EFER, true, false);
 	pass(bitmap, MSR_TSC, true, false);
 	if (cpuid(0x80000000, 0).eax >= 0x80000001 && cpuid(0x80000001, 0).edx & BIT(27))
 		pass(bitmap, MSR_TSC_AUX, true, true);

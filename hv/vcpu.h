@@ -74,8 +74,8 @@ struct vcpu {
 	uint64_t deadline;   /* host TSC at which it has to leave the guest; UINT64_MAX: never */
 	uint64_t slice_end;  /* host TSC */
 
-	/* Without unrestricted guest: CR3 and CR4 as the guest believes them to be while its paging is off. */
-	bool hidden_paging;
+	/* Without unrestricted guest: CR3 and EFER.LME as the guest believes them to be while its paging is off. */
+	bool hidden_paging, hidden_lme;
 	uint64_t hidden_cr3;
 
 	uint64_t eptp;				 /* as written */
@@ -126,8 +126,8 @@ void inject_exception_error(struct vcpu *v, unsigned vector, uint32_t error);
 void inject_page_fault(struct vcpu *v, uint64_t cr2, uint32_t error);
 /* Before entry, with interrupts off: pending exception, NMI, interrupt; opens windows for what cannot go in yet. */
 void events_prepare(struct vcpu *v);
-/* After an exit that may have cut an event's delivery short: it is delivered again. */
-void events_redeliver(struct vcpu *v);
+/* After an exit that may have cut an event's delivery short: it is delivered again. True if it did. */
+bool events_redeliver(struct vcpu *v);
 
 /* Registers that the VMCS holds. */
 static inline uint64_t vcpu_rip(void)

@@ -197,5 +197,5 @@ void vmcs_get_state(struct vcpu *v, struct vcpu_state *s)
 	s->cr2 = read_cr2();
 	s->cr3 = cr3_read(v);
 	s->cr4 = cr4_read(v);
-	s->efer = vmread(VMCS_GUEST_EFER);
+	s->efer = efer_read(v);
 }

@@ -55,6 +55,9 @@ static void valid_states_pass(void **state)
 	assert_null(entry_check_rules(&e));
 	e = valid16();
 	assert_null(entry_check_rules(&e));
+	e = valid64();
+	e.s.regs.rip = BIT(47); /* behind the last instruction of the lower half */
+	assert_null(entry_check_rules(&e));
 }
 
 #define BREAKS(change, words)                                                                                \

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* Writes of CR0, CR4, EFER and XCR0: which raise #GP, by the manual's own list of reasons. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "hv/guest_cr_rules.h"
+#include "lib/x86.h"
+
+#define PROTECTED (CR0_PE | CR0_ET | CR0_NE)
+#define PAGED	  (PROTECTED | CR0_PG)
+#define ALLOWED                                                                                              \
+	(CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_FSGSBASE | CR4_OSXSAVE)
+
+static struct cr_state flat(void)
+{
+	return (struct cr_state){ .cr0 = PROTECTED, .cr4_allowed = ALLOWED };
+}
+
+static struct cr_state pae(void)
+{
+	return (struct cr_state){ .cr0 = PAGED, .cr3 = 0x1000, .cr4 = CR4_PAE, .cr4_allowed = ALLOWED };
+}
+
+static struct cr_state long_mode(void)
+{
+	struct cr_state s = pae();
+
+	s.efer = EFER_LME | EFER_LMA;
+	s.cs_l = true;
+	return s;
+}
+
+static void cr0_reserved_and_contradictory_bits(void **state)
+{
+	struct cr_state s = flat();
+
+	assert_true(cr0_ok(&s, PROTECTED));
+	assert_true(cr0_ok(&s, 0));
+	assert_true(cr0_ok(&s, PROTECTED | BIT(15))); /* reserved bits of the lower half are ignored */
+	for (unsigned bit = 32; bit < 64; bit++)
+		assert_false(cr0_ok(&s, PROTECTED | BIT(bit)));
+	assert_false(cr0_ok(&s, CR0_PG));
+	assert_false(cr0_ok(&s, PROTECTED | CR0_NW));
+	assert_true(cr0_ok(&s, PROTECTED | CR0_NW | CR0_CD));
+}
+
+static void ways_into_and_out_of_long_mode(void **state)
+{
+	struct cr_state s = flat();
+
+	s.efer = EFER_LME;
+	assert_false(cr0_ok(&s, PAGED)); /* no PAE */
+	s.cr4 = CR4_PAE;
+	assert_true(cr0_ok(&s, PAGED));
+	assert_false(cr0_loads_pdptes(&s, PAGED));
+	s.cs_l = true;
+	assert_false(cr0_ok(&s, PAGED));
+	s.cs_l = false;
+	s.tss16 = true;
+	assert_false(cr0_ok(&s, PAGED));
+	s.efer = 0;
+	assert_true(cr0_ok(&s, PAGED)); /* PAE paging minds neither */
+	assert_true(cr0_loads_pdptes(&s, PAGED));
+
+	s = long_mode();
+	assert_false(cr0_ok(&s, PROTECTED)); /* from 64-bit code */
+	s.cs_l = false;
+	assert_true(cr0_ok(&s, PROTECTED)); /* from compatibility mode */
+	s.cr4 |= CR4_PCIDE;
+	assert_false(cr0_ok(&s, PROTECTED));
+	assert_true(cr0_ok(&s, PAGED | CR0_TS));
+}
+
+static void cr4_rules(void **state)
+{
+	struct cr_state s = pae();
+
+	for (unsigned bit = 0; bit < 64; bit++)
+		assert_int_equal(cr4_ok(&s, CR4_PAE ^ BIT(bit)), (ALLOWED & ~CR4_PCIDE) >> bit & 1);
+	assert_true(cr4_loads_pdptes(&s, CR4_PAE | CR4_PGE));
+	assert_true(cr4_loads_pdptes(&s, CR4_PAE | CR4_PSE));
+	assert_true(cr4_loads_pdptes(&s, CR4_PAE | CR4_SMEP));
+	assert_false(cr4_loads_pdptes(&s, CR4_PAE | CR4_FSGSBASE));
+	assert_false(cr4_loads_pdptes(&s, CR4_PGE));
+	s.cr4 = 0;
+	assert_true(cr4_loads_pdptes(&s, CR4_PAE));
+	s.cr0 = PROTECTED;
+	assert_false(cr4_loads_pdptes(&s, CR4_PAE));
+
+	s = long_mode();
+	assert_false(cr4_ok(&s, 0)); /* PAE stays */
+	assert_true(cr4_ok(&s, CR4_PAE | CR4_PCIDE));
+	assert_false(cr4_loads_pdptes(&s, CR4_PAE | CR4_PGE));
+	s.cr3 |= 1;
+	assert_false(cr4_ok(&s, CR4_PAE | CR4_PCIDE)); /* only from PCID 0 */
+	s.cr4 |= CR4_PCIDE;
+	assert_true(cr4_ok(&s, CR4_PAE | CR4_PCIDE | CR4_PGE)); /* kept is not set */
+	assert_true(cr4_ok(&s, CR4_PAE));
+}
+
+static void efer_rules(void **state)
+{
+	struct cr_state s = flat();
+
+	for (unsigned bit = 0; bit < 64; bit++)
+		assert_int_equal(
+			efer_ok(&s, BIT(bit)), (EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE) >> bit & 1);
+	s = pae();
+	assert_false(efer_ok(&s, EFER_LME));
+	assert_true(efer_ok(&s, EFER_NXE));
+	s = long_mode();
+	assert_false(efer_ok(&s, EFER_NXE)); /* LME stays while paging is on */
+	assert_true(efer_ok(&s, EFER_LME));
+}
+
+static void xcr0_rules(void **state)
+{
+	const uint64_t all = BITS(2, 0) | BITS(7, 5);
+
+	for (uint64_t x = 0; x < 1024; x++) {
+		uint64_t high = x >> 5 & 7;
+		bool good = x & 1 && !(x & ~all) && (!(x & 4) || x & 2) && (!high || (high == 7 && x & 4));
+
+		assert_int_equal(xcr0_ok(x, all), good);
+		assert_int_equal(xcr0_ok(x, 3), x == 1 || x == 3);
+	}
+	assert_false(xcr0_ok(BIT(63) | 1, all));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(cr0_reserved_and_contradictory_bits),
+		cmocka_unit_test(ways_into_and_out_of_long_mode),
+		cmocka_unit_test(cr4_rules),
+		cmocka_unit_test(efer_rules),
+		cmocka_unit_test(xcr0_rules),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
