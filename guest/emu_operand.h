@@ -5,7 +5,7 @@
 #include "guest/emu.h"
 
 /* The effective address (SDM Vol. 1 3.7.5); RIP-relative counts from the next instruction. */
-static inline uint64_t emu_address(const struct emu *e)
+static inline uint64_t emu_address_64(const struct emu *e)
 {
 	const struct insn *i = &e->insn;
 	uint64_t at = (uint64_t)i->disp;
@@ -16,7 +16,11 @@ static inline uint64_t emu_address(const struct emu *e)
 		at += e->regs->rip + i->len;
 	if (i->index < GPRS)
 		at += e->regs->gpr[i->index] << i->scale;
-	return at & (~0ull >> (64 - 8 * i->addr_size));
+	return at;
+}
+static inline uint64_t emu_address(const struct emu *e)
+{
+	return emu_address_64(e) & (~0ull >> (64 - 8 * e->insn.addr_size));
 }
 
 static inline int emu_open_rm(struct emu *e, struct emu_mem *m, unsigned access)

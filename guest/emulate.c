@@ -64,10 +64,9 @@ static bool mov_at_known_gpa(struct emu *e)
 	bool load = i->form == INSN_REG_RM;
 	uint64_t at, v;
 
-	if (i->op > INSN_MOVSX || e->mode != INSN_MODE_64 || i->seg >= SEG_FS || e->align_check ||
-		!(e->known & (load ? EMU_READ : EMU_WRITE)))
+	if (!(i->flags & INSN_PLAIN) || e->align_check || !(e->known & (load ? EMU_READ : EMU_WRITE)))
 		return false;
-	at = emu_address(e);
+	at = emu_address_64(e);
 	if ((at ^ e->gpa.v) & PAGE_MASK || (at & PAGE_MASK) > PAGE_SIZE - i->mem_size)
 		return false;
 	if (!load) {

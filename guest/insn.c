@@ -350,5 +350,8 @@ int insn_decode(const uint8_t *bytes, size_t n, enum insn_mode mode, struct insn
 			return refuse(out, INSN_WHY_LOCK, -E_INVAL);
 		out->flags |= INSN_LOCK;
 	}
+	if (mode == INSN_MODE_64 && out->op <= INSN_MOVSX && out->addr_size == 8 && out->seg < SEG_FS &&
+		out->flags & INSN_MEM)
+		out->flags |= INSN_PLAIN;
 	return 0;
 }
