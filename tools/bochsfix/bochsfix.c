@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bochsfix: repairs three bugs of Debian's Bochs 3.1 in memory, without touching a file of Debian's.
+ * bochsfix: repairs four bugs of Debian's Bochs 3.1 in memory, without touching a file of Debian's.
  *
  * The library is preloaded into Bochs by the dynamic loader. Bochs exports its symbols for its plugins,
  * so the places are found by name. Each repair first asks whether it is needed. A build that is right is
@@ -33,6 +33,16 @@
  *
  *    That the mask lies 4 bytes behind the pending events is read off VMX_Evaluate_Pending_Virtual_Interrupts(),
  *    which tests both.
+ *
+ * 4. A VM exit in the middle of the delivery of a virtual interrupt (an EPT violation on the guest's stack, say)
+ *    must name the interrupt in the IDT-vectoring information (SDM vol. 3, 28.2.4). interrupt() says that an
+ *    event is being delivered, but VMX_Deliver_Virtual_Interrupt() does not say which: the exit names the last
+ *    event that was injected or intercepted, an INT3 of long ago perhaps. The hypervisor delivers that one again, and
+ *    the guest crashes. The call is led through a stub that stores the vector (type 0 is an external interrupt):
+ *
+ *        stub:      mov %esi, event(%rdi); jmp interrupt
+ *
+ *    Where the event is kept is read off VMexit(), which puts it into field 0x4408.
  *
  * BOCHSFIX=off in the environment starts Bochs as it is.
  */
@@ -280,6 +290,44 @@ static void repair_masked_delivery(void)
 	fprintf(stderr, "bochsfix: %s: repaired\n", subject);
 }
 
+static void repair_vectoring_information(void)
+{
+	static const char subject[] = "exit while a virtual interrupt is delivered";
+	/* mov event(%rbx), %edx; mov $0x4408, %esi */
+	static const int load_and_field[] = { 0x8b, 0x93, -1, -1, -1, -1, 0xbe, 0x08, 0x44, 0x00, 0x00 };
+	struct code deliver = find("_ZN8BX_CPU_C29VMX_Deliver_Virtual_InterruptEv");
+	struct code interrupt = find("_ZN8BX_CPU_C9interruptEhjbt");
+	struct code leave = find("_ZN8BX_CPU_C6VMexitEjm");
+	uint8_t *load, *call, *stub, *p;
+	int32_t event, distance;
+
+	if (!deliver.at || !interrupt.at || !leave.at)
+		refuse(subject, "no functions of the known names");
+	load = find_bytes(leave, load_and_field, sizeof load_and_field / sizeof *load_and_field);
+	if (!load)
+		refuse(subject, "VMexit does not keep the event where it is known to");
+	memcpy(&event, load + 2, 4);
+	call = find_call(deliver, interrupt.at, 0);
+	for (size_t i = 0; i + 4 <= deliver.size; i++) {
+		if (!memcmp(deliver.at + i, &event, 4)) {
+			fprintf(stderr, "bochsfix: %s: right as it is\n", subject);
+			return;
+		}
+	}
+	if (!call || find_call(deliver, interrupt.at, 1))
+		refuse(subject, "there is not the one call of interrupt() that is known");
+	stub = page_near(call);
+	if (!stub)
+		refuse(subject, "no room for the repair near the code");
+	p = stub;
+	memcpy(p, "\x89\xb7", 2), memcpy(p + 2, &event, 4), p += 6;
+	far_jump(p, interrupt.at);
+	distance = (int32_t)(stub - (call + 5));
+	if (mprotect(stub, PAGE, PROT_READ | PROT_EXEC) || overwrite(call + 1, &distance, sizeof distance))
+		refuse(subject, "the code could not be changed");
+	fprintf(stderr, "bochsfix: %s: repaired\n", subject);
+}
+
 __attribute__((constructor)) static void bochsfix(void)
 {
 	const char *wish = getenv("BOCHSFIX");
@@ -291,4 +339,5 @@ __attribute__((constructor)) static void bochsfix(void)
 	repair_idiv();
 	repair_interrupt_mask();
 	repair_masked_delivery();
+	repair_vectoring_information();
 }
