@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The dirty log: one bit for each page of a slot, set before (host stores) or when (write faults, PML) it is written.
+ * The dirty log: one bit for each page of a slot, set when it is written (write faults, PML) or just after (stores by
+ * the host).
  * The bit is the record, D bits in tables never are: so a bump, which forgets all tables, forgets no write.
  */
 #pragma once
@@ -24,6 +25,12 @@ bool dirty_log_fits(const struct dirty_log *log, uint64_t pages);
 void dirty_log_retire(struct mmu *mmu, struct dirty_log *log, const struct mmu_ticket *until);
 /* Frees retired logs whose time has come; all of them if `all`. MMU lock held. */
 void dirty_logs_reap(struct mmu *mmu, bool all);
+
+/* The bits of word w that stand for pages. */
+static inline uint64_t dirty_word_mask(const struct dirty_log *log, uint64_t w)
+{
+	return log->pages - 64 * w < 64 ? (1ull << (log->pages - 64 * w)) - 1 : ~0ull;
+}
 
 static inline void dirty_mark(struct dirty_log *log, uint64_t page)
 {

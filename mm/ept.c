@@ -79,6 +79,7 @@ struct target {
 	uint64_t rights;
 	unsigned memtype;
 	unsigned level;
+	bool clean; /* writable, but D is to be clear: the CPU logs the first write */
 };
 
 /* The memory type of a leaf around frame p, -1 if there is no single one. */
@@ -98,7 +99,7 @@ static void choose(
 	int type;
 
 	/* Rule 15: where large leaves are not executable, what is fetched from is mapped by small ones. */
-	if (s->log || (!large_exec(mmu) && (access & MMU_EXEC)))
+	if ((s->log && !MUTANT(dirty_lost_on_large)) || (!large_exec(mmu) && (access & MMU_EXEC)))
 		most = 1;
 	t->pfn = pfn(r->pfn.v + (page - r->first));
 	t->level = 1;
@@ -114,8 +115,12 @@ static void choose(
 	type = leaf_type(r, t->pfn.v, t->level);
 	t->memtype = type < 0 ? MT_UC : (unsigned)type;
 	t->rights = EPT_R | EPT_X | (s->flags & SLOT_READONLY ? 0 : EPT_W);
-	if (s->log && !(access & MMU_WRITE))
-		t->rights &= ~EPT_W;
+	t->clean = false;
+	if (s->log && !(access & MMU_WRITE)) {
+		t->clean = dirty_pml_ready((struct mmu *)mmu);
+		if (!t->clean)
+			t->rights &= ~EPT_W;
+	}
 }
 
 static uint64_t leaf_entry(const struct mmu *mmu, const struct target *t, uint64_t gfn, unsigned level)
@@ -131,7 +136,7 @@ static uint64_t leaf_entry(const struct mmu *mmu, const struct target *t, uint64
 	}
 	/* It is about to be used: set here, the CPU need not. (Nothing relies on D, rule 13.) */
 	if (mmu->caps.ept_ad)
-		e |= EPT_A | (t->rights & EPT_W ? EPT_D : 0);
+		e |= EPT_A | (t->rights & EPT_W && !t->clean ? EPT_D : 0);
 	return e;
 }
 

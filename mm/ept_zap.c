@@ -95,3 +95,37 @@ unsigned ept_unmap(struct mmu *mmu, struct spage *root, gfn_t at, uint64_t pages
 	*done = touched < most;
 	return touched;
 }
+
+/* The table of level 1 that maps gfn, or NULL. */
+static struct spage *leaf_table(struct mmu *mmu, uint64_t gfn)
+{
+	struct spage *p = mmu->root;
+
+	for (unsigned level = mmu->root_level; p && level > 1; level--) {
+		uint64_t e = spage_table(p)[ept_index(gfn, level)];
+
+		p = ept_is_table(e, level) ? spage_of(ept_pfn(e)) : NULL;
+	}
+	return p;
+}
+
+void ept_rearm(struct mmu *mmu, uint64_t gfn, uint64_t bits, bool pml)
+{
+	uint64_t mask = pml ? ~EPT_D : ~EPT_W, in = UINT64_MAX;
+	struct spage *p = NULL;
+
+	for (; bits; bits &= bits - 1) {
+		uint64_t at = gfn + bit_lowest(bits), *entry;
+
+		if (at >> 9 != in) {
+			in = at >> 9;
+			p = leaf_table(mmu, at);
+		}
+		if (!p)
+			continue;
+		/* Atomic: the CPU may be setting A and D. What is not present faults anyway. */
+		entry = &spage_table(p)[ept_index(at, 1)];
+		if (ept_present(*entry))
+			atomic_fetch_and(entry, mask);
+	}
+}

@@ -35,6 +35,9 @@ struct mmu_cpu_ops {
 	void (*invept_all)(void);	       /* this CPU */
 	void (*invvpid_single)(uint16_t vpid); /* this CPU */
 	void (*invvpid_all)(void);	       /* this CPU */
+	/* Page-modification logging (SDM Vol. 3C 28.3.6); both NULL: not used. v's VMCS is current on this CPU. */
+	void (*pml_set)(struct mmu_vcpu *v, bool on); /* before entry */
+	void (*pml_drain)(struct mmu_vcpu *v);	      /* after an exit: mmu_pml_drain(), and the buffer is empty */
 };
 
 /* What the CPUs can do (IA32_VMX_EPT_VPID_CAP, CPUID), the same for all CPUs. */
@@ -75,6 +78,7 @@ struct mmu_front {
 	uint64_t valid_gen;   /* the generation; never 0 */
 	uint64_t flush_epoch; /* counts the times that rights were taken away within a generation */
 	uint64_t debt;	      /* pages waiting to be given back */
+	uint64_t pml;	      /* vCPUs are to run with page-modification logging */
 } __aligned(64);
 
 #define MMU_REQ_RELOAD (1u << 0) /* the root is not of valid_gen any more, or there is none yet */
@@ -100,6 +104,7 @@ struct mmu_vcpu {
 	/* The hole in the map where its last device access went, true as long as the slot table has this version. */
 	uint64_t hole_seq, hole_first, hole_pages;
 	uint64_t hole_hits;
+	bool pml; /* page-modification logging is on in its VMCS */
 	struct paging_regs regs;
 } __aligned(64);
 
@@ -137,6 +142,7 @@ static inline void mmu_cpu_idle(unsigned cpu)
 int mmu_serve_slow(struct mmu_vcpu *v);
 void mmu_tags_refresh(struct mmu_vcpu *v, unsigned cpu);
 void mmu_tags_check(const struct mmu_vcpu *v, unsigned cpu);
+void mmu_pml_switch(struct mmu_vcpu *v);
 extern bool mmu_debug; /* poison, high generations, tag checks at every entry; set before mmu_create */
 
 /* Serves what was asked of this vCPU, on the CPU that is about to run v. 0; -E_AGAIN: another vCPU is still in the
@@ -170,6 +176,9 @@ static inline int mmu_enter_on(struct mmu_vcpu *v, unsigned cpu, uint64_t *eptp)
 	if (unlikely(v->cpu != cpu || !(atomic_load(v->root_cpus) >> cpu & 1)))
 		mmu_tags_refresh(v, cpu);
 	YIELD();
+	/* After entered_epoch was read: who is known to have entered since logging began has it on (dirty_pml.c). */
+	if (unlikely(v->pml != atomic_load(&v->front->pml)))
+		mmu_pml_switch(v);
 	if (unlikely(mmu_debug))
 		mmu_tags_check(v, cpu);
 	atomic_store(&mmu_host_cpu[cpu].busy, 0);
@@ -186,6 +195,9 @@ static inline void mmu_exit_on(struct mmu_vcpu *v, unsigned cpu)
 	/* The exchange also keeps look-ups behind `busy`, as in mmu_cpu_quiescent(). */
 	atomic_store_relaxed(&mmu_host_cpu[cpu].busy, atomic_load(&mmu_host_epoch));
 	YIELD();
+	/* While it still counts as inside: whoever waits for it to leave waits for what it has logged, too. */
+	if (unlikely(v->pml))
+		v->ops->pml_drain(v);
 	atomic_xchg(&v->entered, 0);
 }
 static inline void mmu_exit(struct mmu_vcpu *v)
@@ -223,6 +235,26 @@ enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access);
  * is gone now. A misconfiguration that is not ours is a bug of Lethe's and panics. Locks: takes the MMU lock, but not
  * for another access to the hole that the last one was in. */
 enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at);
+
+/*
+ * Reads and clears the dirty log of pages [first, first + pages) of a slot: bit n % 64 of bitmap[n / 64] says that page
+ * first + n was written since it was read last. `first` is a multiple of 64; so is `pages`, unless it reaches the end.
+ *
+ * When the ticket is ready, what the pages hold may be copied: a write that the copy may miss is in the next reading.
+ * (Before, vCPUs may write with rights that they had, and no further record.) With page-modification logging, records
+ * may be in the buffers of vCPUs that are in the guest now, and are in the first reading after these have left it: the
+ * last reading of all is done with none inside. Logging counts from when the ticket of slot_set_flags() is ready.
+ *
+ * 0; -E_NOENT: no such slot; -E_INVAL: not logged, or `first` is odd; -E_RANGE. Locks: takes the MMU lock, for at most
+ * DIRTY_CHUNK pages at a time. It waits for nobody.
+ */
+#define DIRTY_CHUNK 4096u
+int dirty_log_read_clear(struct mmu *mmu, slot_id id, uint64_t first, uint64_t pages, uint64_t *bitmap,
+	struct mmu_ticket *out);
+
+/* From hv's pml_drain(): v's buffer of 512 guest-physical addresses, of which those above `index` (the VMCS field) are
+ * filled in, goes into the dirty logs. Locks: none held, takes none. */
+void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index);
 
 /* Counts the generation up: every table is obsolete from now on (rule 1). Takes the MMU lock; O(vCPUs). */
 void mmu_invalidate_all(struct mmu *mmu);

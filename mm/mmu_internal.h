@@ -15,7 +15,8 @@
  *	mmu_removal.c	a slot that goes: bump or unmap
  *	mmu_fault.c	the fault, above the back ends
  *	ept.h, ept.c, ept_zap.c	the EPT back end
- *	slots.c		the guest-physical map; guest_mem.c: access to it; dirty.c: which pages were written
+ *	slots.c		the guest-physical map; slots_change.c: its changes; guest_mem.c: access to it
+ *	dirty.c, dirty_read.c, dirty_pml.c	which pages were written
  */
 #pragma once
 
@@ -133,6 +134,8 @@ struct mmu {
 	uint64_t params_pool_pages; /* 0: the pool's limit follows the slots */
 	struct list retired_logs;
 	uint64_t nretired_logs;
+	uint64_t nlogs;	    /* slots with a dirty log */
+	uint64_t pml_epoch; /* whoever entered in this flush epoch or later has page-modification logging on */
 	struct mmu_stats stats;
 	uint64_t faults_at_bump;
 };
@@ -241,6 +244,17 @@ void ept_cut(struct mmu *mmu, struct spage *p);
 /* Is e an entry that the hardware accepts at this level? */
 bool ept_sound(const struct mmu *mmu, uint64_t e, unsigned level);
 bool ept_test_clear_accessed(struct mmu *mmu, struct spage *p);
+/* The next write to each of these pages is to be seen again, by a D bit (pml) or a fault: page gfn + n for bit n. */
+void ept_rearm(struct mmu *mmu, uint64_t gfn, uint64_t bits, bool pml);
+
+/* ---- dirty_pml.c; lock held ---- */
+/* A slot began to be logged (1), or a logged one is gone (-1). */
+void dirty_logs_count(struct mmu *mmu, int by);
+/* Is every vCPU that may be in the guest one with page-modification logging on? Then entries may be left writable, with
+ * D clear. */
+bool dirty_pml_ready(struct mmu *mmu);
+/* A logged slot moves: the old place's addresses, still in buffers, will be found in no slot. */
+void dirty_log_moved(struct mmu *mmu, struct dirty_log *log);
 
 /* n entries, all 0. By string stores of 8 bytes: no vector registers here, and Bochs counts each store a tick. */
 static inline void entries_zero(uint64_t *at, uint64_t n)

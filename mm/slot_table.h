@@ -47,5 +47,14 @@ void slots_fini(struct mmu *mmu);
 const struct slot *slots_find_locked(const struct mmu *mmu, gfn_t at);
 /* The same without the lock: false, or true and a copy. */
 bool slots_find(const struct mmu *mmu, gfn_t at, struct slot *out);
+/* By its id, or NULL. MMU lock held; valid until it is dropped. */
+const struct slot *slots_by_id(const struct mmu *mmu, slot_id id);
 /* The gap around a gfn that no slot holds: [*first, *end). MMU lock held. */
 void slots_gap(const struct mmu *mmu, gfn_t at, uint64_t *first, uint64_t *end);
+
+/* ---- for slots_change.c ---- */
+struct slot_table *slots_in_force(const struct mmu *mmu);
+/* Word by word, since a reader without the lock may be reading what is being written; he will not believe it. */
+void slot_copy(struct slot *to, const struct slot *from);
+/* The number of slots that begin at or before gfn, of the first n. (A torn read must not run away: n bounds it.) */
+uint32_t slots_below(const struct slot_table *t, uint32_t n, uint64_t gfn);

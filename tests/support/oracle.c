@@ -101,6 +101,31 @@ static void invvpid_all(void)
 	hw_cpu[this_cpu_id()].invvpids++;
 }
 
+struct hw_pml hw_pml[ORACLE_PMLS];
+
+void hw_load(unsigned cpu, const struct mmu_vcpu *v)
+{
+	hw_cpu[cpu].pml = &hw_pml[v->index % ORACLE_PMLS];
+}
+
+static void pml_set(struct mmu_vcpu *v, bool on)
+{
+	struct hw_pml *p = &hw_pml[v->index % ORACLE_PMLS];
+
+	if (on && p->on && p->index != 511)
+		oracle_fail("vCPU %u enters with a buffer that was not emptied", v->index);
+	p->on = on;
+	p->index = 511;
+}
+
+static void pml_drain(struct mmu_vcpu *v)
+{
+	struct hw_pml *p = &hw_pml[v->index % ORACLE_PMLS];
+
+	mmu_pml_drain(v, p->buffer, p->index);
+	p->index = 511;
+}
+
 static void kick(struct mmu_vcpu *v)
 {
 	if (hw_kick)
@@ -113,16 +138,31 @@ const struct mmu_cpu_ops hw_ops = {
 	.invept_all = invept_all,
 	.invvpid_single = invvpid_single,
 	.invvpid_all = invvpid_all,
+	.pml_set = pml_set,
+	.pml_drain = pml_drain,
 };
 
 void hw_reset(void)
 {
 	memset(hw_cpu, 0, sizeof(hw_cpu));
+	memset(hw_pml, 0, sizeof(hw_pml));
 }
 
 static uint64_t *entry_at(uint64_t table, uint64_t gfn, unsigned level)
 {
 	return (uint64_t *)hpa_to_virt(hpa(table)) + ept_index(gfn, level);
+}
+
+/* D is about to be set for gfn. False: the buffer is full. */
+static bool pml_log(struct hw_pml *p, uint64_t gfn)
+{
+	if (!p || !p->on)
+		return true;
+	if (p->index > 511)
+		return false;
+	p->buffer[p->index--] = gfn << PAGE_SHIFT;
+	p->logged++;
+	return true;
 }
 
 /* Walks from where the entry `e`, which links a table of level `level`, leads. */
@@ -156,8 +196,12 @@ static enum hw_result walk(unsigned cpu, uint64_t eptp, uint64_t table, unsigned
 				oracle_fail("leaf %#lx of level %u is not aligned", e, level);
 			if (access & ~e)
 				return HW_VIOLATION;
-			if (ad && (access & MMU_WRITE))
+			if (ad && (access & MMU_WRITE)) {
+				/* 28.3.6: the exit comes before the flag is set. */
+				if (!(e & EPT_D) && !pml_log(hw_cpu[cpu].pml, gfn))
+					return HW_PML_FULL;
 				e = atomic_fetch_or(at, EPT_D) | EPT_D;
+			}
 			*entry = c.entry = e;
 			*leaf_level = level;
 			cache(hw_cpu[cpu].tlb, ORACLE_TLB, &c);
@@ -185,6 +229,8 @@ enum hw_result hw_access(
 		if (!covers(&c->tlb[i], tag, gfn) || !below(6) || (access & ~c->tlb[i].entry))
 			continue;
 		/* A write through an entry whose D was clear when it was cached goes to memory for D. */
+		if ((eptp & EPTP_AD) && (access & MMU_WRITE) && !(c->tlb[i].entry & EPT_D))
+			continue;
 		*entry = c->tlb[i].entry;
 		*level = c->tlb[i].level;
 		return HW_HIT;

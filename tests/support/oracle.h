@@ -35,7 +35,17 @@ static inline uint64_t below(uint64_t n)
 void oracle_fail(const char *fmt, ...) __printf_like(1, 2) __noreturn;
 
 /* ---- hardware ---- */
-enum hw_result { HW_HIT, HW_VIOLATION, HW_MISCONFIG };
+enum hw_result { HW_HIT, HW_VIOLATION, HW_MISCONFIG, HW_PML_FULL };
+
+/* Page-modification logging of one vCPU (what its VMCS holds, and the buffer). */
+struct hw_pml {
+	bool on;
+	uint16_t index; /* where the next goes; counts down, 0xffff: full */
+	uint64_t buffer[512];
+	uint64_t logged;
+};
+#define ORACLE_PMLS 64 /* by the vCPU's index in its VM */
+extern struct hw_pml hw_pml[ORACLE_PMLS];
 
 struct hw_cached {
 	uint64_t ep4ta; /* 0: empty */
@@ -50,12 +60,15 @@ struct hw_cpu {
 	struct hw_cached tlb[ORACLE_TLB], psc[ORACLE_PSC];
 	uint64_t linear[ORACLE_VPIDS]; /* version of the guest's tables that is cached for a VPID; 0: none */
 	uint64_t invepts, invvpids;
+	struct hw_pml *pml; /* of the vCPU whose VMCS is current; NULL: none */
 };
 extern struct hw_cpu hw_cpu[ORACLE_CPUS];
 extern const struct mmu_cpu_ops hw_ops; /* flushes act on hw_cpu[this_cpu_id()], kick calls hw_kick */
 extern void (*hw_kick)(struct mmu_vcpu *v);
 
 void hw_reset(void);
+/* v's VMCS becomes current on CPU cpu. */
+void hw_load(unsigned cpu, const struct mmu_vcpu *v);
 /* One access by the guest on CPU cpu under eptp. *entry: the leaf used. */
 enum hw_result hw_access(
 	unsigned cpu, uint64_t eptp, uint64_t gfn, unsigned access, uint64_t *entry, unsigned *level);

@@ -147,6 +147,7 @@ int rig_enter(unsigned i)
 
 	test_cpu_id = i % ORACLE_CPUS;
 	mmu_cpu_quiescent(test_cpu_id);
+	hw_load(test_cpu_id, &rig.v[i]);
 	err = mmu_serve(&rig.v[i]);
 	if (!err)
 		err = mmu_enter(&rig.v[i], &rig.eptp[i]);
@@ -179,8 +180,9 @@ enum mmu_verdict rig_access(unsigned i, uint64_t g, unsigned access, uint64_t *f
 			return MMU_RESUME;
 		}
 		rig_exit(i);
-		d = r == HW_MISCONFIG ? mmu_misconfig(&rig.v[i], gpa(g << 12))
-				      : mmu_fault(&rig.v[i], gpa(g << 12), access);
+		d = r == HW_PML_FULL	? MMU_RESUME
+		    : r == HW_MISCONFIG ? mmu_misconfig(&rig.v[i], gpa(g << 12))
+					: mmu_fault(&rig.v[i], gpa(g << 12), access);
 		if (d != MMU_RESUME)
 			return d;
 		err = rig_enter(i);

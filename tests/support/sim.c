@@ -14,10 +14,29 @@
 #define OWNER_TABLES (OWNER_VM0 + 1)
 #define WIDTH	     40 /* guest-physical bits */
 #define TICKETS	     16
-#define SLOTS_BUSY   12 /* of the model's, so that many are in use */
-#define SPOTS	     24 /* gfns around which everything happens */
+#define SLOTS_BUSY   12	  /* of the model's, so that many are in use */
+#define SPOTS	     24	  /* gfns around which everything happens */
+#define LOG_PAGES    1100 /* more than any slot has */
+#define PENDS	     64
 
 struct sim_seen sim_seen;
+
+/*
+ * What the model knows of a slot's dirty log: pages that were written and must be in the next reading. Nothing is noted
+ * while a write need not be recorded: before the ticket of the last reading (or of the start of logging) is ready.
+ */
+struct log {
+	uint64_t serial; /* counts starts of logging; 0: off */
+	bool reading, waits;
+	struct mmu_ticket t;
+	bool written[LOG_PAGES];
+};
+
+/* Written by a vCPU that logs by itself and has not left the guest since. */
+struct pend {
+	unsigned slot;
+	uint64_t serial, page;
+};
 
 struct vcpu {
 	struct mmu_vcpu v;
@@ -27,6 +46,8 @@ struct vcpu {
 	bool again; /* the last access faulted: it is tried again */
 	uint64_t again_gfn;
 	unsigned again_access, stuck;
+	struct pend pend[PENDS];
+	unsigned npend;
 	unsigned outside; /* tries to enter that failed, one after the other */
 };
 
@@ -52,7 +73,8 @@ static struct {
 	struct ticket ticket[TICKETS];
 	struct model m;
 	uint64_t spot[SPOTS];
-	uint64_t linear_next, changes;
+	struct log log[SLOTS_BUSY];
+	uint64_t linear_next, changes, log_serial, reads;
 	unsigned depth;
 } s;
 
@@ -139,6 +161,134 @@ static bool some_version(uint64_t from, uint64_t gfn, bool want_slot, bool want_
 	return false;
 }
 
+/* ---- the dirty log ---- */
+
+static void log_start(unsigned i, const struct mmu_ticket *t)
+{
+	memset(&s.log[i], 0, sizeof(s.log[i]));
+	s.log[i].serial = ++s.log_serial;
+	s.log[i].waits = t != NULL;
+	if (t)
+		s.log[i].t = *t;
+}
+
+/* Does a write of now have to be in the next reading? */
+static bool log_counts(struct log *l)
+{
+	if (!l->serial || l->reading)
+		return false;
+	if (l->waits && mmu_ticket_ready(s.mmu, &l->t))
+		l->waits = false;
+	return !l->waits;
+}
+
+static void log_store(uint64_t gfn)
+{
+	struct model_slot *m = model_find(&s.m, s.m.version, gfn);
+
+	if (m && log_counts(&s.log[m - model_now(&s.m)]))
+		s.log[m - model_now(&s.m)].written[gfn - m->base] = true;
+}
+
+/* Does another vCPU's buffer hold it? The CPU logs a page once: who sets D. */
+static bool pending(unsigned slot, uint64_t page)
+{
+	for (unsigned i = 0; i < SIM_VCPUS; i++)
+		for (unsigned n = 0; n < s.vcpu[i].npend; n++)
+			if (s.vcpu[i].pend[n].slot == slot && s.vcpu[i].pend[n].page == page &&
+				s.vcpu[i].pend[n].serial == s.log[slot].serial)
+				return true;
+	return false;
+}
+
+/* The guest has written frame f at gfn. The slot may have moved on meanwhile: then it has the same place in the list. */
+static void log_write(struct vcpu *v, uint64_t gfn, uint64_t f)
+{
+	for (uint64_t at = s.m.version; at >= s.m.oldest; at--) {
+		struct model_slot *m = model_find(&s.m, at, gfn), *now;
+		unsigned i;
+
+		if (!m || backing_pfn(m->backing, m->backing_page + gfn - m->base).v != f)
+			continue;
+		i = (unsigned)(m - s.m.at[at % ORACLE_VERSIONS]);
+		now = &model_now(&s.m)[i];
+		if (!now->used || now->backing != m->backing || !log_counts(&s.log[i]))
+			return;
+		if (pending(i, gfn - m->base))
+			return;
+		if (v->v.pml)
+			v->pend[v->npend++] = (struct pend){ i, s.log[i].serial, gfn - m->base };
+		else
+			s.log[i].written[gfn - m->base] = true;
+		return;
+	}
+}
+
+/* v has left the guest. */
+static void log_drained(struct vcpu *v)
+{
+	sim_seen.pml += v->npend;
+	for (unsigned i = 0; i < v->npend; i++)
+		if (s.log[v->pend[i].slot].serial == v->pend[i].serial)
+			s.log[v->pend[i].slot].written[v->pend[i].page] = true;
+	v->npend = 0;
+}
+
+/* What a reading has said of page `page` is not expected again. */
+static void log_said(unsigned slot, uint64_t page)
+{
+	s.log[slot].written[page] = false;
+	for (unsigned i = 0; i < SIM_VCPUS; i++)
+		for (unsigned n = 0; n < s.vcpu[i].npend; n++)
+			if (s.vcpu[i].pend[n].slot == slot && s.vcpu[i].pend[n].page == page)
+				s.vcpu[i].pend[n].serial = 0;
+}
+
+static int free_cpu(void);
+static bool host_begin(int c);
+static void host_end(int c);
+
+static void op_read_log(void)
+{
+	static bool expected[3][LOG_PAGES]; /* by depth of nesting */
+	static uint64_t bitmap[3][LOG_PAGES / 64 + 1];
+	unsigned i = (unsigned)below(SLOTS_BUSY), depth = s.depth;
+	struct model_slot m = model_now(&s.m)[i];
+	struct log *l = &s.log[i];
+	uint64_t serial = l->serial;
+	struct mmu_ticket t;
+	int c = free_cpu(), err;
+
+	if (!serial || l->reading || depth >= 3 || !host_begin(c))
+		return;
+	memcpy(expected[depth], l->written, sizeof(l->written));
+	l->reading = true;
+	err = dirty_log_read_clear(s.mmu, m.id, 0, m.pages, bitmap[depth], &t);
+	s.reads++;
+	if (l->serial == serial) {
+		if (err)
+			oracle_fail("reading the log of slot %u: %d", m.id, err);
+		for (uint64_t p = 0; p < m.pages; p++) {
+			bool dirty = bitmap[depth][p / 64] >> p % 64 & 1;
+
+			if (expected[depth][p] && !dirty)
+				oracle_fail(
+					"page %#lx of slot %u was written, its log does not say so", p, m.id);
+			if (dirty)
+				log_said(i, p);
+			sim_seen.dirty_pages += dirty;
+		}
+		l->reading = false;
+		/* What a CPU of the host looked up before logging began is not logged until that is over. */
+		if (l->waits)
+			t.host_epoch = max(t.host_epoch, l->t.host_epoch);
+		l->waits = true;
+		l->t = t;
+		sim_seen.harvests++;
+	}
+	host_end(c);
+}
+
 /* ---- vCPUs ---- */
 
 static void leave(struct vcpu *v)
@@ -149,6 +299,7 @@ static void leave(struct vcpu *v)
 	test_cpu_id = v->cpu;
 	mmu_exit(&v->v);
 	v->in = v->kicked = false;
+	log_drained(v);
 	s.cpu[v->cpu].vcpu = -1;
 	v->locked = vcpu_was;
 	s.cpu[v->cpu].locked = cpu_was;
@@ -185,6 +336,7 @@ static void op_enter(struct vcpu *v)
 	test_cpu_id = (unsigned)c;
 	s.cpu[c].held = NULL;
 	mmu_cpu_quiescent((unsigned)c);
+	hw_load((unsigned)c, &v->v);
 	nest();
 	err = mmu_serve(&v->v);
 	if (err == -E_AGAIN)
@@ -234,6 +386,8 @@ static void check_hit(struct vcpu *v, uint64_t gfn, unsigned access, uint64_t e,
 	if (hw_cpu[cpu].linear[v->v.vpid] && hw_cpu[cpu].linear[v->v.vpid] != v->linear)
 		oracle_fail("vCPU %u meets a stale guest translation on CPU %u", v->v.index, cpu);
 	hw_cpu[cpu].linear[v->v.vpid] = v->linear;
+	if (access & MMU_WRITE)
+		log_write(v, gfn, f);
 }
 
 static void check_verdict(enum mmu_verdict d, uint64_t from, uint64_t gfn, unsigned access)
@@ -270,7 +424,7 @@ static void op_access(struct vcpu *v)
 	enum mmu_verdict d;
 	enum hw_result r;
 
-	if (v->kicked && below(2)) {
+	if ((v->kicked && below(2)) || v->npend == PENDS) {
 		leave(v);
 		return;
 	}
@@ -289,8 +443,9 @@ static void op_access(struct vcpu *v)
 	leave(v);
 	from = s.m.version;
 	changes = s.changes;
-	d = r == HW_MISCONFIG ? mmu_misconfig(&v->v, gpa(gfn << 12))
-			      : mmu_fault(&v->v, gpa(gfn << 12), access);
+	d = r == HW_PML_FULL	? MMU_RESUME
+	    : r == HW_MISCONFIG ? mmu_misconfig(&v->v, gpa(gfn << 12))
+				: mmu_fault(&v->v, gpa(gfn << 12), access);
 	check_verdict(d, from, gfn, access);
 	v->again = d == MMU_RESUME;
 	v->again_gfn = gfn;
@@ -383,6 +538,8 @@ static void add_slot(unsigned i)
 		oracle_fail("slot_add: %d", err);
 	model_change(&s.m)[i] =
 		(struct model_slot){ true, id, d.flags, d.base.v, d.pages, d.backing_page, d.backing, false };
+	if (d.flags & SLOT_DIRTY_LOG)
+		log_start(i, NULL);
 	s.changes++;
 }
 
@@ -416,6 +573,7 @@ static void op_slots(void)
 		err = slot_delete(s.mmu, m->id, &t);
 		if (!err) {
 			model_change(&s.m)[i].used = false;
+			s.log[i].serial = 0;
 			add_ticket(&t, still_used(old.backing) ? NULL : old.backing);
 		}
 		break;
@@ -438,6 +596,10 @@ static void op_slots(void)
 		if (!err) {
 			model_change(&s.m)[i].flags = flags;
 			add_ticket(&t, NULL);
+			if (!(flags & SLOT_DIRTY_LOG))
+				s.log[i].serial = 0;
+			else if (!(old.flags & SLOT_DIRTY_LOG))
+				log_start(i, &t);
 		}
 	}
 	}
@@ -475,7 +637,8 @@ static void op_top(void)
 static void op_store(void)
 {
 	char bytes[64] = { 0 };
-	uint64_t g = random_gfn(), from = s.m.version, off = below(4000);
+	uint64_t g = random_gfn(), from = s.m.version, off = below(4000), changes = s.changes,
+		 reads = s.reads;
 	unsigned n = 1 + (unsigned)below(64);
 	int c = free_cpu(), err;
 
@@ -487,6 +650,12 @@ static void op_store(void)
 	if (off + n <= 4096 && err && !some_version(from, g, false, false) &&
 		!some_version(from, g, true, true))
 		oracle_fail("a store to gfn %#lx was refused: %d", g, err);
+	/* With a reading in between, or half the slots changed, it may be in the one before. */
+	if (!err && changes == s.changes && reads == s.reads) {
+		log_store(g);
+		if (off + n > 4096)
+			log_store(g + 1);
+	}
 	host_end(c);
 }
 
@@ -534,6 +703,7 @@ static void vm_create(void)
 		if (mmu_vcpu_init(&s.vcpu[i].v, s.mmu, i, (uint16_t)(1 + i)))
 			oracle_fail("mmu_vcpu_init");
 	}
+	memset(s.log, 0, sizeof(s.log));
 	for (unsigned i = 0; i < SPOTS; i++) {
 		uint64_t at = below(BIT(WIDTH - 12) - 2048);
 
@@ -624,6 +794,10 @@ static void step(void)
 		}
 		break;
 	}
+	case 56 ... 59:
+		if (s.c->dirty)
+			op_read_log();
+		break;
 	case 47 ... 55: {
 		int c = free_cpu();
 
@@ -688,6 +862,18 @@ const struct sim_config sim_configs[] = {
 		.caps = { CAPS_ALL },
 		.removal = MMU_REMOVAL_TARGETED,
 		.wrap = true },
+	{ .name = "dirty log", .vcpus = 4, .caps = { CAPS_ALL }, .dirty = true },
+	{ .name = "dirty log without A and D, targeted",
+		.vcpus = 3,
+		.pool_pages = 40,
+		.caps = { SMALL_ONLY, .ept_2m = true },
+		.removal = MMU_REMOVAL_TARGETED,
+		.dirty = true },
+	{ .name = "dirty log by the CPU",
+		.vcpus = 4,
+		.caps = { CAPS_ALL, .pml = true, .pschange_mc_no = true },
+		.removal = MMU_REMOVAL_AUTO,
+		.dirty = true },
 	{ .name = "eager", .vcpus = 2, .caps = { CAPS_ALL }, .freeing = MMU_FREE_EAGER },
 };
 const unsigned sim_nconfigs = ARRAY_SIZE(sim_configs);

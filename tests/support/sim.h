@@ -31,6 +31,6 @@ void sim_run(const struct sim_config *c, uint64_t seed, unsigned steps);
 /* What a run has met, so that a test can say that it tested something. */
 struct sim_seen {
 	uint64_t hits, faults, mmio, rom, evictions, bumps, reclaimed, migrations, blocked, backed_out, freed,
-		nested, large, kicks, dirty_pages;
+		nested, large, kicks, dirty_pages, pml, harvests;
 };
 extern struct sim_seen sim_seen;

@@ -30,16 +30,21 @@ static void config_run(void **state)
 	}
 	printf("oracle: hits %lu (large %lu) faults %lu mmio %lu rom %lu bumps %lu reclaimed %lu evicted %lu "
 	       "moves %lu "
-	       "waits %lu backed out %lu freed %lu nested %lu kicks %lu\n",
+	       "waits %lu backed out %lu freed %lu nested %lu kicks %lu dirty %lu in %lu readings\n",
 		sim_seen.hits, sim_seen.large, sim_seen.faults, sim_seen.mmio, sim_seen.rom, sim_seen.bumps,
 		sim_seen.reclaimed, sim_seen.evictions, sim_seen.migrations, sim_seen.blocked,
-		sim_seen.backed_out, sim_seen.freed, sim_seen.nested, sim_seen.kicks);
+		sim_seen.backed_out, sim_seen.freed, sim_seen.nested, sim_seen.kicks, sim_seen.dirty_pages,
+		sim_seen.harvests);
 	/* A run that met none of this would prove nothing. */
 	assert_true(sim_seen.hits && sim_seen.faults && sim_seen.mmio && sim_seen.rom && sim_seen.freed);
 	assert_true(
 		sim_seen.migrations && sim_seen.bumps && (sim_seen.nested || c->freeing == MMU_FREE_EAGER));
 	if (c->pool_pages)
 		assert_true(sim_seen.evictions);
+	if (c->dirty)
+		assert_true(sim_seen.dirty_pages);
+	if (c->caps.pml)
+		assert_true(sim_seen.pml);
 	if (c->caps.ept_2m)
 		assert_true(sim_seen.large);
 }

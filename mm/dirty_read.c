@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reading a dirty log and clearing it (contract, rule 13). For each word of the bitmap, under the lock:
+ *
+ *	1. take the bits, leaving 0
+ *	2. rearm the pages that they name: take W away, or D where the CPU logs by itself
+ *
+ * and at the end one flush epoch for all. In this order, since a write between the two goes unrecorded, and so does one
+ * through a TLB entry that is not flushed yet: both come before the epoch is acknowledged, which is what the caller
+ * waits for before he copies. The other way round, a write between the two would clear its own record: D set, bit lost.
+ */
+#include "mm/mmu_internal.h"
+
+/* The log of slot id, if [first, first + pages) can be read from it. MMU lock held. */
+static int find(struct mmu *mmu, slot_id id, uint64_t first, uint64_t pages, const struct slot **out)
+{
+	const struct slot *s = slots_by_id(mmu, id);
+
+	if (!s)
+		return -E_NOENT;
+	if (!s->log || first % 64)
+		return -E_INVAL;
+	if (!range_within(first, pages, s->pages) || (pages % 64 && first + pages != s->pages))
+		return -E_RANGE;
+	*out = s;
+	return 0;
+}
+
+/* Returns whether any page was dirty. */
+static bool read_chunk(
+	struct mmu *mmu, const struct slot *s, uint64_t first, uint64_t pages, uint64_t *bitmap)
+{
+	bool any = false, pml = dirty_pml_ready(mmu);
+
+	for (uint64_t n = 0; n < pages; n += 64) {
+		uint64_t *word = &s->log->bits[(first + n) / 64];
+		uint64_t bits = atomic_load_relaxed(word) ? atomic_xchg(word, 0) : 0;
+
+		bitmap[n / 64] = bits;
+		if (!bits)
+			continue;
+		any = true;
+		ept_rearm(mmu, s->base + first + n, bits, pml);
+	}
+	return any;
+}
+
+/* It takes in all that was asked for before, so that the ticket of a later reading never comes before an earlier one's. */
+static void acknowledgement(struct mmu *mmu, bool any, struct mmu_ticket *out)
+{
+	if (MUTANT(dirty_no_flush))
+		return;
+	out->flush_epoch = any ? mmu_flush_request(mmu, false) : mmu->front.flush_epoch;
+	out->gen = mmu->front.valid_gen - 1;
+}
+
+int dirty_log_read_clear(
+	struct mmu *mmu, slot_id id, uint64_t first, uint64_t pages, uint64_t *bitmap, struct mmu_ticket *out)
+{
+	const struct slot *s;
+	bool any = false;
+	uint64_t done = 0;
+	int err;
+
+	*out = (struct mmu_ticket){ 0 };
+	do {
+		uint64_t now = min(pages - done, (uint64_t)DIRTY_CHUNK);
+
+		YIELD();
+		mmu_lock(mmu);
+		/* Looked up anew: between two chunks it may have gone, or be another one. */
+		err = find(mmu, id, first, pages, &s);
+		if (!err)
+			any |= read_chunk(mmu, s, first + done, now, bitmap + done / 64);
+		done += now;
+		if (err || done == pages)
+			acknowledgement(mmu, any, out);
+		mmu_unlock(mmu);
+	} while (!err && done < pages);
+	return err;
+}

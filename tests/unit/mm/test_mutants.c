@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Every planted fault of mm/mutant.h must be caught. A mutant that lives means that the oracle is blind.
+ * Each runs in a process of its own, which is to die: by the oracle, an assertion, a sanitizer or the CPU time that
+ * it may take (a bump that never returns). The same seeds each time: what was caught once is caught again.
+ *
+ *	LETHE_MUTANT=no_wait build/unit/mm/test_mutants		only this one, and what the oracle says to it
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mm/mutant.h"
+#include "tests/support/sim.h"
+
+#define ROUNDS	    8u
+#define STEPS	    6000u
+#define CPU_SECONDS 60u /* the whole hunt takes about four */
+
+/* All configurations, one seed after the other, until it is dead. */
+static void hunt(enum mutant m)
+{
+	static const int caught[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS };
+	struct rlimit cpu = { CPU_SECONDS, CPU_SECONDS };
+
+	/* cmocka's handlers would go on with the next test, in this process. */
+	for (unsigned i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
+		signal(caught[i], SIG_DFL);
+	setrlimit(RLIMIT_CPU, &cpu);
+	if (!getenv("LETHE_MUTANT")) {
+		int null = open("/dev/null", O_WRONLY);
+
+		dup2(null, 1);
+		dup2(null, 2);
+	}
+	mutant_select(mutant_name(m));
+	for (unsigned round = 0; round < ROUNDS; round++)
+		for (unsigned i = 0; i < sim_nconfigs; i++) {
+			if (getenv("LETHE_MUTANT")) {
+				printf("seed %u, %s\n", 1000 + round, sim_configs[i].name);
+				fflush(stdout);
+			}
+			sim_run(&sim_configs[i], 1000 + round, STEPS);
+		}
+	_exit(0);
+}
+
+static bool dies(enum mutant m)
+{
+	int status;
+	pid_t child;
+
+	fflush(stdout);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child)
+		hunt(m);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	return status != 0;
+}
+
+static void mutant_is_killed(void **state)
+{
+	enum mutant m = (enum mutant)(uintptr_t)*state;
+
+	if (!dies(m))
+		fail_msg("mutant %s lives", mutant_name(m));
+}
+
+/* And the unbroken MMU lives through the same: else the kills would prove nothing. */
+static void no_mutant_lives(void **state)
+{
+	assert_false(dies(MUTANT_none));
+}
+
+/* Broken in what no interleaving of whole instructions can show: the protocol model has it (tests/model). */
+static bool elsewhere(enum mutant m)
+{
+	return m == MUTANT_no_fence;
+}
+
+int main(void)
+{
+	struct CMUnitTest tests[MUTANTS_END + 1];
+	const char *only = getenv("LETHE_MUTANT");
+	unsigned n = 0;
+
+	memset(tests, 0, sizeof(tests));
+	if (!only)
+		tests[n++] = (struct CMUnitTest){ "none", no_mutant_lives, NULL, NULL, NULL };
+	for (unsigned m = 1; m < MUTANTS_END; m++)
+		if (only ? !strcmp(only, mutant_name(m)) : !elsewhere(m))
+			tests[n++] = (struct CMUnitTest){ mutant_name(m), mutant_is_killed, NULL, NULL,
+				(void *)(uintptr_t)m };
+	if (!n) {
+		fprintf(stderr, "there is no mutant %s\n", only);
+		return 2;
+	}
+	return _cmocka_run_group_tests("mutants", tests, n, NULL, NULL);
+}
