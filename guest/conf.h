@@ -19,6 +19,8 @@
  *	vcpus = N
  *	cpus = 0, 2-3			  physical CPUs to pin to, round-robin; default: all
  *	mmu = auto | ept | shadow
+ *	removal = auto | bulk | targeted  how the tables of a slot that goes are made to go (mm/mmu_removal.c)
+ *	reclaim = batched | eager	  eager: forgotten tables are freed at once, a baseline to compare with
  *	large-pages = on | off		  off: map the guest's memory by 4 KiB pages only
  *	devices = rom | none		  the test device (guest/vrom.h)
  *	rom-size = SIZE			  of its expansion ROM: a power of two, 4K to 16M
@@ -42,6 +44,7 @@
 #define CONF_VCPUS_MAX	 64
 
 enum conf_format { FORMAT_AUTO, FORMAT_LINUX, FORMAT_MULTIBOOT, FORMAT_FLAT };
+enum conf_removal { CONF_REMOVAL_AUTO, CONF_REMOVAL_BULK, CONF_REMOVAL_TARGETED };
 enum conf_mmu { CONF_MMU_AUTO, CONF_MMU_EPT, CONF_MMU_SHADOW };
 
 struct conf_module {
@@ -58,6 +61,8 @@ struct conf_vm {
 	struct conf_module module[CONF_MODULES_MAX];
 	enum conf_format format;
 	enum conf_mmu mmu;
+	enum conf_removal removal;
+	bool eager;	 /* reclaim = eager */
 	uint64_t memory; /* bytes */
 	unsigned vcpus;
 	uint64_t cpus;	    /* bit per physical CPU; 0: all */

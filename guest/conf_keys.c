@@ -270,6 +270,26 @@ static void set_mmu(struct conf_parser *p, const char *key, const char *value)
 		p->vm->mmu = (enum conf_mmu)i;
 }
 
+static void set_removal(struct conf_parser *p, const char *key, const char *value)
+{
+	static const char *const names[] = { [CONF_REMOVAL_AUTO] = "auto",
+		[CONF_REMOVAL_BULK] = "bulk",
+		[CONF_REMOVAL_TARGETED] = "targeted" };
+	int i = choice(p, key, value, names, ARRAY_SIZE(names), "auto, bulk or targeted");
+
+	if (i >= 0)
+		p->vm->removal = (enum conf_removal)i;
+}
+
+static void set_reclaim(struct conf_parser *p, const char *key, const char *value)
+{
+	static const char *const names[] = { "batched", "eager" };
+	int i = choice(p, key, value, names, ARRAY_SIZE(names), "batched or eager");
+
+	if (i >= 0)
+		p->vm->eager = i;
+}
+
 static void set_large_pages(struct conf_parser *p, const char *key, const char *value)
 {
 	bool large = true;
@@ -355,6 +375,8 @@ static const struct key vm_keys[] = {
 	{ "vcpus", set_vcpus, false },
 	{ "cpus", set_cpus, false },
 	{ "mmu", set_mmu, false },
+	{ "removal", set_removal, false },
+	{ "reclaim", set_reclaim, false },
 	{ "large-pages", set_large_pages, false },
 	{ "devices", set_devices, false },
 	{ "rom-size", set_rom_size, false },
@@ -392,7 +414,8 @@ void conf_key(struct conf_parser *p, const char *key, const char *value)
 	if (p->vm)
 		conf_error(p,
 			"%s: unknown key: expected kernel, format, initrd, module, cmdline, memory, vcpus, "
-			"cpus, mmu, large-pages, devices, rom-size, bar-size, debug-exit, load-address or "
+			"cpus, mmu, removal, reclaim, large-pages, devices, rom-size, bar-size, debug-exit, "
+			"load-address or "
 			"entry-mode",
 			key);
 	else

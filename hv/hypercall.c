@@ -24,6 +24,22 @@ static int64_t statistic(struct vcpu *v, uint64_t which)
 		return (int64_t)s.pages_live;
 	case 6:
 		return (int64_t)s.tables_bytes;
+	case 7:
+		return (int64_t)s.batch_ticks_max;
+	case 8:
+		return (int64_t)s.batch_pages_max;
+	case 9:
+		return (int64_t)s.faults_since_bump;
+	case 10:
+		return (int64_t)s.lock_ticks_max;
+	case 11:
+		return (int64_t)s.targeted;
+	case 12:
+		return (int64_t)s.pages_live_peak;
+	case 13:
+		return (int64_t)s.flushes;
+	case 14:
+		return (int64_t)s.evictions;
 	}
 	return -E_INVAL;
 }

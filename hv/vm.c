@@ -34,6 +34,9 @@ static int fail(const struct vm *vm, int err, const char *what)
 
 static int create_mmu(struct vm *vm)
 {
+	static const enum mmu_removal removal[] = { [CONF_REMOVAL_AUTO] = MMU_REMOVAL_AUTO,
+		[CONF_REMOVAL_BULK] = MMU_REMOVAL_BULK,
+		[CONF_REMOVAL_TARGETED] = MMU_REMOVAL_TARGETED };
 	struct mmu_params p = {
 		.kind = MMU_EPT,
 		.ops = &mmu_cpu_ops,
@@ -41,6 +44,8 @@ static int create_mmu(struct vm *vm)
 		.owner = (owner_t)(ram_owner(vm) + 1),
 		.vcpus = vm->nvcpus,
 		.vm = (uint16_t)vm->id,
+		.removal = removal[vm->conf->removal],
+		.freeing = vm->conf->eager ? MMU_FREE_EAGER : MMU_FREE_BATCHED,
 	};
 
 	p.guest_maxphyaddr = min(p.caps.maxphyaddr, 48u);
@@ -304,6 +309,7 @@ void vm_destroy(struct vm *vm)
 	if (vm->ending) {
 		vm_console_end(vm);
 		measure_report(vm);
+		log_debug("vm %s: started at TSC %lu", vm->name, vm->started);
 		log_info("vm %s exited: %s %u", vm->name, vm_end_name(vm->end_why), vm->end_code);
 	}
 	for (unsigned i = 0; i < vm->nvcpus; i++)

@@ -76,6 +76,8 @@ static void every_key_is_understood(void **state)
 		    "vcpus = 64\n"
 		    "cpus = 0, 2-3,63\n"
 		    "mmu = ept\n"
+		    "removal = targeted\n"
+		    "reclaim = eager\n"
 		    "large-pages = off\n"
 		    "devices = rom\n"
 		    "rom-size = 128K\n"
@@ -115,6 +117,8 @@ static void every_key_is_understood(void **state)
 	assert_true(vm->cpus == 0x800000000000000dull);
 	assert_int_equal(vm->mmu, CONF_MMU_EPT);
 	assert_true(vm->debug_exit && vm->small_pages && vm->test_device);
+	assert_int_equal(vm->removal, CONF_REMOVAL_TARGETED);
+	assert_true(vm->eager);
 	assert_int_equal(vm->rom_bytes, 128 * KiB);
 	assert_int_equal(vm->bar_bytes, 32 * GiB);
 
@@ -144,7 +148,8 @@ static void what_is_not_said_has_its_default(void **state)
 	assert_int_equal(conf.vm[0].vcpus, 1);
 	assert_int_equal(conf.vm[0].cpus, 0);
 	assert_int_equal(conf.vm[0].mmu, CONF_MMU_AUTO);
-	assert_false(conf.vm[0].small_pages || conf.vm[0].test_device);
+	assert_int_equal(conf.vm[0].removal, CONF_REMOVAL_AUTO);
+	assert_false(conf.vm[0].eager || conf.vm[0].small_pages || conf.vm[0].test_device);
 	assert_int_equal(conf.vm[0].rom_bytes, 64 * KiB);
 	assert_int_equal(conf.vm[0].bar_bytes, 2 * MiB);
 	assert_int_equal(conf.vm[0].format, FORMAT_AUTO);
@@ -227,17 +232,19 @@ static void lines_that_are_no_key_are_reported(void **state)
 	expect_vm_error("= 512M", "lethe.conf:3: = 512M: expected a key before '='");
 	expect_error("memory = 1M\n[vm a]\nkernel=k",
 		"lethe.conf:1: memory: expected [hypervisor] or [vm NAME] before the first key");
-	expect_vm_error("memroy = 512M", "lethe.conf:3: memroy: unknown key: expected kernel, format, "
-					 "initrd, module, cmdline, memory, vcpus, "
-					 "cpus, mmu, large-pages, devices, rom-size, bar-size, debug-exit, "
-					 "load-address or entry-mode");
+	expect_vm_error("memroy = 512M",
+		"lethe.conf:3: memroy: unknown key: expected kernel, format, "
+		"initrd, module, cmdline, memory, vcpus, "
+		"cpus, mmu, removal, reclaim, large-pages, devices, rom-size, bar-size, debug-exit, "
+		"load-address or entry-mode");
 	expect_error("[hypervisor]\nmemory=4M\n[vm a]\nkernel=k",
 		"lethe.conf:2: memory: unknown key: expected console, log, trace, mitigations or keep");
 	expect_vm_error("kernel = other", "lethe.conf:3: kernel: given twice: expected it once in a section");
 	expect_vm_error("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz = 1",
 		"lethe.conf:3: abcdefghijklmnopqrstuvwxyzab...: unknown key: expected kernel, format, "
 		"initrd, "
-		"module, cmdline, memory, vcpus, cpus, mmu, large-pages, devices, rom-size, bar-size, "
+		"module, cmdline, memory, vcpus, cpus, mmu, removal, reclaim, large-pages, devices, "
+		"rom-size, bar-size, "
 		"debug-exit, load-address or entry-mode");
 }
 
@@ -270,6 +277,11 @@ static void bad_numbers_and_words_are_refused(void **state)
 	expect_vm_error("mmu = EPT", "lethe.conf:3: mmu = EPT: expected auto, ept or shadow");
 	expect_vm_error(
 		"format = elf", "lethe.conf:3: format = elf: expected auto, linux, multiboot or flat");
+	expect_vm_error("removal = fast", "lethe.conf:3: removal = fast: expected auto, bulk or targeted");
+	expect_vm_error("reclaim = on", "lethe.conf:3: reclaim = on: expected batched or eager");
+	expect_good("[vm a]\nkernel = k\nremoval = bulk\nreclaim = batched");
+	assert_int_equal(conf.vm[0].removal, CONF_REMOVAL_BULK);
+	assert_false(conf.vm[0].eager);
 	expect_vm_error("debug-exit = yes", "lethe.conf:3: debug-exit = yes: expected on or off");
 	expect_vm_error("entry-mode = 33", "lethe.conf:3: entry-mode = 33: expected 16, 32 or 64");
 	expect_vm_error("load-address = 4G",
