@@ -13,6 +13,7 @@ import json
 import os
 import shutil
 import socket
+import subprocess
 import time
 
 from .errors import RunnerError, UsageError
@@ -62,7 +63,7 @@ class Qemu:
             argv += ["-S", "-gdb", "tcp:127.0.0.1:%d" % options.gdb]
         argv += options.machine_arg
         with open(self._scope.path("stderr.txt"), "wb") as errors:
-            self._child = self._scope.spawn(argv, stdin=-3, stdout=errors, stderr=errors)  # -3: DEVNULL
+            self._child = self._scope.spawn(argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
         self.serial = self._accept(com1).fileno()
         self._monitor = _Monitor(self._accept(qmp))
 
