@@ -76,7 +76,7 @@ setup-%:
 	$(Q)tools/setup $*
 
 # ---- the image ----
-$(O)/obj/%.o: %.c | $(GEN)
+$(O)/obj/%.o: %.c Makefile | $(GEN)
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(if $(filter boot/%,$<),$(EFIINC)) -MMD -MP -c -o $@ $<
 
