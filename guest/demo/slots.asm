@@ -1,0 +1,337 @@
+; SPDX-License-Identifier: MIT
+;
+; slots: what it costs when the guest's memory map changes, measured by the guest. It needs Lethe's test device
+; (guest/vrom.h), with a BAR so wide that there can be a table for each of its 2 MiB, and small pages, so that there
+; is one:
+;
+;	devices = rom		bar-size = 32G		large-pages = off	memory = 128M
+;
+; For 0, 1,000 and 10,000 such tables live it switches the ROM on, reads it, and off again. Lines that begin with
+; `slots:` are for tests/bench/boot_mmu, which starts this guest once for each way of removing slots:
+;
+;	delete_call_N	ticks inside slot_delete(), as the device tells them
+;	delete_out_N	ticks of the guest's OUT that switches the ROM off, less what an OUT takes that changes nothing
+;	reclaim_pages, reclaim_ticks	tables given back afterwards, and all that this took of the guest's time
+;	bar_call	as delete_call, of the BAR under which 10,000 tables hang
+;	refault		what a pass over 64 MiB of RAM takes more after the ROM was switched off than before
+;	storm_ticks, storm_pause, storm_faults	work (touching 2,048 pages and 1,024 tables) with the ROM read in between,
+;			64 rounds: all of it, the longest time between two instructions, the faults
+;	quiet_ticks	the same work without the ROM
+%include "multiboot.inc"
+
+SLOT	equ	3
+REG_ID	equ	0x00
+REG_STATUS equ	0x04
+REG_CHANGE equ	0x18
+ID	equ	0x4554454c
+ROM_BAR	equ	0x80000000 | SLOT << 11 | 0x30
+RAM_LOW	equ	0x80000000 | SLOT << 11 | 0x18
+RAM_HIGH equ	0x80000000 | SLOT << 11 | 0x1c
+BAR0	equ	0x80000000 | SLOT << 11 | 0x10
+ROM	equ	0xe0000000		; where this guest puts the ROM
+WINDOW	equ	64 << 30		; ... and the RAM
+WIDTH	equ	20			; GiB of it that are mapped here
+STEP	equ	2 << 20			; what one table maps
+STAT_FREED equ	2
+STAT_WAITING equ 3
+STAT_FAULTS equ	4
+STAT_BATCH equ	7
+STAT_BATCH_PAGES equ 8
+SET	equ	32 << 20		; 64 MiB of RAM from here are the working set
+SET_BYTES equ	64 << 20
+PAGE	equ	4096
+ROUNDS	equ	64
+
+main32:	jmp	enter_long
+
+%include "long.inc"
+	bits	64
+
+; SAY "name": one line, `slots: name EAX`.
+%macro SAY 1
+	PRINT	"slots: ", %1, " "
+	call	print_dec
+	PRINT	13, 10
+%endmacro
+
+; CONFIG register, value: writes configuration space.
+%macro CONFIG 2
+	mov	edx, 0xcf8
+	mov	eax, %1
+	out	dx, eax
+	mov	edx, 0xcfc
+	mov	eax, %2
+	out	dx, eax
+%endmacro
+
+main64:	mov	eax, DATA
+	mov	ds, eax
+	mov	es, eax
+	mov	ss, eax
+
+	; Pages of 1 GiB for the window; the directory for the first 4 GiB is long.inc's.
+	mov	rax, WINDOW | PTE_PS | PTE_PW
+	mov	edi, pdpt + (WINDOW >> 30) * 8
+	mov	ecx, WIDTH
+.map:	mov	[rdi], rax
+	add	rdi, 8
+	add	rax, 1 << 30
+	dec	ecx
+	jnz	.map
+
+	mov	edx, 0xcf8
+	mov	eax, BAR0
+	out	dx, eax
+	mov	edx, 0xcfc
+	in	eax, dx
+	and	eax, -16
+	mov	[registers], eax
+	cmp	dword [rax + REG_ID], ID
+	jne	.absent
+	CONFIG	RAM_LOW, 0
+	CONFIG	RAM_HIGH, WINDOW >> 32
+	mov	eax, [registers]
+	test	byte [rax + REG_STATUS], 1
+	jz	.narrow
+
+	mov	r8d, 0
+	call	delete
+	SAY	"delete_call_0"
+	mov	eax, r10d
+	SAY	"delete_out_0"
+	mov	r8d, 1000
+	call	delete
+	SAY	"delete_call_1000"
+	mov	eax, r10d
+	SAY	"delete_out_1000"
+	call	say_reclaim
+	mov	r8d, 10000
+	call	delete
+	SAY	"delete_call_10000"
+	mov	eax, r10d
+	SAY	"delete_out_10000"
+	call	say_reclaim
+	mov	ebx, STAT_BATCH
+	call	stat
+	SAY	"batch_ticks_max"
+	mov	ebx, STAT_BATCH_PAGES
+	call	stat
+	SAY	"batch_pages_max"
+
+	call	drain
+	mov	r8d, 10000
+	call	touch
+	CONFIG	RAM_HIGH, -1		; beyond what is decoded: the BAR goes, the registers stay
+	mov	eax, [registers]
+	mov	eax, [rax + REG_CHANGE]
+	SAY	"bar_call"
+	CONFIG	RAM_HIGH, WINDOW >> 32
+
+	call	refault
+	SAY	"refault"
+	call	storm
+	PRINT	"slots: done", 13, 10
+	jmp	power_off
+
+.absent:
+	PRINT	"slots: FAILED: no test device: devices = rom", 13, 10
+	jmp	power_off
+.narrow:
+	PRINT	"slots: FAILED: the BAR is not there: bar-size = 32G", 13, 10
+	jmp	power_off
+
+; Where tables are not forgotten, or are freed at once, there is nothing to say.
+say_reclaim:
+	test	r14d, r14d
+	jz	.none
+	mov	eax, r14d
+	SAY	"reclaim_pages"
+	mov	eax, r13d
+	SAY	"reclaim_ticks"
+.none:	ret
+
+; EAX = one of the MMU's statistics, EBX.
+stat:	mov	eax, 2
+	vmcall
+	ret
+
+; Until all that was forgotten has been given back: each exit gives back some of it.
+drain:	mov	ecx, 1 << 20
+.next:	mov	ebx, STAT_WAITING
+	call	stat
+	test	eax, eax
+	jz	.done
+	dec	ecx
+	jnz	.next
+	PRINT	"slots: FAILED: forgotten tables are not given back", 13, 10
+	jmp	power_off
+.done:	ret
+
+; R8D pages of the window, each under a table of its own.
+touch:	mov	ecx, r8d
+	mov	rdi, WINDOW
+	jecxz	.done
+.next:	mov	al, [rdi]
+	add	rdi, STEP
+	dec	ecx
+	jnz	.next
+.done:	ret
+
+; Writes EDI to the ROM's BAR, which must be selected; EAX = ticks.
+timed_out:
+	lfence
+	rdtsc
+	mov	r12d, eax
+	mov	edx, 0xcfc
+	mov	eax, edi
+	out	dx, eax
+	lfence
+	rdtsc
+	sub	eax, r12d
+	ret
+
+; With R8D tables live: EAX = ticks of the call, R10D = of the OUT; R14D = tables given back thereafter, R13D = what
+; that took.
+delete:	call	drain
+	call	touch
+	CONFIG	ROM_BAR, ROM | 1
+	mov	eax, [abs qword ROM]
+	mov	edi, ROM | 1
+	call	timed_out
+	mov	r9d, eax
+	mov	edi, ROM
+	call	timed_out
+	sub	eax, r9d
+	mov	r10d, eax
+	rdtsc
+	mov	r13d, eax
+	mov	ebx, STAT_FREED
+	call	stat
+	mov	r14d, eax
+	mov	r15d, 1
+.wait:	mov	ebx, STAT_WAITING
+	call	stat
+	add	r15d, 1
+	test	eax, eax
+	jnz	.wait
+	rdtsc
+	sub	eax, r13d
+	mov	r13d, eax
+	mov	ebx, STAT_FREED
+	call	stat
+	sub	eax, r14d
+	mov	r14d, eax
+	; What as many calls take when there is nothing to give back.
+	rdtsc
+	mov	r11d, eax
+.again:	mov	ebx, STAT_WAITING
+	call	stat
+	test	eax, eax
+	sub	r15d, 1
+	jnz	.again
+	rdtsc
+	sub	eax, r11d
+	sub	r13d, eax
+	mov	eax, [registers]
+	mov	eax, [rax + REG_CHANGE]
+	ret
+
+; EAX = ticks of a pass over the working set.
+pass:	rdtsc
+	mov	r12d, eax
+	mov	ebx, SET
+.next:	mov	byte [rbx], 1
+	add	ebx, PAGE
+	cmp	ebx, SET + SET_BYTES
+	jb	.next
+	rdtsc
+	sub	eax, r12d
+	ret
+
+refault:
+	call	pass
+	call	pass
+	mov	r9d, eax
+	CONFIG	ROM_BAR, ROM | 1
+	CONFIG	ROM_BAR, ROM
+	call	drain
+	call	pass
+	sub	eax, r9d
+	ret
+
+; One tick of the clock: R12D the time, R13D the longest time between two so far.
+%macro CLOCK 0
+	rdtsc
+	mov	r11d, eax
+	sub	eax, r12d
+	mov	r12d, r11d
+	cmp	eax, r13d
+	cmova	r13d, eax
+%endmacro
+
+; ROUNDS rounds of work, R15D: with the ROM read in between. EAX = ticks.
+work:	rdtsc
+	mov	[begun], eax
+	mov	r12d, eax
+	xor	r13d, r13d
+	mov	r14d, ROUNDS
+.round:	mov	ebx, SET
+.page:	mov	byte [rbx], 1
+	CLOCK
+	add	ebx, PAGE
+	cmp	ebx, SET + 2048 * PAGE
+	jb	.page
+	mov	rbx, WINDOW
+	mov	ecx, 1024
+.table:	mov	al, [rbx]
+	CLOCK
+	add	rbx, STEP
+	dec	ecx
+	jnz	.table
+	test	r15d, r15d
+	jz	.next
+	CONFIG	ROM_BAR, ROM | 1
+	CLOCK
+	mov	esi, ROM
+	mov	edi, copy
+	mov	ecx, PAGE / 4
+	rep	movsd
+	CLOCK
+	CONFIG	ROM_BAR, ROM
+	CLOCK
+.next:	dec	r14d
+	jnz	.round
+	rdtsc
+	sub	eax, [begun]
+	ret
+
+storm:	call	drain
+	xor	r15d, r15d
+	call	work
+	call	work			; now everything is mapped
+	SAY	"quiet_ticks"
+	call	drain
+	mov	ebx, STAT_FAULTS
+	call	stat
+	mov	[faults], eax
+	mov	r15d, 1
+	call	work
+	SAY	"storm_ticks"
+	mov	eax, r13d
+	SAY	"storm_pause"
+	mov	ebx, STAT_FAULTS
+	call	stat
+	sub	eax, [faults]
+	SAY	"storm_faults"
+	ret
+
+section .data
+registers dq	0
+begun	dd	0
+faults	dd	0
+
+section .bss
+alignb	4096
+copy:	resb	4096
+
+	bits	32			; as kit.inc
