@@ -57,6 +57,7 @@ static const struct exit exits[EXIT_REASONS] = {
 	[EXIT_APIC_WRITE] = { "APIC write", exit_apic_write },
 	[EXIT_VMFUNC] = { "VMFUNC", exit_undefined },
 	[EXIT_ENCLS] = { "ENCLS", exit_undefined },
+	[EXIT_PML_FULL] = { "page-modification log full", exit_pml_full },
 };
 
 const char *exit_name(unsigned reason)

@@ -20,7 +20,7 @@ exit_handler exit_cpuid, exit_hlt, exit_pause, exit_nothing, exit_vmcall, exit_u
 	exit_rdpmc;
 exit_handler exit_task_switch, exit_preemption_timer, exit_bad_guest_state, exit_bad_msr_load, exit_init;
 exit_handler exit_cr_access, exit_rdmsr, exit_wrmsr, exit_io;
-exit_handler exit_ept_violation, exit_ept_misconfig;
+exit_handler exit_ept_violation, exit_ept_misconfig, exit_pml_full;
 exit_handler exit_apic_access, exit_apic_write, exit_eoi, exit_tpr_below, exit_unknown;
 
 /* hv/guest_msr.c. 0, -E_NOENT (unknown) or -E_INVAL: #GP(0). */

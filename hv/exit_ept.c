@@ -14,6 +14,13 @@ static void no_ram(struct vcpu *v, gpa_t at)
 	vm_unsupported(v, "its page tables or an event's delivery reach %#lx, where there is no RAM", at.v);
 }
 
+/* NMIs that an IRET has unblocked are blocked again when it restarts (27.2.3). */
+static void block_nmi_again(uint64_t qualification, bool delivering)
+{
+	if (unlikely(qualification & BIT(12)) && !delivering)
+		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
+}
+
 void exit_ept_violation(struct vcpu *v)
 {
 	uint64_t q = vmread(VMCS_QUALIFICATION);
@@ -21,9 +28,7 @@ void exit_ept_violation(struct vcpu *v)
 	unsigned access = q & (MMU_READ | MMU_WRITE | MMU_EXEC);
 	bool delivering = events_redeliver(v);
 
-	/* NMIs that an IRET has unblocked are blocked again when it restarts (27.2.3). */
-	if (unlikely(q & BIT(12)) && !delivering)
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
+	block_nmi_again(q, delivering);
 	switch (mmu_fault(&v->mmu, at, access)) {
 	case MMU_RESUME:
 		break;
@@ -45,6 +50,14 @@ void exit_ept_violation(struct vcpu *v)
 	case MMU_INJECT:
 		panic("the EPT back end asked for a page fault");
 	}
+}
+
+/* The page-modification log is full. mmu_exit() has emptied it already, as at every exit: the write is tried again. */
+void exit_pml_full(struct vcpu *v)
+{
+	bool delivering = events_redeliver(v);
+
+	block_nmi_again(vmread(VMCS_QUALIFICATION), delivering);
 }
 
 /* How entries for device memory fault by design: the common way into devices. */

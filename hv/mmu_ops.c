@@ -38,12 +38,36 @@ static void do_invvpid_all(void)
 		panic("INVVPID of all contexts failed");
 }
 
+/* Page-modification logging (SDM Vol. 3C 28.3.6). The index counts down from 511. */
+#define PML_EMPTY 511u
+
+static void pml_set(struct mmu_vcpu *m, bool on)
+{
+	struct vcpu *v = container_of(m, struct vcpu, mmu);
+
+	v->proc2 = (v->proc2 & ~(uint32_t)PROC2_PML) | (on ? PROC2_PML : 0);
+	vmwrite(VMCS_PROC2, v->proc2);
+	vmwrite(VMCS_PML_INDEX, PML_EMPTY);
+}
+
+static void pml_drain(struct mmu_vcpu *m)
+{
+	uint64_t index = vmread(VMCS_PML_INDEX);
+
+	if (index == PML_EMPTY)
+		return;
+	mmu_pml_drain(m, container_of(m, struct vcpu, mmu)->pml_buffer, (uint16_t)index);
+	vmwrite(VMCS_PML_INDEX, PML_EMPTY);
+}
+
 const struct mmu_cpu_ops mmu_cpu_ops = {
 	.kick = kick,
 	.invept_single = do_invept_single,
 	.invept_all = do_invept_all,
 	.invvpid_single = do_invvpid_single,
 	.invvpid_all = do_invvpid_all,
+	.pml_set = pml_set,
+	.pml_drain = pml_drain,
 };
 
 struct mmu_caps mmu_caps_of_host(void)

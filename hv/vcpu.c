@@ -19,6 +19,11 @@ static int create(struct vm *vm, struct vcpu *v, unsigned index)
 	v->apic_page = frame_alloc_zeroed(OWNER_LETHE);
 	if (!v->apic_page)
 		return -E_NOMEM;
+	if (vmx.pml) {
+		v->pml_buffer = frame_alloc_zeroed(OWNER_LETHE);
+		if (!v->pml_buffer)
+			return -E_NOMEM;
+	}
 	if (guest_cpu_create(&v->guest))
 		return -E_NOMEM;
 	return mmu_vcpu_init(&v->mmu, vm->mmu, index, vmx.vpid ? next_vpid++ : 0);
@@ -55,6 +60,8 @@ void vcpu_destroy(struct vcpu *v)
 	guest_cpu_destroy(&v->guest);
 	if (v->apic_page)
 		frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(v->apic_page)));
+	if (v->pml_buffer)
+		frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(v->pml_buffer)));
 	if (v->vmcs.v)
 		frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(v->vmcs));
 	frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(v)));
@@ -73,6 +80,16 @@ void vcpu_kick(struct vcpu *v)
 		lapic_ipi(c->apic_id, VEC_KICK);
 }
 
+void __attribute__((noinline, cold)) vcpu_instruction_done(void)
+{
+	uint64_t rflags = vmread(VMCS_GUEST_RFLAGS);
+
+	vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+	/* The trap after this instruction: bit 14 is BS. With BTF it waits for a branch. */
+	if (rflags & RFLAGS_TF && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | BIT(14));
+}
+
 /* What ends with an instruction besides RIP. */
 static inline void finish_instruction(void)
 {
@@ -80,9 +97,8 @@ static inline void finish_instruction(void)
 
 	if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCK_STI | BLOCK_MOV_SS));
-	if (unlikely(vmread(VMCS_GUEST_RFLAGS) &
-		     RFLAGS_TF)) /* the trap after this instruction: bit 14 is BS */
-		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | BIT(14));
+	if (unlikely(vmread(VMCS_GUEST_RFLAGS) & (RFLAGS_TF | RFLAGS_RF)))
+		vcpu_instruction_done();
 }
 
 void vcpu_skip(struct vcpu *v)

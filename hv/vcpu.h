@@ -66,6 +66,7 @@ struct vcpu {
 	hpa_t vmcs;
 	uint32_t pin, proc, proc2, entry; /* as written */
 	void *apic_page;
+	uint64_t *pml_buffer; /* 512 guest-physical addresses; NULL where the CPU cannot */
 	uint64_t eoi_exit[4]; /* APICv: bitmap as written */
 	unsigned tpr_threshold;
 	uint8_t apic_mode; /* enum apic_mode that the controls are set for */
@@ -136,6 +137,8 @@ static inline uint64_t vcpu_rip(void)
 }
 /* Steps over the instruction that exited: RIP, STI/MOV SS blocking, single-step trap. */
 void vcpu_skip(struct vcpu *v);
+/* The rare rest of that, where RFLAGS has TF or RF: RF goes, the single-step trap comes. */
+void vcpu_instruction_done(void);
 void vcpu_sync_regs(struct vcpu *v);  /* VMCS -> regs.gpr[RSP], rip, rflags */
 void vcpu_write_regs(struct vcpu *v); /* and back */
 unsigned vcpu_cpl(void);

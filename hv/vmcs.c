@@ -86,6 +86,8 @@ static void init_controls(struct vcpu *v)
 	}
 	if (vmx.vpid)
 		vmwrite(VMCS_VPID, v->mmu.vpid);
+	if (vmx.pml)
+		vmwrite(VMCS_PML_ADDRESS, virt_to_hpa(v->pml_buffer).v);
 	if (vmx.xsaves)
 		vmwrite(VMCS_XSS_EXIT_BITMAP, ~0ull);
 	if (vmx.preemption_timer)
@@ -126,9 +128,10 @@ void vmcs_update_apic_mode(struct vcpu *v)
 {
 	enum apic_mode mode = platform_apic_mode(v->vm->platform, v->index);
 	uint32_t all = PROC2_APIC_ACCESS | PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY | PROC2_X2APIC;
+	unsigned was = v->apic_mode;
 	uint32_t use = 0;
 
-	if (mode == v->apic_mode || !vmx.apicv)
+	if (mode == was || !vmx.apicv)
 		return;
 	v->apic_mode = (uint8_t)mode;
 	if (mode == APIC_XAPIC)
@@ -138,6 +141,9 @@ void vmcs_update_apic_mode(struct vcpu *v)
 	v->proc2 = (v->proc2 & ~all) | use;
 	vmwrite(VMCS_PROC2, v->proc2);
 	vmwrite(VMCS_MSR_BITMAP, v->vm->msr_bitmap.v + (use & PROC2_X2APIC ? PAGE_SIZE : 0));
+	if (was == APIC_OFF ||
+		mode == APIC_OFF) /* its registers are as after a reset: nothing requested or served */
+		vmwrite(VMCS_GUEST_INTR_STATUS, 0);
 	/* What RVI and SVI said was of the APIC as it was: the page and the platform's records tell anew. */
 	if (mode == APIC_OFF)
 		vmwrite(VMCS_GUEST_INTR_STATUS, 0);

@@ -27,6 +27,9 @@
 #define MSR_VMX_TRUE_EXIT  0x48f
 #define MSR_VMX_TRUE_ENTRY 0x490
 
+#define DEBUGCTL_LBR BIT(0)
+#define DEBUGCTL_BTF BIT(1)
+
 #define FEATURE_CONTROL_LOCK BIT(0)
 #define FEATURE_CONTROL_VMX  BIT(2) /* outside SMX */
 
