@@ -29,6 +29,7 @@ void measure_exit(void)
 	left = rdtsc();
 	guest_ticks += left - entered;
 	reason = (unsigned)min(vmread(VMCS_EXIT_REASON) & 0xffff, EXIT_REASONS - 1ul);
+	measure_vmaccesses--; /* this one would not be there */
 	by_reason[reason].exits++;
 	by_reason[reason].idle_before = idle_ticks;
 }

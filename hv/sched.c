@@ -9,6 +9,7 @@
 #include "drivers/time.h"
 #include "hv/main.h"
 #include "hv/run.h"
+#include "hv/trap.h"
 #include "hv/vmx_cpu.h"
 #include "lib/log.h"
 #include "lib/trace.h"
@@ -20,9 +21,12 @@ void sched_add(struct vcpu *v)
 	spin_lock(&c->list_lock);
 	list_add_tail(&c->vcpus, &v->on_cpu);
 	atomic_store(&c->nvcpus, c->nvcpus + 1);
+	/* Who runs there already had the CPU to itself: from now on its slices end. */
+	list_for_each (other, &c->vcpus, struct vcpu, on_cpu) {
+		vcpu_request(other, REQ_EVENTS);
+		vcpu_kick(other);
+	}
 	spin_unlock(&c->list_lock);
-	vcpu_request(v, REQ_EVENTS);
-	vcpu_kick(v);
 }
 
 void sched_remove(struct vcpu *v)
@@ -59,6 +63,8 @@ static void switch_to(struct cpu *c, struct vcpu *v)
 		guest_cpu_load(&v->guest);
 		vmcs_set_state(v, &v->vm->start);
 		v->built = true;
+		if (!v->index)
+			v->vm->started = rdtsc() + v->vm->tsc_offset;
 	} else {
 		guest_cpu_load(&v->guest);
 	}
@@ -140,6 +146,11 @@ static void idle(struct cpu *c)
 	mmu_cpu_quiescent(c->id);
 }
 
+static bool ended(const struct vm *vm)
+{
+	return vm && atomic_load(&vm->ending) && atomic_load(&vm->stopped) == vm->nvcpus;
+}
+
 static void reap(void)
 {
 	unsigned live = 0;
@@ -147,7 +158,7 @@ static void reap(void)
 	for (unsigned i = 0; i < nvms; i++) {
 		struct vm *vm = vms[i];
 
-		if (vm && atomic_load(&vm->ending) && atomic_load(&vm->stopped) == vm->nvcpus) {
+		if (ended(vm)) {
 			vms[i] = NULL;
 			vm_destroy(vm);
 		}
@@ -157,19 +168,27 @@ static void reap(void)
 		machine_end();
 }
 
-void housekeeping(struct cpu *c)
+bool housekeeping(struct cpu *c)
 {
 	c->housekeeping = c->id ? UINT64_MAX : rdtsc() + ns_to_tsc(HOUSEKEEPING_US * 1000ull);
 	if (c->id)
-		return;
+		return false;
 	console_poll();
 	vm_console_poll();
+	host_nmi_report();
+	for (unsigned i = 0; i < nvms; i++)
+		if (ended(vms[i]))
+			return true;
+	return false;
 }
 
 void cpu_main(struct cpu *c)
 {
 	if (vmx_enter_root(c)) {
+		if (!c->id)
+			panic("CPU 0 cannot run guests (the line above says why)");
 		log_warn("CPU %u cannot run guests", c->id);
+		atomic_store(&c->refused, true);
 		for (;;)
 			cpu_halt();
 	}

@@ -292,6 +292,7 @@ void vm_end(struct vm *vm, enum vm_end why, uint32_t code)
 	vm->end_why = why;
 	vm->end_code = code;
 	atomic_store(&vm->ending, true);
+	vm_console_runs(vm, false);
 	for (unsigned i = 0; i < vm->nvcpus; i++) {
 		vcpu_request(vm->vcpu[i], REQ_STOP);
 		vcpu_kick(vm->vcpu[i]);

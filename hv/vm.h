@@ -27,6 +27,7 @@ struct vm {
 	gpa_t identity_map;	     /* without unrestricted guest: of the hidden page directory */
 	struct vcpu_state start;     /* of vCPU 0 */
 	unsigned nvcpus;
+	uint64_t started; /* its own TSC when vCPU 0 first entered it */
 	unsigned stopped; /* vCPUs that have stopped (atomic) */
 	bool end_claimed; /* somebody is setting the following three (atomic) */
 	bool ending;	  /* end_why and end_code are valid (atomic) */
@@ -51,6 +52,8 @@ const char *vm_end_name(enum vm_end why);
 void vm_unsupported(struct vcpu *v, const char *fmt, ...) __printf_like(2, 3);
 
 extern const struct vm_ops vm_ops; /* hv/vm_ops.c */
+/* It is one of those of which the first has the console. */
+void vm_console_runs(const struct vm *vm, bool runs);
 /* Its last, unfinished line of output. */
 void vm_console_end(struct vm *vm);
 /* Moves typed bytes to whom they belong. CPU 0, now and then. */

@@ -10,6 +10,9 @@
 ;
 ; Second-stage faults need RAM that can only be mapped by 4 KiB pages: the part of RAM behind its last multiple of
 ; 2 MiB. Give this guest such a tail: memory = 65M has 256 pages of it.
+;
+; Under a hypervisor built with MEASURE=1 (hv/measure.h) it also tells, in units of `accesses`, how often one CPUID exit
+; reads or writes the VMCS and MSRs. Ticks mean little there: counting takes time.
 %include "multiboot.inc"
 
 N	equ	1000
@@ -20,6 +23,8 @@ PMTIMER	equ	0x608
 IOAPIC	equ	0xfec00000		; register select; the window to the register lies 0x10 above
 LAPIC	equ	0xfee00000
 PAGE	equ	4096
+ROUNDS	equ	16
+HYPERCALL_COUNTER equ 3
 
 main32:	mov	[info], ebx
 	jmp	enter_long
@@ -96,9 +101,62 @@ main64:	mov	eax, DATA
 	MEASURE	"exit_mmio_ticks", ioapic_in_rbx, {mov eax, [rbx + 0x10]}
 	MEASURE	"exit_mmio_write_ticks", ioapic_in_rbx, {mov [rbx], eax}
 	MEASURE	"mmio_lapic_read_ticks", lapic_in_rbx, {mov eax, [rbx + 0x20]} ; with APICv no exit at all
+	call	accesses
 	call	faults
 	PRINT	"bench: done", 13, 10
 	jmp	power_off
+
+; EAX = counter ECX of the hypervisor; negative if it has none. Spoils EBX.
+counter:
+	mov	ebx, ecx
+	mov	eax, HYPERCALL_COUNTER
+	vmcall
+	ret
+
+; COUNTED counter, instruction: ESI = the least that the counter went up by from one reading to the next over ROUNDS,
+; with the instruction in between.
+%macro COUNTED 2
+	mov	esi, -1
+	mov	r15d, ROUNDS
+%%next:	mov	ecx, %1
+	call	counter
+	mov	ebp, eax
+	%2
+	mov	ecx, %1
+	call	counter
+	sub	eax, ebp
+	cmp	eax, esi
+	cmovb	esi, eax
+	sub	r15d, 1
+	jnz	%%next
+%endmacro
+
+; ACCESSES "name", counter: of a CPUID; what the hypercalls themselves count is taken off.
+%macro ACCESSES 2
+	COUNTED	%2, no_input
+	mov	r14d, esi
+	COUNTED	%2, zero_eax_cpuid
+	sub	esi, r14d
+	mov	r14d, esi
+	PRINT	"bench ", %1, " "
+	mov	eax, r14d
+	call	print_dec
+	PRINT	" accesses", 13, 10
+%endmacro
+
+%macro zero_eax_cpuid 0
+	zero_eax
+	cpuid
+%endmacro
+
+accesses:
+	xor	ecx, ecx
+	call	counter
+	test	rax, rax
+	js	.none			; not built to count
+	ACCESSES "exit_cpuid_vmaccesses", 0
+	ACCESSES "exit_cpuid_msraccesses", 1
+.none:	ret
 
 ; Touches each page of the tail once; the first only brings the tables down to 4 KiB into being.
 faults:	mov	eax, [info]

@@ -180,10 +180,18 @@ static void madt_names_every_vcpu_and_the_overrides(void **state)
 
 static void the_bios_is_read_only(void **state)
 {
+	uint64_t v;
+
 	assert_int_equal(guest_write(mmu, gpa(LAYOUT_BIOS), "x", 1), -E_FAULT);
 	assert_int_equal(guest_write_rom(mmu, gpa(LAYOUT_BIOS_END - 1), "x", 1), 0);
 	assert_int_equal(guest_write(mmu, gpa(LAYOUT_VGA_TEXT + VVGA_BYTES - 1), "x", 1), 0);
 	assert_int_equal(guest_write(mmu, gpa(LAYOUT_VGA), "x", 1), -E_FAULT);
+	/* No option ROM is there: memory without a VM exit, and what an empty bus would show. */
+	assert_int_equal(guest_write(mmu, gpa(LAYOUT_ROMS), "x", 1), -E_FAULT);
+	for (uint64_t at = LAYOUT_ROMS; at < LAYOUT_BIOS; at += sizeof(v)) {
+		assert_int_equal(guest_read(mmu, gpa(at), &v, sizeof(v)), 0);
+		assert_true(v == ~0ull);
+	}
 }
 
 static void a_failed_creation_leaves_nothing_behind(void **state)
