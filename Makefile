@@ -211,7 +211,7 @@ test: setup-build setup-run setup-test
 	$(Q)tests/run --out $(O) --fuzz-seconds $(FUZZ_SECONDS) --units '$(UNITBIN)' --fuzzers '$(FUZZERS)'
 
 # ---- hygiene ----
-CHECKED := $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS)) tests/*/*.[ch] tests/unit/*/*.[ch] tools/*/*.[ch]))
+CHECKED := $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS)) $(addprefix tests/,$(addsuffix /*.[ch],support fuzz bench unit/*)) tools/*/*.[ch]))
 check: setup-check $(GEN)
 	$(Q)tools/check $(O) $(CHECKED)
 
