@@ -305,11 +305,23 @@ static void free_run(hpa_t at, uint64_t n)
 		frames_free_run(n, OWNER_LETHE, hpa_to_pfn(at));
 }
 
+/* Accesses to where nothing is read as all ones; a guest that makes many of them looks for a device that is not there. */
+static void say_holes(const struct vm *vm)
+{
+	struct platform_stats s;
+
+	platform_stats(vm->platform, &s);
+	if (s.pio_holes || s.mmio_holes)
+		log_debug("vm %s: accesses to nothing: %lu of ports, %lu of memory", vm->name, s.pio_holes,
+			s.mmio_holes);
+}
+
 void vm_destroy(struct vm *vm)
 {
 	if (vm->ending) {
 		vm_console_end(vm);
 		measure_report(vm);
+		say_holes(vm);
 		log_debug("vm %s: started at TSC %lu", vm->name, vm->started);
 		log_info("vm %s exited: %s %u", vm->name, vm_end_name(vm->end_why), vm->end_code);
 	}
