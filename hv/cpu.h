@@ -36,6 +36,7 @@ struct cpu {
 	bool idle;	      /* halted or about to: needs an interrupt to look again (atomic) */
 	bool online;	      /* runs Lethe's code (atomic) */
 	bool ready;	      /* is in VMX root mode (atomic) */
+	bool refused;	      /* cannot be (atomic) */
 	struct spinlock list_lock;
 	struct list vcpus; /* pinned here, in round-robin order */
 	unsigned nvcpus;

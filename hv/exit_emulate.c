@@ -33,26 +33,45 @@ static int op_translate(struct emu *e, gva_t at, unsigned access, gpa_t *out)
 	return err;
 }
 
+/* Behind the local APIC's address lies the APIC-access page, a slot to the MMU, but no RAM to the guest. */
+static bool is_apic(const struct vcpu *v, gpa_t at)
+{
+	return v->proc2 & PROC2_APIC_ACCESS && (at.v & ~PAGE_MASK) == LAYOUT_LAPIC;
+}
+
 static int op_ram_read(struct emu *e, gpa_t at, void *to, unsigned n)
 {
+	if (unlikely(is_apic(vcpu_of(e), at)))
+		return -E_FAULT;
 	return guest_read(vcpu_of(e)->vm->mmu, at, to, n);
 }
 
 static int op_ram_write(struct emu *e, gpa_t at, const void *from, unsigned n)
 {
+	if (unlikely(is_apic(vcpu_of(e), at)))
+		return -E_FAULT;
 	return guest_write(vcpu_of(e)->vm->mmu, at, from, n);
 }
 
 static int op_ram_cmpxchg(struct emu *e, gpa_t at, const void *expected, const void *desired, unsigned n)
 {
 	uint64_t old = 0, new = 0;
+	int err;
 
+	if (unlikely(is_apic(vcpu_of(e), at)))
+		return -E_FAULT;
 	if (n > 8) { /* CMPXCHG16B: the accessor's atomics end at 8 bytes */
 		e->why = "a locked 16-byte update";
 		return -E_NOSUP;
 	}
 	memcpy(&old, expected, n);
 	memcpy(&new, desired, n);
+	if (unlikely(at.v & (n - 1))) {
+		/* No atomic of ours does this. Read-only RAM needs none; of RAM that can be written there was no exit:
+		 * the map has changed meanwhile, and the CPU does it alone now. */
+		err = guest_cmpxchg(vcpu_of(e)->vm->mmu, at, &old, old, 1);
+		return err == -E_FAULT ? err : -E_AGAIN;
+	}
 	return guest_cmpxchg(vcpu_of(e)->vm->mmu, at, &old, new, n);
 }
 
@@ -178,8 +197,8 @@ static void finish(struct vcpu *v, struct emulation *e, int err, const uint8_t *
 		blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
 		if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
 			vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCK_STI | BLOCK_MOV_SS));
-		if (unlikely(v->regs.rflags & RFLAGS_TF))
-			vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | BIT(14));
+		if (unlikely(v->regs.rflags & (RFLAGS_TF | RFLAGS_RF)))
+			vcpu_instruction_done();
 		break;
 	case -E_AGAIN: /* not finished: registers count up to here, RIP is the same */
 		vcpu_write_regs(v);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Exits by events: the host's interrupts, exceptions that Lethe intercepts, windows, the timer. */
 #include "hv/exit.h"
-#include "hv/trap.h"
 #include "lib/log.h"
 
 void exit_external_interrupt(struct vcpu *v)
@@ -32,7 +31,8 @@ void exit_exception_nmi(struct vcpu *v)
 
 	events_redeliver(v);
 	if ((info & INTR_TYPE) == INTR_NMI) {
-		host_nmi();
+		/* The exit has blocked NMIs, only an IRET opens them again (SDM Vol. 3C 27.5.5): by way of the IDT. */
+		__asm__ volatile("int %0" : : "i"(VEC_NMI) : "memory");
 		return;
 	}
 	if (vector == VEC_MC)
@@ -47,7 +47,9 @@ void exit_exception_nmi(struct vcpu *v)
 		if (blocking && vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF)
 			vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | BIT(14));
 		set_dr6(vmread(VMCS_QUALIFICATION));
-		vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13)); /* delivery clears GD */
+		/* Delivery clears DR7.GD, and LBR and BTF of IA32_DEBUGCTL (SDM Vol. 3B 17.4). */
+		vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13));
+		vmwrite(VMCS_GUEST_DEBUGCTL, vmread(VMCS_GUEST_DEBUGCTL) & ~(DEBUGCTL_LBR | DEBUGCTL_BTF));
 		if ((info & INTR_TYPE) == INTR_PRIVILEGED) { /* INT1: deliver it as such, RIP after it */
 			v->event_pending = true;
 			v->event_info = info & ~(uint32_t)BIT(12);

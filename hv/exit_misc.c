@@ -37,8 +37,9 @@ void exit_cpuid(struct vcpu *v)
 void exit_hlt(struct vcpu *v)
 {
 	vcpu_skip(v);
-	v->run =
-		VCPU_HALTED; /* an interrupt that waits already ends it at once: hv/sched.c looks before it idles */
+	/* A debug exception ends it at once. So does an interrupt that waits already: hv/sched.c looks before it idles. */
+	if (!(vmread(VMCS_GUEST_PENDING_DEBUG) & BIT(14)))
+		v->run = VCPU_HALTED;
 	vcpu_request(v, REQ_EVENTS | REQ_YIELD);
 }
 

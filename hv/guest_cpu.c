@@ -35,8 +35,7 @@ void guest_cpu_init(void)
 	uint64_t dummy;
 
 	have_rdtscp = cpuid(0x80000000, 0).eax >= 0x80000001 && cpuid(0x80000001, 0).edx & BIT(27);
-	have_spec_ctrl = cpuid(0, 0).eax >= 7 && cpuid(7, 0).edx & (BIT(26) | BIT(27)) &&
-			 rdmsr_safe(MSR_SPEC_CTRL, &dummy);
+	have_spec_ctrl = rdmsr_safe(MSR_SPEC_CTRL, &dummy); /* then guests can write it (hv/guest_msr.c) */
 	if (!(one.ecx & BIT(26)))
 		return;
 	d = cpuid(0xd, 0);

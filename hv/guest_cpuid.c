@@ -67,6 +67,8 @@ static void fill_features(struct guest_cpuid *t)
 	l7->ebx = (l7->ebx & LEAF7_EBX) | BIT(1); /* IA32_TSC_ADJUST is Lethe's own */
 	l7->ecx &= LEAF7_ECX;
 	l7->edx &= LEAF7_EDX;
+	if (!vmx.rdtscp) /* the control is RDPID's, too */
+		l7->ecx &= ~(uint32_t)BIT(22);
 	if (!vmx.invpcid)
 		l7->ebx &= ~(uint32_t)BIT(10);
 	/* The guest is told of fast short REP MOV only if IA32_MISC_ENABLE says that strings are fast at all. */
@@ -156,7 +158,8 @@ static void fill_extended(struct guest_cpuid *t)
 		t->extended[1].edx &= ~(uint32_t)BIT(27);
 	t->extended[7].edx = BIT(8); /* invariant TSC: vCPUs do not move between CPUs or machines */
 	t->extended[7].eax = t->extended[7].ebx = t->extended[7].ecx = 0;
-	t->extended[8].eax &= 0xffff;
+	/* Four levels of EPT reach over 48 bits (create_mmu() in hv/vm.c). */
+	t->extended[8].eax = (t->extended[8].eax & 0xff00) | min(t->extended[8].eax & 0xff, 48u);
 	t->extended[8].ebx = t->extended[8].ecx = t->extended[8].edx = 0;
 }
 

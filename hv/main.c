@@ -175,6 +175,7 @@ void machine_ready(void)
 		if (vm_create(&conf->vm[i], boot, i, &vm))
 			continue; /* said; the others go on */
 		vms[i] = vm;
+		vm_console_runs(vm, true);
 		log_info("vm %s: %lu MiB, %u vCPU%s", vm->name, vm->layout.memory / MiB, vm->nvcpus,
 			vm->nvcpus == 1 ? "" : "s");
 	}

@@ -41,9 +41,10 @@ static uint64_t guest_tsc(const struct vcpu *v, uint64_t host_tsc)
 
 uint64_t vcpu_next_event(const struct vcpu *v)
 {
-	uint64_t at = platform_next_event(v->vm->platform, v->index);
+	uint64_t at = platform_next_event(v->vm->platform, v->index), host = at - v->vm->tsc_offset;
 
-	return at == UINT64_MAX ? at : at - v->vm->tsc_offset;
+	/* The host's TSC is ahead of the guest's: what comes out smaller went beyond 64 bits, as "never" does. */
+	return host < at ? UINT64_MAX : host;
 }
 
 /* Has the guest leave at v's next event, the end of its slice or the CPU's housekeeping, whichever is first. */
@@ -69,8 +70,16 @@ static void init_vcpu(struct vcpu *v)
 {
 	struct vcpu_state s;
 
+	/* The boot processor does not wait for a SIPI: it starts the firmware again (SDM Vol. 3A 8.4.2). */
+	if (!v->index) {
+		vm_end(v->vm, VM_END_RESET, 0);
+		return;
+	}
 	vcpu_state_reset(&s);
 	vmcs_set_state(v, &s);
+	if (vmx.apicv)
+		vmwrite(VMCS_GUEST_INTR_STATUS,
+			0); /* the local APIC forgets what was requested and in service */
 	if (vmx.apicv)
 		vmwrite(VMCS_GUEST_INTR_STATUS, 0);
 	v->run = VCPU_WAIT_SIPI;
@@ -96,6 +105,7 @@ static void start_vcpu(struct vcpu *v)
 static bool serve_requests(struct vcpu *v)
 {
 	uint32_t r = atomic_fetch_and(&v->mmu.requests, ~REQ_ALL) & REQ_ALL;
+	bool leave = false; /* cpu_main() is to look at other things than its vCPUs */
 	uint64_t now;
 
 	if (!r)
@@ -109,8 +119,8 @@ static bool serve_requests(struct vcpu *v)
 		start_vcpu(v);
 	if (r & REQ_NMI)
 		v->nmi_pending = true;
-	if (now >= v->cpu->housekeeping)
-		housekeeping(v->cpu);
+	if (now >= v->cpu->housekeeping && housekeeping(v->cpu))
+		leave = true;
 	if (guest_tsc(v, now) >= platform_next_event(v->vm->platform, v->index))
 		platform_run_events(v->vm->platform, v->index, guest_tsc(v, now));
 	vmcs_update_apic_mode(v);
@@ -124,7 +134,7 @@ static bool serve_requests(struct vcpu *v)
 	arm_timer(v, now);
 	if (sched_shared(v->cpu) && now >= v->slice_end)
 		r |= REQ_YIELD;
-	return !(r & REQ_YIELD) || !sched_shared(v->cpu);
+	return !leave && (!(r & REQ_YIELD) || !sched_shared(v->cpu));
 }
 
 /* False: not to enter now; the loop comes back. */
@@ -144,11 +154,15 @@ static bool serve_mmu(struct vcpu *v)
 	}
 }
 
-/* A VM entry that never began (SDM Vol. 3C 26.1, 26.2): a control or host field is wrong, so it is Lethe's fault. */
-static void __noreturn entry_refused(struct vcpu *v)
+/* A VM entry that never began (SDM Vol. 3C 26.1, 26.2): a control or host field is wrong, so it is Lethe's fault. But
+ * the VMCS is this guest's alone, and so is the damage: the others go on. */
+static void __attribute__((noinline, cold)) entry_refused(struct vcpu *v)
 {
-	panic("VM entry refused: error %lu (SDM Vol. 3C table 30-1), vm %s vcpu %u",
-		vmread(VMCS_INSTRUCTION_ERROR), v->vm->name, v->index);
+	dump_vcpu(v, "VM entry refused (a bug in Lethe)");
+	log_error("vm %s: error %lu of SDM Vol. 3C table 30-1; event to inject %#lx, controls %x %x %x %x",
+		v->vm->name, vmread(VMCS_INSTRUCTION_ERROR), vmread(VMCS_ENTRY_INTR_INFO), v->pin, v->proc,
+		v->proc2, v->entry);
+	vm_end(v->vm, VM_END_ENTRY_FAILED, 0);
 }
 
 void vcpu_run(struct vcpu *v)
@@ -175,8 +189,11 @@ void vcpu_run(struct vcpu *v)
 			vmwrite(VMCS_EPTP, eptp);
 		}
 		measure_entry();
-		if (unlikely(vmx_enter(v)))
+		if (unlikely(vmx_enter(v))) {
+			mmu_exit_on(&v->mmu, cpu);
 			entry_refused(v);
+			continue;
+		}
 		measure_exit();
 		mmu_exit_on(&v->mmu, cpu);
 		v->launched = true;

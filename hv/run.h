@@ -12,11 +12,12 @@ bool vcpu_runnable(struct vcpu *v);
 uint64_t vcpu_next_event(const struct vcpu *v);
 
 /* hv/sched.c */
-void sched_add(struct vcpu *v);		/* CPU 0, before the CPU looks for work or while it idles */
+void sched_add(struct vcpu *v);		/* CPU 0; any time */
 void sched_remove(struct vcpu *v);	/* its own CPU */
 bool sched_shared(const struct cpu *c); /* do several vCPUs share it? */
-/* What a CPU does at the host's timer besides: console, ended VMs. */
-void housekeeping(struct cpu *c);
+/* What a CPU does at the host's timer besides: the console. True if there is something for cpu_main(): a VM to be
+ * taken apart. */
+bool housekeeping(struct cpu *c);
 
 #define SLICE_US	10000
 #define HOUSEKEEPING_US 10000

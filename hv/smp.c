@@ -56,7 +56,13 @@ static bool start_one(const struct boot_info *bi, struct cpu *c)
 		for (unsigned us = 0; us < START_TIMEOUT_US && !atomic_load(&c->online); us += 100)
 			udelay(100);
 	hostmap_identity_exec(bi->trampoline, false);
-	return atomic_load(&c->online);
+	if (!atomic_load(&c->online))
+		return false;
+	/* VMs are built next, and take the CPUs that are ready by then. */
+	for (unsigned us = 0; us < START_TIMEOUT_US && !atomic_load(&c->ready) && !atomic_load(&c->refused);
+		us += 100)
+		udelay(100);
+	return true;
 }
 
 unsigned smp_start(const struct boot_info *bi)

@@ -7,6 +7,7 @@
 
 #include "hv/cpu.h"
 #include "hv/panic.h"
+#include "lib/atomic.h"
 #include "lib/log.h"
 
 struct gate { /* SDM Vol. 3A figure 6-8 */
@@ -54,7 +55,9 @@ void idt_load(void)
 	__asm__ volatile("lidt %0" : : "m"(r));
 }
 
-void host_nmi(void)
+static unsigned nmis;
+
+static void host_nmi(void)
 {
 	/* While a panic prints, an NMI is how it stops us. Else nobody sends them: an error of the hardware. */
 	if (panicking())
@@ -62,7 +65,15 @@ void host_nmi(void)
 			irq_disable();
 			cpu_halt();
 		}
-	log_warn("CPU %u: NMI of unknown origin (port 0x61 says %#x)", this_cpu_id(), in8(0x61));
+	atomic_fetch_add(&nmis, 1); /* not said here: it may have come while this CPU held the log's lock */
+}
+
+void host_nmi_report(void)
+{
+	unsigned n = atomic_xchg(&nmis, 0);
+
+	if (n)
+		log_warn("%u NMIs of unknown origin (port 0x61 says %#x)", n, in8(0x61));
 }
 
 void trap_entry(struct trap_frame *f)

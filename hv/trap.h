@@ -13,8 +13,8 @@ struct trap_frame { /* as entry.asm pushes it */
 void idt_build(void); /* once */
 void idt_load(void);  /* each CPU */
 void trap_entry(struct trap_frame *f);
-/* The host's NMI, whether it came by the IDT or as a VM exit. */
-void host_nmi(void);
+/* Says in the log that there were NMIs. Any CPU, now and then. */
+void host_nmi_report(void);
 
 /* hv/entry.asm */
 uint64_t trap_stub_address(unsigned vector);

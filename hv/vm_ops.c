@@ -10,12 +10,23 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 
-static struct vm *front(void)
+static uint64_t running; /* a bit a VM, by number: any CPU may ask, while CPU 0 takes a VM apart (atomic) */
+
+_Static_assert(CONF_VMS_MAX <= 64, "a bit a VM");
+
+void vm_console_runs(const struct vm *vm, bool runs)
 {
-	for (unsigned i = 0; i < nvms; i++)
-		if (vms[i] && !atomic_load(&vms[i]->ending))
-			return vms[i];
-	return NULL;
+	if (runs)
+		atomic_fetch_or(&running, BIT(vm->id));
+	else
+		atomic_fetch_and(&running, ~BIT(vm->id));
+}
+
+static bool in_front(const struct vm *vm)
+{
+	uint64_t set = atomic_load(&running);
+
+	return set && bit_lowest(set) == vm->id;
 }
 
 static uint64_t op_clock(void *ctx)
@@ -69,7 +80,7 @@ static void op_console_write(void *ctx, const char *text, size_t n)
 {
 	struct vm *vm = ctx;
 
-	if (vm == front()) {
+	if (in_front(vm)) {
 		vm_console_end(vm);
 		console_write(text, n);
 		return;
@@ -90,7 +101,7 @@ void vm_console_end(struct vm *vm)
 
 static int op_console_read(void *vm)
 {
-	return vm == front() ? console_read() : -1;
+	return in_front(vm) ? console_read() : -1;
 }
 
 static void op_end(void *vm, enum vm_end why, uint32_t code)
@@ -111,8 +122,7 @@ const struct vm_ops vm_ops = {
 
 void vm_console_poll(void)
 {
-	struct vm *vm = front();
-
-	if (vm)
-		platform_console_input(vm->platform);
+	for (unsigned i = 0; i < nvms; i++)
+		if (vms[i] && in_front(vms[i]))
+			platform_console_input(vms[i]->platform);
 }

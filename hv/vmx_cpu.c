@@ -92,6 +92,9 @@ int vmx_enter_root(struct cpu *c)
 		log_error("CPU %u: VMXON failed", c->id);
 		return -E_NOSUP;
 	}
+	if (vmx.xsaves)
+		wrmsr(MSR_XSS,
+			0); /* guests have no supervisor components: XSAVES saves none of firmware's either */
 	/* Neither VMXON nor VM transitions need drop translations that an earlier hypervisor left (28.3.3). */
 	if (vmx.ept)
 		invept(INV_ALL, 0);
