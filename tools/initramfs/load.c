@@ -16,32 +16,36 @@
  *
  * A static program without a C library, so that it costs the demo guest little.
  */
-#define SYS_READ	 0
-#define SYS_WRITE	 1
-#define SYS_OPEN	 2
-#define SYS_CLOSE	 3
-#define SYS_MMAP	 9
-#define SYS_NANOSLEEP	 35
-#define SYS_FORK	 57
-#define SYS_EXECVE	 59
-#define SYS_EXIT	 60
-#define SYS_WAIT4	 61
-#define SYS_KILL	 62
-#define SYS_UNLINK	 87
-#define SYS_SETSCHEDULER 144
-#define RDONLY		 0
-#define RDWR_CREAT_TRUNC 01102
-#define PROT_READ_WRITE	 3
-#define MAP_SHARED	 1
-#define MAP_PRIVATE_ANON 0x22
-#define MAP_SHARED_ANON	 0x21
-#define SCHED_FIFO	 1
-#define SIGKILL		 9
-#define MILLISECOND	 1000000l
-#define TOUCHED		 (1ul << 20)
-#define FILE_BYTES	 (128ul << 10)
-#define READ_BYTES	 (512ul << 10)
-#define PAGE		 4096ul
+#define SYS_READ	  0
+#define SYS_WRITE	  1
+#define SYS_OPEN	  2
+#define SYS_CLOSE	  3
+#define SYS_MMAP	  9
+#define SYS_NANOSLEEP	  35
+#define SYS_FORK	  57
+#define SYS_EXECVE	  59
+#define SYS_EXIT	  60
+#define SYS_WAIT4	  61
+#define SYS_KILL	  62
+#define SYS_UNLINK	  87
+#define SYS_SETSCHEDULER  144
+#define SYS_CLOCK_GETTIME 228
+#define SYS_CLOCK_SLEEP	  230
+#define CLOCK_MONOTONIC	  1
+#define TIMER_ABSTIME	  1
+#define RDONLY		  0
+#define RDWR_CREAT_TRUNC  01102
+#define PROT_READ_WRITE	  3
+#define MAP_SHARED	  1
+#define MAP_PRIVATE_ANON  0x22
+#define MAP_SHARED_ANON	  0x21
+#define SCHED_FIFO	  1
+#define SIGKILL		  9
+#define MILLISECOND	  1000000l
+#define TOUCHED		  (1ul << 20)
+#define FILE_BYTES	  (128ul << 10)
+#define READ_BYTES	  (512ul << 10)
+#define PAGE		  4096ul
 
 struct shared {
 	volatile unsigned long shortest, longest, rom_reads, rom_failed;
