@@ -64,6 +64,7 @@ help:
 	@echo '  make image    build/lethe.img: a GPT disk image to write to a USB stick as it is'
 	@echo '  make test     unit tests, fuzzers and boot tests; last line: N passed, N failed, N skipped'
 	@echo '  make unit     only the unit tests on this host (unit-ROOM: of one room)'
+	@echo '  make soak     the MMU against its oracle, SOAK_STEPS=1000000 for each seed and configuration'
 	@echo '  make fuzz     only the fuzzers, FUZZ_SECONDS=10 each'
 	@echo '  make boot-tests  only the boot tests'
 	@echo '  make bench    the figures, one line each: bench NAME VALUE UNIT'
@@ -185,6 +186,11 @@ $(foreach r,$(ROOMS),$(eval $(call unit_rules,$(r))))
 unit: $(UNITBIN)
 	$(Q)tests/unit/run $(UNITBIN)
 
+# The MMU against its oracle for long (SOAK_STEPS for each of 4 seeds and each configuration); prints the seeds.
+SOAK_STEPS ?= 1000000
+soak: $(O)/unit/mm/test_oracle
+	$(Q)LETHE_STEPS=$(SOAK_STEPS) $<
+
 ALLHOST := $(foreach r,guest drivers mm lib,$(O)/host/$(r).a)
 $(O)/fuzz/%: $(O)/host/tests/fuzz/fuzz_%.o $(SUPPORT) $(ALLHOST)
 	$(call say,LINK,$@)
@@ -222,4 +228,4 @@ distclean:
 
 -include $(shell find $(O) -path $(O)/cache -prune -o -type f -name '*.d' -print 2>/dev/null)
 FORCE:
-.PHONY: FORCE all help demos image run unit fuzz bench boot-tests test check clean distclean $(addprefix unit-,$(ROOMS)) $(addprefix obj-,$(ROOMS))
+.PHONY: FORCE all help demos image run unit soak fuzz bench boot-tests test check clean distclean $(addprefix unit-,$(ROOMS)) $(addprefix obj-,$(ROOMS))

@@ -15,10 +15,12 @@
 #define TARGETED_MOST 4096u
 
 /*
- * Where a bump becomes cheaper than unmapping: a bump costs the guest about one fault for each table that it uses,
- * here and elsewhere; unmapping costs its own entries. tests/bench/bench_mmu.c measures both (removal_crossover).
+ * Up to so many entries unmapping is the cheaper way whatever the guest does: a bump costs it at least one fault, and
+ * in the time of one fault some 50 entries are unmapped, and twice that with its VM exit (tests/bench/bench_mmu.c measures it
+ * as removal_crossover). Beyond that it depends on how much the guest has in use, and unmapping begins to be felt in
+ * the call, which is to return at once: so a bump.
  */
-#define CROSSOVER 1024u
+#define CROSSOVER 96u
 
 void mmu_slots_published(struct mmu *mmu)
 {

@@ -356,6 +356,44 @@ static void with_debt(const char *name, uint64_t step, uint64_t n)
 		figure("fault_p999_ratio", (double)p_debt / (double)p_none, "ratio");
 }
 
+/*
+ * What `removal = auto` weighs (mm/mmu_removal.c): unmapping an entry of the slot that goes, against faulting one in
+ * again after a bump. A fault here has no VM exit, which is the larger half of it in a real one: the crossover is at
+ * least what this says.
+ */
+static void removal(void)
+{
+	static uint64_t took[2][201], refault[201];
+	double unmap, fault_ns;
+
+	start(1, 4096 * 512);
+	rig.mmu->removal = MMU_REMOVAL_TARGETED;
+	for (unsigned n = 0; n < 201; n++)
+		for (unsigned all = 0; all < 2; all++) {
+			slot_id id = rig_slot(BAR + 513, 510, 0);
+			struct mmu_ticket t;
+			uint64_t from;
+
+			serve(0);
+			from = rdtsc();
+			for (uint64_t g = 0; g < (all ? 510 : 1); g++)
+				fault(0, BAR + 513 + g);
+			refault[n] = (rdtsc() - from) / 510;
+			from = rdtsc();
+			if (slot_delete(rig.mmu, id, &t))
+				oracle_fail("bench: slot_delete");
+			took[all][n] = rdtsc() - from;
+			rig_forget(id);
+			rig_drain();
+		}
+	unmap = ((double)quantile(took[1], 201, 0.5) - (double)quantile(took[0], 201, 0.5)) / 509 * tick_ns;
+	fault_ns = (double)quantile(refault, 201, 0.5) * tick_ns;
+	figure("removal_unmap_ns_per_entry", unmap, "ns");
+	figure("removal_refault_ns_per_entry", fault_ns, "ns");
+	figure("removal_crossover", fault_ns / unmap, "entries");
+	rig_stop();
+}
+
 /* Ten thousand bumps back to back; 64 vCPUs build up what they use in between; nobody drains but they. */
 static void storm(void)
 {
@@ -417,6 +455,7 @@ int main(void)
 	sizes();
 	dense();
 	storm();
+	removal();
 	with_debt("fault_ratio_obsolete_1m", 1, 400000);
 	with_debt("fault_ratio_obsolete_1m_sparse", 512, 50000);
 	return 0;

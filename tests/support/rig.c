@@ -122,6 +122,15 @@ struct backing *rig_backing(slot_id id)
 	return NULL;
 }
 
+void rig_forget(slot_id id)
+{
+	for (unsigned i = 0; i < SLOTS_MAX; i++)
+		if (slots[i].used && slots[i].id == id) {
+			backing_free(slots[i].b);
+			slots[i].used = false;
+		}
+}
+
 void rig_own(struct backing *b)
 {
 	for (unsigned i = 0; i < SLOTS_MAX; i++)

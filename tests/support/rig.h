@@ -31,6 +31,8 @@ void rig_stop(void);
 /* Adds RAM (or ROM); stops the test if that fails. The backing is freed by rig_stop. */
 slot_id rig_slot(uint64_t gfn, uint64_t pages, unsigned flags);
 struct backing *rig_backing(slot_id id);
+/* Slot id was deleted: its backing goes. */
+void rig_forget(slot_id id);
 /* rig_stop frees b. / It does not, the test did. */
 void rig_own(struct backing *b);
 void rig_disown(struct backing *b);
