@@ -159,13 +159,18 @@ static inline int mmu_serve(struct mmu_vcpu *v)
  */
 static inline int mmu_enter_on(struct mmu_vcpu *v, unsigned cpu, uint64_t *eptp)
 {
-	atomic_store_relaxed(&v->entered_epoch, atomic_load_relaxed(&v->front->flush_epoch));
+	uint64_t epoch = atomic_load_relaxed(&v->front->flush_epoch);
+
+	atomic_store_relaxed(&v->entered_epoch, epoch);
 	YIELD();
 	/* The exchange is a full barrier: either the changer sees us entered, and kicks; or we see its change. */
 	if (!MUTANT(entered_late))
 		atomic_xchg(&v->entered, v->root_gen);
 	YIELD();
-	if (unlikely(atomic_load(&v->requests) || atomic_load(&v->front->valid_gen) != v->root_gen) &&
+	/* flush_epoch, because not every flush comes with a request: who was overtaken by one would go in as if from
+	 * before it, not kicked, and what waits for the flush would wait for an exit of the guest's own. */
+	if (unlikely(atomic_load(&v->requests) || atomic_load(&v->front->valid_gen) != v->root_gen ||
+		     atomic_load(&v->front->flush_epoch) != epoch) &&
 		!MUTANT(no_recheck)) {
 		atomic_xchg(&v->entered, 0);
 		return -E_AGAIN;

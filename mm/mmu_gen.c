@@ -3,11 +3,12 @@
  * The generation (contract, rule 1), and flushes within one (rule 6).
  *
  * Both work the same way: publish; ask; full fence; look who is in the guest; kick him when the lock is dropped.
- * Why the fence must be there: a store (valid_gen, requests) may wait in this CPU's store buffer while the load of
- * `entered` after it is done (SDM Vol. 3A 9.2.3.4). The entering vCPU does it the other way round: exchange
- * `entered`, load requests and valid_gen. Without the fence, both could read the old values: the vCPU enters on
- * tables that are about to be freed, and nobody kicks it. With the fence here and the locked exchange there, at least
- * one of the two sees the other.
+ * Why the fence must be there: a store (valid_gen, flush_epoch) may wait in this CPU's store buffer while the load of
+ * `entered` after it is done (SDM Vol. 3A 9.2.3.4). The entering vCPU does it the other way round: exchange `entered`,
+ * load requests, valid_gen and flush_epoch. Without the fence, both could read the old values: the vCPU enters on tables
+ * that are about to go, nobody kicks it, and all who wait for it to leave wait for as long as it pleases. With the fence
+ * here and the locked exchange there, at least one of the two sees the other. (On x86 the locked OR into `requests` is a
+ * fence, too; a flush without requests has none but this. tests/model shows both.)
  */
 #include "mm/mmu_internal.h"
 

@@ -128,6 +128,43 @@ static void bump_during_the_handshake_is_seen_by_one_of_the_two(void **state)
 	assert_true(at_point >= 4);
 }
 
+static uint64_t flush_asked;
+
+static void flush_at_point(void)
+{
+	if (met++ != at_point)
+		return;
+	mmu_lock(rig.mmu);
+	flush_asked = mmu_flush_request(rig.mmu, false);
+	mmu_unlock(rig.mmu);
+}
+
+/* Rule 6, the same for a flush that comes without a request: nothing may wait for an exit that nobody asked for. */
+static void flush_during_the_handshake_is_seen_by_one_of_the_two(void **state)
+{
+	rig_slot(0, 512, 0);
+	assert_int_equal(rig_enter(0), 0);
+	rig_exit(0);
+	for (at_point = 0; at_point < 6; at_point++) {
+		int err;
+
+		met = 0;
+		rig.kicked[0] = false;
+		mmu_yield = flush_at_point;
+		err = mmu_enter(&rig.v[0], &rig.eptp[0]);
+		mmu_yield = NULL;
+		if (!err) {
+			if (met > at_point)
+				assert_true(rig.kicked[0] || mmu_flushed(rig.mmu, flush_asked));
+			mmu_exit(&rig.v[0]);
+		}
+		if (met <= at_point)
+			break; /* there are no more points */
+		assert_true(mmu_flushed(rig.mmu, flush_asked));
+	}
+	assert_true(at_point >= 3);
+}
+
 static void generation_near_its_maximum(void **state)
 {
 	rig_slot(0, 64 * 512, 0);
@@ -415,6 +452,7 @@ int main(void)
 		T(bump_touches_no_page_and_waits_for_nobody),
 		T(overlapping_bumps),
 		T(bump_during_the_handshake_is_seen_by_one_of_the_two),
+		T(flush_during_the_handshake_is_seen_by_one_of_the_two),
 		T(generation_near_its_maximum),
 		T(batch_stops_at_its_bound_inside_a_page),
 		T(batch_of_pages_is_bounded),
