@@ -15,6 +15,7 @@
 #include "guest/machine.h"
 #include "lib/string.h"
 #include "mm/backing.h"
+#include "mm/mmu.h"
 
 #define CLASS_NONE 0xff0000 /* does not fit any defined class */
 
@@ -190,7 +191,37 @@ static uint32_t status(struct vrom *d)
 		erase_some(d);
 	return (uint32_t)((d->bar.on ? VROM_STATUS_RAM : 0) | (d->rom.on ? VROM_STATUS_ROM : 0) |
 			  (ram_free && !d->bar.on ? VROM_STATUS_RAM_FREE : 0) |
-			  (rom_free ? VROM_STATUS_ROM_FREE : 0) | (d->erasing ? VROM_STATUS_ERASING : 0));
+			  (rom_free ? VROM_STATUS_ROM_FREE : 0) | (d->erasing ? VROM_STATUS_ERASING : 0) |
+			  (d->bar.flags & SLOT_DIRTY_LOG ? VROM_STATUS_LOG : 0));
+}
+
+static void set_logging(struct vrom *d, bool on)
+{
+	unsigned flags = on ? SLOT_DIRTY_LOG : 0;
+	struct mmu_ticket until; /* nothing is taken away that somebody waits for */
+	uint64_t since = platform_now(d->pci.p);
+
+	if (!d->bar.on || flags == d->bar.flags || backing_pages(d->bar.backing) > VROM_LOG_PAGES ||
+		slot_set_flags(d->pci.p->mmu, d->bar.slot, flags, &until))
+		return;
+	d->bar.flags = flags;
+	changed(d, since);
+}
+
+static uint32_t read_log(struct vrom *d)
+{
+	uint64_t pages = backing_pages(d->bar.backing), since = platform_now(d->pci.p);
+	struct mmu_ticket until; /* nothing is copied, only counted */
+	uint32_t n = 0;
+
+	if (!d->bar.on || !(d->bar.flags & SLOT_DIRTY_LOG) ||
+		dirty_log_read_clear(d->pci.p->mmu, d->bar.slot, 0, pages, d->log, &until))
+		return 0;
+	d->log_ticks = (uint32_t)min(platform_now(d->pci.p) - since, (uint64_t)UINT32_MAX);
+	for (uint64_t w = 0; w < pages / 64; w++)
+		for (uint64_t bits = d->log[w]; bits; bits &= bits - 1)
+			n++;
+	return n;
 }
 
 static uint64_t read_register(void *dev, uint64_t off, unsigned size)
@@ -214,6 +245,10 @@ static uint64_t read_register(void *dev, uint64_t off, unsigned size)
 		return d->change_ticks;
 	case VROM_GRACE_TICKS:
 		return d->grace_ticks;
+	case VROM_LOG:
+		return read_log(d);
+	case VROM_LOG_TICKS:
+		return d->log_ticks;
 	}
 	return 0;
 }
@@ -222,7 +257,10 @@ static void write_register(void *dev, uint64_t off, unsigned size, uint64_t valu
 {
 	struct vrom *d = of(dev);
 
-	if (off != VROM_CONTROL || size != 4 || !(value & VROM_CONTROL_ERASE) || d->bar.on || d->erasing)
+	if (off != VROM_CONTROL || size != 4)
+		return;
+	set_logging(d, value & VROM_CONTROL_LOG);
+	if (!(value & VROM_CONTROL_ERASE) || d->bar.on || d->erasing)
 		return;
 	d->erasing = true;
 	d->erased = 0;

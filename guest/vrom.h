@@ -35,19 +35,26 @@
 #define VROM_MOVES	  0x14
 #define VROM_CHANGE_TICKS 0x18 /* TSC ticks that the last of these calls took, from call to return */
 #define VROM_GRACE_TICKS                                                                                     \
-	0x1c /* from the last removal to the first look at STATUS that found its memory free */
-#define VROM_ID_VALUE 0x4554454c /* "LETE" in memory's order */
+	0x1c		    /* from the last removal to the first look at STATUS that found its memory free */
+#define VROM_LOG       0x20 /* reads and clears the dirty log of the RAM BAR: how many pages were written */
+#define VROM_LOG_TICKS 0x24 /* TSC ticks that this took */
+#define VROM_ID_VALUE  0x4554454c /* "LETE" in memory's order */
 
 #define VROM_STATUS_RAM	     BIT(0) /* the RAM is in the guest's map; the ROM is */
 #define VROM_STATUS_ROM	     BIT(1)
 #define VROM_STATUS_RAM_FREE BIT(2) /* it is not, and nobody can reach it by an old translation any more */
 #define VROM_STATUS_ROM_FREE BIT(3)
 #define VROM_STATUS_ERASING  BIT(4)
+#define VROM_STATUS_LOG	     BIT(5) /* writes to the RAM are logged */
 
 /* CONTROL: fill the RAM with zeros. Ignored unless the RAM is off the map. It begins when STATUS shows it free, and
  * gets on by VROM_ERASE_PAGES at each look at STATUS; until it is done the BAR does not come back on the map. */
 #define VROM_CONTROL_ERASE BIT(0)
 #define VROM_ERASE_PAGES   4
+/* A level: log which pages of the RAM BAR are written (SLOT_DIRTY_LOG). Ignored while the RAM is off the map, and for
+ * a BAR of more than VROM_LOG_PAGES. */
+#define VROM_CONTROL_LOG   BIT(1)
+#define VROM_LOG_PAGES	   16384 /* 64 MiB: what one look at the log may cost */
 
 /* Memory of the device that comes into the guest's map and goes. */
 struct vrom_memory {
@@ -67,6 +74,8 @@ struct vrom {
 	uint64_t erased; /* pages, while erasing */
 	uint32_t adds, deletes, moves, change_ticks, grace_ticks;
 	uint64_t removed_at; /* TSC */
+	uint32_t log_ticks;
+	uint64_t log[VROM_LOG_PAGES / 64]; /* as last read */
 };
 
 /* Takes the device's memory and fills in the ROM; nothing is on the bus yet. -E_NOMEM leaves nothing taken.

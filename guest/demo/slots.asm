@@ -17,6 +17,10 @@
 ;	storm_ticks, storm_pause, storm_faults	work (touching 2,048 pages and 1,024 tables) with the ROM read in between,
 ;			64 rounds: all of it, the longest time between two instructions, the faults
 ;	quiet_ticks	the same work without the ROM
+;
+; With bar-size = 64M, whose writes the device can log:
+;
+;	dirty_pages, dirty_ticks	pages logged of 10,240 written, and what it took to read and clear the log
 %include "multiboot.inc"
 
 SLOT	equ	3
@@ -32,6 +36,11 @@ ROM	equ	0xe0000000		; where this guest puts the ROM
 WINDOW	equ	64 << 30		; ... and the RAM
 WIDTH	equ	20			; GiB of it that are mapped here
 STEP	equ	2 << 20			; what one table maps
+REG_CONTROL equ	0x08
+REG_LOG	equ	0x20
+REG_LOG_TICKS equ 0x24
+CONTROL_LOG equ	2
+LOG_PAGES equ	10240
 STAT_FREED equ	2
 STAT_WAITING equ 3
 STAT_FAULTS equ	4
@@ -91,8 +100,11 @@ main64:	mov	eax, DATA
 	CONFIG	RAM_LOW, 0
 	CONFIG	RAM_HIGH, WINDOW >> 32
 	mov	eax, [registers]
-	test	byte [rax + REG_STATUS], 1
+	test	dword [rax + REG_STATUS], 1
 	jz	.narrow
+	mov	dword [rax + REG_CONTROL], CONTROL_LOG
+	test	dword [rax + REG_STATUS], 0x20
+	jnz	dirty
 
 	mov	r8d, 0
 	call	delete
@@ -149,6 +161,26 @@ say_reclaim:
 	mov	eax, r13d
 	SAY	"reclaim_ticks"
 .none:	ret
+
+; The device logs: writes pages twice, reads the log after each time. The second time no table is new.
+dirty:	mov	ecx, 2
+.again:	mov	rdi, WINDOW
+	mov	ebx, LOG_PAGES
+.page:	mov	byte [rdi], 1
+	add	rdi, PAGE
+	dec	ebx
+	jnz	.page
+	mov	eax, [registers]
+	mov	r8d, [rax + REG_LOG]
+	mov	r9d, [rax + REG_LOG_TICKS]
+	dec	ecx
+	jnz	.again
+	mov	eax, r8d
+	SAY	"dirty_pages"
+	mov	eax, r9d
+	SAY	"dirty_ticks"
+	PRINT	"slots: done", 13, 10
+	jmp	power_off
 
 ; EAX = one of the MMU's statistics, EBX.
 stat:	mov	eax, 2

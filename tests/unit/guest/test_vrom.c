@@ -287,6 +287,39 @@ static void a_wide_bar_repeats_its_ram(void **state)
 	}
 }
 
+static void what_is_written_is_logged(void **state)
+{
+	uint64_t frame, ram;
+
+	assert_int_equal(reg_rd(VROM_LOG), 0);
+	reg_wr(VROM_CONTROL, VROM_CONTROL_LOG);
+	assert_int_equal(reg_rd(VROM_STATUS) & VROM_STATUS_LOG, VROM_STATUS_LOG);
+	ram = ram_at();
+	assert_int_equal(reg_rd(VROM_LOG), 0);
+	assert_int_equal(rig_enter(0), 0);
+	for (unsigned i = 0; i < 300; i++)
+		assert_int_equal(rig_access(0, (ram >> PAGE_SHIFT) + i, MMU_WRITE, &frame), MMU_RESUME);
+	assert_int_equal(rig_access(0, (ram >> PAGE_SHIFT) + 400, MMU_READ, &frame), MMU_RESUME);
+	rig_exit(0);
+	assert_int_equal(guest_write(rig.mmu, gpa(ram + 511 * PAGE_SIZE), "x", 1), 0);
+	assert_int_equal(reg_rd(VROM_LOG), 301);
+	assert_true(d->log[0] == ~0ull && d->log[7] == 1ull << 63);
+	assert_int_equal(reg_rd(VROM_LOG), 0);
+	reg_wr(VROM_CONTROL, 0);
+	assert_int_equal(guest_write(rig.mmu, gpa(ram), "x", 1), 0);
+	assert_int_equal(reg_rd(VROM_LOG), 0);
+	assert_int_equal(reg_rd(VROM_STATUS) & VROM_STATUS_LOG, 0);
+}
+
+static void a_bar_too_wide_is_not_logged(void **state)
+{
+	cfg_wr(RAM_BAR + 4, 16);
+	assert_int_equal(reg_rd(VROM_STATUS) & VROM_STATUS_RAM, VROM_STATUS_RAM);
+	reg_wr(VROM_CONTROL, VROM_CONTROL_LOG);
+	assert_int_equal(reg_rd(VROM_STATUS) & VROM_STATUS_LOG, 0);
+	assert_int_equal(reg_rd(VROM_LOG), 0);
+}
+
 static void odd_accesses_to_registers_do_nothing(void **state)
 {
 	uint64_t at = cfg_rd(PCI_BAR0) & ~15u;
@@ -342,6 +375,8 @@ int main(void)
 		T(memory_is_free_when_the_last_vcpu_has_let_go),
 		T(erasing_waits_for_those_who_could_still_write),
 		W(a_wide_bar_repeats_its_ram),
+		T(what_is_written_is_logged),
+		W(a_bar_too_wide_is_not_logged),
 		T(odd_accesses_to_registers_do_nothing),
 		T(reset_puts_the_bars_back),
 		T(sizes_that_pci_cannot_express_are_refused),
