@@ -67,6 +67,8 @@ static bool dies(enum mutant m)
 	if (!child)
 		hunt(m);
 	assert_int_equal(waitpid(child, &status, 0), child);
+	if (getenv("LETHE_MUTANT") && WIFSIGNALED(status))
+		printf("ended by: %s\n", strsignal(WTERMSIG(status)));
 	return status != 0;
 }
 
