@@ -37,7 +37,7 @@ struct mmu_cpu_ops {
 	void (*invvpid_all)(void);	       /* this CPU */
 	/* Page-modification logging (SDM Vol. 3C 28.3.6); both NULL: not used. v's VMCS is current on this CPU. */
 	void (*pml_set)(struct mmu_vcpu *v, bool on); /* before entry */
-	void (*pml_drain)(struct mmu_vcpu *v);	      /* after an exit: mmu_pml_drain(), and the buffer is empty */
+	void (*pml_drain)(struct mmu_vcpu *v); /* after an exit: mmu_pml_drain(), and the buffer is empty */
 };
 
 /* What the CPUs can do (IA32_VMX_EPT_VPID_CAP, CPUID), the same for all CPUs. */

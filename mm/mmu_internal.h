@@ -134,8 +134,9 @@ struct mmu {
 	uint64_t params_pool_pages; /* 0: the pool's limit follows the slots */
 	struct list retired_logs;
 	uint64_t nretired_logs;
-	uint64_t nlogs;	    /* slots with a dirty log */
-	uint64_t pml_epoch; /* whoever entered in this flush epoch or later has page-modification logging on */
+	uint64_t nlogs; /* slots with a dirty log */
+	uint64_t
+		pml_epoch; /* whoever entered in this flush epoch or later has page-modification logging on */
 	struct mmu_stats stats;
 	uint64_t faults_at_bump;
 };
