@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The test device on a real MMU with vCPUs that come, go and access, under arbitrary writes to its configuration space and
+ * registers. An operation is eight bytes:
+ *
+ *	0 what (low 4 bits), which vCPU (next 2), size (top 2)	1 selects a register or place	2-3 more of it	4-7 the value
+ *
+ * Always: its memory is in the guest's map exactly where it says it is; a vCPU that nobody has asked to leave reaches the
+ * device's own frames there and nothing elsewhere; memory that the device calls free is reached by nobody.
+ */
+#include <stdlib.h>
+
+#include "mm/backing.h"
+#include "mm/mmu_internal.h"
+#include "tests/support/fake_vm.h"
+#include "tests/support/rig.h"
+
+#define VCPUS 4
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct arena arena;
+static struct fake_vm *f;
+static struct vrom *d;
+
+static void must(bool ok)
+{
+	if (!ok)
+		abort();
+}
+
+static void config_write(unsigned vcpu, unsigned reg, unsigned size, uint32_t value)
+{
+	platform_pio_write(f->p, vcpu, 0xcf8, 4, 0x80000000u | VROM_SLOT << 11 | (reg & 0xfc));
+	platform_pio_write(f->p, vcpu, (uint16_t)(0xcfc + (reg & 3)), size, value);
+}
+
+static uint64_t ram_at(void)
+{
+	return d->pci.bar[VROM_BAR_RAM].at;
+}
+static uint64_t rom_at(void)
+{
+	return d->pci.bar[VPCI_ROM].at;
+}
+static uint64_t place_of(const uint8_t *op)
+{
+	const uint64_t base[] = { ram_at(), rom_at(), ram_at() ^ MiB, 0xd0000000, 0xd0000000 + 2 * MiB,
+		0x100000000, LAYOUT_BIOS, 0xfebff000 };
+
+	return base[op[1] & 7] + (((uint64_t)op[2] | (uint64_t)op[3] << 8) & 0x3ff) * PAGE_SIZE;
+}
+
+/* The device's memory at gfn, or NULL; *page: of its backing. */
+static const struct vrom_memory *memory_at(uint64_t gfn, uint64_t *page)
+{
+	*page = gfn - (ram_at() >> PAGE_SHIFT);
+	if (d->bar.on && *page < backing_pages(d->bar.backing))
+		return &d->bar;
+	*page = gfn - (rom_at() >> PAGE_SHIFT);
+	return d->rom.on && *page < backing_pages(d->rom.backing) ? &d->rom : NULL;
+}
+
+static void leave_all(bool kicked_only)
+{
+	for (unsigned i = 0; i < VCPUS; i++)
+		if (rig.in[i] && (rig.kicked[i] || !kicked_only))
+			rig_exit(i);
+}
+
+static void access_memory(unsigned i, uint64_t gfn, unsigned access)
+{
+	const struct vrom_memory *m;
+	enum mmu_verdict verdict;
+	uint64_t page, frame = 0;
+
+	leave_all(true); /* a kick is on its way: whoever is to leave has left before anybody enters anew */
+	if (!rig.in[i] && rig_enter(i))
+		return;
+	verdict = rig_access(i, gfn, access, &frame);
+	m = memory_at(gfn, &page);
+	if (!m)
+		must(verdict != MMU_RESUME || gfn < LAYOUT_BIOS_END >> PAGE_SHIFT);
+	else if ((m->flags & SLOT_READONLY) && (access & MMU_WRITE))
+		must(verdict == MMU_ROM);
+	else
+		must(verdict == MMU_RESUME && frame == backing_pfn(m->backing, page).v);
+	if (rig.in[i] && rig.kicked[i])
+		rig_exit(i);
+}
+
+static void check(void)
+{
+	uint64_t page;
+	uint8_t byte;
+
+	for (unsigned n = 0; n < VCPUS; n++)
+		must(!rig.in[n] || rig.kicked[n] || rig.v[n].entered == rig.mmu->front.valid_gen);
+	must(d->bar.on == d->pci.bar[VROM_BAR_RAM].mapped && d->rom.on == d->pci.bar[VPCI_ROM].mapped);
+	if (d->bar.on)
+		must(!guest_read(rig.mmu, gpa(ram_at()), &byte, 1) &&
+			memory_at(ram_at() >> PAGE_SHIFT, &page));
+	if (d->rom.on)
+		must(!guest_read(rig.mmu, gpa(rom_at()), &byte, 1) && byte == 0x55);
+	must(!(d->bar.on && d->erasing));
+	must(d->adds - d->deletes == (uint32_t)d->bar.on + (uint32_t)d->rom.on);
+	must(!spin_is_locked(&f->p->lock));
+}
+
+static void step(const uint8_t *op)
+{
+	static const uint8_t regs[] = { PCI_COMMAND, PCI_BAR0, PCI_BAR0 + 8, PCI_BAR0 + 12, PCI_ROM_BAR, 0,
+		0x3c, 0xfe };
+	unsigned vcpu = op[0] >> 4 & 3, size = 1u << (op[0] >> 6);
+	uint32_t value = op[4] | op[5] << 8 | op[6] << 16 | (uint32_t)op[7] << 24;
+	gpa_t reg = gpa(d->pci.bar[VROM_BAR_REG].at + (op[2] & 0x3f) + (op[1] & 0x80 ? op[3] << 4 : 0));
+
+	switch (op[0] & 15) {
+	case 0:
+	case 1:
+	case 2:
+		config_write(vcpu, regs[op[1] & 7] + (op[1] & 0x80 ? op[2] & 3 : 0), min(size, 4u), value);
+		break;
+	case 3: /* what a driver does */
+		config_write(vcpu, PCI_ROM_BAR, 4, 0xd0000000 | (value & 0x07ff0000) | (op[1] & 1));
+		break;
+	case 4:
+		config_write(vcpu, PCI_BAR0 + 8, 4, 0xd0000000 | (value & 0x07e00000));
+		break;
+	case 5:
+		platform_mmio_write(f->p, vcpu, reg, size, value);
+		break;
+	case 6:
+		platform_mmio_read(f->p, vcpu, reg, size);
+		break;
+	case 7:
+		platform_mmio_read(f->p, vcpu, gpa(d->pci.bar[VROM_BAR_REG].at + VROM_STATUS), 4);
+		break;
+	case 8:
+	case 9:
+		access_memory(vcpu, place_of(op) >> PAGE_SHIFT, 1u << value % 3);
+		break;
+	case 10:
+		if (rig.in[vcpu])
+			rig_exit(vcpu);
+		break;
+	case 11:
+		mmu_reclaim(rig.mmu, 1 + op[1] % 16, 1 + value % 4096);
+		break;
+	case 12:
+		rig_quiesce();
+		break;
+	case 13:
+		guest_write(rig.mmu, gpa(place_of(op)), op, 8);
+		break;
+	case 14:
+		f->now = tsc_after(f->now, value);
+		break;
+	case 15:
+		if (op[1] == 0) {
+			leave_all(false);
+			platform_reset(f->p);
+		}
+		break;
+	}
+}
+
+static void open_once(void)
+{
+	struct mmu_params params = { .vcpus = VCPUS, .caps = rig_caps(), .removal = MMU_REMOVAL_AUTO };
+
+	arena_open(&arena, hpa(4 * GiB), 64 * MiB);
+	arena_start(&arena);
+	rig_use_arena(&arena);
+	rig_start_with(&params, 0, true);
+	f = fake_vm_open_rom(VCPUS, rig.mmu, 64 * KiB, 2 * MiB);
+	d = &f->p->rom;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (!f)
+		open_once();
+	for (; size >= 8; data += 8, size -= 8) {
+		step(data);
+		check();
+	}
+	/* As it was: the next input must not depend on this one. */
+	leave_all(false);
+	rig_quiesce();
+	while (d->erasing) {
+		config_write(0, PCI_COMMAND, 1, PCI_COMMAND_MEMORY);
+		config_write(0, PCI_BAR0, 4, LAYOUT_PCI);
+		platform_mmio_read(f->p, 0, gpa(LAYOUT_PCI + VROM_STATUS), 4);
+	}
+	platform_reset(f->p);
+	config_write(0, PCI_COMMAND, 1, PCI_COMMAND_MEMORY);
+	platform_mmio_write(f->p, 0, gpa(d->pci.bar[VROM_BAR_REG].at + VROM_CONTROL), 4, 0);
+	rig_drain();
+	return 0;
+}
