@@ -7,6 +7,8 @@ in the output, in whatever order; `never` nowhere. Where several guests run behi
 takes longer than they do, `seen` tells them apart by their own words.
 """
 
+import hashlib
+import struct
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Tuple, Union
 
@@ -81,6 +83,14 @@ TO_SHELL = [
     r"^1\n0$",
 ]
 
+
+
+def rom_pattern(size):
+    """The MD5 of the test device's ROM without its first KiB (guest/vrom.h)."""
+    words = (n * 0x9E3779B1 & 0xFFFFFFFF for n in range(256, size // 4))
+    return hashlib.md5(b"".join(struct.pack("<I", word) for word in words)).hexdigest()
+
+
 LINUX = [
     Case(
         "linux-shell",
@@ -97,6 +107,29 @@ LINUX = [
         ],
         args=["--screen", "--cmdline", "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
         backend="bochs",
+    ),
+    Case(
+        "linux-rom",  # a ROM that comes and goes while the guest works: it is right each time, and nothing else breaks
+        [
+            r"demo:~# ",
+            ("send", "romread 3; tail -c +1025 $(romread -p) | md5sum\\r"),
+            r"^romread: 3 reads of 65536 bytes in \d+ ticks\n%s  -$" % rom_pattern(65536),
+            ("send", "load 100000000 $(romread -p) 20\\r"),
+            r"^load: [1-9]\d* units in \d+ ticks, longest pause \d+ ticks, [1-9]\d* ROM reads$",
+            ("send", "tail -c +1025 $(romread -p) | md5sum; dmesg | grep -ciE 'oops|BUG:'; poweroff\\r"),
+            r"^%s  -\n0$" % rom_pattern(65536),
+            r"^lethe: vm demo exited: power-off",
+            MACHINE_OFF,
+        ],
+        args=["--set", "devices=rom", "--set", "removal=bulk", "--cmdline",
+              "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+    ),
+    Case(
+        "guest-slots",  # 10,000 tables forgotten at once, and again; the bench has the figures
+        [r"^slots: delete_call_10000 \d+$", r"^slots: reclaim_pages [1-9]\d*$", r"^slots: done", MACHINE_OFF],
+        conf=vm("slots", kernel="slots.bin", memory="128M", devices="rom", bar_size="32G", large_pages="off",
+                removal="bulk"),
+        files={"slots.bin": demo("slots.bin")},
     ),
     Case(
         "native-linux",  # the same without Lethe: if this fails, it is the test bed
@@ -142,6 +175,31 @@ GUESTS = [
         + [r"^lethe: vm %s exited: power-off" % name for name in GOOD if name != "fault"]
         + [r"^lethe: vm fault exited: triple-fault"],
         **guests([*GOOD, *BAD]),
+    ),
+]
+
+# What hostile.bin can be asked for by a word on its command line, and how its VM ends then.
+HOSTILE_ENDS = {
+    "gate": "unsupported",
+    "desc": "unsupported",
+    "push": "unsupported",
+    "walk": "unsupported",
+    "real": "unsupported",
+    "task": "unsupported",
+    "init": "reset",
+}
+
+GUESTS += [
+    Case(
+        "guests-hostile",  # one that tries everything, some that end badly, and one that notices nothing of it
+        [MACHINE_OFF],
+        seen=[r"^(?:\[hostile\] )?hostile: survived", r"^lethe: vm hostile exited: power-off 0", GOOD["exits"]]
+        + [r"^lethe: vm %s exited: %s " % end for end in HOSTILE_ENDS.items()],
+        conf=vm("hostile", kernel="hostile.bin", memory="16M")
+        + "".join(vm(word, kernel="hostile.bin", memory="16M", cmdline=word) for word in HOSTILE_ENDS)
+        + vm("exits", kernel="exits.bin", memory="16M"),
+        files={name: demo(name) for name in ("hostile.bin", "exits.bin")},
+        cpus=[SKYLAKE, "corei5_lynnfield_750"],
     ),
 ]
 
