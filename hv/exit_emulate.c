@@ -66,10 +66,12 @@ static int op_ram_cmpxchg(struct emu *e, gpa_t at, const void *expected, const v
 	}
 	memcpy(&old, expected, n);
 	memcpy(&new, desired, n);
-	if (unlikely(at.v & (n - 1))) {
+	if (unlikely(n < 4 || at.v & (n - 1))) {
 		/* No atomic of ours does this. Read-only RAM needs none; of RAM that can be written there was no exit:
-		 * the map has changed meanwhile, and the CPU does it alone now. */
-		err = guest_cmpxchg(vcpu_of(e)->vm->mmu, at, &old, old, 1);
+		 * the map has changed meanwhile, and the CPU does it alone now. Which is it? No 32 bits are all of
+		 * these 64: nothing is exchanged. */
+		old = ~0ull;
+		err = guest_cmpxchg(vcpu_of(e)->vm->mmu, gpa(align_down(at.v, 4)), &old, 0, 4);
 		return err == -E_FAULT ? err : -E_AGAIN;
 	}
 	return guest_cmpxchg(vcpu_of(e)->vm->mmu, at, &old, new, n);
