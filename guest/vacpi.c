@@ -74,9 +74,10 @@ static void sleep(struct vacpi *v)
 
 	if (type == VACPI_S5)
 		platform_end(v->p, VM_END_POWER_OFF, 0);
-	else
+	else if (!(v->said & 1u << type))
 		log_warn("vm %s: asked for sleep type %u, which no ACPI table names; ignored", v->p->name,
 			type);
+	v->said |= (uint8_t)(1u << type);
 }
 
 static void acpi_write(void *dev, uint64_t off, unsigned size, uint64_t value)

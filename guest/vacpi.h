@@ -22,6 +22,7 @@ struct vacpi {
 	struct platform *p;
 	struct rate rate;
 	uint16_t status, enable, control;
+	uint8_t said;	    /* sleep types that the log has refused, a bit each: a guest may ask for ever */
 	uint64_t seen_wrap; /* number of the timer's carries up to which TMR_STS was computed */
 	struct vtimer timer;
 };

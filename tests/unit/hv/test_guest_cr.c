@@ -11,8 +11,7 @@
 
 #define PROTECTED (CR0_PE | CR0_ET | CR0_NE)
 #define PAGED	  (PROTECTED | CR0_PG)
-#define ALLOWED                                                                                              \
-	(CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_FSGSBASE | CR4_OSXSAVE)
+#define ALLOWED	  (CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_FSGSBASE | CR4_OSXSAVE)
 
 static struct cr_state flat(void)
 {
