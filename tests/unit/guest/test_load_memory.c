@@ -38,7 +38,11 @@ static void nothing(void)
 {
 }
 
-static const struct mmu_cpu_ops ops = { no_kick, no_invept, nothing, no_invvpid, nothing };
+static const struct mmu_cpu_ops ops = { .kick = no_kick,
+	.invept_single = no_invept,
+	.invept_all = nothing,
+	.invvpid_single = no_invvpid,
+	.invvpid_all = nothing };
 
 static void add(uint64_t base, uint64_t end, struct backing **b)
 {

@@ -30,7 +30,11 @@ static void no_invvpid(uint16_t vpid)
 static void nothing(void)
 {
 }
-static const struct mmu_cpu_ops ops = { no_kick, no_invept, nothing, no_invvpid, nothing };
+static const struct mmu_cpu_ops ops = { .kick = no_kick,
+	.invept_single = no_invept,
+	.invept_all = nothing,
+	.invvpid_single = no_invvpid,
+	.invvpid_all = nothing };
 
 static int setup(void **state)
 {
