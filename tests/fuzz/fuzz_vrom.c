@@ -6,7 +6,8 @@
  *	0 what (low 4 bits), which vCPU (next 2), size (top 2)	1 selects a register or place	2-3 more of it	4-7 the value
  *
  * Always: its memory is in the guest's map exactly where it says it is; a vCPU that nobody has asked to leave reaches the
- * device's own frames there and nothing elsewhere; memory that the device calls free is reached by nobody.
+ * device's own frames there and nothing elsewhere. Not looked at here: that memory which the device calls free is reached
+ * by nobody through an old translation (tests/unit/guest/test_vrom.c has cases of that).
  */
 #include <stdlib.h>
 
