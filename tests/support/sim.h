@@ -28,6 +28,10 @@ extern const unsigned sim_nconfigs;
 /* Runs `steps` random operations from a seed. Everything is given back at the end, and that is checked. */
 void sim_run(const struct sim_config *c, uint64_t seed, unsigned steps);
 
+/* If set, sim_run() calls it each time that another SIM_PROGRESS steps are done. */
+#define SIM_PROGRESS 100000u
+extern void (*sim_progress)(unsigned done);
+
 /* What a run has met, so that a test can say that it tested something. */
 struct sim_seen {
 	uint64_t hits, faults, mmio, rom, evictions, bumps, reclaimed, migrations, blocked, backed_out, freed,
