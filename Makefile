@@ -40,7 +40,7 @@ EFIINC	:= -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_U
 # calls (lib/libc.c): it must find them.
 LTO	= $(if $(filter lib/libc.c,$<),,-flto)
 LDFLAGS	:= -Oz -flto=auto -flto-partition=one -fuse-linker-plugin -fpie -ffreestanding -mgeneral-regs-only -mno-red-zone -nostdlib -shared \
-	-Wl,-Bsymbolic,-znocombreloc,-znoexecstack,-zdefs,--gc-sections,--build-id=none,--no-warn-rwx-segments
+	-Wl,-Bsymbolic,-zpack-relative-relocs,-znoexecstack,-zdefs,--gc-sections,--build-id=none,--no-warn-rwx-segments
 HOSTFLAGS := $(COMMON) -fno-strict-aliasing -fno-builtin-memcpy -pthread
 SAN	:= -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-sanitize=alignment -fno-omit-frame-pointer
 
@@ -118,7 +118,7 @@ $(O)/lethe.so: $(OBJS) $(O)/symbols.o boot/lethe.lds
 	$(Q)$(call LINK,$(O)/symbols.o)
 
 $(O)/BOOTX64.EFI: $(O)/lethe.so
-	$(Q)objcopy --strip-all -j .text -j .rodata -j .dynamic -j .dynsym -j .rela -j .reloc -j .data -j .bss -j .symbols \
+	$(Q)objcopy --strip-all -j .text -j .rodata -j .reloc -j .relro -j .data -j .bss -j .symbols \
 		--output-target=efi-app-x86_64 $< $@
 	@printf '  %-8s %s  %s bytes  %s\n' EFI $@ $$(stat -c %s $@) $$(sha256sum $@ | cut -c1-16)
 

@@ -5,8 +5,6 @@
 #include "lib/assert.h"
 #include "lib/bits.h"
 
-#define LINKER_SYMBOL(name) extern char name[] __attribute__((visibility("hidden")))
-
 LINKER_SYMBOL(ImageBase);
 LINKER_SYMBOL(_text);
 LINKER_SYMBOL(_etext);

@@ -4,6 +4,9 @@
 
 #include "lib/boot_info.h"
 
+/* An address that boot/lethe.lds sets. */
+#define LINKER_SYMBOL(name) extern char name[] __attribute__((visibility("hidden")))
+
 hpa_t image_base(void);
 uint64_t image_bytes(void);
 /* Fills in bi->section: the rights that each piece needs, none both writable and executable. */
