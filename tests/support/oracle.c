@@ -14,8 +14,8 @@
 
 #define POISON_FRAME 0x000b6b6b6b6b6000ull
 
-static uint64_t seed0, state;
-struct hw_cpu hw_cpu[ORACLE_CPUS];
+static _Thread_local uint64_t seed0, state;
+struct hw_cpu hw_cpu[HW_CPUS];
 void (*hw_kick)(struct mmu_vcpu *v);
 
 void oracle_seed(uint64_t seed)
@@ -153,25 +153,41 @@ static uint64_t *entry_at(uint64_t table, uint64_t gfn, unsigned level)
 	return (uint64_t *)hpa_to_virt(hpa(table)) + ept_index(gfn, level);
 }
 
-/* D is about to be set for gfn. False: the buffer is full. */
-static bool pml_log(struct hw_pml *p, uint64_t gfn)
+static bool pml_full(const struct hw_pml *p)
+{
+	return p && p->on && p->index > 511;
+}
+
+/* D was set for gfn. */
+static void pml_log(struct hw_pml *p, uint64_t gfn)
 {
 	if (!p || !p->on)
-		return true;
-	if (p->index > 511)
-		return false;
+		return;
 	p->buffer[p->index--] = gfn << PAGE_SHIFT;
 	p->logged++;
+}
+
+/* Sets flags in the entry at `at` as a CPU does: by a locked access that finds it as it was when it was read, or
+ * begins anew. */
+static bool set_flags(uint64_t *at, uint64_t *e, uint64_t flags)
+{
+	uint64_t was = *e;
+
+	if ((was & flags) == flags)
+		return true;
+	if (!atomic_cmpxchg(at, &was, was | flags))
+		return false;
+	*e |= flags;
 	return true;
 }
 
-/* Walks from where the entry `e`, which links a table of level `level`, leads. */
+/* Walks from `table`, of level `level`. Another CPU may be changing what is read here at any time. */
 static enum hw_result walk(unsigned cpu, uint64_t eptp, uint64_t table, unsigned level, uint64_t gfn,
 	unsigned access, uint64_t *entry, unsigned *leaf_level)
 {
 	bool ad = eptp & EPTP_AD;
 
-	for (;; level--) {
+	for (;;) {
 		uint64_t *at = entry_at(table, gfn, level), e = atomic_load(at);
 		uint64_t n = ept_pages(level);
 		struct hw_cached c = { eptp & EPT_ADDR, align_down(gfn, n), n, 0, level };
@@ -189,18 +205,20 @@ static enum hw_result walk(unsigned cpu, uint64_t eptp, uint64_t table, unsigned
 				oracle_fail("entry %#lx of level %u is neither present nor 0", e, level);
 			return HW_VIOLATION;
 		}
-		if (ad)
-			e = atomic_fetch_or(at, EPT_A) | EPT_A;
+		if (ad && !set_flags(at, &e, EPT_A))
+			continue;
 		if (ept_is_leaf(e, level)) {
 			if (level > 1 && (e & EPT_ADDR & (n * PAGE_SIZE - 1)))
 				oracle_fail("leaf %#lx of level %u is not aligned", e, level);
 			if (access & ~e)
 				return HW_VIOLATION;
-			if (ad && (access & MMU_WRITE)) {
+			if (ad && (access & MMU_WRITE) && !(e & EPT_D)) {
 				/* 28.3.6: the exit comes before the flag is set. */
-				if (!(e & EPT_D) && !pml_log(hw_cpu[cpu].pml, gfn))
+				if (pml_full(hw_cpu[cpu].pml))
 					return HW_PML_FULL;
-				e = atomic_fetch_or(at, EPT_D) | EPT_D;
+				if (!set_flags(at, &e, EPT_D))
+					continue;
+				pml_log(hw_cpu[cpu].pml, gfn);
 			}
 			*entry = c.entry = e;
 			*leaf_level = level;
@@ -211,7 +229,7 @@ static enum hw_result walk(unsigned cpu, uint64_t eptp, uint64_t table, unsigned
 			oracle_fail("entry %#lx of level %u is misconfigured", e, level);
 		table = e & EPT_ADDR;
 		c.entry = e;
-		c.level = level - 1;
+		c.level = --level;
 		cache(hw_cpu[cpu].psc, ORACLE_PSC, &c);
 	}
 }

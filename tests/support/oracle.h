@@ -17,13 +17,14 @@
 #include "mm/mmu.h"
 
 #define ORACLE_CPUS	4
+#define HW_CPUS		8 /* at most; tests with threads have more than the oracle's */
 #define ORACLE_TLB	256
 #define ORACLE_PSC	96
 #define ORACLE_SLOTS	24
 #define ORACLE_VERSIONS 64
 #define ORACLE_VPIDS	16
 
-/* ---- randomness: the same for the same seed ---- */
+/* ---- randomness: the same for the same seed; each thread has its own and must seed it ---- */
 uint64_t oracle_random(void);
 void oracle_seed(uint64_t seed);
 static inline uint64_t below(uint64_t n)
@@ -62,14 +63,15 @@ struct hw_cpu {
 	uint64_t invepts, invvpids;
 	struct hw_pml *pml; /* of the vCPU whose VMCS is current; NULL: none */
 };
-extern struct hw_cpu hw_cpu[ORACLE_CPUS];
+extern struct hw_cpu hw_cpu[HW_CPUS];
 extern const struct mmu_cpu_ops hw_ops; /* flushes act on hw_cpu[this_cpu_id()], kick calls hw_kick */
 extern void (*hw_kick)(struct mmu_vcpu *v);
 
 void hw_reset(void);
 /* v's VMCS becomes current on CPU cpu. */
 void hw_load(unsigned cpu, const struct mmu_vcpu *v);
-/* One access by the guest on CPU cpu under eptp. *entry: the leaf used. */
+/* One access by the guest on CPU cpu under eptp. *entry: the leaf used. CPUs may be threads: hw_cpu[cpu] is touched by
+ * the one that plays it alone, tables are read and their flags set by atomics. */
 enum hw_result hw_access(
 	unsigned cpu, uint64_t eptp, uint64_t gfn, unsigned access, uint64_t *entry, unsigned *level);
 /* A walk of the tables as they are, with no cache and no trace: false if nothing is there (or MMIO). */
