@@ -11,17 +11,23 @@ extern trap_entry
 
 ; A stub per vector: brings every vector to the same frame (struct trap_frame in hv/trap.h):
 ;	r15 ... rax, vector, error code, rip, cs, rflags, rsp, ss
+; All are of one length, so that the n-th is found by its number.
+STUB_BYTES equ 9
 %assign n 0
+stubs:
 %rep 256
-stub_ %+ n:
 %if n = 8 || (n >= 10 && n <= 14) || n = 17 || n = 21 || n = 29 || n = 30
-	push	strict byte n - 128	; fits a byte; trap_common adds 128
+	nop				; the CPU has pushed an error code
+	nop
 %else
 	push	strict byte 0		; no error code: keep the frame's shape
-	push	strict byte n - 128
 %endif
-	jmp	trap_common
+	push	strict byte n - 128	; fits a byte; trap_common adds 128
+	jmp	strict near trap_common
 %assign n n+1
+%if $ - stubs != n * STUB_BYTES
+%error "a stub is not of STUB_BYTES"
+%endif
 %endrep
 
 trap_common:
@@ -65,13 +71,11 @@ trap_common:
 	add	rsp, 16
 	iretq
 
-; void trap_stub_address(unsigned n) -> uint64_t
-; The stubs are of two lengths, so a table of offsets leads to them (offsets, not addresses: no relocations).
+; uint64_t trap_stub_address(unsigned n)
 global trap_stub_address:function hidden
 trap_stub_address:
-	lea	rdx, [stub_offsets]
-	mov	edi, edi
-	movsxd	rax, dword [rdx + rdi * 4]
+	imul	eax, edi, STUB_BYTES
+	lea	rdx, [stubs]
 	add	rax, rdx
 	ret
 
@@ -139,14 +143,5 @@ trap_fixup:
 	lea	rax, [msr_failed]
 .no:
 	ret
-
-section .rodata
-align 4
-stub_offsets:
-%assign n 0
-%rep 256
-	dd	stub_ %+ n - stub_offsets
-%assign n n+1
-%endrep
 
 section .note.GNU-stack noalloc noexec nowrite progbits
