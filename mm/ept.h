@@ -84,5 +84,18 @@ static inline uint64_t ept_mmio_gen(uint64_t e)
 	return bits_get(e, 11, 3) | bits_get(e, 62, 52) << EPT_MMIO_LOW;
 }
 
+/* What unmapping costs, in instructions as Bochs counts them (ept_zap.c). */
+#define EPT_WEIGHT_LEAF	 6u   /* an entry of a table of leaves */
+#define EPT_WEIGHT_ENTRY 20u  /* an entry higher up */
+#define EPT_WEIGHT_DROP	 110u /* a table that goes: off its list, onto another */
+#define EPT_WEIGHT_ENTER 300u /* a table that is looked into, twice */
+/*
+ * So much is unmapped where `removal = auto`, and above it a bump. A bump costs the guest at least the faults that its next
+ * instruction needs, some 5,000 instructions (tests/bench/boot_mmu: slot_delete_out_ticks_0): up to here unmapping is
+ * the cheaper way whatever the guest does. Beyond, the call would be felt, which is to return at once: 2,000 in all
+ * are its bound, and half of that it takes with nothing to unmap (slot_delete_worst_*).
+ */
+#define EPT_CROSSOVER	 800u
+
 _Static_assert((EPT_MMIO & EPT_R) == 0, "an MMIO entry is not present");
 _Static_assert(EPT_MMIO_GEN_BITS == (11 - 3 + 1) + (62 - 52 + 1), "low and high bits");

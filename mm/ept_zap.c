@@ -46,54 +46,137 @@ bool ept_sound(const struct mmu *mmu, uint64_t e, unsigned level)
 }
 
 /*
- * Takes all below p away, up to `most` entries, depth first. A table that is empty afterwards goes itself: its entry
- * is 0 and it waits for the flush that the caller will ask for.
+ * A range is weighed first, and unmapped only if that is not too much. Both go down the same way:
+ *
+ *	level	of the range			weighed			unmapped
+ *	above 2	each table			entered			entered; all of it: goes
+ *	2	tables at its two ends		entered			entered
+ *		tables in between		by their number		go, unseen inside
+ *	1	entries				by their number		all to 0
+ *
+ * Only entries [lo, hi) of a table count: what was never used is nothing. So to weigh costs a fraction of unmapping,
+ * ends when it is too much, and never says less than unmapping costs. The unit is an instruction, counted in Bochs.
  */
-static void drop_table(struct mmu *mmu, struct spage *p)
+
+/* What of [at, end) p may have something in. */
+static void clip(const struct spage *p, unsigned level, uint64_t *at, uint64_t *end)
 {
-	ept_cut(mmu, p);
+	*at = max(*at, p->gfn.v + ((uint64_t)p->lo << ept_shift(level)));
+	*end = min(*end, p->gfn.v + ((uint64_t)p->hi << ept_shift(level)));
+}
+
+/* The table that p links for gfn, or NULL. */
+static struct spage *child_at(const struct spage *p, unsigned level, uint64_t gfn)
+{
+	uint64_t e = spage_table(p)[ept_index(gfn, level)];
+
+	return ept_is_table(e, level) ? spage_of(ept_pfn(e)) : NULL;
+}
+
+/* The lowest table that maps all of [at, end), and more. */
+static struct spage *lowest(struct spage *p, uint64_t at, uint64_t end)
+{
+	for (unsigned level = role_level(p->role); level > 1; level--) {
+		struct spage *child;
+
+		if (at >> ept_shift(level) != (end - 1) >> ept_shift(level) || end - at == ept_pages(level))
+			break;
+		child = child_at(p, level, at);
+		if (!child)
+			break;
+		p = child;
+	}
+	return p;
+}
+
+static unsigned weigh(const struct spage *p, uint64_t at, uint64_t end, unsigned most)
+{
+	unsigned level = role_level(p->role), entries, weight;
+	uint64_t n = ept_pages(level), last;
+
+	clip(p, level, &at, &end);
+	if (at >= end)
+		return 0;
+	last = align_down(end - 1, n);
+	entries = (unsigned)((last - align_down(at, n)) >> ept_shift(level)) + 1;
+	if (level == 1)
+		return entries * EPT_WEIGHT_LEAF;
+	weight = entries * EPT_WEIGHT_ENTRY + min(entries, (unsigned)p->children) * EPT_WEIGHT_DROP;
+	for (uint64_t g = align_down(at, n); p->children && g <= last && weight <= most;) {
+		const struct spage *child = child_at(p, level, g);
+
+		if (child && (level > 2 || g < at || g + n > end))
+			weight += EPT_WEIGHT_ENTER + weigh(child, at, end, most - weight);
+		g = level == 2 && g < last ? last : g + n;
+	}
+	return weight;
+}
+
+/* p's link goes, and p waits for the flush that the caller asks for: the next one. */
+static void drop_table(struct mmu *mmu, struct spage *parent, uint64_t *entry, struct spage *p)
+{
+	ASSERT(p->parent == entry);
+	atomic_store_relaxed(entry, 0);
+	parent->children--;
+	p->parent = NULL;
 	spage_detach(mmu, p);
-	/* The flush that the caller asks for is the next one. */
 	spage_pend(mmu, p, mmu->front.flush_epoch + 1);
 }
 
-static void unmap(
-	struct mmu *mmu, struct spage *p, uint64_t at, uint64_t end, unsigned most, unsigned *touched)
+/* Entries for [at, end), all within [lo, hi). An MMIO entry there is from before the slot: it may go, too. */
+static void unmap_leaves(struct spage *p, uint64_t at, uint64_t end)
+{
+	unsigned from = ept_index(at, 1), to = ept_index(end - 1, 1) + 1;
+	uint64_t *t = spage_table(p);
+
+	/* Relaxed: the flush that is asked for has a fence. Not one string store: the CPU walks this table. */
+	for (unsigned i = from; i < to; i++)
+		atomic_store_relaxed(&t[i], 0);
+	if (from == p->lo)
+		p->lo = (uint16_t)to;
+	if (to == p->hi)
+		p->hi = (uint16_t)from;
+}
+
+static void unmap(struct mmu *mmu, struct spage *p, uint64_t at, uint64_t end)
 {
 	unsigned level = role_level(p->role);
-	uint64_t n = ept_pages(level), base = p->gfn.v;
-	/* Only entries that were ever used can be anything. */
-	uint64_t from = max(at, base + p->lo * n), to = min(end, base + p->hi * n);
+	uint64_t n = ept_pages(level);
 
-	for (uint64_t g = align_down(from, n); g < to && *touched < most; g += n) {
-		uint64_t *entry = spage_table(p) + ept_index(g, level);
-		uint64_t e = *entry;
+	clip(p, level, &at, &end);
+	if (at >= end)
+		return;
+	if (level == 1) {
+		unmap_leaves(p, at, end);
+		return;
+	}
+	for (uint64_t g = align_down(at, n); g < end; g += n) {
+		uint64_t *entry = spage_table(p) + ept_index(g, level), e = *entry;
+		bool whole = g >= at && g + n <= end;
 
-		++*touched;
 		if (ept_is_table(e, level)) {
 			struct spage *child = spage_of(ept_pfn(e));
 
-			if (level == 2 && g >= at && g + n <= end) {
-				/* All of it goes: no need to look inside a table of leaves. */
-				drop_table(mmu, child);
-				continue;
-			}
-			unmap(mmu, child, at, end, most, touched);
-			if (*touched < most && !child->children && g >= at && g + n <= end)
-				drop_table(mmu, child);
+			if (level > 2 || !whole)
+				unmap(mmu, child, at, end);
+			if (whole)
+				drop_table(mmu, p, entry, child);
 		} else if (ept_present(e)) {
-			spte_set(p, entry, 0);
+			atomic_store_relaxed(entry, 0);
 		}
 	}
 }
 
 unsigned ept_unmap(struct mmu *mmu, struct spage *root, gfn_t at, uint64_t pages, unsigned most, bool *done)
 {
-	unsigned touched = 0;
+	uint64_t end = at.v + pages;
+	struct spage *p = lowest(root, at.v, end);
+	unsigned weight = weigh(p, at.v, end, most);
 
-	unmap(mmu, root, at.v, at.v + pages, most, &touched);
-	*done = touched < most;
-	return touched;
+	*done = weight <= most;
+	if (*done)
+		unmap(mmu, p, at.v, end);
+	return weight;
 }
 
 /* The table of level 1 that maps gfn, or NULL. */

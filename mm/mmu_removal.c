@@ -2,25 +2,19 @@
 /*
  * A slot that goes (contract, rule 16): bump the generation, or unmap what maps the slot.
  *
- *	bulk		O(vCPUs) now; the guest faults its working set in again, a few thousand cycles a table
- *	targeted	an entry touched for each table and leaf of the slot, one flush; nothing else is forgotten
- *	auto		targeted up to CROSSOVER entries, else bulk
+ *	bulk		O(vCPUs) now; the guest faults its working set in again
+ *	targeted	each table and leaf of the slot is seen to now, with one flush; nothing else is forgotten
+ *	auto		targeted where that is sure to be cheaper, else bulk
  *
- * Targeted unmapping is bounded: what it has not finished after TARGETED_MOST entries, a bump does. Either way nobody
- * runs on before all have left the guest, so the two differ only in cost.
+ * Which of the two is decided before anything is touched: what unmapping would cost is weighed (mm/ept_zap.c, in
+ * instructions), and above a bound it is a bump at once. Either way nobody runs on before all have left the guest, so
+ * the two differ only in cost.
  */
 #include "mm/ept.h"
 #include "mm/mmu_internal.h"
 
-#define TARGETED_MOST 4096u
-
-/*
- * Up to so many entries unmapping is the cheaper way whatever the guest does: a bump costs it at least one fault, and
- * in the time of one fault some 50 entries are unmapped, and twice that with its VM exit (tests/bench/bench_mmu.c measures it
- * as removal_crossover). Beyond that it depends on how much the guest has in use, and unmapping begins to be felt in
- * the call, which is to return at once: so a bump.
- */
-#define CROSSOVER 96u
+/* Some 10,000 pages or 500 tables: what a caller may be kept waiting for where nothing is ever to be forgotten. */
+#define TARGETED_MOST 65536u
 
 void mmu_slots_published(struct mmu *mmu)
 {
@@ -51,19 +45,14 @@ static bool unmap(struct mmu *mmu, const struct slot *old, unsigned most)
 
 void mmu_remove(struct mmu *mmu, const struct slot *old, struct mmu_ticket *out)
 {
-	unsigned most = mmu->removal == MMU_REMOVAL_BULK   ? 0
-			: mmu->removal == MMU_REMOVAL_AUTO ? CROSSOVER
-							   : TARGETED_MOST;
+	unsigned most = mmu->removal == MMU_REMOVAL_AUTO ? EPT_CROSSOVER : TARGETED_MOST;
 
 	*out = (struct mmu_ticket){ 0 };
-	if (most && unmap(mmu, old, most)) {
+	if (mmu->removal != MMU_REMOVAL_BULK && unmap(mmu, old, most)) {
 		mmu->stats.targeted++;
 		if (!MUTANT(targeted_no_flush))
 			out->flush_epoch = mmu_flush_request(mmu, true);
 	} else {
-		/* Tables that were cut before the bound was reached wait for a flush of their own. */
-		if (most)
-			mmu_flush_request(mmu, false);
 		mmu_bump(mmu);
 		out->gen = mmu->front.valid_gen - 1;
 	}

@@ -4,7 +4,7 @@
 ; (guest/vrom.h), with a BAR so wide that there can be a table for each of its 2 MiB, and small pages, so that there
 ; is one:
 ;
-;	devices = rom		bar-size = 32G		large-pages = off	memory = 128M
+;	devices = rom		bar-size = 32G		large-pages = off	memory = 128M		rom-size = 1M
 ;
 ; For 0, 1,000 and 10,000 such tables live it switches the ROM on, reads it, and off again. Lines that begin with
 ; `slots:` are for tests/bench/boot_mmu, which starts this guest once for each way of removing slots:
@@ -13,6 +13,8 @@
 ;	delete_out_N	ticks of the guest's OUT that switches the ROM off, less what an OUT takes that changes nothing
 ;	reclaim_pages, reclaim_ticks	tables given back afterwards, and all that this took of the guest's time
 ;	bar_call	as delete_call, of the BAR under which 10,000 tables hang
+;	worst_tables, worst_directories, worst_pages	the most that delete_call is for the BAR, with 1 to WORST tables
+;			live, with a table in each of 1 to WIDTH GiB; for the ROM, with 1 to WORST of its pages mapped
 ;	refault		what a pass over 64 MiB of RAM takes more after the ROM was switched off than before
 ;	storm_ticks, storm_pause, storm_faults	work (touching 2,048 pages and 1,024 tables) with the ROM read in between,
 ;			64 rounds: all of it, the longest time between two instructions, the faults
@@ -36,6 +38,7 @@ ROM	equ	0xe0000000		; where this guest puts the ROM
 WINDOW	equ	64 << 30		; ... and the RAM
 WIDTH	equ	20			; GiB of it that are mapped here
 STEP	equ	2 << 20			; what one table maps
+WORST	equ	128
 REG_CONTROL equ	0x08
 REG_LOG	equ	0x20
 REG_LOG_TICKS equ 0x24
@@ -71,6 +74,28 @@ main32:	jmp	enter_long
 	mov	edx, 0xcfc
 	mov	eax, %2
 	out	dx, eax
+%endmacro
+
+; SWEEP base, step, pages, register, on, off: EAX = the most ticks that it took to delete the slot at `base` by writing
+; `off` to a register of configuration space, with 1, 2, ... `pages` of its pages used, `step` bytes apart.
+%macro SWEEP 6
+	xor	r12d, r12d
+	mov	r8d, 1
+%%next:	call	drain
+	CONFIG	%4, %5
+	mov	rdi, %1
+	mov	esi, %2
+	call	touch_at
+	CONFIG	%4, %6
+	mov	eax, [registers]
+	mov	eax, [rax + REG_CHANGE]
+	cmp	eax, r12d
+	cmova	r12d, eax
+	inc	r8d
+	cmp	r8d, %3
+	jbe	%%next
+	CONFIG	%4, %5
+	mov	eax, r12d
 %endmacro
 
 main64:	mov	eax, DATA
@@ -138,6 +163,13 @@ main64:	mov	eax, DATA
 	mov	eax, [rax + REG_CHANGE]
 	SAY	"bar_call"
 	CONFIG	RAM_HIGH, WINDOW >> 32
+	SWEEP	WINDOW, STEP, WORST, RAM_HIGH, WINDOW >> 32, -1
+	SAY	"worst_tables"
+	SWEEP	WINDOW, 1 << 30, WIDTH, RAM_HIGH, WINDOW >> 32, -1
+	SAY	"worst_directories"
+	SWEEP	ROM, PAGE, WORST, ROM_BAR, ROM | 1, ROM
+	SAY	"worst_pages"
+	CONFIG	ROM_BAR, ROM
 
 	call	refault
 	SAY	"refault"
@@ -200,11 +232,14 @@ drain:	mov	ecx, 1 << 20
 .done:	ret
 
 ; R8D pages of the window, each under a table of its own.
-touch:	mov	ecx, r8d
-	mov	rdi, WINDOW
+touch:	mov	rdi, WINDOW
+	mov	esi, STEP
+; ... of what begins at RDI, each ESI bytes after the one before.
+touch_at:
+	mov	ecx, r8d
 	jecxz	.done
 .next:	mov	al, [rdi]
-	add	rdi, STEP
+	add	rdi, rsi
 	dec	ecx
 	jnz	.next
 .done:	ret

@@ -357,40 +357,52 @@ static void with_debt(const char *name, uint64_t step, uint64_t n)
 }
 
 /*
- * What `removal = auto` weighs (mm/mmu_removal.c): unmapping an entry of the slot that goes, against faulting one in
- * again after a bump. A fault here has no VM exit, which is the larger half of it in a real one: the crossover is at
- * least what this says.
+ * What `removal = auto` weighs (mm/ept.h, EPT_WEIGHT_*): what it takes to unmap an entry, and a table, of the slot that
+ * goes, against faulting one page in again after a bump. A fault here has no VM exit, which is the larger half of it
+ * in a real one. removal_drop_entries, a table in entries, is EPT_WEIGHT_DROP / EPT_WEIGHT_LEAF on this CPU.
  */
 static void removal(void)
 {
-	static uint64_t took[2][201], refault[201];
-	double unmap, fault_ns;
+	enum { ONE, ALL, TABLES, CASES };
+	static const struct {
+		uint64_t base, pages, n, step;
+	} cases[CASES] = { [ONE] = { BAR + 513, 510, 1, 1 },
+		[ALL] = { BAR + 513, 510, 510, 1 },
+		[TABLES] = { BAR + 512, 512 * 401, 401, 512 } };
+	static uint64_t took[CASES][201], refault[201];
+	double unmap, drop, fault_ns;
 
 	start(1, 4096 * 512);
 	rig.mmu->removal = MMU_REMOVAL_TARGETED;
 	for (unsigned n = 0; n < 201; n++)
-		for (unsigned all = 0; all < 2; all++) {
-			slot_id id = rig_slot(BAR + 513, 510, 0);
+		for (unsigned c = 0; c < CASES; c++) {
+			slot_id id = rig_slot(cases[c].base, cases[c].pages, 0);
 			struct mmu_ticket t;
 			uint64_t from;
 
 			serve(0);
 			from = rdtsc();
-			for (uint64_t g = 0; g < (all ? 510 : 1); g++)
-				fault(0, BAR + 513 + g);
-			refault[n] = (rdtsc() - from) / 510;
+			for (uint64_t i = 0; i < cases[c].n; i++)
+				fault(0, cases[c].base + i * cases[c].step);
+			if (c == ALL)
+				refault[n] = (rdtsc() - from) / cases[c].n;
 			from = rdtsc();
 			if (slot_delete(rig.mmu, id, &t))
 				oracle_fail("bench: slot_delete");
-			took[all][n] = rdtsc() - from;
+			took[c][n] = rdtsc() - from;
+			if (!t.flush_epoch)
+				oracle_fail("bench: a bump where unmapping was to be measured");
 			rig_forget(id);
 			rig_drain();
 		}
-	unmap = ((double)quantile(took[1], 201, 0.5) - (double)quantile(took[0], 201, 0.5)) / 509 * tick_ns;
+	unmap = (double)quantile(took[ALL], 201, 0.5) - (double)quantile(took[ONE], 201, 0.5);
+	unmap = unmap / (double)(cases[ALL].n - 1) * tick_ns;
+	drop = (double)quantile(took[TABLES], 201, 0.5) / (double)cases[TABLES].n * tick_ns;
 	fault_ns = (double)quantile(refault, 201, 0.5) * tick_ns;
 	figure("removal_unmap_ns_per_entry", unmap, "ns");
+	figure("removal_drop_ns_per_table", drop, "ns");
+	figure("removal_drop_entries", drop / unmap, "entries");
 	figure("removal_refault_ns_per_entry", fault_ns, "ns");
-	figure("removal_crossover", fault_ns / unmap, "entries");
 	rig_stop();
 }
 

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* Test 11: however slots are removed, what the guest reaches afterwards is the same. */
+/*
+ * Test 11: however slots are removed, what the guest reaches afterwards is the same. And which way `auto` takes: it
+ * weighs first, and touches nothing that it then only forgets.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "mm/backing.h"
+#include "mm/ept.h"
 #include "mm/mmu_internal.h"
 #include "tests/support/rig.h"
 
@@ -156,10 +161,249 @@ static void all_ways_of_removal_give_the_same_translations(void **state_)
 	assert_true(reached > STEPS / 10);
 }
 
+/* ---- which way ---- */
+
+#define REGION 0x40000ul /* gfn of 1 GiB: a table of level 2 begins here */
+
+static void start_small(enum mmu_removal how)
+{
+	struct mmu_params p = { .vcpus = 1, .caps = rig_caps(), .removal = how };
+
+	p.caps.ept_2m = false;
+	rig_start_with(&p, 256 * MiB, true);
+	rig_slot(0, 512, 0);
+	assert_int_equal(rig_enter(0), 0);
+	assert_int_equal(rig_access(0, 5, MMU_WRITE, NULL), MMU_RESUME);
+}
+
+static void reach(uint64_t gfn)
+{
+	if (!rig.in[0])
+		assert_int_equal(rig_enter(0), 0);
+	assert_int_equal(rig_access(0, gfn, MMU_READ, NULL), MMU_RESUME);
+}
+
+/* Everything that removal might touch: the tables in use, and what is noted of them. */
+#define KEPT 64u
+static struct {
+	struct spage *p, was;
+	uint64_t table[ENTRIES];
+} kept[KEPT];
+
+static unsigned keep(void)
+{
+	unsigned n = 0;
+
+	list_for_each (p, &rig.mmu->active, struct spage, link) {
+		assert_true(n < KEPT);
+		kept[n].p = p;
+		kept[n].was = *p;
+		memcpy(kept[n++].table, spage_table(p), PAGE_SIZE);
+	}
+	return n;
+}
+
+static bool untouched(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (memcmp(kept[i].p, &kept[i].was, sizeof(kept[i].was)) ||
+			memcmp(kept[i].table, spage_table(kept[i].p), PAGE_SIZE))
+			return false;
+	return true;
+}
+
+/* Deletes slot id: did it bump? Either nothing was touched but the generation, or nothing was forgotten. */
+static bool bumps(slot_id id)
+{
+	struct mmu_stats before = rig_stats(), after;
+	unsigned tables;
+	struct mmu_ticket t;
+
+	if (rig.in[0])
+		rig_exit(0);
+	tables = keep();
+	assert_int_equal(slot_delete(rig.mmu, id, &t), 0);
+	after = rig_stats();
+	assert_int_equal(after.bumps + after.targeted, before.bumps + before.targeted + 1);
+	if (after.bumps == before.bumps) {
+		uint64_t e;
+		unsigned level;
+
+		assert_true(t.flush_epoch && !t.gen && !untouched(tables));
+		assert_true(rig_leaf(5, &e, &level));
+	} else {
+		assert_true(t.gen && !t.flush_epoch && untouched(tables));
+		assert_int_equal(rig.mmu->npending, 0);
+		assert_int_equal(rig.mmu->front.flush_epoch, before.flushes + 1);
+	}
+	rig_quiesce();
+	assert_true(mmu_ticket_ready(rig.mmu, &t));
+	rig_forget(id);
+	rig_drain();
+	return after.bumps > before.bumps;
+}
+
+static void auto_unmaps_up_to_the_crossover_and_touches_nothing_above(void **state_)
+{
+	const unsigned pages = EPT_CROSSOVER / EPT_WEIGHT_LEAF,
+		       tables = EPT_CROSSOVER / (EPT_WEIGHT_ENTRY + EPT_WEIGHT_DROP),
+		       end = (EPT_CROSSOVER - EPT_WEIGHT_ENTRY - EPT_WEIGHT_DROP - EPT_WEIGHT_ENTER) /
+			     EPT_WEIGHT_LEAF;
+
+	assert_true(pages > 16 && pages < 511 && tables > 0 && end > 0 && end < 256);
+	for (unsigned over = 0; over < 2; over++) {
+		slot_id id;
+
+		/* Leaves of one table, which stays. */
+		start_small(MMU_REMOVAL_AUTO);
+		id = rig_slot(REGION, 511, 0);
+		for (unsigned i = 0; i < pages + over; i++)
+			reach(REGION + i);
+		assert_int_equal(bumps(id), over);
+		rig_stop();
+
+		/* Tables that are the slot's alone; how full they are does not matter. */
+		start_small(MMU_REMOVAL_AUTO);
+		id = rig_slot(REGION, 512ul * 32, 0);
+		for (unsigned i = 0; i < tables + over; i++)
+			for (unsigned page = 0; page < (i ? 1 : 512); page++)
+				reach(REGION + 512 * i + page);
+		assert_int_equal(bumps(id), over);
+		rig_stop();
+
+		/* Leaves of a table that reaches beyond the slot, as the slot does beyond it. */
+		start_small(MMU_REMOVAL_AUTO);
+		id = rig_slot(REGION + 256, 512, 0);
+		for (unsigned i = 0; i < end + over; i++)
+			reach(REGION + 511 - i);
+		assert_int_equal(bumps(id), over);
+		rig_stop();
+	}
+}
+
+/* An entry that was used once counts, though there is nothing in it: it must be looked at. */
+static void auto_weighs_what_must_be_looked_at(void **state_)
+{
+	const uint64_t span = EPT_CROSSOVER / EPT_WEIGHT_ENTRY;
+
+	for (unsigned over = 0; over < 2; over++) {
+		slot_id id;
+		uint64_t weight = (span - over) * EPT_WEIGHT_ENTRY;
+
+		assert_true(weight > 0);
+		start_small(MMU_REMOVAL_AUTO);
+		id = rig_slot(REGION, 512 * 3 * span, 0);
+		reach(REGION);
+		reach(REGION + 512 * (over ? 3 * span - 1 : 1));
+		assert_int_equal(bumps(id), over);
+		rig_stop();
+	}
+}
+
+/* The BAR that owns all the tables there are: the call is as short as for an empty one. */
+static void a_slot_with_very_many_tables_is_forgotten_without_a_look_at_them(void **state_)
+{
+	for (enum mmu_removal how = MMU_REMOVAL_TARGETED; how <= MMU_REMOVAL_AUTO; how++) {
+		struct mmu_stats st;
+		struct mmu_ticket t;
+		uint64_t waiting;
+		slot_id id;
+
+		start_small(how);
+		id = rig_slot(REGION, 512 * 64, 0);
+		for (unsigned i = 0; i < 64; i++)
+			reach(REGION + 512 * i);
+		rig_exit(0);
+		waiting = rig_stats().pages_live;
+		assert_true(waiting > 64);
+		assert_int_equal(slot_delete(rig.mmu, id, &t), 0);
+		st = rig_stats();
+		/* Up to hundreds, `targeted` takes them out one by one. */
+		assert_int_equal(st.bumps, how == MMU_REMOVAL_AUTO);
+		assert_int_equal(st.waiting, how == MMU_REMOVAL_AUTO ? waiting : 64);
+		rig_stop();
+	}
+}
+
+/* ---- weighing and unmapping, against a look at every page ---- */
+
+static unsigned count_leaves(uint64_t at, uint64_t pages, unsigned *tables)
+{
+	unsigned n = 0, level;
+	uint64_t e;
+
+	*tables = 0;
+	for (uint64_t g = at; g < at + pages;) {
+		bool there = rig_leaf(g, &e, &level);
+		uint64_t end = align_down(g, ept_pages(level)) + ept_pages(level);
+
+		n += there;
+		/* A table of leaves, all of which is in the range, is seen at its first entry. */
+		*tables += level == 1 && !(g & 511) && g + 512 <= at + pages;
+		g = end;
+	}
+	return n;
+}
+
+static void what_is_weighed_is_never_less_than_what_is_unmapped(void **state_)
+{
+	unsigned cut = 0, refused = 0;
+
+	state = 7;
+	for (unsigned round = 0; round < 120; round++) {
+		struct mmu_params p = { .vcpus = 1, .caps = rig_caps() };
+		uint64_t at = REGION - next(1200), pages = next(3) ? 1 + next(2400) : 512 * (1 + next(5));
+		unsigned in_range, outside, tables, weight, pending, none;
+		bool done;
+
+		if (next(2))
+			at = align_down(at, 512);
+		p.caps.ept_2m = next(2);
+		rig_start_with(&p, 256 * MiB, true);
+		rig_slot(REGION - 2048, 8192, 0);
+		for (unsigned i = 1 + (unsigned)next(60); i; i--)
+			reach(REGION - 2048 + next(next(2) ? 8192 : 600));
+		rig_exit(0);
+		in_range = count_leaves(at, pages, &tables);
+		outside = count_leaves(REGION - 2048, 8192, &none);
+		pending = (unsigned)rig.mmu->npending;
+
+		/* Above the bound nothing happens. */
+		weight = ept_unmap(rig.mmu, rig.mmu->root, gfn(at), pages, 0, &done);
+		assert_int_equal(done, !weight);
+		if (!done) {
+			assert_int_equal(count_leaves(REGION - 2048, 8192, &none), outside);
+			assert_int_equal(rig.mmu->npending, pending);
+			refused++;
+		}
+		weight = ept_unmap(rig.mmu, rig.mmu->root, gfn(at), pages, UINT32_MAX, &done);
+		assert_true(done);
+		assert_int_equal(count_leaves(at, pages, &none), 0);
+		assert_true(rig.mmu->npending - pending >= tables);
+		assert_true(weight >= tables * (EPT_WEIGHT_ENTRY + EPT_WEIGHT_DROP));
+		/* A large leaf at the range's end takes along what it mapped beyond. */
+		if (!p.caps.ept_2m) {
+			assert_true(weight >= (in_range ? EPT_WEIGHT_LEAF : 0));
+			assert_int_equal(count_leaves(REGION - 2048, 8192, &none), outside - in_range);
+		}
+		cut += (unsigned)rig.mmu->npending - pending;
+		mmu_flush_request(rig.mmu, true);
+		/* What is left is whole: it can be filled again. */
+		for (unsigned i = 0; i < 40; i++)
+			reach(REGION - 2048 + next(8192));
+		rig_stop();
+	}
+	assert_true(cut > 50 && refused > 60);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_ways_of_removal_give_the_same_translations),
+		cmocka_unit_test(auto_unmaps_up_to_the_crossover_and_touches_nothing_above),
+		cmocka_unit_test(auto_weighs_what_must_be_looked_at),
+		cmocka_unit_test(a_slot_with_very_many_tables_is_forgotten_without_a_look_at_them),
+		cmocka_unit_test(what_is_weighed_is_never_less_than_what_is_unmapped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
