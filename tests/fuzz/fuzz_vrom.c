@@ -6,23 +6,30 @@
  *	0 what (low 4 bits), which vCPU (next 2), size (top 2)	1 selects a register or place	2-3 more of it	4-7 the value
  *
  * Always: its memory is in the guest's map exactly where it says it is; a vCPU that nobody has asked to leave reaches the
- * device's own frames there and nothing elsewhere. Not looked at here: that memory which the device calls free is reached
- * by nobody through an old translation (tests/unit/guest/test_vrom.c has cases of that).
+ * device's own frames there and nothing elsewhere; memory that the device calls free, or has begun to erase, is reached by
+ * nobody, whatever his CPU remembers (tests/support/oracle.h: it remembers everything).
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "mm/backing.h"
+#include "mm/ept.h"
 #include "mm/mmu_internal.h"
 #include "tests/support/fake_vm.h"
 #include "tests/support/rig.h"
 
 #define VCPUS 4
+#define LAST  4 /* of each vCPU's accesses that reached memory: what its CPU may remember */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct arena arena;
 static struct fake_vm *f;
 static struct vrom *d;
+static struct {
+	uint64_t gfn, frame;
+} last[VCPUS][LAST];
+static unsigned lasts[VCPUS];
 
 static void must(bool ok)
 {
@@ -69,6 +76,42 @@ static void leave_all(bool kicked_only)
 			rig_exit(i);
 }
 
+static void remember(unsigned i, uint64_t gfn, uint64_t frame)
+{
+	unsigned n = lasts[i]++ % LAST;
+
+	last[i][n].gfn = gfn;
+	last[i][n].frame = frame;
+}
+
+static bool owns(const struct vrom_memory *m, uint64_t frame)
+{
+	for (uint64_t page = 0; page < backing_pages(m->backing); page++)
+		if (backing_pfn(m->backing, page).v == frame)
+			return true;
+	return false;
+}
+
+/* Once it is by what is in the TLB, once by a walk: that is a matter of chance. */
+static void try_to_reach(const struct vrom_memory *m, unsigned i, uint64_t gfn)
+{
+	for (unsigned tries = 0; tries < 3; tries++) {
+		unsigned level;
+		uint64_t e;
+
+		if (hw_access(i, rig.eptp[i], gfn, MMU_READ, &e, &level) == HW_HIT)
+			must(!owns(m, ept_pfn(e).v + (gfn & (ept_pages(level) - 1))));
+	}
+}
+
+static void must_not_be_reached(const struct vrom_memory *m)
+{
+	for (unsigned i = 0; i < VCPUS; i++)
+		for (unsigned n = 0; rig.in[i] && n < min(lasts[i], (unsigned)LAST); n++)
+			if (owns(m, last[i][n].frame))
+				try_to_reach(m, i, last[i][n].gfn);
+}
+
 static void access_memory(unsigned i, uint64_t gfn, unsigned access)
 {
 	const struct vrom_memory *m;
@@ -86,6 +129,8 @@ static void access_memory(unsigned i, uint64_t gfn, unsigned access)
 		must(verdict == MMU_ROM);
 	else
 		must(verdict == MMU_RESUME && frame == backing_pfn(m->backing, page).v);
+	if (verdict == MMU_RESUME)
+		remember(i, gfn, frame);
 	if (rig.in[i] && rig.kicked[i])
 		rig_exit(i);
 }
@@ -104,6 +149,10 @@ static void check(void)
 	if (d->rom.on)
 		must(!guest_read(rig.mmu, gpa(rom_at()), &byte, 1) && byte == 0x55);
 	must(!(d->bar.on && d->erasing));
+	if (!d->rom.on && !d->rom.leaving)
+		must_not_be_reached(&d->rom);
+	if ((!d->bar.on && !d->bar.leaving) || (d->erasing && d->erased))
+		must_not_be_reached(&d->bar);
 	must(d->adds - d->deletes == (uint32_t)d->bar.on + (uint32_t)d->rom.on);
 	must(!spin_is_locked(&f->p->lock));
 }
@@ -126,10 +175,13 @@ static void step(const uint8_t *op)
 		config_write(vcpu, PCI_ROM_BAR, 4, 0xd0000000 | (value & 0x07ff0000) | (op[1] & 1));
 		break;
 	case 4:
-		config_write(vcpu, PCI_BAR0 + 8, 4, 0xd0000000 | (value & 0x07e00000));
+		config_write(vcpu, PCI_BAR0 + 12, 4, 0);
+		config_write(vcpu, PCI_BAR0 + 8, 4, op[1] & 1 ? 0 : 0xd0000000 | (value & 0x07e00000));
 		break;
 	case 5:
-		platform_mmio_write(f->p, vcpu, reg, size, value);
+		if (op[1] & 1)
+			reg = gpa(d->pci.bar[VROM_BAR_REG].at + VROM_CONTROL);
+		platform_mmio_write(f->p, vcpu, reg, op[1] & 1 ? 4 : size, value);
 		break;
 	case 6:
 		platform_mmio_read(f->p, vcpu, reg, size);
@@ -161,15 +213,19 @@ static void step(const uint8_t *op)
 		if (op[1] == 0) {
 			leave_all(false);
 			platform_reset(f->p);
+		} else if (op[1] < 4) {
+			rig.mmu->removal = (enum mmu_removal)(op[1] - 1);
 		}
 		break;
 	}
 }
 
+/* LETHE_MUTANT=name: with one of the MMU's rules broken (mm/mutant.h). */
 static void open_once(void)
 {
 	struct mmu_params params = { .vcpus = VCPUS, .caps = rig_caps(), .removal = MMU_REMOVAL_AUTO };
 
+	must(!getenv("LETHE_MUTANT") || mutant_select(getenv("LETHE_MUTANT")));
 	arena_open(&arena, hpa(4 * GiB), 64 * MiB);
 	arena_start(&arena);
 	rig_use_arena(&arena);
@@ -182,6 +238,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	if (!f)
 		open_once();
+	oracle_seed(1);
 	for (; size >= 8; data += 8, size -= 8) {
 		step(data);
 		check();
@@ -197,6 +254,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	platform_reset(f->p);
 	config_write(0, PCI_COMMAND, 1, PCI_COMMAND_MEMORY);
 	platform_mmio_write(f->p, 0, gpa(d->pci.bar[VROM_BAR_REG].at + VROM_CONTROL), 4, 0);
+	rig.mmu->removal = MMU_REMOVAL_AUTO;
+	rig_quiesce();
 	rig_drain();
+	memset(lasts, 0, sizeof(lasts));
+	memset(hw_cpu, 0, sizeof(hw_cpu));
 	return 0;
 }
