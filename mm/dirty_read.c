@@ -9,6 +9,7 @@
  * through a TLB entry that is not flushed yet: both come before the epoch is acknowledged, which is what the caller
  * waits for before he copies. The other way round, a write between the two would clear its own record: D set, bit lost.
  */
+#include "mm/indirect.h"
 #include "mm/mmu_internal.h"
 
 /* The log of slot id, if [first, first + pages) can be read from it. MMU lock held. */
@@ -41,6 +42,8 @@ static bool read_chunk(
 			continue;
 		any = true;
 		ept_rearm(mmu, s->base + first + n, bits, pml);
+		if (mmu->indirect)
+			indirect_rearm(mmu, (gfn_t){ s->base + first + n }, bits);
 	}
 	return any;
 }

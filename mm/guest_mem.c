@@ -6,6 +6,7 @@
  */
 #include "lib/string.h"
 #include "mm/guest_entry.h"
+#include "mm/indirect.h"
 #include "mm/mmu_internal.h"
 
 enum how { READ, WRITE, WRITE_ROM };
@@ -104,6 +105,16 @@ static void mark(const struct piece *p, uint64_t bytes)
 		dirty_mark(p->log, p->page + i);
 }
 
+/*
+ * The store is done: a table of the guest's may have changed. Under the lock, so that who makes a page from it either has
+ * read what was stored, or is found here.
+ */
+static void tell(struct mmu *mmu, uint64_t at, uint64_t bytes)
+{
+	if (unlikely(mmu->indirect) && !MUTANT(host_store_untold))
+		indirect_stored(mmu, gpa_to_gfn(gpa(at)), (((at & PAGE_MASK) + bytes - 1) >> PAGE_SHIFT) + 1);
+}
+
 static int transfer(struct mmu *mmu, uint64_t at, char *host, uint64_t n, enum how how)
 {
 	struct piece p;
@@ -129,6 +140,7 @@ static int transfer(struct mmu *mmu, uint64_t at, char *host, uint64_t n, enum h
 			YIELD();
 			/* After the store: whoever sees the mark cleared before it has yet to read the page. */
 			mark(&p, now);
+			tell(mmu, at, now);
 		}
 		n -= now;
 		at += now;
@@ -196,5 +208,8 @@ int guest_cmpxchg(struct mmu *mmu, gpa_t at, uint64_t *expected, uint64_t desire
 	if (!swapped)
 		return -E_AGAIN;
 	mark(&p, n);
+	/* A page made from an entry without its A and D flags is as right as one made from it with them. */
+	if (desired != (was | PTE_A) && desired != (was | PTE_A | PTE_D))
+		tell(mmu, at.v, n);
 	return 0;
 }

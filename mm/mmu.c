@@ -125,10 +125,11 @@ int mmu_create(const struct mmu_params *p, struct mmu **out)
 	list_init(&mmu->pending);
 	list_init(&mmu->retired_logs);
 	/* A fault can need a table on each level; less than this and two vCPUs could starve each other. */
-	pool_init(&mmu->pool, p->owner, max(p->pool_pages ? p->pool_pages : 256, 2ull * MMU_LOW_WATER));
+	pool_init(&mmu->pool, p->owner,
+		max(p->pool_pages ? p->pool_pages : 256, (p->indirect_pages ? 8ull : 2ull) * MMU_LOW_WATER));
 	mmu->vcpu = frame_alloc_zeroed(p->owner);
-	mmu->hash = frame_alloc_zeroed(p->owner);
-	if (!mmu->vcpu || !mmu->hash || slots_init(mmu) || pool_grow(mmu)) {
+	mmu->indirect = p->indirect_pages != 0;
+	if (!mmu->vcpu || hash_init(mmu, p->indirect_pages) || slots_init(mmu) || pool_grow(mmu)) {
 		mmu_destroy(mmu);
 		return -E_NOMEM;
 	}
@@ -151,7 +152,7 @@ void mmu_destroy(struct mmu *mmu)
 	pool_fini(&mmu->pool);
 	dirty_logs_reap(mmu, true);
 	slots_fini(mmu);
-	free_frame(mmu, mmu->hash);
+	hash_fini(mmu);
 	free_frame(mmu, mmu->vcpu);
 	free_frame(mmu, mmu);
 }

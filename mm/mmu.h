@@ -60,7 +60,9 @@ struct mmu_params {
 	unsigned guest_maxphyaddr; /* at most 48, or 52 with ept_5level */
 	unsigned vcpus;		   /* how many will be added, at most MMU_VCPUS_MAX */
 	uint64_t pool_pages;	   /* most shadow pages; 0: from the size of guest memory */
-	uint16_t vm;		   /* number, for trace records */
+	uint64_t
+		indirect_pages; /* pages made from the guest's own tables that are expected; 0: there are none */
+	uint16_t vm;		/* number, for trace records */
 	enum mmu_removal removal;
 	enum mmu_freeing freeing;
 };

@@ -11,10 +11,12 @@
  * Evicted pages are cut from their parent at once, but CPUs may hold translations through them: all of one round
  * wait on pending-free for one flush epoch. That is why it begins at a low-water mark.
  */
+#include "mm/indirect.h"
 #include "mm/mmu_internal.h"
 
-#define EVICT_ROUND 16u /* pages evicted in one flush epoch */
-#define EVICT_LOOK  64u /* pages looked at for that, at most */
+#define EVICT_ROUND   16u   /* pages evicted in one flush epoch */
+#define EVICT_LOOK    64u   /* pages looked at for that, at most */
+#define EVICT_ENTRIES 1024u /* entries of indirect pages undone, at most about */
 
 /* Does p translate `at`? Then it is on the path of the fault that needs a page. */
 static bool covers(const struct spage *p, gfn_t at)
@@ -26,19 +28,44 @@ static bool second_chance(struct mmu *mmu, struct spage *p, gfn_t at)
 {
 	bool used = p->flags & SPAGE_REFERENCED;
 
-	if (!p->parent)
-		return !MUTANT(evict_path); /* a root: pinned, or about to be */
-	used |= ept_test_clear_accessed(mmu, p);
+	if (p->role.v & ROLE_NOTES) {
+		/* Notes that say nothing; blocks of chains never tell. */
+		used |= p->children || (p->role.v & ROLE_BLOCKS);
+	} else if (spage_is_indirect(p)) {
+		/* Whose path goes through here has pinned it. */
+		used |= p->pins != 0;
+	} else {
+		if (!p->parent)
+			return !MUTANT(evict_path); /* a root: pinned, or about to be */
+		used |= ept_test_clear_accessed(mmu, p);
+		used |= p->pins || p->children || covers(p, at);
+	}
 	p->flags &= (uint16_t)~SPAGE_REFERENCED;
-	return used || p->pins || p->children || covers(p, at);
+	return used;
+}
+
+/* Returns about how many entries were touched. */
+static unsigned give_up(struct mmu *mmu, struct spage *p)
+{
+	if (spage_is_indirect(p)) {
+		unsigned entries = p->lo < p->hi ? (unsigned)(p->hi - p->lo) : 0;
+
+		indirect_zap(mmu, p);
+		return 1 + entries;
+	}
+	if (!(p->role.v & ROLE_NOTES))
+		ept_cut(mmu, p);
+	spage_detach(mmu, p);
+	spage_pend(mmu, p, mmu->front.flush_epoch + 1);
+	return 1;
 }
 
 static void evict(struct mmu *mmu, gfn_t at)
 {
-	unsigned n = 0;
-	uint64_t epoch;
+	unsigned n = 0, entries = 0;
 
-	for (unsigned looked = 0; looked < EVICT_LOOK && n < EVICT_ROUND && !list_empty(&mmu->active);
+	for (unsigned looked = 0; looked < EVICT_LOOK && n < EVICT_ROUND && entries < EVICT_ENTRIES &&
+				  !list_empty(&mmu->active);
 		looked++) {
 		struct spage *p = list_last(&mmu->active, struct spage, link);
 
@@ -48,38 +75,30 @@ static void evict(struct mmu *mmu, gfn_t at)
 			list_move_head(&mmu->active, &p->link);
 			continue;
 		}
-		ept_cut(mmu, p);
-		spage_detach(mmu, p);
-		p->epoch = 0;
-		p->flags |= SPAGE_PENDING;
-		list_add_tail(&mmu->pending, &p->link);
-		mmu->npending++;
+		entries += give_up(mmu, p);
 		n++;
 	}
 	if (!n)
 		return;
-	epoch = mmu_flush_request(mmu, false);
-	/* The newest n of the list are this round's. */
-	for (struct list *l = mmu->pending.prev; n--; l = l->prev) {
-		list_entry(l, struct spage, link)->epoch = epoch;
-		mmu->stats.evictions++;
-	}
+	mmu->stats.evictions += n;
+	mmu_flush_request(mmu, false); /* the epoch that they were put on pending-free for */
 	mmu_account(mmu);
 }
 
 int mmu_make_available_slow(struct mmu *mmu, unsigned need, gfn_t at)
 {
 	struct mmu_pool *pool = &mmu->pool;
+	unsigned enough = max(need, (unsigned)MMU_LOW_WATER);
 
 	/* Nothing retires: what is obsolete waits for vCPUs on older generations, or is in a drainer's hands. */
 	if (pool->used + need > 2 * mmu->live_set && mmu->nactive != mmu->nvalid && !MUTANT(no_debt_bound) &&
 		!mmu_retire(mmu, 2 * need) && mmu->nactive != mmu->nvalid)
 		return -E_AGAIN;
-	if (pool_available(pool) >= MMU_LOW_WATER)
+	if (pool_available(pool) >= enough)
 		return 0;
 	if (pool_available(pool) < need)
 		mmu_retire(mmu, need);
-	if (pool_available(pool) >= MMU_LOW_WATER)
+	if (pool_available(pool) >= enough)
 		return 0;
 	evict(mmu, at);
 	if (pool_available(pool) >= need)

@@ -51,20 +51,26 @@ void mmu_bump(struct mmu *mmu)
 		mmu_reclaim_all(mmu);
 }
 
+/* Every CPU that enters `root` from now on has to flush first: also those that run none of our vCPUs now but did, and
+ * kept translations. */
+static void forget_cpus(struct mmu *mmu, struct spage *root)
+{
+	uint64_t keep = 0;
+
+	for (unsigned i = 0; MUTANT(flush_running_only) && i < mmu->nvcpus; i++)
+		if (mmu->vcpu[i] && !mmu->vcpu[i]->entered && mmu->vcpu[i]->cpu < CPUS_MAX)
+			keep |= root->cpus & BIT(mmu->vcpu[i]->cpu);
+	atomic_store(&root->cpus, keep);
+}
+
 uint64_t mmu_flush_request(struct mmu *mmu, bool wait)
 {
 	uint64_t epoch = mmu->front.flush_epoch + 1;
 
-	/* Whoever enters from now on must find that its CPU has to flush: also CPUs that run none of our vCPUs now
-	 * but did, and kept translations. */
-	if (mmu->root) {
-		uint64_t keep = 0;
-
-		for (unsigned i = 0; MUTANT(flush_running_only) && i < mmu->nvcpus; i++)
-			if (mmu->vcpu[i] && !mmu->vcpu[i]->entered && mmu->vcpu[i]->cpu < CPUS_MAX)
-				keep |= mmu->root->cpus & BIT(mmu->vcpu[i]->cpu);
-		atomic_store(&mmu->root->cpus, keep);
-	}
+	/* Roots that nobody has loaded are seen to when they are (mmu_load_root). */
+	for (unsigned i = 0; i < mmu->nvcpus; i++)
+		if (mmu->vcpu[i] && mmu->vcpu[i]->root)
+			forget_cpus(mmu, mmu->vcpu[i]->root);
 	atomic_store(&mmu->front.flush_epoch, epoch);
 	mmu->stats.flushes++;
 	ask(mmu, wait ? MMU_REQ_FLUSH : 0, false);

@@ -8,13 +8,18 @@
  *	mmu_vcpu.c	vCPUs: reload of the root, pins
  *	mmu_tags.c	what is in the TLBs: INVEPT, INVVPID
  *	mmu_grace.c	quiescence and tickets
- *	mmu_page.c	shadow pages: birth, look-up, links, retirement
+ *	mmu_page.c	shadow pages: birth, pins, retirement
+ *	mmu_hash.c	shadow pages by gfn and role
  *	mmu_pool.c	the memory of tables
  *	mmu_reclaim.c	obsolete pages given back in batches
  *	mmu_evict.c	valid pages given up when the pool runs low
  *	mmu_removal.c	a slot that goes: bump or unmap
  *	mmu_fault.c	the fault, above the back ends
  *	ept.h, ept.c, ept_zap.c	the EPT back end
+ *	indirect.h, indirect.c	pages made from tables of the guest's: what shadow page tables and shadow EPT stand on
+ *	indirect_zap.c	taking their entries away
+ *	records.c	what is known of each guest frame: who maps it, is it a table
+ *	chain.h, chain.c	chains of entries, and their blocks
  *	slots.c		the guest-physical map; slots_change.c: its changes; guest_mem.c: access to it
  *	dirty.c, dirty_read.c, dirty_pml.c	which pages were written
  */
@@ -27,6 +32,7 @@
 #include "lib/trace.h"
 #include "lib/x86.h"
 #include "mm/mmu.h"
+#include "mm/chain.h"
 #include "mm/dirty.h"
 #include "mm/guest_window.h"
 #include "mm/mutant.h"
@@ -47,6 +53,10 @@ typedef struct {
 #define ROLE_ACCESS   BITS(6, 4)  /* rights inherited from above, MMU_* << 4 */
 #define ROLE_QUADRANT BITS(8, 7)  /* which quarter of a 32-bit guest table */
 #define ROLE_SPACE    BITS(11, 9) /* address space (0: the only one so far) */
+/* Not tables: the MMU's own notes, which live and die with their generation like tables (rule 7). */
+#define ROLE_RECORDS  BIT(12) /* words about guest frames (records.c) */
+#define ROLE_BLOCKS   BIT(13) /* blocks of chains (chain.c) */
+#define ROLE_NOTES    (ROLE_RECORDS | ROLE_BLOCKS)
 
 static inline unsigned role_level(role_t r)
 {
@@ -59,10 +69,13 @@ static inline unsigned role_level(role_t r)
  */
 struct spage {
 	struct list link; /* active, pending-free or a list of the pool; on none if pinned and invalid */
-	struct spage *hash_next; /* newest first; only pages that are looked up: roots, indirect ones */
-	uint64_t gen;		 /* born in this generation; 0: free, detached or invalid */
-	gfn_t gfn;		 /* the first that it maps; for an indirect one: the guest's table */
-	uint64_t *parent; /* the entry that links it, stored when it was linked (rule 10); NULL: a root */
+	struct spage *hash_next;  /* newest first; only pages that are looked up: roots, indirect ones */
+	uint64_t gen;		  /* born in this generation; 0: free, detached or invalid */
+	gfn_t gfn;		  /* the first that it maps; for an indirect one: the guest's table */
+	union {			  /* stored when it was linked (rule 10) */
+		uint64_t *parent; /* the entry that links it; NULL: a root */
+		uint64_t parents; /* an indirect page: the chain of entries that link it */
+	};
 	union {
 		uint64_t cpus;	/* a root: CPUs that entered it, see mmu_tags.c */
 		uint64_t epoch; /* pending: free when nobody is in the guest since before this flush epoch */
@@ -71,7 +84,7 @@ struct spage {
 	role_t role;
 	uint32_t pins;	   /* vCPUs that have it loaded as a root */
 	uint16_t lo, hi;   /* entries [lo, hi) may be other than 0; lo >= hi: none */
-	uint16_t children; /* entries that link tables */
+	uint16_t children; /* entries that link tables; of records: words that are not 0 */
 	uint16_t flags;	   /* SPAGE_* */
 };
 _Static_assert(sizeof(struct spage) == 80, "8.2 bytes per mapped 4 KiB page count on it");
@@ -83,7 +96,21 @@ _Static_assert(sizeof(struct spage) == 80, "8.2 bytes per mapped 4 KiB page coun
 #define SPAGE_PENDING	 BIT(4) /* on pending-free */
 #define SPAGE_FREE	 BIT(5)
 
-#define HASH_BUCKETS (PAGE_SIZE / sizeof(struct spage *))
+static inline bool spage_is_indirect(const struct spage *p)
+{
+	return p->keys != NULL;
+}
+/* Pages of memory that p stands for: its own, and that of its keys. */
+static inline unsigned spage_frames(const struct spage *p)
+{
+	return spage_is_indirect(p) ? 2 : 1;
+}
+
+/* A chain of the hash: empty unless it is of the valid generation. */
+struct hash_bucket {
+	uint64_t gen;
+	struct spage *first; /* newest first */
+};
 
 /* The memory of tables, see mmu_pool.c. */
 struct mmu_pool {
@@ -122,8 +149,11 @@ struct mmu {
 	struct list active;  /* head: newest generation; sorted */
 	struct list pending; /* invalid, wait for their flush epoch or generation; oldest first */
 	uint64_t nactive, nvalid, npending, ndetached, live_set;
-	struct spage **hash;
+	struct hash_bucket *hash; /* 1 << hash_bits */
+	unsigned hash_bits;
 	struct spage *root; /* the valid direct root, or NULL */
+	bool indirect;	    /* indirect pages are made: who stores into guest memory must tell (indirect.h) */
+	struct chain_blocks blocks;
 	struct mmu_pool pool;
 
 	uint32_t draining;     /* the drainer's try-lock */
@@ -172,10 +202,10 @@ static inline bool spage_obsolete(const struct mmu *mmu, const struct spage *p)
 {
 	return p->gen != mmu->front.valid_gen;
 }
-struct spage *spage_find(struct mmu *mmu, gfn_t at, role_t role);
 /* A new valid page at the head of the active list; its table is zero. There must be one (mmu_make_available). */
 struct spage *spage_new(struct mmu *mmu, gfn_t at, role_t role, uint64_t *parent);
-void spage_hash(struct mmu *mmu, struct spage *p);
+/* Memory for p's keys, which makes it an indirect page. There must be a page. What it holds is anything. */
+void spage_add_keys(struct mmu *mmu, struct spage *p);
 /* Off the active list and the hash, invalid. Its parent's entry is the caller's to cut. */
 void spage_detach(struct mmu *mmu, struct spage *p);
 /* Detached pages that must wait for a flush epoch, or that a vCPU had pinned. */
@@ -184,6 +214,21 @@ void spage_pin(struct spage *p);
 void spage_unpin(struct mmu *mmu, struct spage *p);
 /* front.debt from the counts. */
 void mmu_account(struct mmu *mmu);
+
+/* ---- mmu_hash.c; lock held, but for the first two ---- */
+/* A hash good for about `pages` pages. 0; -E_NOMEM. */
+int hash_init(struct mmu *mmu, uint64_t pages);
+void hash_fini(struct mmu *mmu);
+/* The valid page of this gfn and role, or NULL. */
+struct spage *hash_find(const struct mmu *mmu, gfn_t at, role_t role);
+/* Any valid page of this gfn whose role has the bits `value` among those of `mask`, or NULL. */
+struct spage *hash_find_any(const struct mmu *mmu, gfn_t at, uint32_t mask, uint32_t value);
+void hash_add(struct mmu *mmu, struct spage *p);
+void hash_remove(struct mmu *mmu, struct spage *p);
+
+/* ---- mmu_vcpu.c; lock held ---- */
+/* v runs on `root`, which is valid, from now on. */
+void mmu_load_root(struct mmu_vcpu *v, struct spage *root);
 
 /* ---- mmu_pool.c ---- */
 void pool_init(struct mmu_pool *pool, owner_t owner, uint64_t limit);
@@ -202,7 +247,9 @@ static inline uint64_t pool_available(const struct mmu_pool *pool)
 	return pool->limit > pool->used ? min(pool->free, pool->limit - pool->used) : 0;
 }
 struct spage *pool_take(struct mmu_pool *pool);
-/* p's table is all zeros if `clean`. */
+/* One whose table may hold anything. */
+struct spage *pool_take_raw(struct mmu_pool *pool);
+/* p, and what it has for keys. Its table is all zeros if `clean`. */
 void pool_put(struct mmu_pool *pool, struct spage *p, bool clean);
 uint64_t *spage_table(const struct spage *p);
 /* The descriptor of the table in frame f, which must be one of a pool's. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Shadow pages: birth, look-up, pins, and the way out. The states they go through stand at the top of mm/mmu.c. */
+/* Shadow pages: birth, pins, and the way out. The states they go through stand at the top of mm/mmu.c. */
 #include "mm/mmu_internal.h"
 
 void mmu_account(struct mmu *mmu)
@@ -8,44 +8,11 @@ void mmu_account(struct mmu *mmu)
 		mmu->nactive - mmu->nvalid + mmu->npending + mmu->ndetached + mmu->nretired_logs);
 }
 
-static struct spage **bucket(struct mmu *mmu, gfn_t at, role_t role)
+static void count(struct mmu *mmu, uint64_t frames)
 {
-	/* Multiplication by 2^64 / golden ratio spreads neighbours; its high bits depend on all bits of the key. */
-	uint64_t h = (at.v ^ (uint64_t)role.v << 40) * 0x9e3779b97f4a7c15ull;
-
-	return &mmu->hash[h >> (64 - 9)];
-}
-_Static_assert(HASH_BUCKETS == 1 << 9, "bucket() takes nine bits");
-
-struct spage *spage_find(struct mmu *mmu, gfn_t at, role_t role)
-{
-	/* Chains are newest-first: behind an obsolete page there is no valid one. */
-	for (struct spage *p = *bucket(mmu, at, role); p; p = p->hash_next) {
-		if (spage_obsolete(mmu, p) && !MUTANT(stale_hash_hit))
-			return NULL;
-		if (p->gfn.v == at.v && p->role.v == role.v)
-			return p;
-	}
-	return NULL;
-}
-
-void spage_hash(struct mmu *mmu, struct spage *p)
-{
-	struct spage **b = bucket(mmu, p->gfn, p->role);
-
-	p->hash_next = *b;
-	*b = p;
-	p->flags |= SPAGE_HASHED;
-}
-
-static void unhash(struct mmu *mmu, struct spage *p)
-{
-	struct spage **at = bucket(mmu, p->gfn, p->role);
-
-	while (*at != p)
-		at = &(*at)->hash_next;
-	*at = p->hash_next;
-	p->flags &= (uint16_t)~SPAGE_HASHED;
+	mmu->nactive += frames;
+	mmu->nvalid += frames;
+	mmu->live_set = max(mmu->live_set, mmu->nvalid);
 }
 
 struct spage *spage_new(struct mmu *mmu, gfn_t at, role_t role, uint64_t *parent)
@@ -66,10 +33,14 @@ struct spage *spage_new(struct mmu *mmu, gfn_t at, role_t role, uint64_t *parent
 		list_add_tail(&mmu->active, &p->link);
 	else
 		list_add_head(&mmu->active, &p->link);
-	mmu->nactive++;
-	mmu->nvalid++;
-	mmu->live_set = max(mmu->live_set, mmu->nvalid);
+	count(mmu, 1);
 	return p;
+}
+
+void spage_add_keys(struct mmu *mmu, struct spage *p)
+{
+	p->keys = spage_table(pool_take_raw(&mmu->pool));
+	count(mmu, 1);
 }
 
 void spage_detach(struct mmu *mmu, struct spage *p)
@@ -77,11 +48,14 @@ void spage_detach(struct mmu *mmu, struct spage *p)
 	ASSERT(p->flags & SPAGE_ACTIVE);
 	list_del(&p->link);
 	p->flags = (uint16_t)((p->flags & ~SPAGE_ACTIVE) | SPAGE_INVALID);
-	mmu->nactive--;
-	if (!spage_obsolete(mmu, p))
-		mmu->nvalid--;
-	if (p->flags & SPAGE_HASHED)
-		unhash(mmu, p);
+	mmu->nactive -= spage_frames(p);
+	/* Of an obsolete page no other structure knows any more (rule 7): its way out ends here. */
+	if (!spage_obsolete(mmu, p)) {
+		mmu->nvalid -= spage_frames(p);
+		if (p->flags & SPAGE_HASHED)
+			hash_remove(mmu, p);
+	}
+	p->flags &= (uint16_t)~SPAGE_HASHED;
 }
 
 void spage_pend(struct mmu *mmu, struct spage *p, uint64_t epoch)
@@ -89,7 +63,7 @@ void spage_pend(struct mmu *mmu, struct spage *p, uint64_t epoch)
 	p->epoch = epoch;
 	p->flags |= SPAGE_PENDING;
 	list_add_tail(&mmu->pending, &p->link);
-	mmu->npending++;
+	mmu->npending += spage_frames(p);
 	mmu_account(mmu);
 }
 

@@ -132,44 +132,74 @@ int pool_grow(struct mmu *mmu)
 	return 0;
 }
 
-struct spage *pool_take(struct mmu_pool *pool)
+static struct spage *first(struct list *l)
 {
-	struct spage *p;
-	bool clean = false;
+	return list_empty(l) ? NULL : list_first(l, struct spage, link);
+}
 
-	if (!list_empty(&pool->clean)) {
-		p = list_first(&pool->clean, struct spage, link);
-		clean = true;
-	} else if (!list_empty(&pool->dirty)) {
-		p = list_first(&pool->dirty, struct spage, link);
-	} else {
-		struct chunk *c = list_first(&pool->chunks, struct chunk, link);
-
-		ASSERT(fresh(pool));
-		p = take_fresh(c);
-	}
+/* Out of the pool, with nothing known of it but its descriptor. There must be a page. */
+static void taken(struct mmu_pool *pool, struct spage *p)
+{
 	list_del(&p->link);
 	pool->free--;
 	pool->used++;
 	pool->peak = max(pool->peak, pool->used);
 	ASSERT(p->flags == SPAGE_FREE);
-	if (!clean && p->lo < p->hi)
-		entries_zero(spage_table(p) + p->lo, (uint64_t)(p->hi - p->lo));
 	p->flags = 0;
-	p->lo = ENTRIES;
-	p->hi = 0;
 	p->children = 0;
 	p->pins = 0;
 	p->parent = NULL;
 	p->keys = NULL;
 	p->hash_next = NULL;
 	p->cpus = 0;
+}
+
+static struct spage *take_newest(struct mmu_pool *pool)
+{
+	ASSERT(fresh(pool));
+	return take_fresh(list_first(&pool->chunks, struct chunk, link));
+}
+
+struct spage *pool_take(struct mmu_pool *pool)
+{
+	struct spage *p = first(&pool->clean);
+	bool clean = p != NULL;
+
+	if (!p)
+		p = first(&pool->dirty);
+	if (!p)
+		p = take_newest(pool);
+	if (!clean && p->lo < p->hi)
+		entries_zero(spage_table(p) + p->lo, (uint64_t)(p->hi - p->lo));
+	p->lo = ENTRIES;
+	p->hi = 0;
+	taken(pool, p);
+	return p;
+}
+
+struct spage *pool_take_raw(struct mmu_pool *pool)
+{
+	struct spage *p = first(&pool->dirty);
+
+	if (!p)
+		p = fresh(pool) ? take_newest(pool) : first(&pool->clean);
+	/* Whoever takes it for a table next has all of it zeroed. */
+	p->lo = 0;
+	p->hi = ENTRIES;
+	taken(pool, p);
 	return p;
 }
 
 void pool_put(struct mmu_pool *pool, struct spage *p, bool clean)
 {
 	ASSERT(!(p->flags & (SPAGE_ACTIVE | SPAGE_PENDING | SPAGE_HASHED | SPAGE_FREE)) && !p->pins);
+	/* Keys are not cleared: where a table's entry is 0, its key means nothing. */
+	if (p->keys) {
+		struct spage *keys = spage_of(hpa_to_pfn(virt_to_hpa(p->keys)));
+
+		p->keys = NULL;
+		pool_put(pool, keys, false);
+	}
 	p->flags = SPAGE_FREE;
 	p->gen = 0;
 	if (unlikely(mmu_debug)) {

@@ -43,7 +43,7 @@ static struct spage *next(struct mmu *mmu, const struct horizon *h, unsigned *to
 		if (p->epoch > h->epoch && !MUTANT(flush_without_ack))
 			break;
 		list_del(&p->link);
-		mmu->npending--;
+		mmu->npending -= spage_frames(p);
 		p->flags &= (uint16_t)~SPAGE_PENDING;
 		return p;
 	}
@@ -81,7 +81,7 @@ static void detach_batch(struct mmu *mmu, struct batch *b, unsigned pages, unsig
 			__builtin_prefetch(spage_table(p) + p->lo, 1);
 		b->entries += span(p);
 		b->page[b->n++] = p;
-		mmu->ndetached++;
+		mmu->ndetached += spage_frames(p);
 	}
 	mmu_account(mmu);
 }
@@ -128,9 +128,10 @@ unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 
 	if (b.n) {
 		mmu_lock(mmu);
-		for (unsigned i = 0; i < done; i++)
+		for (unsigned i = 0; i < done; i++) {
+			mmu->ndetached -= spage_frames(b.page[i]);
 			pool_put(&mmu->pool, b.page[i], true);
-		mmu->ndetached -= done;
+		}
 		/* At most one page is left over: the budget was used up inside it, and it was the last. */
 		if (done < b.n) {
 			ASSERT(done + 1 == b.n);

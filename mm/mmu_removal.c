@@ -11,6 +11,7 @@
  * the two differ only in cost.
  */
 #include "mm/ept.h"
+#include "mm/indirect.h"
 #include "mm/mmu_internal.h"
 
 /* Some 10,000 pages or 500 tables: what a caller may be kept waiting for where nothing is ever to be forgotten. */
@@ -35,8 +36,11 @@ void mmu_slots_resized(struct mmu *mmu)
 static bool unmap(struct mmu *mmu, const struct slot *old, unsigned most)
 {
 	uint64_t pages = old->pages - (MUTANT(targeted_short) ? 1 : 0);
+	unsigned touched = 0;
 	bool done = true;
 
+	if (mmu->indirect && !indirect_unmap(mmu, gfn(old->base), pages, most, &touched))
+		return false;
 	/* Without a root of this generation nothing is mapped. */
 	if (mmu->root)
 		ept_unmap(mmu, mmu->root, gfn(old->base), pages, most, &done);

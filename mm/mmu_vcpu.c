@@ -61,7 +61,7 @@ void mmu_vcpu_fini(struct mmu_vcpu *v)
 static int find_root(struct mmu *mmu, struct spage **out)
 {
 	role_t role = { mmu->root_level | ROLE_DIRECT | (MMU_READ | MMU_WRITE | MMU_EXEC) << 4 };
-	struct spage *root = spage_find(mmu, gfn(0), role);
+	struct spage *root = hash_find(mmu, gfn(0), role);
 
 	if (!root) {
 		int err = mmu_make_available(mmu, 1, gfn(0));
@@ -69,12 +69,25 @@ static int find_root(struct mmu *mmu, struct spage **out)
 		if (err)
 			return err;
 		root = spage_new(mmu, gfn(0), role, NULL);
-		root->cpus = 0;
-		spage_hash(mmu, root);
+		hash_add(mmu, root);
 		mmu->root = root;
 	}
 	*out = root;
 	return 0;
+}
+
+void mmu_load_root(struct mmu_vcpu *v, struct spage *root)
+{
+	/* While nobody had it loaded, no flush has thought of it (mmu_gen.c). */
+	if (!root->pins)
+		root->cpus = 0;
+	atomic_fetch_and(&v->requests, ~MMU_REQ_RELOAD);
+	spage_pin(root);
+	drop_root(v);
+	v->root = root;
+	v->root_gen = root->gen;
+	v->root_cpus = &root->cpus;
+	v->eptp = ept_pointer(v->mmu, root);
 }
 
 static int reload(struct mmu_vcpu *v)
@@ -90,15 +103,8 @@ static int reload(struct mmu_vcpu *v)
 	/* Rule 3. Under the lock valid_gen stands still, and nobody enters on an older one any more. */
 	if (MUTANT(no_wait) || mmu_quiescent_below(mmu, mmu->front.valid_gen))
 		err = find_root(mmu, &root);
-	if (!err) {
-		atomic_fetch_and(&v->requests, ~MMU_REQ_RELOAD);
-		spage_pin(root);
-		drop_root(v);
-		v->root = root;
-		v->root_gen = root->gen;
-		v->root_cpus = &root->cpus;
-		v->eptp = ept_pointer(mmu, root);
-	}
+	if (!err)
+		mmu_load_root(v, root);
 	mmu_unlock(mmu);
 	return err;
 }

@@ -27,10 +27,14 @@
 	X(flush_without_ack)	/* 6	evicted pages are freed before everybody has left the guest */          \
 	X(flush_running_only)	/* 6	only CPUs in the guest now are flushed, not those that were */          \
 	X(stale_hash_hit)	/* 7	a look-up believes an obsolete page */                                  \
+	X(stale_blocks)		/* 7	blocks of chains are taken from a generation that is gone */            \
+	X(large_over_table)	/* 7	a table of the guest's stays mapped by large leaves */                  \
+	X(table_writable)	/* 8	a table of the guest's is not write-protected */                        \
 	X(no_check_under_lock)	/* 8	the fault does not check that its root is still current */              \
 	X(evict_path)		/* 9	eviction may take a page of the faulting path */                        \
 	X(no_debt_bound)	/* 9	allocation retires nothing */                                           \
 	X(recomputed_key)	/* 10	what links an evicted page is looked up, not remembered */             \
+	X(recomputed_rmap)	/* 10	where a leaf was noted is worked out anew when it goes */              \
 	X(free_pinned_root)	/* 11	pins are ignored */                                                    \
 	X(pin_leaked)		/* 11	the previous root stays pinned */                                      \
 	X(mmio_ignores_gen)	/* 12	a stale MMIO entry is believed */                                      \
@@ -39,6 +43,7 @@
 	X(dirty_no_flush)	/* 13	read-and-clear does not flush */                                       \
 	X(pml_not_drained)	/* 13	read-and-clear leaves PML buffers full */                              \
 	X(host_store_unlogged)	/* 14	stores by devices are not logged */                                    \
+	X(host_store_untold)	/* 14	stores by devices into the guest's tables are not told */              \
 	X(exec_large)		/* 15	large leaves are executable on a CPU prone to iTLB multihit */         \
 	X(targeted_no_flush)	/* 16	targeted removal forgets its flush */                                  \
 	X(targeted_short)	/* 16	targeted removal misses the range's last entry */

@@ -9,66 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 
 #include "lib/x86.h"
 #include "mm/mmu_internal.h"
 #include "tests/support/cpu_id.h"
+#include "tests/support/measure.h"
 #include "tests/support/rig.h"
 
-#define MILLION 1000000ul
-#define RAM	hpa(BIT(43)) /* far beyond the arena */
-#define BAR	BIT(33)	     /* gfn of the slot that goes and comes */
+#define BAR	BIT(33) /* gfn of the slot that goes and comes */
 #define REPEATS 2001
-#define ARENA	(4800ul * MiB)
 
-static double tick_ns;
 static struct backing *ram, *bar;
 static slot_id bar_id;
 static uint64_t bar_at = BAR;
-
-static uint64_t cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
-static void calibrate(void)
-{
-	struct timespec a, b;
-	uint64_t t0, t1;
-
-	clock_gettime(CLOCK_MONOTONIC, &a);
-	t0 = rdtsc();
-	do
-		clock_gettime(CLOCK_MONOTONIC, &b);
-	while ((b.tv_sec - a.tv_sec) * 1000000000l + b.tv_nsec - a.tv_nsec < 50000000l);
-	t1 = rdtsc();
-	tick_ns = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / (double)(t1 - t0);
-}
-
-static int by_size(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-/* The value below which `part` of all are; sorts v. */
-static uint64_t quantile(uint64_t *v, uint64_t n, double part)
-{
-	qsort(v, n, sizeof(*v), by_size);
-	return v[min((uint64_t)((double)n * part), n - 1)];
-}
-
-static void figure(const char *name, double value, const char *unit)
-{
-	printf("bench %s %.*f %s\n", name, value < 10 ? 3 : value < 1000 ? 1 : 0, value, unit);
-	fflush(stdout);
-}
 
 static void start(unsigned vcpus, uint64_t ram_pages)
 {
@@ -79,7 +32,7 @@ static void start(unsigned vcpus, uint64_t ram_pages)
 	p.caps.ept_2m = false; /* small leaves: tables in number */
 	p.caps.maxphyaddr = 46;
 	rig_start_with(&p, 0, false);
-	if (backing_over(RAM, ram_pages, &ram) || backing_alloc(16, RIG_RAM, &bar))
+	if (backing_over(MEASURE_RAM, ram_pages, &ram) || backing_alloc(16, RIG_RAM, &bar))
 		oracle_fail("bench: backing");
 	rig_own(ram);
 	rig_own(bar);
@@ -97,17 +50,10 @@ static void fault(unsigned v, uint64_t g)
 		oracle_fail("bench: fault at gfn %#lx", g);
 }
 
-static void serve(unsigned v)
-{
-	test_cpu_id = v % 4;
-	while (mmu_serve(&rig.v[v]))
-		rig_drain();
-}
-
 /* `tables` leaf tables of one entry each become live. Vary the entry: real tables are not used at one offset. */
 static void fill(uint64_t tables)
 {
-	serve(0);
+	measure_serve(0);
 	for (uint64_t t = 0; t < tables; t++)
 		fault(0, t * 512 + (t * 37 & 511));
 }
@@ -151,7 +97,7 @@ static void deletes(uint64_t *call, uint64_t *reusable)
 	struct spage *root;
 
 	for (unsigned i = 0; i < 4; i++)
-		serve(i);
+		measure_serve(i);
 	gen = m->front.valid_gen;
 	valid = m->nvalid;
 	root = m->root;
@@ -189,63 +135,9 @@ static void deletes(uint64_t *call, uint64_t *reusable)
 	*reusable = quantile(b, REPEATS, 0.5);
 }
 
-/* As a machine's RAM is: mapped with large pages, and there. (Else the host's page faults are measured.) */
-static void machine(struct arena *a)
-{
-	arena_open(a, hpa(4 * GiB), ARENA);
-	madvise(a->mem, ARENA, MADV_HUGEPAGE);
-	for (uint64_t at = 0; at < ARENA; at += PAGE_SIZE)
-		((volatile char *)a->mem)[at] = 1;
-	arena_start(a);
-	rig_use_arena(a);
-}
-
 static double flat(const uint64_t *v)
 {
 	return (double)max(max(v[0], v[1]), v[2]) / (double)min(min(v[0], v[1]), v[2]);
-}
-
-/*
- * Gives all back. What a batch does is the same in each round, and what the machine does meanwhile (interrupts, other
- * programs, a hypervisor below) only ever adds to it: so of each batch, by its number, the least of all rounds counts,
- * and quantiles are taken over batches. A batch that is slow by itself is slow in each round.
- */
-#define BATCHES (MILLION / MMU_BATCH_PAGES * 2)
-struct drained {
-	double page; /* ns of the thread's CPU time, the least of all rounds */
-	uint64_t batches;
-	uint64_t took[BATCHES], held[BATCHES]; /* ticks: the whole batch, the MMU lock at one time */
-};
-static struct drained drained;
-
-static void drain(struct drained *d)
-{
-	uint64_t n = 0, pages = 0, begin = cpu_ns();
-
-	while (mmu_reclaim_waiting(rig.mmu)) {
-		uint64_t from, took;
-
-		rig.mmu->stats.lock_ticks_max = 0;
-		from = rdtsc();
-		pages += mmu_reclaim(rig.mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
-		took = rdtsc() - from;
-		if (n == BATCHES)
-			oracle_fail("bench: more than %lu batches", n);
-		if (n == d->batches) {
-			d->took[n] = d->held[n] = UINT64_MAX;
-			d->batches++;
-		}
-		d->took[n] = min(d->took[n], took);
-		d->held[n] = min(d->held[n], rig.mmu->stats.lock_ticks_max);
-		n++;
-	}
-	d->page = min(d->page, (double)(cpu_ns() - begin) / (double)pages);
-}
-
-static void drained_reset(void)
-{
-	drained.page = 1e9;
-	drained.batches = 0;
 }
 
 /* n faults, twice: ns each, as the median over pieces of a thousand; and ticks of single ones at p99.9, as the least
@@ -296,7 +188,7 @@ static void sizes(void)
 	for (unsigned round = 0; round < 5; round++) {
 		fill(MILLION);
 		mmu_invalidate_all(rig.mmu);
-		serve(0);
+		measure_serve(0);
 		drain(&drained);
 	}
 	figure("reclaim_direct_ns_per_page", drained.page, "ns");
@@ -314,13 +206,13 @@ static void dense(void)
 	uint64_t bytes;
 
 	start(1, 1100000ul * 512);
-	serve(0);
+	measure_serve(0);
 	for (uint64_t g = 0; g < tables * 512; g++)
 		fault(0, g);
 	bytes = frames_owned(RIG_TABLES) * PAGE_SIZE;
 	figure("mmu_bytes_per_4k_direct", (double)bytes / (double)(tables * 512), "bytes");
 	mmu_invalidate_all(rig.mmu);
-	serve(0);
+	measure_serve(0);
 	drained_reset();
 	drain(&drained);
 	figure("reclaim_direct_full_ns_per_page", drained.page, "ns");
@@ -337,7 +229,7 @@ static void with_debt(const char *name, uint64_t step, uint64_t n)
 	 * used before. */
 	for (unsigned round = 0; round < 3; round++) {
 		start(4, 2200000ul * 512);
-		serve(0);
+		measure_serve(0);
 		none = min(none, faults(0, n, step, &p));
 		p_none = min(p_none, p);
 		rig_stop();
@@ -345,7 +237,7 @@ static void with_debt(const char *name, uint64_t step, uint64_t n)
 		start(4, 2200000ul * 512);
 		fill(MILLION);
 		mmu_invalidate_all(rig.mmu);
-		serve(0);
+		measure_serve(0);
 		debt = min(debt, faults(0, n, step, &p));
 		p_debt = min(p_debt, p);
 		rig_stop();
@@ -380,7 +272,7 @@ static void removal(void)
 			struct mmu_ticket t;
 			uint64_t from;
 
-			serve(0);
+			measure_serve(0);
 			from = rdtsc();
 			for (uint64_t i = 0; i < cases[c].n; i++)
 				fault(0, cases[c].base + i * cases[c].step);
@@ -417,7 +309,7 @@ static void storm(void)
 	for (unsigned i = 0; i < 10000; i++) {
 		unsigned v = i % 64;
 
-		serve(v);
+		measure_serve(v);
 		for (uint64_t t = 0; t < 40; t++)
 			fault(v, (i * 7 + t) % 300 * 512 + t);
 		mmu_invalidate_all(rig.mmu);
@@ -428,7 +320,7 @@ static void storm(void)
 		hw_cpu[c].invepts = hw_cpu[c].invvpids = 0;
 	/* Four vCPUs, each on its CPU, through a thousand bumps. */
 	for (unsigned v = 0; v < 4; v++) {
-		serve(v);
+		measure_serve(v);
 		mmu_enter(&rig.v[v], &rig.eptp[v]);
 		mmu_exit(&rig.v[v]);
 	}
@@ -439,7 +331,7 @@ static void storm(void)
 			before[v] = hw_cpu[v].invepts + hw_cpu[v].invvpids;
 		mmu_invalidate_all(rig.mmu);
 		for (unsigned v = 0; v < 4; v++) {
-			serve(v);
+			measure_serve(v);
 			for (unsigned n = 0; n < 3; n++) {
 				if (mmu_enter(&rig.v[v], &rig.eptp[v]))
 					oracle_fail("bench: enter");
@@ -460,10 +352,7 @@ static void storm(void)
 
 int main(void)
 {
-	struct arena arena;
-
-	calibrate();
-	machine(&arena);
+	measure_begin(4800 * MiB);
 	sizes();
 	dense();
 	storm();

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "mm/mutant.h"
+#include "tests/support/nested.h"
 #include "tests/support/sim.h"
 
 #define ROUNDS	    8u
@@ -45,7 +46,14 @@ static void hunt(enum mutant m)
 		dup2(null, 2);
 	}
 	mutant_select(mutant_name(m));
-	for (unsigned round = 0; round < ROUNDS; round++)
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		for (unsigned i = 0; i < nested_nconfigs; i++) {
+			if (getenv("LETHE_MUTANT")) {
+				printf("seed %u, %s\n", 1000 + round, nested_configs[i].name);
+				fflush(stdout);
+			}
+			nested_run(&nested_configs[i], 1000 + round, STEPS);
+		}
 		for (unsigned i = 0; i < sim_nconfigs; i++) {
 			if (getenv("LETHE_MUTANT")) {
 				printf("seed %u, %s\n", 1000 + round, sim_configs[i].name);
@@ -53,6 +61,7 @@ static void hunt(enum mutant m)
 			}
 			sim_run(&sim_configs[i], 1000 + round, STEPS);
 		}
+	}
 	_exit(0);
 }
 

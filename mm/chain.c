@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* Chains of entries. (What they look like: mm/chain.h.) */
+#include "mm/mmu_internal.h"
+
+#define POINTER BITS(47, 1)
+#define MANY	BIT(0)
+
+#define BLOCK_ENTRIES 6u
+
+struct chain_block {
+	struct chain_block *next;
+	uint32_t n, all;
+	uint64_t *entry[BLOCK_ENTRIES];
+};
+_Static_assert(sizeof(struct chain_block) == 64, "a cache line");
+
+#define PAGE_BLOCKS (PAGE_SIZE / sizeof(struct chain_block))
+
+/* Linear addresses are 48 bits, the upper ones like bit 47 (SDM Vol. 1, 3.3.7.1). */
+static void *pointer(uint64_t head)
+{
+	return (void *)((int64_t)((head & POINTER) << 16) >> 16);
+}
+
+static struct chain_block *blocks(uint64_t head)
+{
+	return head & MANY ? pointer(head) : NULL;
+}
+
+static uint64_t owners(uint64_t head)
+{
+	return head & ~(POINTER | MANY);
+}
+
+static uint64_t to_entry(uint64_t head, const uint64_t *entry)
+{
+	return owners(head) | ((uint64_t)entry & POINTER);
+}
+
+static uint64_t to_blocks(uint64_t head, const struct chain_block *b)
+{
+	return owners(head) | ((uint64_t)b & POINTER) | MANY;
+}
+
+static struct chain_block *block_take(struct mmu *mmu)
+{
+	struct chain_blocks *from = &mmu->blocks;
+	struct chain_block *b = from->free;
+
+	if (from->gen != mmu->front.valid_gen && !MUTANT(stale_blocks)) {
+		*from = (struct chain_blocks){ .gen = mmu->front.valid_gen };
+		b = NULL;
+	}
+	if (b) {
+		from->free = b->next;
+		return b;
+	}
+	if (!from->page || from->used == PAGE_BLOCKS) {
+		from->page = spage_new(mmu, gfn(0), (role_t){ ROLE_BLOCKS }, NULL);
+		from->page->lo = 0;
+		from->used = 0;
+	}
+	b = (struct chain_block *)spage_table(from->page) + from->used++;
+	from->page->hi = (uint16_t)(from->used * sizeof(*b) / 8);
+	return b;
+}
+
+static void block_put(struct mmu *mmu, struct chain_block *b)
+{
+	b->next = mmu->blocks.free;
+	mmu->blocks.free = b;
+}
+
+static struct chain_block *block_new(struct mmu *mmu, struct chain_block *next, uint64_t *entry)
+{
+	struct chain_block *b = block_take(mmu);
+
+	b->next = next;
+	b->n = 1;
+	b->all = 1 + (next ? next->all : 0);
+	b->entry[0] = entry;
+	return b;
+}
+
+unsigned chain_count(uint64_t head)
+{
+	return blocks(head) ? blocks(head)->all : (head & POINTER) != 0;
+}
+
+uint64_t *chain_first(uint64_t head)
+{
+	return blocks(head) ? blocks(head)->entry[blocks(head)->n - 1] : pointer(head);
+}
+
+uint64_t chain_add(struct mmu *mmu, uint64_t head, uint64_t *entry)
+{
+	struct chain_block *b = blocks(head);
+
+	ASSERT(chain_count(head) < CHAIN_MOST);
+	if (!(head & POINTER))
+		return to_entry(head, entry);
+	if (!b)
+		b = block_new(mmu, NULL, pointer(head));
+	if (b->n < BLOCK_ENTRIES) {
+		b->entry[b->n++] = entry;
+		b->all++;
+	} else {
+		b = block_new(mmu, b, entry);
+	}
+	return to_blocks(head, b);
+}
+
+/* Where `entry` is in the chain of blocks from b on. It must be. */
+static uint64_t **find(struct chain_block *b, const uint64_t *entry)
+{
+	for (; b; b = b->next)
+		for (unsigned i = 0; i < b->n; i++)
+			if (b->entry[i] == entry)
+				return &b->entry[i];
+	panic("an entry is not in the chain that it was put into");
+}
+
+uint64_t chain_remove(struct mmu *mmu, uint64_t head, const uint64_t *entry)
+{
+	struct chain_block *b = blocks(head);
+
+	if (!b) {
+		ASSERT(pointer(head) == entry);
+		return owners(head);
+	}
+	/* The last one of the first block takes its place. */
+	*find(b, entry) = b->entry[b->n - 1];
+	b->all--;
+	if (--b->n)
+		return to_blocks(head, b);
+	head = b->next ? to_blocks(head, b->next) : owners(head);
+	block_put(mmu, b);
+	return head;
+}
+
+void chain_each(uint64_t head, void (*f)(uint64_t *entry, void *with), void *with)
+{
+	if (!blocks(head)) {
+		if (head & POINTER)
+			f(pointer(head), with);
+		return;
+	}
+	for (struct chain_block *b = blocks(head); b; b = b->next)
+		for (unsigned i = 0; i < b->n; i++)
+			f(b->entry[i], with);
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+/* Indirect pages: taking their entries away. (What they are: mm/indirect.h.) */
+#include "mm/ept.h"
+#include "mm/indirect.h"
+#include "mm/indirect_keys.h"
+#include "mm/records.h"
+
+static struct spage *page_of(const uint64_t *entry)
+{
+	return spage_of(hpa_to_pfn(virt_to_hpa(entry)));
+}
+
+bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i)
+{
+	uint64_t *entry = &spage_table(p)[i], key = p->keys[i];
+
+	if (!*entry)
+		return false;
+	/* What it would be if the guest mapped its memory one to one, as it so often does. */
+	if (MUTANT(recomputed_rmap) && key != KEY_LINK)
+		key = key_leaf((gfn_t){ align_down(p->gfn.v, ENTRIES) + i }, key_level(key));
+	if (key == KEY_LINK) {
+		struct spage *child = spage_of(pfn((*entry & SPTE_ADDR) >> PAGE_SHIFT));
+
+		child->parents = chain_remove(mmu, child->parents, entry);
+		p->children--;
+	} else {
+		uint64_t *record = record_find(mmu, key_gfn(key), key_level(key));
+
+		ASSERT(record);
+		record_set(record, chain_remove(mmu, *record, entry));
+	}
+	spte_set(p, entry, 0);
+	return true;
+}
+
+bool indirect_clear_entry(struct mmu *mmu, uint64_t *entry)
+{
+	return indirect_clear(mmu, page_of(entry), (unsigned)((uint64_t)entry % PAGE_SIZE / 8));
+}
+
+/* v, which runs on p, takes another root before it goes on. */
+static void reload_from(struct mmu *mmu, const struct spage *p)
+{
+	for (unsigned i = 0; i < mmu->nvcpus; i++)
+		if (mmu->vcpu[i] && mmu->vcpu[i]->root == p)
+			atomic_fetch_or(&mmu->vcpu[i]->requests, MMU_REQ_RELOAD);
+}
+
+bool indirect_zap(struct mmu *mmu, struct spage *p)
+{
+	for (unsigned i = p->lo; i < p->hi; i++)
+		indirect_clear(mmu, p, i);
+	while (chain_count(p->parents))
+		indirect_clear_entry(mmu, chain_first(p->parents));
+	if (!(p->role.v & ROLE_DIRECT))
+		record_untrack(mmu, p->gfn);
+	spage_detach(mmu, p);
+	if (p->pins)
+		reload_from(mmu, p);
+	else
+		/* The flush that the caller asks for is the next one. */
+		spage_pend(mmu, p, mmu->front.flush_epoch + 1);
+	return true;
+}
+
+bool indirect_zap_made_from(struct mmu *mmu, gfn_t at)
+{
+	struct spage *p;
+	bool flush = false;
+
+	while ((p = hash_find_any(mmu, at, ROLE_DIRECT | ROLE_NOTES, 0)) != NULL)
+		flush |= indirect_zap(mmu, p);
+	return flush;
+}
+
+/* All leaves of one record go. */
+static bool zap_leaves(struct mmu *mmu, uint64_t *record)
+{
+	bool any = false;
+
+	while (chain_count(record_get(record)))
+		any |= indirect_clear_entry(mmu, chain_first(*record));
+	return any;
+}
+
+static void write_protect(uint64_t *entry, void *any)
+{
+	/* Atomic: the CPU may be setting A and D. */
+	if (atomic_fetch_and(entry, ~SPTE_W) & SPTE_W)
+		*(bool *)any = true;
+}
+
+bool indirect_write_protect(struct mmu *mmu, gfn_t at)
+{
+	bool flush = false;
+
+	chain_each(record_get(record_find(mmu, at, 1)), write_protect, &flush);
+	/* Large ones go: what they map besides comes back in small pieces. */
+	for (unsigned level = 2; level <= RECORD_LEVELS && !MUTANT(large_over_table); level++)
+		flush |= zap_leaves(mmu, record_find(mmu, at, level));
+	return flush;
+}
+
+void indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits)
+{
+	for (; bits; bits &= bits - 1)
+		indirect_write_protect(mmu, (gfn_t){ at.v + bit_lowest(bits) });
+}
+
+bool indirect_unmap(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most, unsigned *touched)
+{
+	uint64_t end = at.v + pages;
+
+	for (unsigned level = RECORD_LEVELS; level; level--) {
+		uint64_t step = ept_pages(level);
+
+		for (uint64_t g = align_down(at.v, step); g < end; g += step) {
+			uint64_t *record = record_find(mmu, (gfn_t){ g }, level);
+
+			if (++*touched >= most)
+				return false;
+			if (!record) {
+				/* Nor about its neighbours: on to the next page of records. */
+				g = align_down(g, ept_pages(level + 1)) + ept_pages(level + 1) - step;
+				continue;
+			}
+			if (level == 1 && record_blocks(*record))
+				return false;
+			*touched += chain_count(*record);
+			zap_leaves(mmu, record);
+		}
+	}
+	return *touched < most;
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/support/measure.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#include "lib/x86.h"
+#include "mm/mmu_internal.h"
+#include "tests/support/cpu_id.h"
+
+double tick_ns;
+
+uint64_t measure_cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void calibrate(void)
+{
+	struct timespec a, b;
+	uint64_t t0, t1;
+
+	clock_gettime(CLOCK_MONOTONIC, &a);
+	t0 = rdtsc();
+	do
+		clock_gettime(CLOCK_MONOTONIC, &b);
+	while ((b.tv_sec - a.tv_sec) * 1000000000l + b.tv_nsec - a.tv_nsec < 50000000l);
+	t1 = rdtsc();
+	tick_ns = ((double)(b.tv_sec - a.tv_sec) * 1e9 + (double)(b.tv_nsec - a.tv_nsec)) / (double)(t1 - t0);
+}
+
+static int by_size(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+uint64_t quantile(uint64_t *v, uint64_t n, double part)
+{
+	qsort(v, n, sizeof(*v), by_size);
+	return v[min((uint64_t)((double)n * part), n - 1)];
+}
+
+void figure(const char *name, double value, const char *unit)
+{
+	printf("bench %s %.*f %s\n", name, value < 10 ? 3 : value < 1000 ? 1 : 0, value, unit);
+	fflush(stdout);
+}
+
+/* As a machine's RAM is: mapped with large pages, and there. (Else the host's page faults are measured.) */
+static void machine(struct arena *a, uint64_t bytes)
+{
+	arena_open(a, hpa(4 * GiB), bytes);
+	madvise(a->mem, bytes, MADV_HUGEPAGE);
+	for (uint64_t at = 0; at < bytes; at += PAGE_SIZE)
+		((volatile char *)a->mem)[at] = 1;
+	arena_start(a);
+	rig_use_arena(a);
+}
+
+void measure_begin(uint64_t arena_bytes)
+{
+	static struct arena arena;
+
+	calibrate();
+	machine(&arena, arena_bytes);
+}
+
+void measure_serve(unsigned v)
+{
+	test_cpu_id = v % 4;
+	while (mmu_serve(&rig.v[v]))
+		rig_drain();
+}
+
+struct drained drained;
+
+void drain(struct drained *d)
+{
+	uint64_t n = 0, pages = 0, begin = measure_cpu_ns();
+
+	while (mmu_reclaim_waiting(rig.mmu)) {
+		uint64_t from, took;
+
+		rig.mmu->stats.lock_ticks_max = 0;
+		from = rdtsc();
+		pages += mmu_reclaim(rig.mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
+		took = rdtsc() - from;
+		if (n == BATCHES)
+			oracle_fail("bench: more than %lu batches", n);
+		if (n == d->batches) {
+			d->took[n] = d->held[n] = UINT64_MAX;
+			d->batches++;
+		}
+		d->took[n] = min(d->took[n], took);
+		d->held[n] = min(d->held[n], rig.mmu->stats.lock_ticks_max);
+		n++;
+	}
+	d->page = min(d->page, (double)(measure_cpu_ns() - begin) / (double)pages);
+}
+
+void drained_reset(void)
+{
+	drained.page = 1e9;
+	drained.batches = 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Measuring on a real CPU that others use, too: times are medians or the least of several rounds, and claims are ratios.
+ * Figures go to standard output, `bench NAME VALUE UNIT`, one line each.
+ */
+#pragma once
+
+#include "tests/support/rig.h"
+
+#define MILLION	    1000000ul
+#define MEASURE_RAM hpa(BIT(43)) /* guest RAM that nobody touches, far beyond the arena */
+
+extern double tick_ns;
+
+/* The arena of all rigs that follow, as a machine's RAM is; and the TSC's rate. */
+void measure_begin(uint64_t arena_bytes);
+/* Nanoseconds that this thread has run. */
+uint64_t measure_cpu_ns(void);
+/* The value below which `part` of all are; sorts v. */
+uint64_t quantile(uint64_t *v, uint64_t n, double part);
+void figure(const char *name, double value, const char *unit);
+
+/* vCPU v of the rig takes the root that is valid now. */
+void measure_serve(unsigned v);
+
+/*
+ * Gives all back. What a batch does is the same in each round, and what the machine does meanwhile (interrupts, other
+ * programs, a hypervisor below) only ever adds to it: so of each batch, by its number, the least of all rounds counts,
+ * and quantiles are taken over batches. A batch that is slow by itself is slow in each round.
+ */
+#define BATCHES (MILLION / MMU_BATCH_PAGES * 2)
+struct drained {
+	double page; /* ns of the thread's CPU time, the least of all rounds */
+	uint64_t batches;
+	uint64_t took[BATCHES], held[BATCHES]; /* ticks: the whole batch, the MMU lock at one time */
+};
+extern struct drained drained;
+void drained_reset(void);
+void drain(struct drained *d);

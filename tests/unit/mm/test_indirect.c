@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Indirect pages against the oracle: a guest with tables of its own (tests/support/nested.c). LETHE_SEED=n repeats a
+ * run, LETHE_STEPS=n makes it longer.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "mm/ept.h"
+#include "mm/indirect.h"
+#include "tests/support/nested.h"
+#include "tests/support/rig.h"
+
+#define ROUNDS 3u
+
+static void config_run(void **state)
+{
+	const struct nested_config *c = *state;
+	const char *seed = getenv("LETHE_SEED"), *steps = getenv("LETHE_STEPS");
+	uint64_t from = seed ? strtoull(seed, NULL, 0) : (uint64_t)time(NULL);
+	struct nested_seen *s = &nested_seen;
+
+	memset(s, 0, sizeof(*s));
+	for (uint64_t i = 0; i < ROUNDS; i++) {
+		printf("oracle: %s, LETHE_SEED=%lu\n", c->name, from + i);
+		fflush(stdout);
+		nested_run(c, from + i, steps ? (unsigned)strtoul(steps, NULL, 0) : 20000);
+	}
+	printf("oracle: hits %lu (large %lu, split %lu) faults %lu traps %lu guest's faults %lu stores %lu "
+	       "and %lu "
+	       "evictions %lu bumps %lu reclaimed %lu shared %lu self %lu changes %lu\n",
+		s->hits, s->large, s->split, s->faults, s->traps, s->guest_faults, s->stores,
+		s->device_stores, s->evictions, s->bumps, s->reclaimed, s->shared, s->self, s->changes);
+	/* A run that met none of this would prove nothing; this many steps always do. */
+	if (steps)
+		return;
+	assert_true(s->hits && s->large && s->split && s->traps && s->stores && s->reclaimed && s->self);
+	assert_true(!c->pool_pages || s->evictions);
+}
+
+/* ---- step by step ---- */
+
+#define RAM 4096u
+
+static void start(uint64_t pool)
+{
+	struct mmu_params p = { .vcpus = 2, .caps = rig_caps(), .indirect_pages = 64, .pool_pages = pool };
+
+	rig_start_with(&p, 256 * MiB, true);
+	rig_slot(0, RAM, 0);
+	mmu_lock(rig.mmu);
+}
+
+static void stop(void)
+{
+	nested_audit(rig.mmu);
+	mmu_unlock(rig.mmu);
+	rig_stop();
+}
+
+static struct spage *page(uint64_t at, unsigned level)
+{
+	bool flush = false;
+
+	assert_false(mmu_make_available(rig.mmu, INDIRECT_NEW_NEEDS, gfn(0)));
+	return indirect_new(rig.mmu, gfn(at), (role_t){ level | EPT_RWX << 4 }, &flush);
+}
+
+static bool leaf(struct spage *p, unsigned i, uint64_t at)
+{
+	assert_false(mmu_make_available(rig.mmu, INDIRECT_MAP_NEEDS, gfn(0)));
+	return indirect_map(rig.mmu, p, i, gfn(at), (BIT(20) + at) << PAGE_SHIFT | EPT_RWX);
+}
+
+/* Test 15 of the contract's list is the role; this is test 1: what an entry was made from is what goes. */
+static void an_entry_made_anew_leaves_nothing_of_the_old_one(void **state)
+{
+	struct spage *p;
+
+	(void)state;
+	start(0);
+	p = page(10, 1);
+	leaf(p, 3, 100);
+	assert_true(leaf(p, 3, 200));
+	nested_audit(rig.mmu);
+	indirect_write_protect(rig.mmu, gfn(100));
+	assert_true(spage_table(p)[3] & SPTE_W);
+	assert_true(indirect_write_protect(rig.mmu, gfn(200)));
+	assert_false(spage_table(p)[3] & SPTE_W);
+	stop();
+}
+
+static void a_frame_that_becomes_a_table_loses_its_writable_leaves(void **state)
+{
+	bool flush = false;
+	struct spage *p;
+
+	(void)state;
+	start(0);
+	p = page(10, 1);
+	leaf(p, 0, 100);
+	leaf(p, 1, 101);
+	assert_false(mmu_make_available(rig.mmu, INDIRECT_NEW_NEEDS, gfn(0)));
+	indirect_new(rig.mmu, gfn(100), (role_t){ 1 | EPT_RWX << 4 }, &flush);
+	assert_true(flush);
+	assert_false(spage_table(p)[0] & SPTE_W);
+	assert_true(spage_table(p)[1] & SPTE_W);
+	/* And who maps it later gets none. */
+	leaf(p, 2, 100);
+	assert_false(spage_table(p)[2] & SPTE_W);
+	assert_true(indirect_tracked(rig.mmu, gfn(100)));
+	assert_true(indirect_zap_made_from(rig.mmu, gfn(100)));
+	assert_false(indirect_tracked(rig.mmu, gfn(100)));
+	leaf(p, 2, 100);
+	assert_true(spage_table(p)[2] & SPTE_W);
+	stop();
+}
+
+static void a_table_blocks_large_leaves_around_it(void **state)
+{
+	bool flush = false;
+	struct spage *p, *t;
+
+	(void)state;
+	start(0);
+	p = page(10, 2);
+	assert_true(indirect_large_allowed(rig.mmu, gfn(1024), 2));
+	leaf(p, 0, 1024);
+	assert_false(mmu_make_available(rig.mmu, INDIRECT_NEW_NEEDS, gfn(0)));
+	t = indirect_new(rig.mmu, gfn(1030), (role_t){ 1 | EPT_RWX << 4 }, &flush);
+	assert_true(flush);
+	assert_int_equal(spage_table(p)[0], 0);
+	assert_false(indirect_large_allowed(rig.mmu, gfn(1024), 2));
+	assert_false(indirect_large_allowed(rig.mmu, gfn(0), 3));
+	assert_true(indirect_large_allowed(rig.mmu, gfn(1536), 2));
+	indirect_zap(rig.mmu, t);
+	indirect_zap(rig.mmu, p);
+	assert_true(indirect_large_allowed(rig.mmu, gfn(1024), 2));
+	assert_true(indirect_large_allowed(rig.mmu, gfn(0), 3));
+	stop();
+}
+
+/* A guest maps a frame as often as it likes; the chain stays short, and complete. */
+static void a_chain_is_bounded(void **state)
+{
+	struct spage *p[2];
+	unsigned gone = 0;
+
+	(void)state;
+	start(0);
+	p[0] = page(10, 1);
+	p[1] = page(11, 1);
+	for (unsigned i = 0; i < 2 * ENTRIES; i++)
+		gone += leaf(p[i / ENTRIES], i % ENTRIES, 300);
+	assert_int_equal(gone, 2 * ENTRIES - CHAIN_MOST);
+	nested_audit(rig.mmu);
+	assert_true(indirect_write_protect(rig.mmu, gfn(300)));
+	for (unsigned i = 0; i < 2 * ENTRIES; i++)
+		assert_false(spage_table(p[i / ENTRIES])[i % ENTRIES] & SPTE_W);
+	stop();
+}
+
+/* Test 10 of the contract's list. */
+static void a_page_may_be_a_root_and_linked_and_link_itself(void **state)
+{
+	struct spage *p;
+
+	(void)state;
+	start(0);
+	p = page(10, 4);
+	mmu_load_root(&rig.v[0], p);
+	indirect_link(rig.mmu, p, 7, p, EPT_RWX);
+	nested_audit(rig.mmu);
+	indirect_zap(rig.mmu, p);
+	/* Cut off at once; its memory stays as long as the vCPU has it. */
+	assert_int_equal(spage_table(p)[7], 0);
+	assert_true(rig.v[0].requests & MMU_REQ_RELOAD);
+	assert_null(indirect_find(rig.mmu, gfn(10), (role_t){ 4 | EPT_RWX << 4 }));
+	mmu_flush_request(rig.mmu, true);
+	mmu_unlock(rig.mmu);
+	assert_int_equal(rig_drain(), 0);
+	assert_int_equal(rig_enter(0), 0);
+	rig_exit(0);
+	assert_int_equal(rig_drain(), 1);
+	mmu_lock(rig.mmu);
+	stop();
+}
+
+/* Test 7 of the contract's list: entries count, and a page with keys is one page of a batch. */
+static void a_batch_of_indirect_pages_keeps_its_bounds(void **state)
+{
+	uint64_t freed = 0, batches = 0;
+
+	(void)state;
+	start(0);
+	for (unsigned t = 0; t < 40; t++) {
+		struct spage *p = page(t, 1);
+
+		for (unsigned i = 0; i < 100; i++)
+			leaf(p, i, 500 + i);
+	}
+	mmu_bump(rig.mmu);
+	mmu_unlock(rig.mmu);
+	while (mmu_reclaim_waiting(rig.mmu)) {
+		rig.mmu->stats.batch_entries_max = rig.mmu->stats.batch_pages_max = 0;
+		freed += mmu_reclaim(rig.mmu, 5, 333);
+		batches++;
+		assert_true(rig.mmu->stats.batch_entries_max <= 333);
+		assert_true(rig.mmu->stats.batch_pages_max <= 5);
+	}
+	assert_true(freed > 40 && batches >= 12);
+	assert_int_equal(rig.mmu->pool.used, rig.mmu->nvalid);
+	mmu_lock(rig.mmu);
+	stop();
+}
+
+static void what_is_obsolete_is_not_found(void **state)
+{
+	struct spage *p;
+
+	(void)state;
+	start(0);
+	p = page(10, 1);
+	leaf(p, 0, 100);
+	mmu_bump(rig.mmu);
+	assert_null(indirect_find(rig.mmu, gfn(10), p->role));
+	assert_false(indirect_tracked(rig.mmu, gfn(10)));
+	assert_true(indirect_large_allowed(rig.mmu, gfn(0), 2));
+	assert_false(indirect_write_protect(rig.mmu, gfn(100)));
+	/* It may be walked until everybody has left: nothing in it was touched. */
+	assert_true(spage_table(p)[0] & SPTE_W);
+	stop();
+}
+
+/* Test 13 of the dirty log's rule: leaves of indirect pages are writers, too. */
+static void a_reading_of_the_dirty_log_protects_indirect_leaves(void **state)
+{
+	uint64_t bitmap[1];
+	struct mmu_ticket t;
+	struct spage *p;
+	slot_id id;
+
+	(void)state;
+	start(0);
+	mmu_unlock(rig.mmu);
+	id = rig_slot(RAM, 64, SLOT_DIRTY_LOG);
+	mmu_lock(rig.mmu);
+	p = page(10, 1);
+	leaf(p, 0, RAM + 5);
+	mmu_unlock(rig.mmu);
+	assert_int_equal(guest_zero(rig.mmu, gpa((RAM + 5) << PAGE_SHIFT), 8), 0);
+	assert_int_equal(dirty_log_read_clear(rig.mmu, id, 0, 64, bitmap, &t), 0);
+	mmu_lock(rig.mmu);
+	assert_int_equal(bitmap[0], BIT(5));
+	assert_false(spage_table(p)[0] & SPTE_W);
+	stop();
+}
+
+/* Rule 16: what targeted removal takes from indirect pages, and where it refuses. */
+static void a_slot_that_goes_takes_indirect_leaves_along(void **state)
+{
+	unsigned touched = 0;
+	struct spage *p;
+
+	(void)state;
+	start(0);
+	p = page(10, 1);
+	leaf(p, 0, 99);
+	leaf(p, 1, 100);
+	leaf(p, 2, 131);
+	leaf(p, 3, 132);
+	assert_true(indirect_unmap(rig.mmu, gfn(100), 32, 1000, &touched));
+	assert_true(spage_table(p)[0] && !spage_table(p)[1] && !spage_table(p)[2] && spage_table(p)[3]);
+	touched = 0;
+	assert_false(indirect_unmap(rig.mmu, gfn(100), 32, 10, &touched));
+	/* A table of the guest's in it: everything has to go, which is the bump's to do. */
+	touched = 0;
+	assert_false(indirect_unmap(rig.mmu, gfn(0), 32, 1000, &touched));
+	stop();
+}
+
+int main(void)
+{
+	static const struct CMUnitTest steps[] = {
+		cmocka_unit_test(an_entry_made_anew_leaves_nothing_of_the_old_one),
+		cmocka_unit_test(a_frame_that_becomes_a_table_loses_its_writable_leaves),
+		cmocka_unit_test(a_table_blocks_large_leaves_around_it),
+		cmocka_unit_test(a_chain_is_bounded),
+		cmocka_unit_test(a_page_may_be_a_root_and_linked_and_link_itself),
+		cmocka_unit_test(a_batch_of_indirect_pages_keeps_its_bounds),
+		cmocka_unit_test(what_is_obsolete_is_not_found),
+		cmocka_unit_test(a_reading_of_the_dirty_log_protects_indirect_leaves),
+		cmocka_unit_test(a_slot_that_goes_takes_indirect_leaves_along),
+	};
+	struct CMUnitTest tests[ARRAY_SIZE(steps) + 8];
+	unsigned n = nested_nconfigs;
+
+	memset(tests, 0, sizeof(tests));
+	for (unsigned i = 0; i < n; i++)
+		tests[i] = (struct CMUnitTest){ nested_configs[i].name, config_run, NULL, NULL,
+			(void *)&nested_configs[i] };
+	memcpy(tests + n, steps, sizeof(steps));
+	return _cmocka_run_group_tests("indirect pages", tests, n + ARRAY_SIZE(steps), NULL, NULL);
+}
