@@ -2,10 +2,10 @@
 /*
  * The run loop: the spine of the system. Each time round:
  *
- *	serve what was asked of this vCPU	(requests: events, INIT, stop; reload of the MMU's root)
- *	give back one bounded batch of obsolete pages, if any wait
  *	enter the guest				(the handshake with the MMU decides whether it may)
+ *	    or serve what was asked of this vCPU	(requests: events, INIT, stop; reload of the MMU's root)
  *	handle the exit
+ *	give back one bounded batch of obsolete pages, if any wait
  *
  * Interrupts stay off in root mode. One that comes here waits in the local APIC and ends the guest's next stretch
  * at once, so nothing is lost between the last look at the requests and the entry.
@@ -77,10 +77,7 @@ static void init_vcpu(struct vcpu *v)
 	}
 	vcpu_state_reset(&s);
 	vmcs_set_state(v, &s);
-	if (vmx.apicv)
-		vmwrite(VMCS_GUEST_INTR_STATUS,
-			0); /* the local APIC forgets what was requested and in service */
-	if (vmx.apicv)
+	if (vmx.apicv) /* the local APIC forgets what was requested and in service */
 		vmwrite(VMCS_GUEST_INTR_STATUS, 0);
 	v->run = VCPU_WAIT_SIPI;
 	v->nmi_pending = false;
@@ -101,7 +98,7 @@ static void start_vcpu(struct vcpu *v)
 	v->run = VCPU_RUNNING;
 }
 
-/* The slow half of the loop's top. False: v is not to enter the guest now. */
+/* Of hv/'s own. False: v is not to enter the guest now. */
 static bool serve_requests(struct vcpu *v)
 {
 	uint32_t r = atomic_fetch_and(&v->mmu.requests, ~REQ_ALL) & REQ_ALL;
@@ -137,11 +134,15 @@ static bool serve_requests(struct vcpu *v)
 	return !leave && (!(r & REQ_YIELD) || !sched_shared(v->cpu));
 }
 
-/* False: not to enter now; the loop comes back. */
+/* Of the MMU's. False: not to enter now, but to look again at what is asked. */
 static bool serve_mmu(struct vcpu *v)
 {
 	switch (mmu_serve(&v->mmu)) {
 	case 0:
+		if (mmu_eptp(&v->mmu) != v->eptp) {
+			v->eptp = mmu_eptp(&v->mmu);
+			vmwrite(VMCS_EPTP, v->eptp);
+		}
 		return true;
 	case -E_AGAIN: /* another vCPU has yet to leave the old generation: its kick is on the way */
 		mmu_reclaim(v->vm->mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
@@ -152,6 +153,17 @@ static bool serve_mmu(struct vcpu *v)
 		vm_end(v->vm, VM_END_NO_MEMORY, 0);
 		return false;
 	}
+}
+
+/* The handshake has said no. False: v is to leave the loop. */
+static bool serve(struct vcpu *v, unsigned cpu)
+{
+	do {
+		mmu_cpu_quiescent(cpu);
+		if (!serve_requests(v))
+			return false;
+	} while (!serve_mmu(v));
+	return true;
 }
 
 /* A VM entry that never began (SDM Vol. 3C 26.1, 26.2): a control or host field is wrong, so it is Lethe's fault. But
@@ -169,24 +181,13 @@ void vcpu_run(struct vcpu *v)
 {
 	unsigned cpu = v->cpu->id;
 	struct mmu *mmu = v->vm->mmu;
-	uint64_t eptp;
 
 	vcpu_request(v, REQ_EVENTS); /* time has passed: timers, slice */
 	for (;;) {
-		mmu_cpu_quiescent(cpu);
-		if (unlikely(atomic_load(&v->mmu.requests))) {
-			if (!serve_requests(v))
+		if (unlikely(mmu_enter_on(&v->mmu, cpu))) {
+			if (!serve(v, cpu))
 				break;
-			if (!serve_mmu(v))
-				continue;
-		}
-		if (unlikely(mmu_reclaim_waiting(mmu)))
-			mmu_reclaim(mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
-		if (unlikely(mmu_enter_on(&v->mmu, cpu, &eptp)))
 			continue;
-		if (unlikely(eptp != v->eptp)) {
-			v->eptp = eptp;
-			vmwrite(VMCS_EPTP, eptp);
 		}
 		measure_entry();
 		if (unlikely(vmx_enter(v))) {
@@ -199,5 +200,7 @@ void vcpu_run(struct vcpu *v)
 		v->launched = true;
 		v->event_armed = false;
 		exit_dispatch(v);
+		if (unlikely(mmu_reclaim_waiting(mmu)))
+			mmu_reclaim(mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
 	}
 }

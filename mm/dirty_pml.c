@@ -3,7 +3,7 @@
  * Page-modification logging (SDM Vol. 3C 28.3.6): the CPU writes the guest-physical address of each page whose D bit it
  * sets into a buffer of the vCPU's, so a logged page can stay writable and costs no exit at its first write.
  *
- *	log begins	front.pml = 1, then a flush epoch: who entered in it or later has seen that
+ *	log begins	front.pml = 1, then a flush epoch: who entered in it or later has seen that (mmu_make_ready())
  *	fault, rearm	dirty_pml_ready(): all who are in the guest log. Then D = 0 and writable; else write-protected
  *	VM exit		the buffer goes into the logs (mmu_exit()), before the vCPU counts as outside
  *
@@ -21,20 +21,14 @@ void dirty_logs_count(struct mmu *mmu, int by)
 	mmu->nlogs += (uint64_t)by;
 	if (!usable(mmu) || !!mmu->nlogs == !!mmu->front.pml)
 		return;
+	/* The epoch has it noticed when logging ends, too. */
 	atomic_store(&mmu->front.pml, !!mmu->nlogs);
-	if (mmu->nlogs)
-		mmu->pml_epoch = mmu_flush_request(mmu, false);
+	mmu->pml_epoch = mmu_flush_request(mmu, false);
 }
 
 bool dirty_pml_ready(struct mmu *mmu)
 {
 	return mmu->front.pml && mmu_flushed(mmu, mmu->pml_epoch);
-}
-
-void mmu_pml_switch(struct mmu_vcpu *v)
-{
-	v->pml = atomic_load(&v->front->pml);
-	v->ops->pml_set(v, v->pml);
 }
 
 void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index)

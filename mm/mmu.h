@@ -4,13 +4,14 @@
  *
  * One `struct mmu` a VM, one `struct mmu_vcpu` embedded in each of hv/'s vCPUs. The run loop calls, in this order:
  *
- *	mmu_cpu_quiescent()	this CPU holds no pointer into guest memory here
- *	mmu_serve()		requests made of this vCPU: reload the root, wait for others to leave the guest
- *	mmu_reclaim()		one bounded batch of obsolete pages, if mmu_reclaim_waiting()
- *	mmu_enter()		the entry handshake, interrupts off, last thing before VMLAUNCH/VMRESUME
+ *	mmu_enter()		the entry handshake, interrupts off, last thing before VMLAUNCH/VMRESUME. If it says no:
+ *	    mmu_cpu_quiescent()		this CPU holds no pointer into guest memory here
+ *	    mmu_serve()			requests made of this vCPU: reload the root, wait for others to leave the guest;
+ *					then all that this CPU needs for it: flushes, page-modification logging
  *	  ... guest ...
  *	mmu_exit()		first thing after the VM exit
  *	mmu_fault() / mmu_misconfig() for the exits that are its own
+ *	mmu_reclaim()		one bounded batch of obsolete pages, if mmu_reclaim_waiting()
  *
  * What stands between an exit and the next entry is inline here: it is a dozen instructions a call.
  */
@@ -60,9 +61,8 @@ struct mmu_params {
 	unsigned guest_maxphyaddr; /* at most 48, or 52 with ept_5level */
 	unsigned vcpus;		   /* how many will be added, at most MMU_VCPUS_MAX */
 	uint64_t pool_pages;	   /* most shadow pages; 0: from the size of guest memory */
-	uint64_t
-		indirect_pages; /* pages made from the guest's own tables that are expected; 0: there are none */
-	uint16_t vm;		/* number, for trace records */
+	uint64_t indirect_pages;   /* pages made from the guest's own tables that are expected; 0: there are none */
+	uint16_t vm;		   /* number, for trace records */
 	enum mmu_removal removal;
 	enum mmu_freeing freeing;
 };
@@ -90,7 +90,7 @@ struct mmu_front {
 struct mmu_vcpu {
 	/* Read by other CPUs: */
 	uint64_t entered;	/* generation on which it is in the guest; 0 outside */
-	uint64_t entered_epoch; /* flush_epoch when it entered; means something while entered is not 0 */
+	uint64_t entered_epoch; /* flush_epoch that its CPU is ready for: that of its entry while entered is not 0 */
 	uint32_t requests;	/* MMU_REQ_*; bits 31:8 are hv/'s own: the handshake looks at them, too */
 	uint16_t vpid;
 	uint16_t index; /* its place in mmu->vcpu[] */
@@ -102,7 +102,7 @@ struct mmu_vcpu {
 	uint64_t root_gen;   /* root->gen, 0 without a root */
 	uint64_t *root_cpus; /* CPUs that have dropped what older roots in this frame left in their TLBs */
 	uint64_t eptp;	     /* for the VMCS */
-	unsigned cpu;	     /* where it last entered; CPUS_MAX: nowhere */
+	unsigned cpu;	     /* the one that was last made ready for it; CPUS_MAX: none */
 	/* The hole in the map where its last device access went, true as long as the slot table has this version. */
 	uint64_t hole_seq, hole_first, hole_pages;
 	uint64_t hole_hits;
@@ -125,7 +125,8 @@ struct mmu_host_cpu {
 extern struct mmu_host_cpu mmu_host_cpu[CPUS_MAX];
 extern uint64_t mmu_host_epoch; /* counts removals, over all VMs; never 0 */
 
-/* At the top of the run loop, and when a CPU comes out of idling: it holds no pointer into guest memory. */
+/* Where a CPU that stays in root mode, or comes out of idling, holds no pointer into guest memory. (mmu_enter() says
+ * so of one that goes into the guest.) */
 static inline void mmu_cpu_quiescent(unsigned cpu)
 {
 	uint64_t now = atomic_load(&mmu_host_epoch);
@@ -142,37 +143,41 @@ static inline void mmu_cpu_idle(unsigned cpu)
 
 /* Slow halves of the inline functions below. */
 int mmu_serve_slow(struct mmu_vcpu *v);
-void mmu_tags_refresh(struct mmu_vcpu *v, unsigned cpu);
+void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu);
 void mmu_tags_check(const struct mmu_vcpu *v, unsigned cpu);
-void mmu_pml_switch(struct mmu_vcpu *v);
 extern bool mmu_debug; /* poison, high generations, tag checks at every entry; set before mmu_create */
 
-/* Serves what was asked of this vCPU, on the CPU that is about to run v. 0; -E_AGAIN: another vCPU is still in the
- * guest on an older generation (rule 3): do other useful work (reclaim, interrupts) and call again; -E_NOMEM: not
- * even a root can be had: the guest ends. */
+/* Serves what was asked of this vCPU, on the CPU that is about to run v, and makes that ready for it. 0; -E_AGAIN:
+ * another vCPU is still in the guest on an older generation (rule 3): do other useful work (reclaim, interrupts) and
+ * call again; -E_NOMEM: not even a root can be had: the guest ends. */
 static inline int mmu_serve(struct mmu_vcpu *v)
 {
-	return likely(!atomic_load(&v->requests)) ? 0 : mmu_serve_slow(v);
+	int err = likely(!atomic_load(&v->requests)) ? 0 : mmu_serve_slow(v);
+
+	YIELD();
+	if (!err)
+		mmu_make_ready(v, this_cpu_id());
+	return err;
 }
 
 /*
- * The entry handshake (rule 2). 0: go, *eptp is the EPTP for the VMCS (EPT); -E_AGAIN: back to the loop's top.
+ * The entry handshake (rule 2). 0: go; -E_AGAIN: something has changed, so mmu_serve() comes first. It looks at three
+ * words, for whatever else an entry depends on changes with one of them: the CPU's TLB tags and page-modification
+ * logging with flush_epoch, the root with valid_gen and the requests.
  * Interrupts are off and stay off until VM entry, so that a kick sent from now on ends up as a VM exit.
  */
-static inline int mmu_enter_on(struct mmu_vcpu *v, unsigned cpu, uint64_t *eptp)
+static inline int mmu_enter_on(struct mmu_vcpu *v, unsigned cpu)
 {
-	uint64_t epoch = atomic_load_relaxed(&v->front->flush_epoch);
+	const struct mmu_front *front = v->front;
 
-	atomic_store_relaxed(&v->entered_epoch, epoch);
-	YIELD();
 	/* The exchange is a full barrier: either the changer sees us entered, and kicks; or we see its change. */
 	if (!MUTANT(entered_late))
 		atomic_xchg(&v->entered, v->root_gen);
 	YIELD();
 	/* flush_epoch, because not every flush comes with a request: who was overtaken by one would go in as if from
 	 * before it, not kicked, and what waits for the flush would wait for an exit of the guest's own. */
-	if (unlikely(atomic_load(&v->requests) || atomic_load(&v->front->valid_gen) != v->root_gen ||
-		     atomic_load(&v->front->flush_epoch) != epoch) &&
+	if (unlikely(atomic_load(&v->requests) || atomic_load(&front->valid_gen) != v->root_gen ||
+		     atomic_load(&front->flush_epoch) != v->entered_epoch) &&
 		!MUTANT(no_recheck)) {
 		atomic_xchg(&v->entered, 0);
 		return -E_AGAIN;
@@ -180,21 +185,20 @@ static inline int mmu_enter_on(struct mmu_vcpu *v, unsigned cpu, uint64_t *eptp)
 	YIELD();
 	if (MUTANT(entered_late))
 		atomic_xchg(&v->entered, v->root_gen);
-	if (unlikely(v->cpu != cpu || !(atomic_load(v->root_cpus) >> cpu & 1)))
-		mmu_tags_refresh(v, cpu);
-	YIELD();
-	/* After entered_epoch was read: who is known to have entered since logging began has it on (dirty_pml.c). */
-	if (unlikely(v->pml != atomic_load(&v->front->pml)))
-		mmu_pml_switch(v);
 	if (unlikely(mmu_debug))
 		mmu_tags_check(v, cpu);
 	atomic_store(&mmu_host_cpu[cpu].busy, 0);
-	*eptp = v->eptp;
 	return 0;
+}
+/* The EPTP for the VMCS; it changes in mmu_serve() only. */
+static inline uint64_t mmu_eptp(const struct mmu_vcpu *v)
+{
+	return v->eptp;
 }
 static inline int mmu_enter(struct mmu_vcpu *v, uint64_t *eptp)
 {
-	return mmu_enter_on(v, this_cpu_id(), eptp);
+	*eptp = v->eptp;
+	return mmu_enter_on(v, this_cpu_id());
 }
 
 static inline void mmu_exit_on(struct mmu_vcpu *v, unsigned cpu)

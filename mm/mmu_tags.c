@@ -7,7 +7,7 @@
  * the same frame, of this VM or another. Each root counts, by one bit a CPU, where that was put right:
  *
  *	becomes a root			cpus = 0
- *	entered on CPU c, bit c clear	set it, INVEPT single-context
+ *	to enter on CPU c, bit c clear	set it, INVEPT single-context (mmu_serve(), before the handshake)
  *	rights taken away (flush)	cpus = 0 again, then whoever is in the guest is kicked out
  *
  * That is one INVEPT for each CPU that really runs the VM, none for the rest, none for each page. A bump needs no
@@ -18,8 +18,12 @@
  */
 #include "mm/mmu_internal.h"
 
-void mmu_tags_refresh(struct mmu_vcpu *v, unsigned cpu)
+void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
 {
+	/* First: what is seen to below is of this epoch or of a later one. If it is of a later one, or a flusher comes
+	 * in between, the handshake finds flush_epoch changed, and we come here again. */
+	atomic_store_relaxed(&v->entered_epoch, atomic_load(&v->front->flush_epoch));
+	YIELD();
 	if (v->cpu != cpu) {
 		if (v->mmu->caps.vpid && !MUTANT(no_invvpid_on_move)) {
 			TRACE(TRACE_MMU, "INVVPID single-context %lx on CPU %lx", v->vpid, cpu, 0);
@@ -28,13 +32,19 @@ void mmu_tags_refresh(struct mmu_vcpu *v, unsigned cpu)
 		v->cpu = cpu;
 	}
 	YIELD();
-	/* The bit first: if a flusher clears it after that, he has also seen us entered and kicks us. */
-	if (v->mmu->kind == MMU_EPT && !(atomic_fetch_or(v->root_cpus, BIT(cpu)) & BIT(cpu)) &&
-		!MUTANT(no_invept_new_root)) {
+	/* The bit first: what a flusher clears after that is not taken for done. */
+	if (v->mmu->kind == MMU_EPT && !(atomic_load(v->root_cpus) & BIT(cpu)) &&
+		!(atomic_fetch_or(v->root_cpus, BIT(cpu)) & BIT(cpu)) && !MUTANT(no_invept_new_root)) {
 		YIELD();
 		TRACE(TRACE_MMU, "INVEPT single-context %lx on CPU %lx, generation %lx", v->eptp, cpu,
 			v->root_gen);
 		v->ops->invept_single(v->eptp);
+	}
+	YIELD();
+	/* Who is known to have entered since logging began has it on (dirty_pml.c). */
+	if (v->pml != atomic_load(&v->front->pml)) {
+		v->pml = !v->pml;
+		v->ops->pml_set(v, v->pml);
 	}
 }
 

@@ -11,7 +11,8 @@
  *	FLUSH		evict() (mm/mmu_evict.c), mmu_remove() (mm/mmu_removal.c), dirty_log_read_clear() (mm/dirty_read.c);
  *			mmu_flush_request(), ask() (mm/mmu_gen.c)
  *	SERVE		mmu_serve_slow() (mm/mmu_vcpu.c), mmu_flushed() (mm/mmu_grace.c)
- *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu.h), mmu_tags_refresh() (mm/mmu_tags.c)
+ *	make ready	mmu_serve() (mm/mmu.h), mmu_make_ready() (mm/mmu_tags.c)
+ *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu.h)
  *	owner		mmu_horizon(), mmu_flushed() (mm/mmu_grace.c), as asked by next() and mmu_ticket_ready()
  *
  * What is left out or joined, besides points 1 to 4 and 6 of tables.pml, which hold here too:
@@ -226,13 +227,37 @@ top:
 		goto top
 	   }
 
-	/* ---- enter ---- */
+	/* ---- make ready: after a handshake that failed, whose exchange has emptied the store buffer ---- */
+#ifndef epoch_read_last
 	:: atomic {
-		LOAD(g, EPOCH);
-		STORE(SINCE, g)
-	   }
-	   atomic {
 		FENCED;
+		LOAD(g, EPOCH);
+		STORE(SINCE, g);
+		g = 0
+	   }
+#else
+	:: FENCED;
+#endif
+	   if
+	   :: atomic {
+		mem[CPUS] == 0 && FENCED;
+		mem[CPUS] = 1
+	      }
+	      cached = 0 /* INVEPT */
+	   :: mem[CPUS]
+	   fi;
+#ifdef epoch_read_last
+	   atomic {
+		LOAD(g, EPOCH);
+		STORE(SINCE, g);
+		g = 0
+	   }
+#endif
+	   goto top
+
+	/* ---- enter, when it has been made ready some time ---- */
+	:: atomic {
+		FENCED && mem[SINCE];
 		mem[ENT] = 1
 	   }
 	   atomic {
@@ -240,7 +265,6 @@ top:
 		if
 		:: x ->
 			x = 0;
-			g = 0;
 			mem[ENT] = 0;
 			goto top
 		:: else
@@ -250,28 +274,18 @@ top:
 	   atomic {
 		LOAD(x, EPOCH);
 		if
-		:: x != g ->
+		:: x != mem[SINCE] ->
 			x = 0;
-			g = 0;
 			mem[ENT] = 0;
 			goto top
 		:: else -> x = 0
 		fi
 #endif
 		;
-		g = 0;
 		going = 1;
 		/* It does not stay with translations of before a flush: they are current, or a kick is coming. */
 		assert(!stale || lock)
 	   }
-	   if
-	   :: atomic {
-		mem[CPUS] == 0 && FENCED;
-		mem[CPUS] = 1
-	      }
-	      cached = 0 /* INVEPT */
-	   :: mem[CPUS]
-	   fi;
 	   atomic {
 		inside = 1;
 		if

@@ -102,7 +102,7 @@ static void bump_at_point(void)
 static void bump_during_the_handshake_is_seen_by_one_of_the_two(void **state)
 {
 	rig_slot(0, 512, 0);
-	for (at_point = 0; at_point < 6; at_point++) {
+	for (at_point = 0; at_point < 12; at_point++) {
 		int err;
 
 		assert_int_equal(mmu_serve(&rig.v[0]), 0);
@@ -110,10 +110,13 @@ static void bump_during_the_handshake_is_seen_by_one_of_the_two(void **state)
 		rig.kicked[0] = false;
 		met = 0;
 		mmu_yield = bump_at_point;
+		assert_int_equal(mmu_serve(&rig.v[0]), 0);
 		err = mmu_enter(&rig.v[0], &rig.eptp[0]);
 		mmu_yield = NULL;
-		if (met <= at_point)
-			break; /* there are no more points */
+		if (met <= at_point) { /* there are no more points */
+			mmu_exit(&rig.v[0]);
+			break;
+		}
 		/* Either it backs out, or it has been kicked and nothing can be freed before it leaves. */
 		assert_true(err == -E_AGAIN || rig.kicked[0]);
 		if (err) {
@@ -125,7 +128,7 @@ static void bump_during_the_handshake_is_seen_by_one_of_the_two(void **state)
 		while (mmu_serve(&rig.v[0]))
 			;
 	}
-	assert_true(at_point >= 4);
+	assert_true(at_point >= 6);
 }
 
 static uint64_t flush_asked;
@@ -145,12 +148,13 @@ static void flush_during_the_handshake_is_seen_by_one_of_the_two(void **state)
 	rig_slot(0, 512, 0);
 	assert_int_equal(rig_enter(0), 0);
 	rig_exit(0);
-	for (at_point = 0; at_point < 6; at_point++) {
+	for (at_point = 0; at_point < 12; at_point++) {
 		int err;
 
 		met = 0;
 		rig.kicked[0] = false;
 		mmu_yield = flush_at_point;
+		assert_int_equal(mmu_serve(&rig.v[0]), 0);
 		err = mmu_enter(&rig.v[0], &rig.eptp[0]);
 		mmu_yield = NULL;
 		if (!err) {
@@ -162,7 +166,7 @@ static void flush_during_the_handshake_is_seen_by_one_of_the_two(void **state)
 			break; /* there are no more points */
 		assert_true(mmu_flushed(rig.mmu, flush_asked));
 	}
-	assert_true(at_point >= 3);
+	assert_true(at_point >= 6);
 }
 
 static void generation_near_its_maximum(void **state)
