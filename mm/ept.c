@@ -38,7 +38,7 @@ static inline void cursor_at(struct cursor *w, uint64_t eptp, unsigned level, ui
 
 static inline void cursor_down(struct cursor *w, uint64_t gfn)
 {
-	cursor_at(w, *w->entry, w->level - 1, gfn);
+	cursor_at(w, ept_read(w->entry), w->level - 1, gfn);
 }
 
 static inline struct spage *cursor_page(const struct cursor *w)
@@ -149,7 +149,7 @@ static enum mmu_verdict map_ram(
 	if (s->log && (access & MMU_WRITE))
 		dirty_mark(s->log, gfn - s->base);
 	for (;;) {
-		uint64_t e = *w->entry;
+		uint64_t e = ept_read(w->entry);
 
 		if (ept_is_table(e, w->level)) {
 			cursor_down(w, gfn);
@@ -179,11 +179,11 @@ static void map_mmio(struct mmu *mmu, struct cursor *w, uint64_t gfn)
 	for (;;) {
 		uint64_t n = ept_pages(w->level), base = align_down(gfn, n);
 
-		if (ept_is_table(*w->entry, w->level)) {
+		if (ept_is_table(ept_read(w->entry), w->level)) {
 			cursor_down(w, gfn);
 			continue;
 		}
-		if (ept_present(*w->entry)) {
+		if (ept_present(ept_read(w->entry))) {
 			/* RAM that no slot holds any more: its removal should have taken this entry along. */
 			cursor_set(w, 0);
 			mmu_flush_request(mmu, true);
@@ -222,9 +222,9 @@ enum mmu_verdict ept_misconfig(struct mmu *mmu, uint64_t eptp, gfn_t at)
 	uint64_t e, mine;
 
 	cursor_at(&w, eptp, mmu->root_level, at.v);
-	while (ept_is_table(*w.entry, w.level))
+	while (ept_is_table(ept_read(w.entry), w.level))
 		cursor_down(&w, at.v);
-	e = *w.entry;
+	e = ept_read(w.entry);
 	/* Made by a fault of another vCPU meanwhile, or taken away: the guest tries again. */
 	if (!ept_is_mmio(e) && ept_sound(mmu, e, w.level))
 		return MMU_RESUME;

@@ -19,6 +19,7 @@
  */
 #pragma once
 
+#include "lib/atomic.h"
 #include "lib/bits.h"
 #include "lib/types.h"
 
@@ -40,6 +41,11 @@
 #define EPT_MMIO_LOW	  9  /* bits 11:3 */
 #define EPT_MMIO_GEN_BITS 20 /* and 62:52 */
 
+/* Entries are read so, also under the lock: the CPU sets A and D in its own time. */
+static inline uint64_t ept_read(const uint64_t *entry)
+{
+	return atomic_load_relaxed(entry);
+}
 static inline bool ept_present(uint64_t e)
 {
 	return (e & EPT_R) != 0;

@@ -15,7 +15,8 @@ void ept_cut(struct mmu *mmu, struct spage *p)
 		entry = spage_table(mmu->root) + ept_index(p->gfn.v, mmu->root_level);
 		parent = mmu->root;
 	}
-	ASSERT(MUTANT(recomputed_key) || ept_pfn(*entry).v == hpa_to_pfn(virt_to_hpa(spage_table(p))).v);
+	ASSERT(MUTANT(recomputed_key) ||
+		ept_pfn(ept_read(entry)).v == hpa_to_pfn(virt_to_hpa(spage_table(p))).v);
 	spte_set(parent, entry, 0);
 	parent->children--;
 	p->parent = NULL;
@@ -68,7 +69,7 @@ static void clip(const struct spage *p, unsigned level, uint64_t *at, uint64_t *
 /* The table that p links for gfn, or NULL. */
 static struct spage *child_at(const struct spage *p, unsigned level, uint64_t gfn)
 {
-	uint64_t e = spage_table(p)[ept_index(gfn, level)];
+	uint64_t e = ept_read(&spage_table(p)[ept_index(gfn, level)]);
 
 	return ept_is_table(e, level) ? spage_of(ept_pfn(e)) : NULL;
 }
@@ -151,7 +152,7 @@ static void unmap(struct mmu *mmu, struct spage *p, uint64_t at, uint64_t end)
 		return;
 	}
 	for (uint64_t g = align_down(at, n); g < end; g += n) {
-		uint64_t *entry = spage_table(p) + ept_index(g, level), e = *entry;
+		uint64_t *entry = spage_table(p) + ept_index(g, level), e = ept_read(entry);
 		bool whole = g >= at && g + n <= end;
 
 		if (ept_is_table(e, level)) {
@@ -185,7 +186,7 @@ static struct spage *leaf_table(struct mmu *mmu, uint64_t gfn)
 	struct spage *p = mmu->root;
 
 	for (unsigned level = mmu->root_level; p && level > 1; level--) {
-		uint64_t e = spage_table(p)[ept_index(gfn, level)];
+		uint64_t e = ept_read(&spage_table(p)[ept_index(gfn, level)]);
 
 		p = ept_is_table(e, level) ? spage_of(ept_pfn(e)) : NULL;
 	}
@@ -208,7 +209,7 @@ void ept_rearm(struct mmu *mmu, uint64_t gfn, uint64_t bits, bool pml)
 			continue;
 		/* Atomic: the CPU may be setting A and D. What is not present faults anyway. */
 		entry = &spage_table(p)[ept_index(at, 1)];
-		if (ept_present(*entry))
+		if (ept_present(ept_read(entry)))
 			atomic_fetch_and(entry, mask);
 	}
 }

@@ -21,10 +21,13 @@ enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access)
 	enum mmu_verdict verdict = MMU_RESUME;
 	int err;
 
-	if (unlikely(pool_low(&mmu->pool)) && pool_wants_more(&mmu->pool))
-		pool_grow(mmu);
 	YIELD();
 	mmu_lock(mmu);
+	if (unlikely(pool_low(&mmu->pool)) && pool_wants_more(&mmu->pool)) {
+		mmu_unlock(mmu);
+		pool_grow(mmu);
+		mmu_lock(mmu);
+	}
 	mmu->stats.faults++;
 	err = mmu_make_available(mmu, mmu->root_level, gpa_to_gfn(at));
 	if (err == -E_NOMEM)
@@ -48,7 +51,7 @@ enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at)
 
 	if (likely(gfn - v->hole_first < v->hole_pages) &&
 		likely(atomic_load(&mmu->slots.seq) == v->hole_seq || MUTANT(mmio_ignores_gen))) {
-		v->hole_hits++;
+		atomic_store_relaxed(&v->hole_hits, v->hole_hits + 1); /* mmu_stats() reads it */
 		return MMU_MMIO;
 	}
 	YIELD();
