@@ -63,8 +63,9 @@ help:
 	@echo '  make run      set everything up and boot a Linux guest to a shell (Ctrl-] ends it)'
 	@echo '  make image    build/lethe.img: a GPT disk image to write to a USB stick as it is'
 	@echo '  make test     unit tests, fuzzers and boot tests; last line: N passed, N failed, N skipped'
-	@echo '  make unit     only the unit tests on this host (unit-ROOM: of one room)'
-	@echo '  make soak     the MMU against its oracle, SOAK_STEPS=1000000 for each seed and configuration'
+	@echo '  make unit     only the unit tests on this host (unit-ROOM: of one room; unit-threads: with ThreadSanitizer)'
+	@echo '  make soak     the MMU against its oracle for a quarter of an hour: SOAK_STEPS=1000000 for each of 4 seeds and each'
+	@echo '                configuration; then under real threads, SOAK_SECONDS=60 for each pair of VMs'
 	@echo '  make fuzz     only the fuzzers, FUZZ_SECONDS=10 each'
 	@echo '  make boot-tests  only the boot tests'
 	@echo '  make bench    the figures, one line each: bench NAME VALUE UNIT'
@@ -183,13 +184,30 @@ obj-$(1): $(call objs,$(1))
 endef
 $(foreach r,$(ROOMS),$(eval $(call unit_rules,$(r))))
 
-unit: $(UNITBIN)
-	$(Q)tests/unit/run $(UNITBIN)
+# Tests with real threads: lib and mm once more, with ThreadSanitizer. THREADS_SECONDS=n makes them longer.
+TSAN	:= -O1 -fsanitize=thread -fno-omit-frame-pointer
+THREADBIN := $(patsubst tests/threads/%.c,$(O)/unit/threads/%,$(sort $(wildcard tests/threads/test_*.c)))
+TSANOBJS := $(patsubst %.c,$(O)/tsan/%.o,$(call hosted_srcs,lib) $(call hosted_srcs,mm) \
+	$(addprefix tests/support/,arena.c cpu_id.c oracle.c) $(filter-out tests/threads/test_%,$(wildcard tests/threads/*.c)))
+$(O)/tsan/%.o: %.c | $(GEN)
+	$(call say,TSAN,$<)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOSTFLAGS) $(TSAN) -DLETHE_DEBUG=1 -include tests/threads/relax.h -MMD -MP -c -o $@ $<
+$(O)/unit/threads/%: $(O)/tsan/tests/threads/%.o $(TSANOBJS)
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(HOSTCC) $(TSAN) -pthread -o $@ $^ -lcmocka
+unit-threads: $(THREADBIN)
+	$(Q)tests/unit/run $^
 
-# The MMU against its oracle for long (SOAK_STEPS for each of 4 seeds and each configuration); prints the seeds.
+unit: $(UNITBIN) $(THREADBIN)
+	$(Q)tests/unit/run $^
+
+# The MMU against its oracle for long (SOAK_STEPS for each of 4 seeds and each configuration), then with threads. It
+# prints the seeds, and how far it is.
 SOAK_STEPS ?= 1000000
-soak: $(O)/unit/mm/test_oracle
+SOAK_SECONDS ?= 60
+soak: $(O)/unit/mm/test_oracle $(THREADBIN)
 	$(Q)LETHE_STEPS=$(SOAK_STEPS) $<
+	$(Q)for t in $(THREADBIN); do THREADS_SECONDS=$(SOAK_SECONDS) $$t || exit 1; done
 
 ALLHOST := $(foreach r,guest drivers mm lib,$(O)/host/$(r).a)
 $(O)/fuzz/%: $(O)/host/tests/fuzz/fuzz_%.o $(SUPPORT) $(ALLHOST)
@@ -214,11 +232,11 @@ boot-tests: setup-build setup-run all
 	$(Q)tests/boot/run --out $(O)
 
 test: setup-build setup-run setup-test
-	$(Q)$(MAKE) --no-print-directory all $(UNITBIN) $(FUZZERS)
-	$(Q)tests/run --out $(O) --fuzz-seconds $(FUZZ_SECONDS) --units '$(UNITBIN)' --fuzzers '$(FUZZERS)'
+	$(Q)$(MAKE) --no-print-directory all $(UNITBIN) $(THREADBIN) $(FUZZERS)
+	$(Q)tests/run --out $(O) --fuzz-seconds $(FUZZ_SECONDS) --units '$(UNITBIN) $(THREADBIN)' --fuzzers '$(FUZZERS)'
 
 # ---- hygiene ----
-CHECKED := $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS)) $(addprefix tests/,$(addsuffix /*.[ch],support fuzz bench unit/*)) tools/*/*.[ch]))
+CHECKED := $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS)) $(addprefix tests/,$(addsuffix /*.[ch],support threads fuzz bench unit/*)) tools/*/*.[ch]))
 check: setup-check $(GEN)
 	$(Q)tools/check $(O) $(CHECKED)
 
@@ -229,4 +247,4 @@ distclean:
 
 -include $(shell find $(O) -path $(O)/cache -prune -o -type f -name '*.d' -print 2>/dev/null)
 FORCE:
-.PHONY: FORCE all help demos image run unit soak fuzz bench boot-tests test check clean distclean $(addprefix unit-,$(ROOMS)) $(addprefix obj-,$(ROOMS))
+.PHONY: FORCE all help demos image run unit soak fuzz bench boot-tests test check clean distclean $(addprefix unit-,$(ROOMS)) unit-threads $(addprefix obj-,$(ROOMS))
