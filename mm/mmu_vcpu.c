@@ -43,6 +43,7 @@ static void drop_root(struct mmu_vcpu *v)
 	v->root = NULL;
 	v->root_cpus = NULL;
 	v->root_gen = 0;
+	atomic_store_relaxed(&v->entered_epoch, 0); /* no CPU is ready for another (mmu_make_ready) */
 }
 
 void mmu_vcpu_fini(struct mmu_vcpu *v)
@@ -96,10 +97,13 @@ static int reload(struct mmu_vcpu *v)
 	struct spage *root;
 	int err = -E_AGAIN;
 
-	if (pool_wants_more(&mmu->pool))
-		pool_grow(mmu);
 	YIELD();
 	mmu_lock(mmu);
+	if (unlikely(pool_wants_more(&mmu->pool))) {
+		mmu_unlock(mmu);
+		pool_grow(mmu);
+		mmu_lock(mmu);
+	}
 	/* Rule 3. Under the lock valid_gen stands still, and nobody enters on an older one any more. */
 	if (MUTANT(no_wait) || mmu_quiescent_below(mmu, mmu->front.valid_gen))
 		err = find_root(mmu, &root);

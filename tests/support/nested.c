@@ -326,6 +326,8 @@ static void enter(struct vcpu *v)
 	err = mmu_serve(&v->v);
 	if (!err)
 		err = load_root(v);
+	if (!err)
+		mmu_make_ready(&v->v, cpu);
 	if (below(2))
 		nested_seen.reclaimed +=
 			mmu_reclaim(n.mmu, 1 + (unsigned)below(20), 1 + (unsigned)below(600));
