@@ -69,13 +69,14 @@ void spage_pend(struct mmu *mmu, struct spage *p, uint64_t epoch)
 
 void spage_pin(struct spage *p)
 {
-	p->pins++;
+	atomic_store_relaxed(&p->pins, p->pins + 1); /* mmu_tags_check() looks without the lock */
 }
 
 void spage_unpin(struct mmu *mmu, struct spage *p)
 {
 	ASSERT(p->pins);
-	if (--p->pins || !(p->flags & SPAGE_INVALID))
+	atomic_store_relaxed(&p->pins, p->pins - 1);
+	if (p->pins || !(p->flags & SPAGE_INVALID))
 		return;
 	/* Reclaim took it off the list when its generation had been left; nobody can have entered it since. But a
 	 * root cut off within its generation may still be in TLBs: it waits for the epoch that its cutting began. */

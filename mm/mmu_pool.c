@@ -107,7 +107,9 @@ int pool_grow(struct mmu *mmu)
 	if (atomic_xchg(&pool->growing, 1))
 		return -E_BUSY;
 	if (frame_alloc(FRAME_2M, pool->owner, &at)) {
+		mmu_lock(mmu);
 		pool->exhausted = true;
+		mmu_unlock(mmu);
 		atomic_store(&pool->growing, 0);
 		return -E_NOMEM;
 	}

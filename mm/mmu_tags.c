@@ -21,8 +21,9 @@
 void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
 {
 	/* First: what is seen to below is of this epoch or of a later one. If it is of a later one, or a flusher comes
-	 * in between, the handshake finds flush_epoch changed, and we come here again. */
-	atomic_store_relaxed(&v->entered_epoch, atomic_load(&v->front->flush_epoch));
+	 * in between, the handshake finds flush_epoch changed, and we come here again. Release: who sees this epoch has seen
+	 * all that v did before it last left the guest. */
+	atomic_store(&v->entered_epoch, atomic_load(&v->front->flush_epoch));
 	YIELD();
 	if (v->cpu != cpu) {
 		if (v->mmu->caps.vpid && !MUTANT(no_invvpid_on_move)) {
@@ -52,7 +53,7 @@ void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
 void mmu_tags_check(const struct mmu_vcpu *v, unsigned cpu)
 {
 	ASSERT(cpu < CPUS_MAX);
-	ASSERT(v->root && v->root->pins && v->root_gen == v->root->gen);
+	ASSERT(v->root && atomic_load_relaxed(&v->root->pins) && v->root_gen == v->root->gen);
 	ASSERT(v->root_cpus == &v->root->cpus && v->cpu == cpu);
 	ASSERT(v->entered == v->root_gen);
 	ASSERT(v->mmu->kind != MMU_EPT || v->eptp == ept_pointer(v->mmu, v->root));
