@@ -2,11 +2,12 @@
 /*
  * The MMU: forget a whole guest address space in constant time, give the tables back in bounded batches.
  *
- * Every table that the hardware walks for a guest is a shadow page, and so is every page of notes about them (records.h). It is born in the valid generation, becomes
- * obsolete together with all others when the generation is counted up, and is freed when nobody can still be walking
- * it. These are its states:
+ * Every table that the hardware walks for a guest is a shadow page, and so is every page of notes about tables
+ * (mm/records.h). It is born in the valid generation, becomes obsolete together with all others when the generation is
+ * counted up, and is freed when nobody can still be walking it. These are its states:
  *
- *	valid		gen == valid_gen. On the active list, towards the head; roots, indirect pages and notes also in the hash.
+ *	valid		gen == valid_gen. On the active list, towards the head; in the hash, if it is looked up by gfn and
+ *	    |		role. Translates.
  *	    |
  *	    |-- the generation is counted up (mmu_gen.c): nothing is touched, the page just is
  *	    v
