@@ -11,7 +11,6 @@
 #define CPUID_1_EDX_APIC       BIT(9)
 #define CPUID_EXT_EDX_NX       BIT(20)
 #define CPUID_EXT_EDX_LM       BIT(29)
-#define BASIC_TRUE_CONTROLS    BIT(55)
 
 static void put4(char *at, uint32_t v)
 {
@@ -53,30 +52,6 @@ static void look_at_signature(struct preflight_facts *f, uint32_t eax)
 		f->family += (unsigned)bits_get(eax, 27, 20);
 }
 
-static void look_at_vmx(struct preflight_facts *f)
-{
-	struct vmx_msrs *m = &f->msrs;
-	bool exact;
-
-	f->feature_control = rdmsr(MSR_FEATURE_CONTROL);
-	m->basic = rdmsr(MSR_VMX_BASIC);
-	exact = m->basic & BASIC_TRUE_CONTROLS;
-	m->pin = rdmsr(exact ? MSR_VMX_TRUE_PIN : MSR_VMX_PIN);
-	m->proc = rdmsr(exact ? MSR_VMX_TRUE_PROC : MSR_VMX_PROC);
-	m->exit = rdmsr(exact ? MSR_VMX_TRUE_EXIT : MSR_VMX_EXIT);
-	m->entry = rdmsr(exact ? MSR_VMX_TRUE_ENTRY : MSR_VMX_ENTRY);
-	m->misc = rdmsr(MSR_VMX_MISC);
-	m->cr0_fixed0 = rdmsr(MSR_VMX_CR0_FIXED0);
-	m->cr0_fixed1 = rdmsr(MSR_VMX_CR0_FIXED1);
-	m->cr4_fixed0 = rdmsr(MSR_VMX_CR4_FIXED0);
-	m->cr4_fixed1 = rdmsr(MSR_VMX_CR4_FIXED1);
-	if (m->proc >> 32 & PROC_SECONDARY)
-		m->proc2 = rdmsr(MSR_VMX_PROC2);
-	/* The register is there only if EPT or VPID is (SDM Vol. 3D A.10). */
-	if (m->proc2 >> 32 & (PROC2_EPT | PROC2_VPID))
-		m->ept_vpid = rdmsr(MSR_VMX_EPT_VPID);
-}
-
 void preflight_look(struct preflight_facts *f)
 {
 	struct cpuid r = cpuid(1, 0);
@@ -99,6 +74,8 @@ void preflight_look(struct preflight_facts *f)
 		f->long_mode = r.edx & CPUID_EXT_EDX_LM;
 	}
 	f->la57 = read_cr4() & CR4_LA57;
-	if (f->vmx)
-		look_at_vmx(f);
+	if (f->vmx) {
+		f->feature_control = rdmsr(MSR_FEATURE_CONTROL);
+		vmx_msrs_read(&f->msrs);
+	}
 }

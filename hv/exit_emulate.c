@@ -190,17 +190,12 @@ static unsigned fetch(struct vcpu *v, struct emulation *e, uint8_t bytes[INSN_MA
 
 static void finish(struct vcpu *v, struct emulation *e, int err, const uint8_t *bytes, unsigned n)
 {
-	uint64_t blocking;
 	char text[160];
 
 	switch (err) {
 	case 0:
 		vcpu_write_regs(v);
-		blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY);
-		if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
-			vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCK_STI | BLOCK_MOV_SS));
-		if (unlikely(v->regs.rflags & (RFLAGS_TF | RFLAGS_RF)))
-			vcpu_instruction_done();
+		vcpu_instruction_done(v->regs.rflags);
 		break;
 	case -E_AGAIN: /* not finished: registers count up to here, RIP is the same */
 		vcpu_write_regs(v);

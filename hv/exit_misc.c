@@ -26,10 +26,10 @@ static void __attribute__((noinline)) special_leaf(struct vcpu *v)
 
 void exit_cpuid(struct vcpu *v)
 {
-	const struct cpuid *r = guest_cpuid_plain(v->vm->cpuid, (uint32_t)v->regs.gpr[RAX]);
+	uint32_t leaf = (uint32_t)v->regs.gpr[RAX];
 
-	if (likely(r))
-		answer(v, r);
+	if (likely(guest_cpuid_is_plain(leaf)))
+		answer(v, guest_cpuid_plain(v->vm->cpuid, leaf));
 	else
 		special_leaf(v);
 }

@@ -20,12 +20,14 @@ void guest_cpuid_destroy(struct guest_cpuid *t);
 /* Leaves whose answer depends on the subleaf or on the vCPU's state. */
 #define CPUID_SPECIAL	(BIT(1) | BIT(4) | BIT(7) | BIT(0xb) | BIT(0xd))
 
-/* The answer if it is the same for all subleaves, vCPUs and states, else NULL. The basic leaves lie first in the
- * table. */
+/* Is the answer the same for all subleaves, vCPUs and states? Then this is it; the basic leaves lie first in the table. */
+static inline bool guest_cpuid_is_plain(uint32_t leaf)
+{
+	return leaf <= CPUID_BASIC_MAX && !(CPUID_SPECIAL >> leaf & 1);
+}
 static inline const struct cpuid *guest_cpuid_plain(const struct guest_cpuid *t, uint32_t leaf)
 {
-	return leaf <= CPUID_BASIC_MAX && !(CPUID_SPECIAL >> leaf & 1) ? (const struct cpuid *)t + leaf
-								       : NULL;
+	return (const struct cpuid *)t + leaf;
 }
 
 /* The answer for a vCPU: table entry, then what depends on its state (OSXSAVE, APIC ID, XCR0's area). */

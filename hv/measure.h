@@ -10,9 +10,9 @@
 struct vm;
 
 #ifdef MEASURE
-extern uint64_t measure_vmaccesses; /* VMREADs and VMWRITEs since the start; one CPU */
-extern uint64_t measure_msraccesses;
-void measure_entry(void); /* right before a VM entry, right after an exit, around an idle CPU's HLT */
+extern uint64_t
+	measure_vmaccesses; /* VMREADs and VMWRITEs since the start; one CPU. (RDMSRs and WRMSRs: lib/x86.h) */
+void measure_entry(void);   /* right before a VM entry, right after an exit, around an idle CPU's HLT */
 void measure_exit(void);
 void measure_idle(bool begin);
 void measure_report(const struct vm *vm); /* lines "measure NAME VALUE" */

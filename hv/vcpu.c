@@ -80,25 +80,23 @@ void vcpu_kick(struct vcpu *v)
 		lapic_ipi(c->apic_id, VEC_KICK);
 }
 
-void __attribute__((noinline, cold)) vcpu_instruction_done(void)
+/* RFLAGS has TF or RF, which is rare. */
+static void __attribute__((noinline, cold)) end_step(uint64_t rflags)
 {
-	uint64_t rflags = vmread(VMCS_GUEST_RFLAGS);
-
 	vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
 	/* The trap after this instruction: bit 14 is BS. With BTF it waits for a branch. */
 	if (rflags & RFLAGS_TF && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
 		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | BIT(14));
 }
 
-/* What ends with an instruction besides RIP. */
-static inline void finish_instruction(void)
+void vcpu_instruction_done(uint64_t rflags)
 {
 	uint64_t blocking = vmread_sure(VMCS_GUEST_INTERRUPTIBILITY);
 
 	if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCK_STI | BLOCK_MOV_SS));
-	if (unlikely(vmread(VMCS_GUEST_RFLAGS) & (RFLAGS_TF | RFLAGS_RF)))
-		vcpu_instruction_done();
+	if (unlikely(rflags & (RFLAGS_TF | RFLAGS_RF)))
+		end_step(rflags);
 }
 
 void vcpu_skip(struct vcpu *v)
@@ -108,8 +106,8 @@ void vcpu_skip(struct vcpu *v)
 	/* The CPU computes the next RIP in 32 bits outside 64-bit mode; only a wrap shows the difference. */
 	if (unlikely((at ^ rip) >> 32) && !vcpu_long_mode(v))
 		rip = (uint32_t)rip;
-	vmwrite(VMCS_GUEST_RIP, rip);
-	finish_instruction();
+	vmwrite_sure(VMCS_GUEST_RIP, rip);
+	vcpu_instruction_done(vmread_sure(VMCS_GUEST_RFLAGS));
 }
 
 void vcpu_sync_regs(struct vcpu *v)

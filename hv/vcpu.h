@@ -137,8 +137,9 @@ static inline uint64_t vcpu_rip(void)
 }
 /* Steps over the instruction that exited: RIP, STI/MOV SS blocking, single-step trap. */
 void vcpu_skip(struct vcpu *v);
-/* The rare rest of that, where RFLAGS has TF or RF: RF goes, the single-step trap comes. */
-void vcpu_instruction_done(void);
+/* What ends with an instruction besides RIP: STI and MOV SS blocking, RF; the single-step trap comes. rflags: as the VMCS
+ * holds them. */
+void vcpu_instruction_done(uint64_t rflags);
 void vcpu_sync_regs(struct vcpu *v);  /* VMCS -> regs.gpr[RSP], rip, rflags */
 void vcpu_write_regs(struct vcpu *v); /* and back */
 unsigned vcpu_cpl(void);

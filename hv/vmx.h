@@ -229,6 +229,13 @@ static inline void vmwrite(uint32_t field, uint64_t v)
 		vmcs_field_failed(field);
 }
 
+/* See vmread_sure(). */
+static inline void vmwrite_sure(uint32_t field, uint64_t v)
+{
+	MEASURE_VMACCESS();
+	__asm__ volatile("vmwrite %1, %0" : : "r"((uint64_t)field), "r"(v) : "cc");
+}
+
 static inline bool vmxon(hpa_t region)
 {
 	bool bad;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which VMX controls Lethe uses, chosen from the capability MSRs: mandatory ones missing are refused in words,
- * optional ones degrade. Pure (hv/vmx_controls_rules.c), so that tests can put any CPU's MSRs before it.
+ * optional ones degrade. Choosing is pure (hv/vmx_controls_rules.c), so that tests can put any CPU's MSRs before it.
  */
 #pragma once
 
@@ -33,5 +33,7 @@ struct vmx_reasons {
 	const char *degraded[VMX_REASONS_MAX];
 };
 
+/* Reads this CPU's (SDM Vol. 3D appendix A). It has VMX. */
+void vmx_msrs_read(struct vmx_msrs *m);
 /* 0, or -E_NOSUP with why->missing filled in. */
 int vmx_controls_choose(const struct vmx_msrs *m, struct vmx_controls *out, struct vmx_reasons *why);

@@ -7,33 +7,6 @@
 
 struct vmx_controls vmx;
 
-static uint64_t msr_or_0(uint32_t msr)
-{
-	uint64_t v;
-
-	return rdmsr_safe(msr, &v) ? v : 0;
-}
-
-static void read_msrs(struct vmx_msrs *m)
-{
-	bool true_msrs;
-
-	m->basic = rdmsr(MSR_VMX_BASIC);
-	true_msrs = m->basic & BIT(55);
-	m->pin = rdmsr(true_msrs ? MSR_VMX_TRUE_PIN : MSR_VMX_PIN);
-	m->proc = rdmsr(true_msrs ? MSR_VMX_TRUE_PROC : MSR_VMX_PROC);
-	m->exit = rdmsr(true_msrs ? MSR_VMX_TRUE_EXIT : MSR_VMX_EXIT);
-	m->entry = rdmsr(true_msrs ? MSR_VMX_TRUE_ENTRY : MSR_VMX_ENTRY);
-	m->misc = rdmsr(MSR_VMX_MISC);
-	m->cr0_fixed0 = rdmsr(MSR_VMX_CR0_FIXED0);
-	m->cr0_fixed1 = rdmsr(MSR_VMX_CR0_FIXED1);
-	m->cr4_fixed0 = rdmsr(MSR_VMX_CR4_FIXED0);
-	m->cr4_fixed1 = rdmsr(MSR_VMX_CR4_FIXED1);
-	m->proc2 = m->proc >> 32 & PROC_SECONDARY ? rdmsr(MSR_VMX_PROC2) : 0;
-	/* The MSR exists if the CPU has EPT or VPID (A.10). */
-	m->ept_vpid = m->proc2 >> 32 & (PROC2_EPT | PROC2_VPID) ? msr_or_0(MSR_VMX_EPT_VPID) : 0;
-}
-
 int vmx_init(void)
 {
 	struct vmx_msrs m;
@@ -44,7 +17,7 @@ int vmx_init(void)
 		log_error("this CPU has no VMX");
 		return -E_NOSUP;
 	}
-	read_msrs(&m);
+	vmx_msrs_read(&m);
 	err = vmx_controls_choose(&m, &vmx, &why);
 	for (unsigned i = 0; i < why.n; i++)
 		log_error("this CPU's VMX lacks what Lethe needs: %s", why.missing[i]);
