@@ -9,71 +9,24 @@
 #include "guest/layout.h"
 #include "guest/loader.h"
 #include "lib/cpu_id.h"
-#include "mm/mmu.h"
-#include "tests/support/arena.h"
+#include "tests/support/guest_memory.h"
 #include "tests/support/load_images.h"
 
-static struct arena arena;
 static struct mmu *mmu;
-static struct backing *low, *main_ram;
 static struct guest_layout layout;
 static struct conf_vm conf;
 static struct image image;
 static struct vcpu_state start;
 static char why[256];
 
-static void no_kick(struct mmu_vcpu *v)
-{
-	(void)v;
-}
-static void no_invept(uint64_t eptp)
-{
-	(void)eptp;
-}
-static void no_invvpid(uint16_t vpid)
-{
-	(void)vpid;
-}
-static void nothing(void)
-{
-}
-
-static const struct mmu_cpu_ops ops = { .kick = no_kick,
-	.invept_single = no_invept,
-	.invept_all = nothing,
-	.invvpid_single = no_invvpid,
-	.invvpid_all = nothing };
-
-static void add(uint64_t base, uint64_t end, struct backing **b)
-{
-	struct slot_desc d = { .base = gpa_to_gfn(gpa(base)), .pages = (end - base) / PAGE_SIZE };
-	slot_id id;
-
-	assert_int_equal(backing_alloc(d.pages, OWNER_VM0, b), 0);
-	d.backing = *b;
-	assert_int_equal(slot_add(mmu, &d, &id), 0);
-}
-
 static int setup(void **state)
 {
-	const struct mmu_params p = { .kind = MMU_EPT,
-		.ops = &ops,
-		.owner = OWNER_VM0 + 1,
-		.guest_maxphyaddr = 39,
-		.vcpus = 1,
-		.caps = { .ept = true,
-			.ept_2m = true,
-			.ept_wb = true,
-			.pschange_mc_no = true,
-			.maxphyaddr = 39 } };
-
 	(void)state;
-	arena_open(&arena, hpa(4 * GiB), 128 * MiB);
-	arena_start(&arena);
-	assert_int_equal(mmu_create(&p, &mmu), 0);
+	guest_memory_open(128 * MiB, 1);
+	mmu = guest_memory.mmu;
 	assert_int_equal(layout_init(&layout, 33 * MiB + 4096), 0);
-	add(0, LAYOUT_VGA, &low);
-	add(LAYOUT_BIOS_END, layout.low_end, &main_ram);
+	guest_memory_add(0, LAYOUT_VGA);
+	guest_memory_add(LAYOUT_BIOS_END, layout.low_end);
 	memset(&conf, 0, sizeof(conf));
 	return 0;
 }
@@ -81,11 +34,8 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	mmu_destroy(mmu);
-	backing_free(low);
-	backing_free(main_ram);
 	free(image.data);
-	arena_close(&arena);
+	guest_memory_close();
 	return 0;
 }
 

@@ -8,55 +8,18 @@
 #include <cmocka.h>
 
 #include "guest/vcpu_state.h"
-#include "mm/mmu.h"
-#include "tests/support/arena.h"
 #include "tests/support/fake_vm.h"
+#include "tests/support/guest_memory.h"
 
-static struct arena arena;
 static struct mmu *mmu;
-static struct backing *low;
 static struct fake_vm *f;
 static uint64_t owned_before;
 
-static void no_kick(struct mmu_vcpu *v)
-{
-}
-static void no_invept(uint64_t eptp)
-{
-}
-static void no_invvpid(uint16_t vpid)
-{
-}
-static void nothing(void)
-{
-}
-static const struct mmu_cpu_ops ops = { .kick = no_kick,
-	.invept_single = no_invept,
-	.invept_all = nothing,
-	.invvpid_single = no_invvpid,
-	.invvpid_all = nothing };
-
 static int setup(void **state)
 {
-	const struct mmu_params p = { .kind = MMU_EPT,
-		.ops = &ops,
-		.owner = OWNER_VM0 + 1,
-		.guest_maxphyaddr = 39,
-		.vcpus = 3,
-		.caps = { .ept = true,
-			.ept_2m = true,
-			.ept_wb = true,
-			.pschange_mc_no = true,
-			.maxphyaddr = 39 } };
-	struct slot_desc d = { .pages = LAYOUT_VGA / PAGE_SIZE };
-	slot_id id;
-
-	arena_open(&arena, hpa(4 * GiB), 64 * MiB);
-	arena_start(&arena);
-	assert_int_equal(mmu_create(&p, &mmu), 0);
-	assert_int_equal(backing_alloc(d.pages, OWNER_VM0, &low), 0);
-	d.backing = low;
-	assert_int_equal(slot_add(mmu, &d, &id), 0);
+	guest_memory_open(64 * MiB, 3);
+	guest_memory_add(0, LAYOUT_VGA);
+	mmu = guest_memory.mmu;
 	owned_before = frames_owned(OWNER_LETHE);
 	f = fake_vm_open(3, mmu);
 	return 0;
@@ -64,11 +27,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	mmu_destroy(mmu);
+	guest_memory_destroy_mmu();
 	fake_vm_close(f);
 	assert_int_equal(frames_owned(OWNER_LETHE), owned_before); /* nothing leaks */
-	backing_free(low);
-	arena_close(&arena);
+	guest_memory_close();
 	return 0;
 }
 
