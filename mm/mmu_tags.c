@@ -21,8 +21,8 @@
 void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
 {
 	/* First: what is seen to below is of this epoch or of a later one. If it is of a later one, or a flusher comes
-	 * in between, the handshake finds flush_epoch changed, and we come here again. Release: who sees this epoch has seen
-	 * all that v did before it last left the guest. */
+	 * in between, the handshake finds flush_epoch changed, and we come here again. Release: who sees this epoch has
+	 * seen all that v did before it last left the guest. */
 	atomic_store(&v->entered_epoch, atomic_load(&v->front->flush_epoch));
 	YIELD();
 	if (v->cpu != cpu) {

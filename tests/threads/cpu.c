@@ -80,7 +80,7 @@ static enum why guest(
 		place_tell(mine);
 	for (unsigned n = 0; n < slice; n++, again = false) {
 		/* An interrupt takes a while to arrive. */
-		if (!below(4) && (atomic_load(&v->kicked) || atomic_load_relaxed(&world.stop)))
+		if (!below(8) && (atomic_load(&v->kicked) || atomic_load_relaxed(&world.stop)))
 			return WHY_KICK;
 		if (!below(200))
 			return WHY_CHANGE;
