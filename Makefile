@@ -205,8 +205,8 @@ unit: $(UNITBIN) $(THREADBIN)
 # prints the seeds, and how far it is.
 SOAK_STEPS ?= 1000000
 SOAK_SECONDS ?= 60
-soak: $(O)/unit/mm/test_oracle $(THREADBIN)
-	$(Q)LETHE_STEPS=$(SOAK_STEPS) $<
+soak: $(O)/unit/mm/test_oracle $(O)/unit/mm/test_indirect $(THREADBIN)
+	$(Q)for t in $(filter $(O)/unit/mm/%,$^); do LETHE_STEPS=$(SOAK_STEPS) $$t || exit 1; done
 	$(Q)for t in $(THREADBIN); do THREADS_SECONDS=$(SOAK_SECONDS) $$t || exit 1; done
 
 ALLHOST := $(foreach r,guest drivers mm lib,$(O)/host/$(r).a)
