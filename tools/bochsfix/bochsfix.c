@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * bochsfix: repairs four bugs of Debian's Bochs 3.1 in memory, without touching a file of Debian's.
+ * bochsfix: repairs five bugs of Debian's Bochs 3.1 in memory, without touching a file of Debian's.
  *
  * The library is preloaded into Bochs by the dynamic loader. Bochs exports its symbols for its plugins,
  * so the places are found by name. Each repair first asks whether it is needed. A build that is right is
@@ -43,6 +43,15 @@
  *        stub:      mov %esi, event(%rdi); jmp interrupt
  *
  *    Where the event is kept is read off VMexit(), which puts it into field 0x4408.
+ *
+ * 5. With several CPUs, a fault that is met right after another one was delivered names the wrong RIP: exception() leaves
+ *    by longjmp() with RIP at the handler, but prev_rip, which a fault goes back to, where the first fault was.
+ *    cpu_loop(), which runs a single CPU, sets it right when it is jumped to; cpu_run_trace(), which runs each of
+ *    several, does not. As a rule a handler can be fetched, and nobody notices. Under EPT tables that have just been
+ *    forgotten it cannot: the VM exit then says that the guest is where its user was, with the handler's CS and stack.
+ *    The call of cpu_run_trace() is led through a stub that does what cpu_loop() does, by whose code it finds the fields:
+ *
+ *        stub:      prev_rip = RIP; speculative_rsp = false; jmp cpu_run_trace
  *
  * BOCHSFIX=off in the environment starts Bochs as it is.
  */
@@ -328,6 +337,45 @@ static void repair_vectoring_information(void)
 	fprintf(stderr, "bochsfix: %s: repaired\n", subject);
 }
 
+static void repair_fault_after_fault(void)
+{
+	static const char subject[] = "fault after fault with several CPUs";
+	/* mov rip(%rdx), %rax; movb $0, speculative(%rdx); mov %rax, previous(%rdx) */
+	static const int commit[] = { 0x48, 0x8b, 0x82, -1, -1, -1, -1, 0xc6, 0x82, -1, -1, -1, -1, 0x00,
+		0x48, 0x89, 0x82, -1, -1, -1, -1 };
+	struct code loop = find("_ZN8BX_CPU_C8cpu_loopEv");
+	struct code run = find("_ZN8BX_CPU_C13cpu_run_traceEv");
+	struct code begin = find("_Z19bx_begin_simulationiPPc");
+	uint8_t *known, *call, *stub, *p;
+	int32_t distance;
+
+	if (!loop.at || !run.at || !begin.at)
+		refuse(subject, "no functions of the known names");
+	known = find_bytes(loop, commit, sizeof commit / sizeof *commit);
+	if (!known)
+		refuse(subject, "cpu_loop does not do what it is known to");
+	for (size_t i = 0; i + 4 <= run.size; i++) {
+		if (!memcmp(run.at + i, known + 17, 4)) {
+			fprintf(stderr, "bochsfix: %s: right as it is\n", subject);
+			return;
+		}
+	}
+	call = find_call(begin, run.at, 0);
+	if (!call || find_call(begin, run.at, 1))
+		refuse(subject, "there is not the one call of cpu_run_trace() that is known");
+	stub = page_near(call);
+	if (!stub)
+		refuse(subject, "no room for the repair near the code");
+	p = stub;
+	memcpy(p, known, sizeof commit / sizeof *commit);
+	p[2] = p[8] = p[16] = 0x87; /* RDX becomes RDI: `this` */
+	far_jump(p + sizeof commit / sizeof *commit, run.at);
+	distance = (int32_t)(stub - (call + 5));
+	if (mprotect(stub, PAGE, PROT_READ | PROT_EXEC) || overwrite(call + 1, &distance, sizeof distance))
+		refuse(subject, "the code could not be changed");
+	fprintf(stderr, "bochsfix: %s: repaired\n", subject);
+}
+
 __attribute__((constructor)) static void bochsfix(void)
 {
 	const char *wish = getenv("BOCHSFIX");
@@ -340,4 +388,5 @@ __attribute__((constructor)) static void bochsfix(void)
 	repair_interrupt_mask();
 	repair_masked_delivery();
 	repair_vectoring_information();
+	repair_fault_after_fault();
 }
