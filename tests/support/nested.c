@@ -12,14 +12,15 @@
 #define OWNER_RAM    (OWNER_VM0 + 0)
 #define OWNER_TABLES (OWNER_VM0 + 1)
 
-#define RAM_PAGES 2048u /* from gfn 0; large leaves can map it */
-#define BAR	  4096u /* gfn of a slot that comes and goes */
-#define BAR_PAGES 16u
-#define TABLES	  20u /* gfns TABLE0.. may be tables of the guest's; some of them in the BAR */
-#define USED	  6u  /* entries of each that are ever used */
-#define LEVELS	  4u
-#define VERSIONS  128u
-#define WAITING	  16u
+#define RAM_PAGES   2048u /* from gfn 0; large leaves can map it */
+#define BAR	    4096u /* gfn of a slot that comes and goes */
+#define BAR_PAGES   16u
+#define TABLES	    20u /* gfns TABLE0.. may be tables of the guest's; some of them in the BAR */
+#define USED	    6u	/* entries of each that are ever used */
+#define LEVELS	    4u
+#define FAULT_NEEDS (LEVELS * (INDIRECT_NEW_NEEDS + INDIRECT_LINK_NEEDS) + INDIRECT_MAP_NEEDS)
+#define VERSIONS    128u
+#define WAITING	    16u
 
 struct nested_seen nested_seen;
 
@@ -557,16 +558,9 @@ static void start(void)
 	if (slot_add(n.mmu, &d, &n.ram_id))
 		oracle_fail("nested: slot_add");
 	bar();
-	for (unsigned t = 0; t < TABLES; t++) {
-		uint64_t page[ENTRIES] = { 0 };
-
+	for (unsigned t = 0; t < TABLES; t++)
 		n.table_gfn[t] = t % 5 == 4 ? BAR + t / 5 : 5 + t * 60;
-		/* Something to begin with: each leads to the next few. */
-		for (unsigned i = 0; i < 4; i++)
-			page[i] = n.table_gfn[0] << PAGE_SHIFT;
-		memset(page, 0, sizeof(page));
-		guest_write(n.mmu, gpa(n.table_gfn[t] << PAGE_SHIFT), page, sizeof(page));
-	}
+	/* Something to begin with: each links the next few. */
 	for (unsigned t = 0; t < TABLES; t++)
 		for (unsigned i = 0; i < 4; i++) {
 			uint64_t e = n.table_gfn[(t + 1 + i) % TABLES] << PAGE_SHIFT | EPT_RWX;
@@ -599,6 +593,9 @@ static void finish(void)
 	if (n.mmu->pool.used != n.mmu->nvalid)
 		oracle_fail("%lu pages in use, %lu valid", n.mmu->pool.used, n.mmu->nvalid);
 	mmu_stats(n.mmu, &st);
+	/* Twice the live set, and what each vCPU may have asked for at that moment. */
+	if (st.pages_peak > 2 * st.pages_live_peak + NESTED_VCPUS * FAULT_NEEDS)
+		oracle_fail("%lu pages in use, the live set is %lu", st.pages_peak, st.pages_live_peak);
 	nested_seen.evictions += st.evictions;
 	nested_seen.bumps += st.bumps;
 	mmu_destroy(n.mmu);
