@@ -270,9 +270,8 @@ static bool fault(struct vcpu *v, uint64_t at, unsigned access)
 	if (pool_wants_more(&mmu->pool))
 		pool_grow(mmu);
 	mmu_lock(mmu);
-	if (!mmu_make_available(
-		    mmu, LEVELS * (INDIRECT_NEW_NEEDS + INDIRECT_LINK_NEEDS) + INDIRECT_MAP_NEEDS, gfn(0)) &&
-		v->v.root && v->v.root_gen == mmu->front.valid_gen && !(v->v.requests & MMU_REQ_RELOAD) &&
+	if (!mmu_make_available(mmu, FAULT_NEEDS, gfn(0)) && v->v.root &&
+		v->v.root_gen == mmu->front.valid_gen && !(v->v.requests & MMU_REQ_RELOAD) &&
 		mmu_flushed(mmu, mmu->front.flush_epoch))
 		ok = build(v->v.root, at, access, &flush);
 	if (flush)
