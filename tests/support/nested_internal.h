@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the nested guest share:
+ *
+ *	nested.c	vCPUs, devices, the VM, in random order
+ *	nested_model.c	what the guest's tables say, and said
+ *	nested_mmu.c	the back end: shadow pages made from them
+ *	nested_audit.c	do the notes about indirect pages agree with their entries?
+ */
+#pragma once
+
+#include "mm/indirect.h"
+#include "tests/support/arena.h"
+#include "tests/support/nested.h"
+
+#define OWNER_RAM    (OWNER_VM0 + 0)
+#define OWNER_TABLES (OWNER_VM0 + 1)
+
+#define RAM_PAGES   2048u /* from gfn 0; large leaves can map it */
+#define BAR	    4096u /* gfn of a slot that comes and goes */
+#define BAR_PAGES   16u
+#define TABLES	    20u /* gfns TABLE0.. may be tables of the guest's; some of them in the BAR */
+#define USED	    6u	/* entries of each that are ever used */
+#define LEVELS	    4u
+#define FAULT_NEEDS (LEVELS * (INDIRECT_NEW_NEEDS + INDIRECT_LINK_NEEDS) + INDIRECT_MAP_NEEDS)
+#define VERSIONS    128u
+#define WAITING	    16u
+
+/* Everything that decides what the guest's tables say. */
+struct nested_version {
+	uint64_t entry[TABLES][USED];
+	struct backing *bar; /* NULL: no slot there */
+	uint64_t epoch, gen; /* seen by all when nobody is in the guest from before these */
+};
+
+struct nested_vcpu {
+	struct mmu_vcpu v;
+	bool in, kicked;
+	uint64_t eptp;
+	unsigned root; /* index of the table that it has as its root */
+	bool again;    /* the last access was not the guest's own fault: it is tried again */
+	uint64_t again_at;
+	unsigned again_access;
+	unsigned stuck;
+};
+
+struct nested_state {
+	const struct nested_config *c;
+	struct arena arena;
+	struct mmu *mmu;
+	struct nested_vcpu vcpu[NESTED_VCPUS];
+	struct backing *ram, *bar;
+	slot_id ram_id, bar_id;
+	uint64_t table_gfn[TABLES];
+	struct nested_version at[VERSIONS];
+	uint64_t version, oldest;
+	struct {
+		struct backing *b;
+		struct mmu_ticket t;
+	} waiting[WAITING]; /* BARs that are gone */
+	/* Everybody who could write to it unseen has left when this epoch is acknowledged. */
+	uint64_t tracked_since[RAM_PAGES + BAR + BAR_PAGES];
+};
+extern struct nested_state nested;
+
+/* ---- nested_model.c ---- */
+struct nested_version *nested_now(void);
+/* Guest memory is different: a new version, read off it. */
+void nested_changed(void);
+/* Which of the guest's tables lies at gfn; -1: none. */
+int nested_table_at(uint64_t gfn);
+/* The host's frame behind gfn in a version; 0: none. */
+uint64_t nested_frame_of(const struct nested_version *v, uint64_t gfn);
+/* Where a version of the guest's tables leads for an access: the gfn, or -1. */
+int64_t nested_walk(const struct nested_version *v, unsigned root, uint64_t at, unsigned access);
+/* vCPU v has reached something by leaf e: may it? */
+void nested_check_hit(struct nested_vcpu *v, uint64_t at, unsigned access, uint64_t e, unsigned level);
+
+/* ---- nested_mmu.c ---- */
+/* Makes what an access needs, or asks for a flush that it needs first. False: it is a fault of the guest's own. */
+bool nested_fault(struct nested_vcpu *v, uint64_t at, unsigned access);
+/* v takes the page made from the table that the guest has as its root. 0; -E_AGAIN: a flush comes first. */
+int nested_load_root(struct nested_vcpu *v);
