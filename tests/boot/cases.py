@@ -125,6 +125,30 @@ LINUX = [
               "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
     ),
     Case(
+        "linux-rom-2",  # the same on two CPUs: every bump fetches the other vCPU out of the guest
+        [
+            r"demo:~# ",
+            ("send", "grep -c ^processor /proc/cpuinfo; load 50000000 $(romread -p) 20 & load 50000000; wait\\r"),
+            r"^2$",
+            r"^load: .* ROM reads$",
+            r"^load: .* ROM reads$",
+            r"demo:~# ",
+            ("send", "tail -c +1025 $(romread -p) | md5sum\\r"),
+            r"^%s  -$" % rom_pattern(65536),
+            r"demo:~# ",
+            ("send", "dmesg | grep -ciE 'oops|BUG:|WARNING|stall|lockup|unstable|segfault'; poweroff\\r"),
+            r"^0$",
+            r"^lethe: vm demo exited: power-off",
+            MACHINE_OFF,
+        ],
+        seen=[
+            r"^load: [1-9]\d* units in \d+ ticks, longest pause \d+ ticks, [1-9]\d* ROM reads$",
+            r"^load: [1-9]\d* units in \d+ ticks, longest pause \d+ ticks, 0 ROM reads$",
+        ],
+        args=["--cpus", "2", "--vcpus", "2", "--set", "devices=rom", "--set", "removal=bulk", "--cmdline",
+              "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+    ),
+    Case(
         "guest-slots",  # 10,000 tables forgotten at once, and again; the bench has the figures
         [r"^slots: delete_call_10000 \d+$", r"^slots: reclaim_pages [1-9]\d*$", r"^slots: done", MACHINE_OFF],
         conf=vm("slots", kernel="slots.bin", memory="128M", devices="rom", bar_size="32G", large_pages="off",

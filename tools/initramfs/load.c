@@ -22,6 +22,7 @@
 #define SYS_CLOSE	  3
 #define SYS_MMAP	  9
 #define SYS_NANOSLEEP	  35
+#define SYS_GETPID	  39
 #define SYS_FORK	  57
 #define SYS_EXECVE	  59
 #define SYS_EXIT	  60
@@ -164,11 +165,15 @@ static unsigned long read_file(const char *name, unsigned long piece, unsigned l
 /* The child that is executed: what a compiler does with one file. */
 static void unit(void)
 {
-	static const char name[] = "/tmp/unit";
+	static char name[] = "/tmp/unit-0000000"; /* its own: other loads may run beside this one */
+	unsigned long pid = (unsigned long)CALL(SYS_GETPID, 0, 0, 0);
 	char *heap = map(TOUCHED, MAP_PRIVATE_ANON, -1), *view;
-	long fd = CALL(SYS_OPEN, name, RDWR_CREAT_TRUNC, 0600);
 	unsigned char sum = 0;
+	long fd;
 
+	for (char *digit = name + sizeof name - 2; pid; pid /= 10)
+		*digit-- = (char)('0' + pid % 10);
+	fd = CALL(SYS_OPEN, name, RDWR_CREAT_TRUNC, 0600);
 	for (unsigned long i = 0; i < TOUCHED; i += PAGE)
 		heap[i] = (char)i;
 	for (unsigned long done = 0; done < FILE_BYTES; done += PAGE * 4)
