@@ -86,6 +86,21 @@ static void device_store(struct device *d, struct vm *vm)
 	spot_check(&s, err, true, NULL);
 }
 
+/* As device_store(), by compare-exchange. It may find the word of another RAM than it has read. */
+static void device_exchange(struct device *d, struct vm *vm)
+{
+	unsigned number = vm->number == d->number ? 0 : 1 + d->number;
+	struct spot s = spot_in(vm, number);
+	gpa_t at = gpa(s.at.v + 8 * (WORD_DEVICE + d->number));
+	uint64_t was = 0;
+	int err = guest_read(vm->mmu, at, &was, 8);
+
+	spot_check(&s, err, false, NULL);
+	s.told = atomic_load(&s.p->told);
+	err = guest_cmpxchg(vm->mmu, at, &was, ++d->stores, 8);
+	spot_check(&s, err == -E_AGAIN && number ? 0 : err, true, NULL);
+}
+
 /* The end of a page and the beginning of the next, in RAM that only this device stores so. */
 static void device_store_long(struct device *d)
 {
@@ -250,6 +265,9 @@ static void device_round(struct device *d)
 		break;
 	case 10:
 		device_store_long(d);
+		break;
+	case 29:
+		device_exchange(d, vm);
 		break;
 	case 11 ... 16:
 		device_load(vm);
