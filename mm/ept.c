@@ -55,13 +55,17 @@ static void cursor_set(struct cursor *w, uint64_t e)
 	p->flags |= SPAGE_REFERENCED;
 }
 
-/* A new table in w's entry, which links none. */
-static void link_table(struct mmu *mmu, struct cursor *w, uint64_t gfn)
+/* A new table for w's entry, which links none. */
+static struct spage *new_table(struct mmu *mmu, struct cursor *w, uint64_t gfn)
 {
 	role_t role = { (uint32_t)(w->level - 1) | ROLE_DIRECT | EPT_RWX << 4 };
 	uint64_t base = align_down(gfn, ept_pages(w->level));
-	struct spage *child = spage_new(mmu, (gfn_t){ base }, role, w->entry);
 
+	return spage_new(mmu, (gfn_t){ base }, role, w->entry);
+}
+
+static void link_table(struct cursor *w, struct spage *child)
+{
 	cursor_page(w)->children++;
 	cursor_set(w, virt_to_hpa(spage_table(child)).v | EPT_RWX);
 }
@@ -79,7 +83,8 @@ struct target {
 	uint64_t rights;
 	unsigned memtype;
 	unsigned level;
-	bool clean; /* writable, but D is to be clear: the CPU logs the first write */
+	unsigned uniform; /* what `level` would be if it were not for the fetch: all around is alike */
+	bool clean;	  /* writable, but D is to be clear: the CPU logs the first write */
 };
 
 /* The memory type of a leaf around frame p, -1 if there is no single one. */
@@ -98,11 +103,10 @@ static void choose(
 	unsigned most = !mmu->caps.ept_2m ? 1 : !mmu->caps.ept_1g ? 2 : 3;
 	int type;
 
-	/* Rule 15: where large leaves are not executable, what is fetched from is mapped by small ones. */
-	if ((s->log && !MUTANT(dirty_lost_on_large)) || (!large_exec(mmu) && (access & MMU_EXEC)))
+	if (s->log && !MUTANT(dirty_lost_on_large))
 		most = 1;
 	t->pfn = pfn(r->pfn.v + (page - r->first));
-	t->level = 1;
+	t->uniform = 1;
 	for (unsigned l = 2; l <= most; l++) {
 		uint64_t n = ept_pages(l), before = gfn & (n - 1);
 
@@ -110,9 +114,11 @@ static void choose(
 			gfn - before + n > s->base + s->pages || page - r->first < before ||
 			page - before + n > r->first + r->pages || leaf_type(r, t->pfn.v, l) < 0)
 			break;
-		t->level = l;
+		t->uniform = l;
 	}
-	type = leaf_type(r, t->pfn.v, t->level);
+	/* Rule 15: where large leaves are not executable, what is fetched from is mapped by small ones. */
+	t->level = !large_exec(mmu) && (access & MMU_EXEC) ? 1 : t->uniform;
+	type = leaf_type(r, t->pfn.v, t->uniform);
 	t->memtype = type < 0 ? MT_UC : (unsigned)type;
 	t->rights = EPT_R | EPT_X | (s->flags & SLOT_READONLY ? 0 : EPT_W);
 	t->clean = false;
@@ -140,10 +146,31 @@ static uint64_t leaf_entry(const struct mmu *mmu, const struct target *t, uint64
 	return e;
 }
 
+/*
+ * Below w's entry RAM is uniform, but by small leaves only can it be executed. All of them are filled in at once: a leaf
+ * costs three instructions here, and a fault of its own several hundred. Nobody has logged writes here (s->log), so D is
+ * set as in any leaf.
+ */
+static void fill_table(
+	const struct mmu *mmu, struct spage *child, const struct target *t, uint64_t gfn, unsigned level)
+{
+	struct target first = {
+		.pfn = pfn(t->pfn.v - (gfn - child->gfn.v)), .rights = t->rights, .memtype = t->memtype
+	};
+	uint64_t e = leaf_entry(mmu, &first, child->gfn.v, level);
+
+	for (unsigned i = 0; i < ENTRIES; i++, e += ept_pages(level) << PAGE_SHIFT)
+		spage_table(child)[i] = e;
+	child->lo = 0;
+	child->hi = ENTRIES;
+}
+
 static enum mmu_verdict map_ram(
 	struct mmu *mmu, struct cursor *w, const struct slot *s, uint64_t gfn, unsigned access)
 {
+	struct spage *child;
 	struct target t;
+	bool filled = false;
 
 	choose(mmu, s, gfn, access, &t);
 	if (s->log && (access & MMU_WRITE))
@@ -156,7 +183,7 @@ static enum mmu_verdict map_ram(
 			continue;
 		}
 		if (ept_is_leaf(e, w->level) && !(access & ~e)) {
-			mmu->stats.faults_spurious++;
+			mmu->stats.faults_spurious += !filled;
 			break;
 		}
 		if (w->level <= t.level) {
@@ -164,8 +191,12 @@ static enum mmu_verdict map_ram(
 			cursor_set(w, leaf_entry(mmu, &t, gfn, w->level));
 			break;
 		}
-		/* Nothing, a stale MMIO entry, or a large leaf to be taken apart: its other parts fault in again. */
-		link_table(mmu, w, gfn);
+		/* Nothing, a stale MMIO entry, or a large leaf to be taken apart. */
+		child = new_table(mmu, w, gfn);
+		filled = w->level <= t.uniform;
+		if (filled)
+			fill_table(mmu, child, &t, gfn, w->level - 1);
+		link_table(w, child);
 		cursor_down(w, gfn);
 	}
 	return MMU_RESUME;
@@ -192,7 +223,7 @@ static void map_mmio(struct mmu *mmu, struct cursor *w, uint64_t gfn)
 			cursor_set(w, e);
 			return;
 		}
-		link_table(mmu, w, gfn);
+		link_table(w, new_table(mmu, w, gfn));
 		cursor_down(w, gfn);
 	}
 }

@@ -224,13 +224,109 @@ static void large_leaves_are_not_executable_where_that_could_lock_up(void **stat
 	assert_int_equal(level_at(0x210), 1);
 	assert_int_equal(entry_at(0x210) & EPT_RWX, EPT_RWX);
 	assert_int_equal(level_at(0x400), 0);
-	/* The neighbours come back as small pages, executable. */
-	assert_int_equal(rig_access(0, 0x211, MMU_READ, NULL), MMU_RESUME);
-	assert_int_equal(level_at(0x211), 1);
-	assert_int_equal(entry_at(0x211) & EPT_RWX, EPT_RWX);
 	/* A fetch first: small at once. */
 	assert_int_equal(rig_access(0, 0x500, MMU_EXEC, NULL), MMU_RESUME);
 	assert_int_equal(level_at(0x500), 1);
+}
+
+static void start_prone(uint64_t ram)
+{
+	struct mmu_caps c = rig_caps();
+
+	rig_stop();
+	c.pschange_mc_no = false;
+	rig_start_with(&(struct mmu_params){ .vcpus = 2, .caps = c }, ram, true);
+}
+
+/* All of a table of small leaves: executable, in a row, as written to. */
+static void assert_filled(uint64_t base)
+{
+	uint64_t first = entry_at(base);
+
+	assert_int_equal(first & 0xfff, EPT_RWX | MT_WB << EPT_MT_AT | EPT_A | EPT_D);
+	for (uint64_t i = 0; i < 512; i++) {
+		assert_int_equal(level_at(base + i), 1);
+		assert_int_equal(entry_at(base + i), first + (i << PAGE_SHIFT));
+	}
+}
+
+/* Rule 15: taken apart by the first fetch, at once, and not by one fault for each page. */
+static void a_large_leaf_is_taken_apart_by_one_fault(void **state)
+{
+	uint64_t from, to;
+
+	start_prone(256 * MiB);
+	rig_slot(0x200, 1024, 0);
+	assert_int_equal(rig_enter(0), 0);
+	assert_int_equal(rig_access(0, 0x210, MMU_WRITE, &from), MMU_RESUME);
+	assert_int_equal(rig_access(0, 0x3ff, MMU_EXEC, &to), MMU_RESUME);
+	assert_int_equal(to - from, 0x3ff - 0x210);
+	assert_filled(0x200);
+	/* One that nothing was mapped in, too. */
+	assert_int_equal(rig_access(0, 0x433, MMU_EXEC, NULL), MMU_RESUME);
+	assert_filled(0x400);
+	assert_int_equal(rig_stats().faults, 3);
+	for (uint64_t g = 0x200; g < 0x600; g++)
+		assert_int_equal(rig_access(0, g, MMU_READ | MMU_WRITE | MMU_EXEC, NULL), MMU_RESUME);
+	assert_int_equal(rig_stats().faults, 3);
+	assert_int_equal(rig_stats().faults_spurious, 0);
+	/* The tables are forgotten as full as they are: what they are used for next begins empty. */
+	mmu_invalidate_all(rig.mmu);
+	rig_exit(0);
+	assert_int_equal(rig_enter(0), 0);
+	assert_int_equal(rig_drain(), 5); /* four levels, two tables of leaves */
+	rig_slot(0x1000, 3, 0);
+	assert_int_equal(rig_access(0, 0x1001, MMU_EXEC, NULL), MMU_RESUME);
+	for (uint64_t g = 0x1000; g < 0x1200; g++)
+		assert_int_equal(entry_at(g) != 0, g == 0x1001);
+}
+
+static void only_uniform_memory_is_filled_in_by_a_fetch(void **state)
+{
+	slot_id id;
+	struct mmu_ticket t;
+
+	(void)state;
+	start_prone(256 * MiB);
+	/* The slot's edge. */
+	rig_slot(0x200, 700, 0);
+	/* Writes are logged: each has to be seen. */
+	id = rig_slot(0x800, 512, 0);
+	assert_int_equal(slot_set_flags(rig.mmu, id, SLOT_DIRTY_LOG, &t), 0);
+	/* ROM stays that. */
+	rig_slot(0xa00, 512, SLOT_READONLY);
+	assert_int_equal(rig_enter(0), 0);
+	assert_int_equal(rig_access(0, 0x433, MMU_EXEC, NULL), MMU_RESUME);
+	assert_int_equal(rig_access(0, 0x833, MMU_EXEC, NULL), MMU_RESUME);
+	assert_int_equal(rig_access(0, 0xa33, MMU_EXEC, NULL), MMU_RESUME);
+	assert_int_equal(entry_at(0x833) & EPT_RWX, EPT_R | EPT_X);
+	for (uint64_t i = 0; i < 512; i++) {
+		assert_int_equal(entry_at(0x400 + i) != 0, i == 0x33);
+		assert_int_equal(entry_at(0x800 + i) != 0, i == 0x33);
+		assert_int_equal(level_at(0xa00 + i), 1);
+		assert_int_equal(entry_at(0xa00 + i) & (EPT_RWX | EPT_D), EPT_R | EPT_X);
+	}
+}
+
+static void of_a_gib_only_two_mib_become_small(void **state)
+{
+	start_prone(3 * GiB);
+	rig_slot(BIT(18), BIT(18), 0);
+	assert_int_equal(rig_enter(0), 0);
+	assert_int_equal(rig_access(0, BIT(18), MMU_WRITE, NULL), MMU_RESUME);
+	assert_int_equal(level_at(BIT(18)), 3);
+	assert_int_equal(rig_access(0, BIT(18) + 12345, MMU_EXEC, NULL), MMU_RESUME);
+	assert_filled(align_down(BIT(18) + 12345, 512));
+	for (uint64_t g = BIT(18); g < 2 * BIT(18); g += 512) {
+		uint64_t e = entry_at(g);
+
+		if (g == align_down(BIT(18) + 12345, 512))
+			continue;
+		assert_int_equal(level_at(g), 2);
+		assert_int_equal(e & EPT_RWX, EPT_R | EPT_W);
+		assert_int_equal(ept_pfn(e).v - ept_pfn(entry_at(BIT(18))).v, g - BIT(18));
+	}
+	assert_int_equal(rig_stats().faults, 2);
 }
 
 static void verdicts(void **state)
@@ -401,6 +497,9 @@ int main(void)
 		T(a_gib_is_one_leaf),
 		T(memory_type_follows_the_host),
 		T(large_leaves_are_not_executable_where_that_could_lock_up),
+		T(a_large_leaf_is_taken_apart_by_one_fault),
+		T(only_uniform_memory_is_filled_in_by_a_fetch),
+		T(of_a_gib_only_two_mib_become_small),
 		T(verdicts),
 		T(spurious_violations_are_resumed),
 		T(mmio_entry_carries_its_generation_in_ignored_bits_only),
