@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A device: a thread beside the vCPUs that changes places of its own in both VMs, stores into guest memory and reads it,
- * keeps pointers into it until the top of its loop, and copies a running VM by the dirty log.
+ * keeps pointers into it until the top of its loop, and copies a running VM (copy.c).
  */
 #include <string.h>
 
 #include "mm/slot_table.h"
 #include "mm/mmu_internal.h"
 #include "tests/support/cpu_id.h"
-#include "tests/threads/world.h"
+#include "tests/threads/device.h"
 
-#define PAUSE_US 60u
-
-struct device {
-	unsigned number, cpu;
-	struct owner owner[VMS];
-	uint64_t stores;
-	/* The copy of a VM: for each page words [STAMP, STAMPED), and what lies around the ends of pages. */
-	uint64_t copy[RAM_PAGES][STAMPED - STAMP];
-	char edge[RAM_PAGES][LONG_BYTES];
-};
 static struct device devices[DEVICES];
 
 /* A page somewhere in a place, and what is told of it. */
@@ -74,7 +64,7 @@ static void device_load(struct vm *vm)
 	spot_check(&s, err, false, NULL);
 }
 
-static void device_store(struct device *d, struct vm *vm)
+void device_store(struct device *d, struct vm *vm)
 {
 	/* Not into the RAM of the VM that the other device copies: who copies must know what is stored. */
 	unsigned number = (unsigned)below(PLACES);
@@ -102,7 +92,7 @@ static void device_exchange(struct device *d, struct vm *vm)
 }
 
 /* The end of a page and the beginning of the next, in RAM that only this device stores so. */
-static void device_store_long(struct device *d)
+void device_store_long(struct device *d)
 {
 	struct vm *vm = &world.vm[d->number];
 	uint64_t page = below(RAM_PAGES - 1);
@@ -142,106 +132,6 @@ static void device_read_log(struct device *d, struct vm *vm)
 	err = dirty_log_read_clear(vm->mmu, p->id, 0, p->pages, bitmap, &t);
 	if (err)
 		oracle_fail("reading a log: %d", err);
-}
-
-/* ---- the copy of a running VM ---- */
-
-static void wait_for(const struct device *d, struct vm *vm, const struct mmu_ticket *t)
-{
-	while (!mmu_ticket_ready(vm->mmu, t)) {
-		mmu_cpu_quiescent(d->cpu);
-		count(rounds, 1);
-		world_pause(PAUSE_US);
-	}
-}
-
-static void copy_page(struct device *d, struct vm *vm, uint64_t page)
-{
-	uint64_t *w = words(backing_pfn(vm->place[0].backing, page));
-
-	for (unsigned i = STAMP; i < STAMPED; i++)
-		d->copy[page][i - STAMP] = atomic_load_relaxed(&w[i]);
-	memcpy(d->edge[page], w, LONG_BYTES / 2);
-	memcpy(d->edge[page] + LONG_BYTES / 2, (char *)w + PAGE_SIZE - LONG_BYTES / 2, LONG_BYTES / 2);
-}
-
-static void copy_dirty(struct device *d, struct vm *vm)
-{
-	uint64_t bitmap[RAM_PAGES / 64];
-	struct mmu_ticket t;
-
-	if (dirty_log_read_clear(vm->mmu, vm->place[0].id, 0, RAM_PAGES, bitmap, &t))
-		oracle_fail("reading the log of RAM");
-	wait_for(d, vm, &t);
-	for (uint64_t page = 0; page < RAM_PAGES; page++)
-		if (bitmap[page / 64] >> page % 64 & 1) {
-			copy_page(d, vm, page);
-			count(dirty, 1);
-		}
-}
-
-static void copy_compare(struct device *d, struct vm *vm)
-{
-	for (uint64_t page = 0; page < RAM_PAGES; page++) {
-		uint64_t *w = words(backing_pfn(vm->place[0].backing, page)), was[STAMPED - STAMP];
-		char edge[LONG_BYTES];
-
-		memcpy(was, d->copy[page], sizeof(was));
-		memcpy(edge, d->edge[page], sizeof(edge));
-		copy_page(d, vm, page);
-		for (unsigned i = 0; i < STAMPED - STAMP; i++)
-			if (was[i] != d->copy[page][i])
-				oracle_fail("the copy of VM %u lacks a store to word %u of page %lu: %lx, "
-					    "not %lx",
-					vm->number, STAMP + i, page, was[i], w[STAMP + i]);
-		if (memcmp(edge, d->edge[page], sizeof(edge)) != 0)
-			oracle_fail("the copy of VM %u lacks a long store around page %lu", vm->number, page);
-	}
-}
-
-/* Stops the VM: each vCPU is taken when its CPU lets go of it. / Lets it run. */
-static void vm_stop(const struct device *d, struct vm *vm)
-{
-	for (unsigned i = 0; i < VCPUS; i++)
-		while (atomic_xchg(&vm->vcpu[i].taken, 1)) {
-			atomic_store(&vm->vcpu[i].kicked, 1);
-			mmu_cpu_quiescent(d->cpu);
-			count(rounds, 1);
-			world_pause(PAUSE_US);
-		}
-}
-
-static void vm_go(struct vm *vm)
-{
-	for (unsigned i = 0; i < VCPUS; i++)
-		atomic_store(&vm->vcpu[i].taken, 0);
-}
-
-static void device_copy(struct device *d)
-{
-	struct vm *vm = &world.vm[d->number];
-	struct mmu_ticket t;
-
-	if (slot_set_flags(vm->mmu, vm->place[0].id, SLOT_DIRTY_LOG, &t))
-		oracle_fail("logging cannot be switched on");
-	wait_for(d, vm, &t);
-	for (uint64_t page = 0; page < RAM_PAGES; page++)
-		copy_page(d, vm, page);
-	for (unsigned round = 0; round < 4; round++) {
-		for (unsigned n = 0; n < 6; n++) {
-			device_store_long(d);
-			device_store(d, vm);
-			world_pause(PAUSE_US);
-		}
-		copy_dirty(d, vm);
-	}
-	vm_stop(d, vm);
-	copy_dirty(d, vm);
-	copy_compare(d, vm);
-	vm_go(vm);
-	if (slot_set_flags(vm->mmu, vm->place[0].id, 0, &t))
-		oracle_fail("logging cannot be switched off");
-	count(copies, 1);
 }
 
 static void device_round(struct device *d)
@@ -315,7 +205,7 @@ void *device_thread(void *number)
 	for (unsigned i = 0; i < VMS; i++)
 		for (unsigned n = 0; n < DYING; n++)
 			if (d->owner[i].dying[n].of) {
-				wait_for(d, &world.vm[i], &d->owner[i].dying[n].ticket);
+				device_wait(d, &world.vm[i], &d->owner[i].dying[n].ticket);
 				owner_reap(&world.vm[i], &d->owner[i]);
 			}
 	mmu_cpu_idle(d->cpu);

@@ -4,7 +4,7 @@
  *
  *	world.c		VMs from birth to death, what a guest may rely on, RAM and its stamps
  *	cpu.c		CPUs: the run loop, and the guest in it
- *	device.c	devices: they change the map, store, hold pointers, copy a running VM
+ *	device.c	devices: they change the map, store, hold pointers; copy.c: they copy a running VM
  *	test_mmu.c	the pairs of VMs that there are, and who watches over progress
  *
  * A place is a slot that comes and goes. One thread changes it, its owner: a device, or a vCPU that emulates one. Who
