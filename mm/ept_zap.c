@@ -168,14 +168,13 @@ static void unmap(struct mmu *mmu, struct spage *p, uint64_t at, uint64_t end)
 	}
 }
 
-unsigned ept_unmap(struct mmu *mmu, struct spage *root, gfn_t at, uint64_t pages, unsigned most, bool *done)
+unsigned ept_unmap(struct mmu *mmu, struct spage *root, gfn_t at, uint64_t pages, unsigned most)
 {
 	uint64_t end = at.v + pages;
 	struct spage *p = lowest(root, at.v, end);
 	unsigned weight = weigh(p, at.v, end, most);
 
-	*done = weight <= most;
-	if (*done)
+	if (weight <= most)
 		unmap(mmu, p, at.v, end);
 	return weight;
 }

@@ -285,8 +285,9 @@ static inline int mmu_make_available(struct mmu *mmu, unsigned need, gfn_t at)
 uint64_t ept_pointer(const struct mmu *mmu, const struct spage *root);
 enum mmu_verdict ept_fault(struct mmu *mmu, uint64_t eptp, gfn_t at, unsigned access);
 enum mmu_verdict ept_misconfig(struct mmu *mmu, uint64_t eptp, gfn_t at);
-/* Drops all that maps [at, at + pages). Returns the entries touched, at most about `most`; *done: the whole range. */
-unsigned ept_unmap(struct mmu *mmu, struct spage *root, gfn_t at, uint64_t pages, unsigned most, bool *done);
+/* Drops all that maps [at, at + pages), unless that costs more than `most` (instructions, EPT_WEIGHT_*): then nothing is
+ * touched. Returns what it costs at most, or anything above `most`. Tables that go wait for the next flush epoch. */
+unsigned ept_unmap(struct mmu *mmu, struct spage *root, gfn_t at, uint64_t pages, unsigned most);
 /* Cuts the entry that links p, and says whether it was used since the last time (A bit), clearing that. */
 void ept_cut(struct mmu *mmu, struct spage *p);
 /* Is e an entry that the hardware accepts at this level? */

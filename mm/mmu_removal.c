@@ -37,14 +37,11 @@ static bool unmap(struct mmu *mmu, const struct slot *old, unsigned most)
 {
 	uint64_t pages = old->pages - (MUTANT(targeted_short) ? 1 : 0);
 	unsigned touched = 0;
-	bool done = true;
 
 	if (mmu->indirect && !indirect_unmap(mmu, gfn(old->base), pages, most, &touched))
 		return false;
 	/* Without a root of this generation nothing is mapped. */
-	if (mmu->root)
-		ept_unmap(mmu, mmu->root, gfn(old->base), pages, most, &done);
-	return done;
+	return !mmu->root || ept_unmap(mmu, mmu->root, gfn(old->base), pages, most) <= most;
 }
 
 void mmu_remove(struct mmu *mmu, const struct slot *old, struct mmu_ticket *out)
