@@ -40,6 +40,8 @@ static int64_t statistic(struct vcpu *v, uint64_t which)
 		return (int64_t)s.flushes;
 	case 14:
 		return (int64_t)s.evictions;
+	case 15:
+		return (int64_t)s.kicks;
 	}
 	return -E_INVAL;
 }

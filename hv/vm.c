@@ -316,12 +316,34 @@ static void say_holes(const struct vm *vm)
 			s.mmio_holes);
 }
 
+static void say_mmu(const struct vm *vm)
+{
+	struct mmu_stats s;
+
+	mmu_stats(vm->mmu, &s);
+	log_debug("vm %s: MMU: %lu bumps, %lu slots removed without; %lu faults, %lu of them spurious, %lu "
+		  "since the last "
+		  "bump; %lu device accesses",
+		vm->name, s.bumps, s.targeted, s.faults, s.faults_spurious, s.faults_since_bump,
+		s.faults_mmio);
+	log_debug("vm %s: MMU: %lu batches freed %lu pages, the largest %lu pages, %lu entries, %lu ticks; "
+		  "%lu pages wait; "
+		  "lock held for %lu ticks at most",
+		vm->name, s.batches, s.pages_freed, s.batch_pages_max, s.batch_entries_max, s.batch_ticks_max,
+		s.waiting, s.lock_ticks_max);
+	log_debug(
+		"vm %s: MMU: %lu pages live, %lu at most, of %lu KiB; %lu flushes, %lu kicks, %lu evictions",
+		vm->name, s.pages_live, s.pages_live_peak, s.tables_bytes / KiB, s.flushes, s.kicks,
+		s.evictions);
+}
+
 void vm_destroy(struct vm *vm)
 {
 	if (vm->ending) {
 		vm_console_end(vm);
 		measure_report(vm);
 		say_holes(vm);
+		say_mmu(vm);
 		log_debug("vm %s: started at TSC %lu", vm->name, vm->started);
 		log_info("vm %s exited: %s %u", vm->name, vm_end_name(vm->end_why), vm->end_code);
 	}
