@@ -38,7 +38,7 @@ struct sim_log {
 	bool written[LOG_PAGES];
 };
 
-/* Written by a vCPU that logs by itself and has not left the guest since. */
+/* Written, and in the buffer of this vCPU, which has not left the guest since. */
 struct sim_pend {
 	unsigned slot;
 	uint64_t serial, page;

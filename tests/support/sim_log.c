@@ -2,8 +2,8 @@
 /*
  * The simulated machine: what the dirty logs must say.
  *
- *	write		if it counts (log_counts()): at once into the slot's `written`; or, from a vCPU whose CPU logs by
- *			itself, into its `pend`, and from there when it leaves the guest
+ *	write		if it counts (log_counts()): at once into the slot's `written`; or, where CPUs log by themselves,
+ *			into the `pend` of the vCPU whose buffer has it, and from there when that leaves the guest
  *	reading		all that was `written` when it began must be in the bitmap; what the bitmap has is not expected
  *			again; until its ticket is ready no write counts
  */
@@ -38,7 +38,7 @@ void sim_log_store(uint64_t gfn)
 		sim.log[m - model_now(&sim.m)].written[gfn - m->base] = true;
 }
 
-/* Does another vCPU's buffer hold it? The CPU logs a page once: who sets D. */
+/* Is it noted already, until some vCPU leaves? */
 static bool pending(unsigned slot, uint64_t page)
 {
 	for (unsigned i = 0; i < SIM_VCPUS; i++)
@@ -49,11 +49,35 @@ static bool pending(unsigned slot, uint64_t page)
 	return false;
 }
 
+/* Is gfn in the buffer of vCPU i? */
+static bool buffered(unsigned i, uint64_t gfn)
+{
+	const struct hw_pml *p = &hw_pml[i];
+
+	for (unsigned n = (uint16_t)(p->index + 1); p->on && n < 512; n++)
+		if (p->buffer[n] == gfn << PAGE_SHIFT)
+			return true;
+	return false;
+}
+
+/* Whose buffer has the record of v's write? The CPU logs a page once: who sets D. That may have been another vCPU, at a
+ * time when writes did not count yet. */
+static struct sim_vcpu *holder(struct sim_vcpu *v, uint64_t gfn)
+{
+	if (buffered(v->v.index, gfn))
+		return v;
+	for (unsigned i = 0; i < sim.c->vcpus; i++)
+		if (buffered(i, gfn))
+			return &sim.vcpu[i];
+	return v;
+}
+
 /* The guest has written frame f at gfn. The slot may have moved on meanwhile: then it has the same place in the list. */
 void sim_log_write(struct sim_vcpu *v, uint64_t gfn, uint64_t f)
 {
 	for (uint64_t at = sim.m.version; at >= sim.m.oldest; at--) {
 		struct model_slot *m = model_find(&sim.m, at, gfn), *now;
+		struct sim_vcpu *who;
 		unsigned i;
 
 		if (!m || backing_pfn(m->backing, m->backing_page + gfn - m->base).v != f)
@@ -64,10 +88,11 @@ void sim_log_write(struct sim_vcpu *v, uint64_t gfn, uint64_t f)
 			return;
 		if (pending(i, gfn - m->base))
 			return;
-		if (v->v.pml)
-			v->pend[v->npend++] = (struct sim_pend){ i, sim.log[i].serial, gfn - m->base };
-		else
+		who = holder(v, gfn);
+		if (!who->v.pml)
 			sim.log[i].written[gfn - m->base] = true;
+		else if (who->npend < PENDS)
+			who->pend[who->npend++] = (struct sim_pend){ i, sim.log[i].serial, gfn - m->base };
 		return;
 	}
 }

@@ -90,7 +90,8 @@ static void one_seed(const struct sim_config *c)
 	printf("oracle: %s, LETHE_SEED=%lu, %u steps\n", c->name, run.seed, run.steps);
 	fflush(stdout);
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &run.last);
-	sim_run(c, run.seed++, run.steps);
+	sim_run(c, run.seed, run.steps);
+	run.seed++;
 }
 
 static void config_run(void **state)
