@@ -70,6 +70,9 @@ bool indirect_zap_made_from(struct mmu *mmu, gfn_t at);
 bool indirect_write_protect(struct mmu *mmu, gfn_t at);
 /* The same for the pages of a dirty log: page `at` + n for bit n. */
 void indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits);
-/* All leaves that map [at, at + pages) go. Adds what it has touched to *touched and stops when that reaches `most`, or
- * where a table of the guest's lies in the range. Returns whether all is gone. */
-bool indirect_unmap(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most, unsigned *touched);
+/* All leaves that map [at, at + pages) go. False, and nothing is touched: that would cost more than `most` (instructions,
+ * as EPT_WEIGHT_*), or a table of the guest's lies in the range. */
+#define INDIRECT_WEIGHT_FIND   100u /* a page of records looked up, twice */
+#define INDIRECT_WEIGHT_RECORD 70u  /* one of them read, twice */
+#define INDIRECT_WEIGHT_LEAF   310u /* taken off its record's chain */
+bool indirect_unmap(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most);

@@ -108,28 +108,38 @@ void indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits)
 		indirect_write_protect(mmu, (gfn_t){ at.v + bit_lowest(bits) });
 }
 
-bool indirect_unmap(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most, unsigned *touched)
+/* Goes through the records of [at, end): weighs what is to be done, or (`zap`) does it. False: more than `most`, or a
+ * table of the guest's. */
+static bool records_of(struct mmu *mmu, uint64_t at, uint64_t end, unsigned most, bool zap)
+{
+	unsigned weight = 0;
+
+	for (unsigned level = RECORD_LEVELS; level; level--) {
+		uint64_t step = ept_pages(level), reach = ept_pages(level + 1), *record = NULL;
+
+		for (uint64_t g = align_down(at, step); g < end; g += step) {
+			if (record && g & (reach - 1)) {
+				record++;
+			} else {
+				weight += INDIRECT_WEIGHT_FIND;
+				record = record_find(mmu, (gfn_t){ g }, level);
+			}
+			weight += INDIRECT_WEIGHT_RECORD;
+			weight += chain_count(record_get(record)) * INDIRECT_WEIGHT_LEAF;
+			if (weight > most || (level == 1 && record_blocks(record_get(record))))
+				return false;
+			if (!record)
+				g = align_down(g, reach) + reach - step; /* nor about its neighbours */
+			else if (zap)
+				zap_leaves(mmu, record);
+		}
+	}
+	return true;
+}
+
+bool indirect_unmap(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most)
 {
 	uint64_t end = at.v + pages;
 
-	for (unsigned level = RECORD_LEVELS; level; level--) {
-		uint64_t step = ept_pages(level);
-
-		for (uint64_t g = align_down(at.v, step); g < end; g += step) {
-			uint64_t *record = record_find(mmu, (gfn_t){ g }, level);
-
-			if (++*touched >= most)
-				return false;
-			if (!record) {
-				/* Nor about its neighbours: on to the next page of records. */
-				g = align_down(g, ept_pages(level + 1)) + ept_pages(level + 1) - step;
-				continue;
-			}
-			if (level == 1 && record_blocks(*record))
-				return false;
-			*touched += chain_count(*record);
-			zap_leaves(mmu, record);
-		}
-	}
-	return *touched < most;
+	return records_of(mmu, at.v, end, most, false) && records_of(mmu, at.v, end, UINT32_MAX, true);
 }

@@ -36,9 +36,8 @@ void mmu_slots_resized(struct mmu *mmu)
 static bool unmap(struct mmu *mmu, const struct slot *old, unsigned most)
 {
 	uint64_t pages = old->pages - (MUTANT(targeted_short) ? 1 : 0);
-	unsigned touched = 0;
 
-	if (mmu->indirect && !indirect_unmap(mmu, gfn(old->base), pages, most, &touched))
+	if (mmu->indirect && !indirect_unmap(mmu, gfn(old->base), pages, most))
 		return false;
 	/* Without a root of this generation nothing is mapped. */
 	return !mmu->root || ept_unmap(mmu, mmu->root, gfn(old->base), pages, most) <= most;

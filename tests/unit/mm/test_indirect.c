@@ -266,7 +266,9 @@ static void a_reading_of_the_dirty_log_protects_indirect_leaves(void **state)
 /* Rule 16: what targeted removal takes from indirect pages, and where it refuses. */
 static void a_slot_that_goes_takes_indirect_leaves_along(void **state)
 {
-	unsigned touched = 0;
+	/* The records of 32 pages, and one for each of the levels above. */
+	const unsigned weight =
+		3 * INDIRECT_WEIGHT_FIND + 34 * INDIRECT_WEIGHT_RECORD + 2 * INDIRECT_WEIGHT_LEAF;
 	struct spage *p;
 
 	(void)state;
@@ -276,13 +278,15 @@ static void a_slot_that_goes_takes_indirect_leaves_along(void **state)
 	leaf(p, 1, 100);
 	leaf(p, 2, 131);
 	leaf(p, 3, 132);
-	assert_true(indirect_unmap(rig.mmu, gfn(100), 32, 1000, &touched));
+	/* Nothing is touched unless all of it can be done: one below what it weighs, and just that. */
+	assert_false(indirect_unmap(rig.mmu, gfn(100), 32, weight - 1));
+	assert_true(spage_table(p)[1] && spage_table(p)[2]);
+	assert_true(indirect_unmap(rig.mmu, gfn(100), 32, weight));
 	assert_true(spage_table(p)[0] && !spage_table(p)[1] && !spage_table(p)[2] && spage_table(p)[3]);
-	touched = 0;
-	assert_false(indirect_unmap(rig.mmu, gfn(100), 32, 10, &touched));
 	/* A table of the guest's in it: everything has to go, which is the bump's to do. */
-	touched = 0;
-	assert_false(indirect_unmap(rig.mmu, gfn(0), 32, 1000, &touched));
+	leaf(p, 4, 5);
+	assert_false(indirect_unmap(rig.mmu, gfn(0), 32, UINT32_MAX));
+	assert_true(spage_table(p)[4]);
 	stop();
 }
 
