@@ -168,6 +168,13 @@ static void unmap(struct mmu *mmu, struct spage *p, uint64_t at, uint64_t end)
 	}
 }
 
+unsigned ept_weigh(struct spage *root, gfn_t at, uint64_t pages, unsigned most)
+{
+	uint64_t end = at.v + pages;
+
+	return weigh(lowest(root, at.v, end), at.v, end, most);
+}
+
 unsigned ept_unmap(struct mmu *mmu, struct spage *root, gfn_t at, uint64_t pages, unsigned most)
 {
 	uint64_t end = at.v + pages;

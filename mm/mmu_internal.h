@@ -285,8 +285,10 @@ static inline int mmu_make_available(struct mmu *mmu, unsigned need, gfn_t at)
 uint64_t ept_pointer(const struct mmu *mmu, const struct spage *root);
 enum mmu_verdict ept_fault(struct mmu *mmu, uint64_t eptp, gfn_t at, unsigned access);
 enum mmu_verdict ept_misconfig(struct mmu *mmu, uint64_t eptp, gfn_t at);
-/* Drops all that maps [at, at + pages), unless that costs more than `most` (instructions, EPT_WEIGHT_*): then nothing is
- * touched. Returns what it costs at most, or anything above `most`. Tables that go wait for the next flush epoch. */
+/* What it costs at most to drop all that maps [at, at + pages), in instructions (EPT_WEIGHT_*); or anything above `most`. */
+unsigned ept_weigh(struct spage *root, gfn_t at, uint64_t pages, unsigned most);
+/* Drops it, if that weighs no more than `most`: else nothing is touched. Returns the weight. Tables that go wait for the
+ * next flush epoch, which the caller begins. */
 unsigned ept_unmap(struct mmu *mmu, struct spage *root, gfn_t at, uint64_t pages, unsigned most);
 /* Cuts the entry that links p, and says whether it was used since the last time (A bit), clearing that. */
 void ept_cut(struct mmu *mmu, struct spage *p);

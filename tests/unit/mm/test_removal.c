@@ -13,6 +13,7 @@
 
 #include "mm/backing.h"
 #include "mm/ept.h"
+#include "mm/indirect.h"
 #include "mm/mmu_internal.h"
 #include "tests/support/rig.h"
 
@@ -325,6 +326,38 @@ static void a_slot_with_very_many_tables_is_forgotten_without_a_look_at_them(voi
 	}
 }
 
+/* A leaf made from the guest's tables could go at little cost, but what maps the slot directly could not. */
+static void neither_kind_of_table_is_touched_unless_both_can_be(void **state_)
+{
+	for (unsigned much = 0; much < 2; much++) {
+		struct mmu_params p = {
+			.vcpus = 1, .caps = rig_caps(), .removal = MMU_REMOVAL_AUTO, .indirect_pages = 64
+		};
+		bool flush = false;
+		struct spage *made;
+		slot_id id;
+
+		p.caps.ept_2m = false;
+		rig_start_with(&p, 256 * MiB, true);
+		rig_slot(0, 512, 0);
+		assert_int_equal(rig_enter(0), 0);
+		reach(5);
+		id = rig_slot(REGION, 512ul * 32, 0);
+		for (unsigned i = 0; much && i < 20; i++)
+			reach(REGION + 512 * i);
+		mmu_lock(rig.mmu);
+		assert_int_equal(mmu_make_available(rig.mmu, INDIRECT_NEW_NEEDS, gfn(0)), 0);
+		made = indirect_new(rig.mmu, gfn(10), (role_t){ 1 | EPT_RWX << 4 }, &flush);
+		assert_int_equal(mmu_make_available(rig.mmu, INDIRECT_MAP_NEEDS, gfn(0)), 0);
+		indirect_map(rig.mmu, made, 0, gfn(REGION + 512 * 31), 1ull << 32 | EPT_RWX);
+		mmu_unlock(rig.mmu);
+		rig.mmu->removal = much ? MMU_REMOVAL_AUTO : MMU_REMOVAL_TARGETED;
+		assert_int_equal(bumps(id), much);
+		assert_true(much || !spage_table(made)[0]);
+		rig_stop();
+	}
+}
+
 /* ---- weighing and unmapping, against a look at every page ---- */
 
 static unsigned count_leaves(uint64_t at, uint64_t pages, unsigned *tables)
@@ -400,6 +433,7 @@ int main(void)
 		cmocka_unit_test(auto_unmaps_up_to_the_crossover_and_touches_nothing_above),
 		cmocka_unit_test(auto_weighs_what_must_be_looked_at),
 		cmocka_unit_test(a_slot_with_very_many_tables_is_forgotten_without_a_look_at_them),
+		cmocka_unit_test(neither_kind_of_table_is_touched_unless_both_can_be),
 		cmocka_unit_test(what_is_weighed_is_never_less_than_what_is_unmapped),
 	};
 
