@@ -99,6 +99,7 @@ struct acpi {
 
 	/* MADT */
 	bool have_madt, pc_at; /* pc_at: there is a pair of 8259s */
+	bool x2apic_ids;       /* one of cpu[] has an ID above 254: only x2APIC mode reaches it */
 	uint64_t lapic_address;
 	unsigned ncpus, ncpus_dropped, ncpus_offline; /* listed; beyond CPUS_MAX; could be plugged in */
 	struct acpi_cpu cpu[CPUS_MAX];

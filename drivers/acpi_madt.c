@@ -43,6 +43,7 @@ static void add_cpu(struct acpi *a, uint32_t apic_id, uint32_t uid, uint32_t fla
 		return;
 	}
 	a->cpu[a->ncpus++] = (struct acpi_cpu){ .apic_id = apic_id, .uid = uid };
+	a->x2apic_ids |= apic_id > 254; /* 255: all of them (SDM Vol. 3A 10.6.1) */
 }
 
 static void add_ioapic(struct acpi *a, const uint8_t *e)

@@ -51,7 +51,8 @@ static void setup(struct cpu *c, unsigned n, uint32_t apic_id)
 	c->self = c;
 	c->id = n;
 	c->apic_id = apic_id;
-	list_init(&c->vcpus);
+	queue_init(&c->queue);
+	c->others_wake = UINT64_MAX;
 }
 
 void cpu_init_boot(void)

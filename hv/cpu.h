@@ -5,9 +5,9 @@
  */
 #pragma once
 
+#include "hv/sched_rules.h"
 #include "lib/boot_info.h"
 #include "lib/cpu_id.h"
-#include "lib/list.h"
 #include "lib/spinlock.h"
 #include "lib/x86.h"
 
@@ -38,8 +38,11 @@ struct cpu {
 	bool ready;	      /* is in VMX root mode (atomic) */
 	bool refused;	      /* cannot be (atomic) */
 	struct spinlock list_lock;
-	struct list vcpus; /* pinned here, in round-robin order */
-	unsigned nvcpus;
+	struct queue queue;    /* of the vCPUs that are pinned here */
+	unsigned nvcpus;       /* in it */
+	unsigned placed;       /* vCPUs that are to be, from their creation on; CPU 0 counts */
+	uint64_t others_wake;  /* host TSC at which one that sleeps has its next event; UINT64_MAX: none */
+	bool look_again;       /* VEC_KICK means: perhaps it is another's turn (atomic) */
 	uint64_t housekeeping; /* TSC of the next look at console and reports; CPU 0 */
 	hpa_t vmxon_region;
 	uint64_t stack_top;

@@ -40,7 +40,7 @@ void exit_hlt(struct vcpu *v)
 	/* A debug exception ends it at once. So does an interrupt that waits already: hv/sched.c looks before it idles. */
 	if (!(vmread(VMCS_GUEST_PENDING_DEBUG) & BIT(14)))
 		v->run = VCPU_HALTED;
-	vcpu_request(v, REQ_EVENTS | REQ_YIELD);
+	vcpu_request(v, REQ_EVENTS);
 }
 
 /* Only asked for where vCPUs share a CPU: whoever spins may be waiting for one that does not run. */

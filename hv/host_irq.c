@@ -4,6 +4,7 @@
 #include "drivers/ioapic.h"
 #include "drivers/lapic.h"
 #include "hv/host_irq.h"
+#include "hv/run.h"
 #include "hv/vcpu.h"
 #include "lib/log.h"
 
@@ -14,6 +15,8 @@ void host_interrupt(unsigned vector)
 	switch (vector) {
 	case VEC_KICK: /* whoever sent it has said elsewhere what it wants */
 		lapic_eoi();
+		if (atomic_xchg(&this_cpu()->look_again, false))
+			sched_look_again(this_cpu());
 		return;
 	case VEC_TIMER:
 		lapic_eoi();

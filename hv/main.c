@@ -110,7 +110,7 @@ static void on_own_stack(void *arg)
 	time_init(acpi_get());
 	mtrr_read(read_msr, cpuid(0x80000008, 0).eax & 0xff);
 	pic_disable(VEC_PIC);
-	if (lapic_init(false))
+	if (lapic_init(acpi_get()->x2apic_ids))
 		panic("this machine's local APIC cannot be used");
 	lapic_timer_init();
 	cpu_init(c);

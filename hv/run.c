@@ -47,13 +47,13 @@ uint64_t vcpu_next_event(const struct vcpu *v)
 	return host < at ? UINT64_MAX : host;
 }
 
-/* Has the guest leave at v's next event, the end of its slice or the CPU's housekeeping, whichever is first. */
+/* Has the guest leave at v's next event, the end of its slice, another's next event or the CPU's housekeeping. */
 static void arm_timer(struct vcpu *v, uint64_t now)
 {
 	uint64_t at = vcpu_next_event(v), ticks;
 
 	if (sched_shared(v->cpu))
-		at = min(at, v->slice_end);
+		at = min(at, min(v->slice_end, v->cpu->others_wake));
 	at = min(at, v->cpu->housekeeping);
 	if (!vmx.preemption_timer) {
 		if (at != v->deadline)
@@ -129,7 +129,7 @@ static bool serve_requests(struct vcpu *v)
 		return false;
 	events_prepare(v);
 	arm_timer(v, now);
-	if (sched_shared(v->cpu) && now >= v->slice_end)
+	if (sched_shared(v->cpu) && (now >= v->slice_end || now >= v->cpu->others_wake))
 		r |= REQ_YIELD;
 	return !leave && (!(r & REQ_YIELD) || !sched_shared(v->cpu));
 }

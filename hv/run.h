@@ -15,6 +15,8 @@ uint64_t vcpu_next_event(const struct vcpu *v);
 void sched_add(struct vcpu *v);		/* CPU 0; any time */
 void sched_remove(struct vcpu *v);	/* its own CPU */
 bool sched_shared(const struct cpu *c); /* do several vCPUs share it? */
+/* This CPU: somebody has woken. Whoever runs leaves its loop before the next entry, and the turn is given anew. */
+void sched_look_again(struct cpu *c);
 /* What a CPU does at the host's timer besides: the console. True if there is something for cpu_main(): a VM to be
  * taken apart. */
 bool housekeeping(struct cpu *c);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What each CPU does: its vCPUs in turn; when none can run, a batch of reclaim, then it halts until an interrupt. A vCPU
- * never changes its CPU, so there is nothing to balance and no lock but the list's.
+ * never changes its CPU, so there is nothing to balance and no lock but the queue's.
+ *
+ * Whose turn it is says hv/sched_rules.h. It is asked when the slice ends, when the one who runs halts or spins, and when
+ * another wakes: by its timer (others_wake) or by somebody's kick (look_again).
  */
 #include "drivers/console.h"
 #include "drivers/lapic.h"
@@ -19,10 +22,10 @@ void sched_add(struct vcpu *v)
 	struct cpu *c = v->cpu;
 
 	spin_lock(&c->list_lock);
-	list_add_tail(&c->vcpus, &v->on_cpu);
+	queue_add(&c->queue, &v->turn);
 	atomic_store(&c->nvcpus, c->nvcpus + 1);
 	/* Who runs there already had the CPU to itself: from now on its slices end. */
-	list_for_each (other, &c->vcpus, struct vcpu, on_cpu) {
+	list_for_each (other, &c->queue.turns, struct vcpu, turn.in_queue) {
 		vcpu_request(other, REQ_EVENTS);
 		vcpu_kick(other);
 	}
@@ -34,7 +37,7 @@ void sched_remove(struct vcpu *v)
 	struct cpu *c = v->cpu;
 
 	spin_lock(&c->list_lock);
-	list_del(&v->on_cpu);
+	queue_remove(&v->turn);
 	atomic_store(&c->nvcpus, c->nvcpus - 1);
 	spin_unlock(&c->list_lock);
 }
@@ -91,21 +94,40 @@ bool vcpu_runnable(struct vcpu *v)
 	return vcpu_next_event(v) <= rdtsc();
 }
 
-/* The next one in turn that can run; NULL if none can. */
+void sched_look_again(struct cpu *c)
+{
+	if (c->current)
+		vcpu_request(c->current, REQ_EVENTS | REQ_YIELD);
+}
+
+static uint64_t slice(void)
+{
+	return ns_to_tsc(SLICE_US * 1000ull);
+}
+
+static enum turn_state state(struct turn *t, void *arg)
+{
+	struct vcpu *v = container_of(t, struct vcpu, turn);
+	struct cpu *c = arg;
+
+	if (v->run == VCPU_RUNNING)
+		return TURN_GOES_ON;
+	if (vcpu_runnable(v))
+		return TURN_WAKES;
+	c->others_wake = min(c->others_wake, vcpu_next_event(v));
+	return TURN_SLEEPS;
+}
+
+/* The one whose turn it is; NULL if none can run. */
 static struct vcpu *pick(struct cpu *c)
 {
-	struct vcpu *found = NULL;
+	struct turn *t;
 
+	c->others_wake = UINT64_MAX;
 	spin_lock(&c->list_lock);
-	list_for_each (v, &c->vcpus, struct vcpu, on_cpu)
-		if (vcpu_runnable(v)) {
-			found = v;
-			list_del(&v->on_cpu);
-			list_add_tail(&c->vcpus, &v->on_cpu);
-			break;
-		}
+	t = queue_next(&c->queue, slice(), state, c);
 	spin_unlock(&c->list_lock);
-	return found;
+	return t ? container_of(t, struct vcpu, turn) : NULL;
 }
 
 /* Debt of VMs whose vCPUs sleep is paid by whoever idles. */
@@ -129,7 +151,7 @@ static void idle(struct cpu *c)
 	/* The exchange comes before the last look at the requests: whoever asks later sees us idle, and interrupts. */
 	(void)atomic_xchg(&c->idle, true);
 	spin_lock(&c->list_lock);
-	list_for_each (v, &c->vcpus, struct vcpu, on_cpu) {
+	list_for_each (v, &c->queue.turns, struct vcpu, turn.in_queue) {
 		if (vcpu_runnable(v))
 			wake = 0;
 		wake = min(wake, vcpu_next_event(v));
@@ -198,6 +220,7 @@ void cpu_main(struct cpu *c)
 		machine_ready();
 	for (;;) {
 		struct vcpu *v;
+		uint64_t from;
 
 		mmu_cpu_quiescent(c->id);
 		if (rdtsc() >= c->housekeeping)
@@ -210,9 +233,11 @@ void cpu_main(struct cpu *c)
 			continue;
 		}
 		switch_to(c, v);
-		v->slice_end = rdtsc() + ns_to_tsc(SLICE_US * 1000ull);
+		from = rdtsc();
+		v->slice_end = from + slice();
 		if (!atomic_load(&v->vm->ending))
 			vcpu_run(v);
+		queue_ran(&v->turn, rdtsc() - from);
 		if (atomic_load(&v->vm->ending))
 			retire(c, v);
 	}

@@ -2,6 +2,7 @@
 #include "hv/vcpu.h"
 
 #include "drivers/lapic.h"
+#include "hv/run.h"
 #include "hv/vm.h"
 #include "hv/vmx_cpu.h"
 #include "lib/string.h"
@@ -40,10 +41,11 @@ int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **ou
 	v->vm = vm;
 	v->index = index;
 	v->cpu = cpu;
+	cpu->placed++;
 	v->run = index ? VCPU_WAIT_SIPI : VCPU_RUNNING;
 	v->deadline = UINT64_MAX;
 	v->misc_enable = BIT(0); /* fast strings; SDM Vol. 4 table 2-2 */
-	list_init(&v->on_cpu);
+	list_init(&v->turn.in_queue);
 	err = create(vm, v, index);
 	if (err) {
 		vcpu_destroy(v);
@@ -55,6 +57,7 @@ int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **ou
 
 void vcpu_destroy(struct vcpu *v)
 {
+	v->cpu->placed--;
 	if (v->mmu.mmu)
 		mmu_vcpu_fini(&v->mmu);
 	guest_cpu_destroy(&v->guest);
@@ -72,12 +75,24 @@ void vcpu_kick(struct vcpu *v)
 	struct cpu *c = v->cpu;
 
 	/*
-	 * On its own CPU we are in root mode, so it is not in the guest and looks at its requests before it enters.
-	 * Elsewhere it may be in the guest, or its CPU may be about to halt: an interrupt ends both, and if it is
-	 * neither now, the interrupt waits in the local APIC until it would be.
+	 * On its own CPU we are in root mode, so it is not in the guest and looks at its requests before it enters;
+	 * unless somebody else has that CPU now, who is to ask whose turn it is.
 	 */
-	if (c != this_cpu() && (atomic_load(&c->idle) || atomic_load(&v->mmu.entered)))
+	if (c == this_cpu()) {
+		if (c->current && c->current != v)
+			sched_look_again(c);
+		return;
+	}
+	/*
+	 * Elsewhere it may be in the guest, or its CPU may be about to halt: an interrupt ends both, and if it is
+	 * neither now, the interrupt waits in the local APIC until it would be. Or another has the CPU.
+	 */
+	if (atomic_load(&c->idle) || atomic_load(&v->mmu.entered)) {
 		lapic_ipi(c->apic_id, VEC_KICK);
+	} else if (sched_shared(c)) {
+		atomic_store(&c->look_again, true);
+		lapic_ipi(c->apic_id, VEC_KICK);
+	}
 }
 
 /* RFLAGS has TF or RF, which is rare. */

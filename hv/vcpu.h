@@ -58,7 +58,7 @@ struct vcpu {
 	struct vm *vm;
 	unsigned index;
 	struct cpu *cpu;
-	struct list on_cpu;
+	struct turn turn; /* on its CPU */
 	enum vcpu_run run;
 	uint8_t sipi_vector;
 	bool nmi_pending;

@@ -132,20 +132,26 @@ static int create_bitmaps(struct vm *vm)
 	return 0;
 }
 
+/* With cpus = they are pinned in turn, as it says; else where there are fewest so far. */
 static struct cpu *cpu_for(const struct conf_vm *conf, unsigned vcpu)
 {
-	uint64_t mask = conf->cpus ? conf->cpus : ~0ull;
-	unsigned n = 0, want;
+	unsigned placed[CPUS_MAX] = { 0 }, n = 0, want;
+	uint64_t can = 0;
 
-	for (unsigned i = 0; i < ncpus; i++)
-		n += cpus[i] && cpus[i]->ready && mask & BIT(i);
-	if (!n)
+	for (unsigned i = 0; i < ncpus; i++) {
+		if (!cpus[i] || !cpus[i]->ready || (conf->cpus && !(conf->cpus & BIT(i))))
+			continue;
+		can |= BIT(i);
+		placed[i] = cpus[i]->placed;
+		n++;
+	}
+	if (!can)
 		return NULL;
-	want = vcpu % n;
-	for (unsigned i = 0; i < ncpus; i++)
-		if (cpus[i] && cpus[i]->ready && mask & BIT(i) && !want--)
-			return cpus[i];
-	return NULL;
+	if (!conf->cpus)
+		return cpus[place_vcpu(can, placed)];
+	for (want = vcpu % n; want; want--)
+		can &= can - 1;
+	return cpus[bit_lowest(can)];
 }
 
 static int create_vcpus(struct vm *vm)

@@ -202,6 +202,17 @@ GUESTS = [
     ),
 ]
 
+GUESTS += [
+    Case(
+        "guests-wakeup",  # who wakes need not wait for the end of another's turn on the same CPU
+        [MACHINE_OFF],
+        seen=[DONE % "wakeup", DONE % "compute"],
+        conf=vm("wakeup", kernel="wakeup.bin", memory="16M")
+        + vm("compute", kernel="wakeup.bin", memory="16M", cmdline="compute"),
+        files={"wakeup.bin": demo("wakeup.bin")},
+    ),
+]
+
 # What hostile.bin can be asked for by a word on its command line, and how its VM ends then.
 HOSTILE_ENDS = {
     "gate": "unsupported",

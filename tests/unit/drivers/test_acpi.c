@@ -184,10 +184,13 @@ static void madt_lists_each_usable_cpu_once(void **s)
 {
 	(void)s;
 	madt_begin();
-	PUT("\0\x8\0\x10\1\0\0\0");		       /* APIC 0x10, enabled */
-	PUT("\0\x8\1\x11\0\0\0\0");		       /* empty socket */
-	PUT("\0\x8\2\x12\2\0\0\0");		       /* could be plugged in */
-	PUT("\x9\x10\0\0\x10\0\0\0\1\0\0\0\7\0\0\0");  /* 0x10 again, as x2APIC */
+	PUT("\0\x8\0\x10\1\0\0\0");		      /* APIC 0x10, enabled */
+	PUT("\0\x8\1\x11\0\0\0\0");		      /* empty socket */
+	PUT("\0\x8\2\x12\2\0\0\0");		      /* could be plugged in */
+	PUT("\x9\x10\0\0\x10\0\0\0\1\0\0\0\7\0\0\0"); /* 0x10 again, as x2APIC */
+	acpi_parse_madt(&a, table.p, table.n);
+	assert_false(a.x2apic_ids);
+	memset(&a, 0, sizeof(a));
 	PUT("\x9\x10\0\0\x2c\1\0\0\1\0\0\0\x8\0\0\0"); /* x2APIC 300 */
 	PUT("\0\x8\3\xff\1\0\0\0");		       /* the broadcast ID is nobody's */
 	PUT("\x9\x10\0\0\xff\xff\xff\xff\1\0\0\0\x9\0\0\0");
@@ -195,6 +198,7 @@ static void madt_lists_each_usable_cpu_once(void **s)
 	assert_int_equal(a.ncpus, 2);
 	assert_int_equal(a.cpu[0].apic_id, 0x10);
 	assert_int_equal(a.cpu[1].apic_id, 300);
+	assert_true(a.x2apic_ids);
 	assert_int_equal(a.cpu[1].uid, 8);
 	assert_int_equal(a.ncpus_offline, 1);
 	assert_int_equal(a.nbroken, 0);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+#include "hv/sched_rules.h"
+
+#include "lib/bits.h"
+
+void queue_init(struct queue *q)
+{
+	list_init(&q->turns);
+	q->now = 0;
+}
+
+void queue_add(struct queue *q, struct turn *t)
+{
+	t->ran = q->now;
+	list_add_tail(&q->turns, &t->in_queue);
+}
+
+void queue_remove(struct turn *t)
+{
+	list_del(&t->in_queue);
+}
+
+struct turn *queue_next(
+	struct queue *q, uint64_t slice, enum turn_state (*state)(struct turn *t, void *arg), void *arg)
+{
+	struct turn *found = NULL;
+
+	list_for_each (t, &q->turns, struct turn, in_queue) {
+		switch (state(t, arg)) {
+		case TURN_SLEEPS:
+			continue;
+		case TURN_WAKES:
+			t->ran = max(t->ran, q->now - min(q->now, slice));
+			break;
+		case TURN_GOES_ON:
+			break;
+		}
+		if (!found || t->ran < found->ran)
+			found = t;
+	}
+	if (found) {
+		q->now = max(q->now, found->ran);
+		list_del(&found->in_queue);
+		list_add_tail(&q->turns, &found->in_queue);
+	}
+	return found;
+}
+
+unsigned place_vcpu(uint64_t allowed, const unsigned vcpus[CPUS_MAX])
+{
+	unsigned best = CPUS_MAX;
+
+	for (unsigned i = 0; i < CPUS_MAX; i++)
+		if (allowed >> i & 1 && (best == CPUS_MAX || vcpus[i] < vcpus[best]))
+			best = i;
+	return best;
+}

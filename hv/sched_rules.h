@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who runs next on a CPU, and which CPU a vCPU is given. No hardware (hv/sched_rules.c), so that tests can play it.
+ *
+ * The turn is of the one who has had the CPU for the least time. Sleeping saves up no more than a slice: who wakes counts
+ * as having had as much as the one who runs now, less a slice. So who waits for interrupts most of the time gets the CPU at
+ * once when one comes, and keeps it until it has dealt with it; and who computes, but sleeps a moment now and then to
+ * be woken, gets no more than its share.
+ *
+ *	A |==========|          |=====|    A computes, B wakes twice, for a short while
+ *	B            |--|             |---|
+ */
+#pragma once
+
+#include "lib/cpu_id.h"
+#include "lib/list.h"
+#include "lib/types.h"
+
+struct turn {
+	struct list in_queue;
+	uint64_t ran; /* TSC ticks that it has had the CPU for; more, if it has slept */
+};
+
+struct queue {
+	struct list turns;
+	uint64_t now; /* `ran` of the last one to get a turn when it began; only goes up */
+};
+
+enum turn_state { TURN_SLEEPS, TURN_WAKES, TURN_GOES_ON };
+
+void queue_init(struct queue *q);
+/* The new one counts as having woken. */
+void queue_add(struct queue *q, struct turn *t);
+void queue_remove(struct turn *t);
+/* Whose turn it is; NULL if all sleep. `state` is asked about each, in any order. Of those that have had the CPU equally
+ * long, the one whose turn was longest ago. slice: TSC ticks. */
+struct turn *queue_next(
+	struct queue *q, uint64_t slice, enum turn_state (*state)(struct turn *t, void *arg), void *arg);
+/* t has had the CPU for so many ticks. */
+static inline void queue_ran(struct turn *t, uint64_t ticks)
+{
+	t->ran += ticks;
+}
+
+/* Of the CPUs in `allowed`, a bit each, the one that has the fewest vCPUs; the lowest of them. CPUS_MAX if none is
+ * allowed. */
+unsigned place_vcpu(uint64_t allowed, const unsigned vcpus[CPUS_MAX]);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* Whose turn it is on a CPU that vCPUs share, and which CPU a vCPU is given. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "hv/sched_rules.h"
+#include "lib/bits.h"
+
+#define SLICE 1000
+#define ALL   8
+
+static struct queue q;
+static struct player {
+	struct turn turn;
+	enum turn_state state;
+	uint64_t had;
+} p[ALL];
+
+static enum turn_state state_of(struct turn *t, void *arg)
+{
+	(void)arg;
+	return container_of(t, struct player, turn)->state;
+}
+
+static struct player *next(void)
+{
+	struct turn *t = queue_next(&q, SLICE, state_of, NULL);
+
+	return t ? container_of(t, struct player, turn) : NULL;
+}
+
+static void runs(struct player *w, uint64_t ticks)
+{
+	w->state = TURN_GOES_ON;
+	w->had += ticks;
+	queue_ran(&w->turn, ticks);
+}
+
+static int setup(void **state)
+{
+	queue_init(&q);
+	for (unsigned i = 0; i < ALL; i++)
+		p[i] = (struct player){ .state = TURN_SLEEPS };
+	return 0;
+}
+
+static void add(unsigned i, enum turn_state state)
+{
+	queue_add(&q, &p[i].turn);
+	p[i].state = state;
+}
+
+static void nobody_runs_where_all_sleep(void **state)
+{
+	assert_null(next());
+	add(0, TURN_SLEEPS);
+	assert_null(next());
+	p[0].state = TURN_WAKES;
+	assert_ptr_equal(next(), &p[0]);
+	queue_remove(&p[0].turn);
+	assert_null(next());
+}
+
+static void who_computes_shares_evenly(void **state)
+{
+	for (unsigned i = 0; i < 3; i++)
+		add(i, TURN_GOES_ON);
+	for (unsigned n = 0; n < 300; n++)
+		runs(next(), SLICE);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(p[i].had, 100 * SLICE);
+}
+
+static void among_equals_the_one_that_waits_longest(void **state)
+{
+	for (unsigned i = 0; i < 3; i++)
+		add(i, TURN_GOES_ON);
+	for (unsigned n = 0; n < 9; n++)
+		assert_ptr_equal(next(), &p[n % 3]);
+}
+
+/* It waits for an interrupt, deals with it, waits again: it never waits for the end of another's slice. */
+static void who_wakes_goes_before_who_computes(void **state)
+{
+	add(0, TURN_GOES_ON);
+	add(1, TURN_SLEEPS);
+	for (unsigned n = 0; n < 100; n++) {
+		assert_ptr_equal(next(), &p[0]);
+		runs(&p[0], 30);
+		p[1].state = TURN_WAKES;
+		assert_ptr_equal(next(), &p[1]);
+		/* It keeps it until it is done, though it should be asked for in between. */
+		runs(&p[1], 10);
+		assert_ptr_equal(next(), &p[1]);
+		runs(&p[1], 10);
+		p[1].state = TURN_SLEEPS;
+	}
+}
+
+/* Most of its time it computes; that it sleeps for an instant before each slice's end gives it no more than half. */
+static void sleeping_for_an_instant_gains_nothing(void **state)
+{
+	add(0, TURN_GOES_ON);
+	add(1, TURN_GOES_ON);
+	for (unsigned n = 0; n < 1000; n++) {
+		struct player *w = next();
+
+		runs(w, w == &p[1] ? SLICE - 1 : SLICE);
+		p[1].state = TURN_WAKES;
+	}
+	assert_in_range(p[1].had, p[0].had - 2 * SLICE, p[0].had + 2 * SLICE);
+}
+
+/* Neither one that has slept for an hour nor one that is new has the CPU to itself then. */
+static void nothing_is_saved_up(void **state)
+{
+	add(0, TURN_GOES_ON);
+	add(1, TURN_SLEEPS);
+	for (unsigned n = 0; n < 1000; n++)
+		runs(next(), SLICE);
+	add(2, TURN_GOES_ON);
+	p[1].state = TURN_WAKES;
+	for (unsigned n = 0; n < 30; n++)
+		runs(next(), SLICE);
+	assert_in_range(p[0].had, 1008 * SLICE, 1011 * SLICE);
+	assert_in_range(p[1].had, 9 * SLICE, 12 * SLICE);
+	assert_in_range(p[2].had, 9 * SLICE, 11 * SLICE);
+}
+
+static void a_vcpu_goes_where_there_are_fewest(void **state)
+{
+	unsigned vcpus[CPUS_MAX] = { 2, 1, 1, 0 };
+
+	assert_int_equal(place_vcpu(BITS(3, 0), vcpus), 3);
+	assert_int_equal(place_vcpu(BITS(2, 0), vcpus), 1);
+	assert_int_equal(place_vcpu(BIT(0), vcpus), 0);
+	assert_int_equal(place_vcpu(BIT(0) | BIT(63), vcpus), 63);
+	assert_int_equal(place_vcpu(0, vcpus), CPUS_MAX);
+}
+
+int main(void)
+{
+#define T(f) cmocka_unit_test_setup(f, setup)
+	const struct CMUnitTest tests[] = {
+		T(nobody_runs_where_all_sleep),
+		T(who_computes_shares_evenly),
+		T(among_equals_the_one_that_waits_longest),
+		T(who_wakes_goes_before_who_computes),
+		T(sleeping_for_an_instant_gains_nothing),
+		T(nothing_is_saved_up),
+		T(a_vcpu_goes_where_there_are_fewest),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
