@@ -2,16 +2,18 @@
 /*
  * The fault, above the back ends (contract, rule 8). The order matters: pages are made available first, since that may
  * evict; only then is the root checked to be current, and from there on the lock is not dropped. The slot is looked
- * up after that, under the same lock: a slot that went away meanwhile took the generation with it, so its faults
- * start again and are never mistaken for MMIO.
+ * up after that, under the same lock: a slot that went away meanwhile took the generation with it, or left a request to
+ * wait for all, so its faults start again and are never mistaken for MMIO.
  */
 #include "mm/mmu_internal.h"
 
-/* May v's root be built on? */
+/* May v's root be built on, and what the map says now be acted on? With a flush to be waited for, others may reach what
+ * is gone by now. An access to the hole that it left would be emulated before they have left the guest, and what it
+ * tells them (MOVS writes to RAM what it has read) would come before rule 3 allows. */
 static bool current(const struct mmu *mmu, const struct mmu_vcpu *v)
 {
 	return (v->root_gen == mmu->front.valid_gen &&
-		       !(atomic_load_relaxed(&v->requests) & MMU_REQ_RELOAD)) ||
+		       !(atomic_load_relaxed(&v->requests) & (MMU_REQ_RELOAD | MMU_REQ_FLUSH))) ||
 	       (MUTANT(no_check_under_lock) && v->root);
 }
 
