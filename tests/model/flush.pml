@@ -32,6 +32,12 @@
 #define BUF 3
 #endif
 
+/* The claims. */
+#define KICKED 1 /* whoever may have the old translations will leave the guest */
+#define FRESH  2 /* who enters does not stay with translations of before a flush: they are current, or a kick is coming */
+#define SERVED 3 /* rules 3 and 6: when rights were taken away, nobody goes on while another still has them */
+#define UNSEEN 4 /* rule 6: no old translation leads to what has another use */
+
 /* The words that are accessed without the lock. */
 #define EPOCH  0 /* front.flush_epoch; flush n raises it from n to n + 1 */
 #define ENTRY  1 /* leads to what is followed; 0: cut */
@@ -95,15 +101,15 @@ inline FLUSH()
 			rights = all;
 			cuts = 1;
 #ifndef cut_last
-			STORE(ENTRY, 0)
+			STORE(ENTRY, 0) /* ept_cut(), spte_set(), ept_rearm() */
 #endif
 		:: true
 		fi
 	}
 #ifndef tags_last
-	atomic { STORE(CPUS, KEPT) }
+	atomic { STORE(CPUS, KEPT) } /* mmu_flush_request(): root->cpus = 0 */
 #endif
-	atomic { STORE(EPOCH, g) }
+	atomic { STORE(EPOCH, g) } /* front.flush_epoch = epoch */
 #ifdef tags_last
 	atomic { STORE(CPUS, KEPT) }
 #endif
@@ -135,15 +141,14 @@ inline FLUSH()
 	:: !all
 	fi;
 	atomic {
-		FENCE;
+		FENCE; /* ask(): atomic_fence(), who is in */
 		x = mem[ENT];
 		kick = to_kick(x);
 		x = 0
 	}
 	atomic {
 		FENCED;
-		/* Whoever may have the old translations will leave the guest. */
-		assert(!stale || kick);
+		CLAIM(KICKED, !stale || kick);
 		if
 		:: cuts && all -> returned = 1
 		:: else
@@ -202,8 +207,7 @@ top:
 		late = returned
 	   }
 	   atomic {
-		/* Rules 3 and 6: when rights were taken away, nobody goes on while another still has them. */
-		assert(!(late && rights && inside && cached));
+		CLAIM(SERVED, !(late && rights && inside && cached));
 		late = 0;
 		goto top
 	   }
@@ -283,8 +287,7 @@ top:
 #endif
 		;
 		going = 1;
-		/* It does not stay with translations of before a flush: they are current, or a kick is coming. */
-		assert(!stale || lock)
+		CLAIM(FRESH, !stale || lock)
 	   }
 	   atomic {
 		inside = 1;
@@ -292,8 +295,7 @@ top:
 		:: mem[ENTRY] -> cached = 1
 		:: else
 		fi;
-		/* Rule 6: no old translation leads it to what has another use. */
-		assert(!cached || !reused)
+		CLAIM(UNSEEN, !cached || !reused)
 	   }
 
 	/* ---- leave ---- */
@@ -319,7 +321,7 @@ end_wait:
 	fi;
 	atomic {
 		reused = 1;
-		assert(!inside || !cached)
+		CLAIM(UNSEEN, !inside || !cached)
 	}
 }
 

@@ -55,8 +55,12 @@ byte inside;	     /* the generation on which vCPU 0 really is in the guest, or 0
 byte maps[LAST + 1]; /* the tables of each generation map this slot and those after it; 0: there are no tables yet */
 byte reused;	     /* the memory of this slot serves another purpose by now; 0: of none */
 
-/* Rule 4: nobody reaches memory that serves another purpose, by pointers or in the guest. */
-#define out_of_reach ((pointer == 0 || pointer > reused) && (inside == 0 || maps[inside] > reused))
+/* The claims, rule 4: nobody reaches memory that serves another purpose, */
+#define BY_POINTER 1 /* ... by a pointer that the host holds */
+#define AS_GUEST   2 /* ... as a guest */
+#define OUT_OF_REACH                                                                                         \
+	CLAIM(BY_POINTER, pointer == 0 || pointer > reused);                                                 \
+	CLAIM(AS_GUEST, inside == 0 || maps[inside] > reused)
 
 inline REMOVAL()
 {
@@ -70,11 +74,11 @@ inline REMOVAL()
 	atomic {
 #endif
 #ifndef publish_after_bump
-		STORE(SEQ, g)
+		STORE(SEQ, g) /* publish() */
 	}
 	atomic {
 #endif
-		STORE(GEN, g)
+		STORE(GEN, g) /* mmu_bump() */
 	}
 	atomic {
 		FENCED;
@@ -83,7 +87,7 @@ inline REMOVAL()
 	atomic {
 		FENCED;
 #ifndef epoch_before_publish
-		mem[EPOCH] = mem[EPOCH] + 1;
+		mem[EPOCH] = mem[EPOCH] + 1; /* mmu_host_epoch_next(), locked */
 #endif
 #ifdef publish_after_bump
 		lock = 0
@@ -128,8 +132,8 @@ proctype cpu0()
 
 top:
 	atomic {
-		LOAD(x, BUSY);
-		g = mem[EPOCH];
+		LOAD(x, BUSY); /* mmu_cpu_quiescent() */
+		g = mem[EPOCH]; /* atomic_load(&mmu_host_epoch) */
 		if
 		:: x == g ->
 			x = 0;
@@ -143,7 +147,7 @@ top:
 #endif
 	atomic {
 		FENCED;
-		mem[BUSY] = g;
+		mem[BUSY] = g; /* atomic_xchg(&busy, now) */
 		g = 0;
 #ifndef pointer_kept
 		pointer = 0
@@ -160,7 +164,7 @@ host:
 		LOAD(x, SEQ);
 		pointer = x;
 		x = 0;
-		assert(out_of_reach);
+		OUT_OF_REACH;
 		goto host
 	   }
 
@@ -169,7 +173,7 @@ host:
 
 	/* ---- idle, and awake again ---- */
 	:: atomic {
-		STORE(BUSY, 0);
+		STORE(BUSY, 0); /* mmu_cpu_idle() */
 		goto top
 	   }
 
@@ -224,13 +228,13 @@ host:
 #endif
 		x = 0;
 		inside = root;
-		assert(out_of_reach);
+		OUT_OF_REACH;
 		STORE(BUSY, 0)
 	   }
 
 	/* ---- leave ---- */
 #ifndef busy_after_exit
-	   atomic { STORE(BUSY, mem[EPOCH]) }
+	   atomic { STORE(BUSY, mem[EPOCH]) } /* mmu_exit_on(): busy, before `entered` */
 #endif
 	   atomic {
 		FENCED;
@@ -269,7 +273,7 @@ end_busy:
 	atomic {
 		passed(n);
 		reused = n;
-		assert(out_of_reach)
+		OUT_OF_REACH
 	}
 }
 

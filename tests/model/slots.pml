@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The slot table that is read without a lock: mmu.pml takes for granted that slots_find() (mm/slots.c) gives what one
+ * The slot table that is read without a lock: ram.pml takes for granted that slots_find() (mm/slots.c) gives what one
  * published version holds. Here it is shown, with the stores of draft() and publish() (mm/slots_change.c) in the
  * writer's store buffer (tso.h): four versions, two words each, which the reader must never mix.
  *
@@ -8,6 +8,8 @@
  * all of his stores in memory. A change may end with a bump, whose locked instructions empty the store buffer, or not
  * (slot_add()). CPU 1 reads; readers write nothing that is believed (`hint` is checked), so one stands for all.
  */
+#define ONE_VERSION 1 /* the claim: what a look-up believes is of one version */
+
 #define N     3
 #define LAST  5 /* version */
 #define BUF   3
@@ -63,7 +65,7 @@ end:
 #ifdef no_second_look
 		again = seq;
 #endif
-		assert(again != seq || (first == seq && second == seq));
+		CLAIM(ONE_VERSION, again != seq || (first == seq && second == seq));
 		seq = 0;
 		first = 0;
 		second = 0;

@@ -1,29 +1,35 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The generation protocol of the MMU: bump, handshake, grace and reclaim, in every interleaving of three CPUs with store
- * buffers (tso.h). One of four models:
+ * buffers (tso.h). One of six models:
  *
  *	tables.pml	three vCPUs, three bumps: who may run on which tables, and when tables are freed
  *	ram.pml		the memory of removed slots: tickets, and pointers that the host holds
  *	flush.pml	within a generation: flush epochs, and what TLBs keep
+ *	tags.pml	vCPUs that change CPU or share one, root frames used again: one bit a CPU and root
+ *	dirty.pml	the dirty log: write faults, page-modification logging, stores by the host
  *	slots.pml	the slot table, read without a lock
  *
  * They can be checked apart because none reads what another adds: tickets, host epochs and flush epochs play no part in
  * who enters on which generation or in the freeing of obsolete tables, and reclaim writes no word that they look at.
  *
  * Here each CPU runs one vCPU through the loop of hv/run.c and may, whenever it is in root mode, start the removal of a
- * slot: three in all, so bumps overlap in every way that three can. An assertion is one sentence of the contract (rules
- * 1 to 5 and 11). Each mutant (#ifdef; the names of mm/mutant.h where it has them) must make one fail: tests/model/run.
+ * slot: three in all, so bumps overlap in every way that three can. A removal may also bump twice, since its version of
+ * the slot table may be one at which MMIO entries come round. A CLAIM is one sentence of the contract (rules 1 to 5 and
+ * 11). Each mutant (#ifdef; the names of mm/mutant.h where it has them) must make the claims fail that are its own, each
+ * with the others switched off: tests/model/run.
  *
  *	here		in the code
- *	bump		take_away() (mm/slots_change.c), mmu_remove() (mm/mmu_removal.c), mmu_bump(), ask() (mm/mmu_gen.c),
- *			mmu_unlock() (mm/mmu.c)
+ *	bump		take_away() (mm/slots_change.c), mmu_slots_published(), mmu_remove() (mm/mmu_removal.c), mmu_bump(),
+ *			ask() (mm/mmu_gen.c), mmu_unlock() (mm/mmu.c); -DEAGER: mmu_reclaim_all() (mm/mmu_reclaim.c)
  *	reload		mmu_serve() (mm/mmu.h), reload(), drop_root() (mm/mmu_vcpu.c), mmu_quiescent_below() (mm/mmu_grace.c),
  *			spage_unpin() (mm/mmu_page.c)
  *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu.h)
  *	reclaim, NEXT	mmu_reclaim(), next() (mm/mmu_reclaim.c), mmu_horizon() (mm/mmu_grace.c)
+ *	retire		mmu_retire() (mm/mmu_reclaim.c), as called by spage_new() and mmu_make_available_slow()
  *	idle		idle() (hv/sched.c)
- * Each atomic { } is one access to a word that others access without the lock, with what may be joined to it.
+ * Each atomic { } is one access to a word that others access without the lock, with what may be joined to it. Accesses
+ * are in the order of the code; what a step stands for is written at its side.
  *
  * That reclaim ends: nobody stays in the guest on an old generation unless his kick is on the way (`asked`); a batch stops
  * short only for such a one (`waits`), and each other batch gives half a page or more of finitely many; and whenever all
@@ -46,8 +52,7 @@
  *     Faults refuse roots that are not current, under the lock (mm/mmu_fault.c).
  *  6. A vCPU counts as in the guest from the last look in mmu_enter() to the exchange in mmu_exit(): longer than it is.
  *  7. A batch is one page, and a table needs two batches: the first stops inside it (`half`). That nobody walks a page is
- *     asserted when it is taken to be cleared, and that a vCPU's tables are not taken, when it enters. mmu_retire()
- *     takes pages by the same NEXT with the same horizon under the lock: it is not modelled apart.
+ *     asserted when it is taken to be cleared, and that a vCPU's tables are not taken, when it enters.
  *  8. Generations start at 1 and stay small: nothing but their order is used.
  */
 #define N     3
@@ -56,6 +61,17 @@
 #ifndef BUF
 #define BUF 2
 #endif
+
+/* The claims. With -DONLY=n all others hold. */
+#define KICKED	 1 /* rule 1: whoever is in the guest on an older generation will leave it */
+#define TOLD	 2 /* whoever is turned away is told what to do about it, or will be in a moment */
+#define ONE_GEN	 3 /* rule 3: no two generations run at once */
+#define RUNS_ON	 4 /* rule 4: a vCPU does not run on a table that was freed, or is about to be */
+#define WALKED	 5 /* rules 4 and 5: what is about to be cleared, nobody walks */
+#define SORTED	 6 /* rule 5: reclaim stops only where somebody may still be walking, however many pages are new */
+#define PINNED	 7 /* rule 11: the root of a vCPU is the MMU's memory as long as it is loaded */
+#define RETURNS	 8 /* rule 1: no call has been left waiting, whoever else did not come on */
+#define ALL_FREE 9 /* rule 5: nothing obsolete is left but roots that halted vCPUs have loaded */
 
 /* The words that are accessed without the lock. */
 #define GEN    0	     /* front.valid_gen */
@@ -92,7 +108,8 @@ byte inside[N]; /* the generation on which vCPU i really is in the guest, or 0; 
 #define spared(g)  (root_page[g] == put_aside && loaded(g))
 #define owing(g)   (mem[GEN] > (g) && !(gone(table[g]) && (gone(root_page[g]) || spared(g))))
 
-#define debt	    (half || debt_of(1) || debt_of(2) || debt_of(3))
+#define debt_listed (debt_of(1) || debt_of(2) || debt_of(3))
+#define debt	    (half || debt_listed)
 #define reclaimable (half || ready(1) || ready(2) || ready(3))
 
 /* ---- mutants of single steps ---- */
@@ -111,6 +128,19 @@ byte inside[N]; /* the generation on which vCPU i really is in the guest, or 0; 
 #else
 #define to_kick(x) (x != 0 && x != g)
 #endif
+/* Whoever is not on generation g is kicked; a note that was made stays. */
+#define LOOK_WHO_IS_IN(i)                                                                                    \
+	if                                                                                                   \
+	:: c != i ->                                                                                         \
+		x = mem[ENT(i)];                                                                             \
+		if                                                                                           \
+		:: to_kick(x) && i == NEXT_CPU -> kick_next = 1                                              \
+		:: to_kick(x) && i == THIRD_CPU -> kick_third = 1                                            \
+		:: else                                                                                      \
+		fi;                                                                                          \
+		x = 0                                                                                        \
+	:: else                                                                                              \
+	fi
 #ifdef no_wait
 #define may_reload(i) true
 #else
@@ -146,7 +176,9 @@ byte inside[N]; /* the generation on which vCPU i really is in the guest, or 0; 
 inline LOOK(i)
 {
 	if
-#ifndef free_before_grace
+#ifdef horizon_of_one
+	:: i == NEXT_CPU && mem[ENT(i)] != 0 && mem[ENT(i)] < h -> h = mem[ENT(i)]
+#elif !defined(free_before_grace)
 	:: mem[ENT(i)] != 0 && mem[ENT(i)] < h -> h = mem[ENT(i)]
 #endif
 	:: else
@@ -186,10 +218,9 @@ inline NEXT()
 		od
 	fi;
 	if
-	:: what -> assert(nobody_on(g)) /* rules 4 and 5: what is about to be cleared, nobody walks */
+	:: what -> CLAIM(WALKED, nobody_on(g))
 	:: else ->
-		/* Rule 5: it stops only where somebody may still be walking, however many pages are new. */
-		assert(!waits(1) && !waits(2) && !waits(3));
+		CLAIM(SORTED, !waits(1) && !waits(2) && !waits(3));
 		g = 0
 	fi
 }
@@ -197,50 +228,73 @@ inline NEXT()
 proctype cpu(byte c)
 {
 	byte g, h, k, x, what;
-	bit kick_next, kick_third;
+	bit kick_next, kick_third, twice;
 
 top:
 	if
 	/* ---- bump ---- */
 	:: atomic {
 		mem[GEN] < LAST && lock == 0 && FENCED;
-		lock = 1;
-		g = mem[GEN] + 1;
+		lock = 1; /* mmu_lock() */
 #ifdef look_before_ask
 		kick_next = (mem[ENT(NEXT_CPU)] != 0);
 		kick_third = (mem[ENT(THIRD_CPU)] != 0);
 #endif
-		STORE(GEN, g)
+again:
+		g = mem[GEN] + 1;
+		STORE(GEN, g) /* mmu_bump(): front.valid_gen = gen */
 	   }
 #ifndef bump_without_request
-	   atomic { REQUEST(NEXT_CPU) }
-	   atomic {
-		REQUEST(THIRD_CPU);
-		REQUEST(c)
-	   }
+	   atomic { REQUEST(0) } /* ask(), first loop */
+	   atomic { REQUEST(1) }
+	   atomic { REQUEST(2) }
 #ifndef look_before_ask
 	   atomic {
-		FENCE;
-		x = mem[ENT(NEXT_CPU)];
-		kick_next = to_kick(x);
-		x = 0
+		FENCE; /* atomic_fence() */
+		LOOK_WHO_IS_IN(0) /* second loop: `entered`, and whom to kick */
 	   }
-	   atomic {
-		x = mem[ENT(THIRD_CPU)];
-		kick_third = to_kick(x);
-		x = 0
-	   }
+	   atomic { LOOK_WHO_IS_IN(1) }
+	   atomic { LOOK_WHO_IS_IN(2) }
 #endif
+#endif
+	   if
+	   :: atomic {
+		/* mmu_slots_published() has bumped, mmu_remove() does it again. */
+		mem[GEN] < LAST && !twice && FENCED;
+		twice = 1;
+		goto again
+	      }
+	   :: true
+	   fi;
+#if defined(EAGER) || defined(call_waits)
+	   /* mmu_kick_noted(), and then, with the lock held: */
+	   atomic { left(NEXT_CPU, g - 1) && FENCED }
+	   atomic { left(THIRD_CPU, g - 1) }
+#endif
+#ifdef EAGER
+	   atomic {
+		h = g;
+		do
+		:: NEXT();
+		   if
+		   :: what == ROOT -> root_page[g] = freed
+		   :: what == TABLE -> table[g] = freed
+		   :: else -> break
+		   fi;
+		   what = 0
+		od;
+		h = 0;
+		/* Nothing of before is left, even now. */
+		CLAIM(ALL_FREE, half || draining || (!owing(1) && !owing(2) && !owing(3)))
+	   }
 #endif
 	   atomic {
 		FENCED;
-#ifdef call_waits
-		left(NEXT_CPU, g - 1) && left(THIRD_CPU, g - 1);
-#endif
-		/* Rule 1: whoever is in the guest on an older generation will leave it. */
-		assert(asked(NEXT_CPU, kick_next) && asked(THIRD_CPU, kick_third));
+		/* mmu_unlock(): the kicks are sent. */
+		CLAIM(KICKED, asked(NEXT_CPU, kick_next) && asked(THIRD_CPU, kick_third));
 		kick_next = 0;
 		kick_third = 0;
+		twice = 0;
 		g = 0;
 		lock = 0;
 		goto top
@@ -248,13 +302,13 @@ top:
 
 	/* ---- reload ---- */
 	:: atomic {
-		mem[REQ(c)] && lock == 0 && FENCED;
-		lock = 1;
+		mem[REQ(c)] && lock == 0 && FENCED; /* mmu_serve() */
+		lock = 1; /* reload() */
 #ifdef request_cleared_first
 		mem[REQ(c)] = 0;
 #endif
 		if
-		:: may_reload(NEXT_CPU)
+		:: may_reload(NEXT_CPU) /* mmu_quiescent_below() */
 		:: else ->
 			lock = 0;
 			goto top
@@ -269,13 +323,14 @@ top:
 		fi;
 		mem[REQ(c)] = 0;
 		g = root[c];
-		root[c] = mem[GEN];
+		root[c] = mem[GEN]; /* find_root(), spage_pin(), drop_root() */
 		if
 		:: g != 0 ->
-			/* Rule 11: the root of a vCPU is the MMU's memory as long as it is loaded. */
-			assert(root_page[g] == listed || root_page[g] == put_aside);
-			if
+			CLAIM(PINNED, root_page[g] == listed || root_page[g] == put_aside);
+			if /* spage_unpin() */
+#ifndef unpin_forgets
 			:: root_page[g] == put_aside && !loaded(g) -> root_page[g] = pending
+#endif
 			:: else
 			fi
 		:: else
@@ -298,28 +353,27 @@ top:
 	   }
 	   atomic {
 #endif
-		EXCHANGE_IN
+		EXCHANGE_IN /* atomic_xchg(&v->entered, v->root_gen) */
 	   }
 #if !defined(no_recheck) && !defined(entered_late)
 	   atomic {
-		LOAD(x, REQ(c));
+		LOAD(x, REQ(c)); /* atomic_load(&v->requests) */
 		if
 		:: x ->
 			FENCED;
 			x = 0;
-			mem[ENT(c)] = 0;
+			mem[ENT(c)] = 0; /* atomic_xchg(&v->entered, 0) */
 			goto top
 		:: else
 		fi
 	   }
 #endif
 	   atomic {
-		LOAD(x, GEN);
+		LOAD(x, GEN); /* atomic_load(&v->front->valid_gen) */
 #if !defined(no_recheck) && !defined(entered_late)
 		if
 		:: x != root[c] ->
-			/* Whoever is turned away is told what to do about it, or will be in a moment. */
-			assert(mem[REQ(c)] || lock);
+			CLAIM(TOLD, mem[REQ(c)] || lock);
 			FENCED;
 			x = 0;
 			mem[ENT(c)] = 0;
@@ -329,10 +383,8 @@ top:
 #endif
 		x = 0;
 		inside[c] = root[c];
-		/* Rule 3: no two generations run at once. */
-		assert(out_or_on(0, root[c]) && out_or_on(1, root[c]) && out_or_on(2, root[c]));
-		/* Rule 4: it does not run on a table that was freed, or is about to be. */
-		assert(root_page[root[c]] == listed && table[root[c]] == listed)
+		CLAIM(ONE_GEN, out_or_on(0, root[c]) && out_or_on(1, root[c]) && out_or_on(2, root[c]));
+		CLAIM(RUNS_ON, root_page[root[c]] == listed && table[root[c]] == listed)
 	   }
 
 	/* ---- leave ---- */
@@ -345,7 +397,7 @@ top:
 	   atomic {
 		FENCED;
 		inside[c] = 0;
-		mem[ENT(c)] = 0;
+		mem[ENT(c)] = 0; /* atomic_xchg(&v->entered, 0) */
 		goto top
 	   }
 
@@ -353,14 +405,14 @@ top:
 	:: atomic {
 		debt && alone && lock == 0 && FENCED;
 drain:
-		draining = 1;
+		draining = 1; /* atomic_xchg(&mmu->draining, 1) */
 		lock = 1;
-		h = mem[GEN];
+		h = mem[GEN]; /* mmu_horizon() */
 		LOOK(NEXT_CPU)
 	   }
 	   atomic {
 		LOOK(THIRD_CPU);
-		if
+		if /* detach_batch() */
 		:: half ->
 			g = half;
 			half = 0
@@ -377,7 +429,7 @@ drain:
 	   }
 	   atomic {
 		lock == 0;
-		if
+		if /* pool_put(), or mmu->partial */
 		:: what == ROOT -> root_page[g] = freed
 		:: what == TABLE -> half = g
 		:: else -> table[g] = freed
@@ -385,6 +437,38 @@ drain:
 		what = 0;
 		g = 0;
 		draining = 0;
+		goto top
+	   }
+
+	/* ---- retire: two pages at once under the lock, beside whoever drains ---- */
+	:: atomic {
+		debt_listed && lock == 0 && FENCED;
+		lock = 1;
+		h = mem[GEN];
+		LOOK(NEXT_CPU)
+	   }
+	   atomic {
+		LOOK(THIRD_CPU);
+#ifdef retire_too_soon
+		h = mem[GEN];
+#endif
+		k = 2;
+		do
+		:: k ->
+			NEXT();
+			if
+			:: what == ROOT -> root_page[g] = freed
+			:: what == TABLE -> table[g] = freed
+			:: else -> break
+			fi;
+			what = 0;
+			k--
+		:: else -> break
+		od;
+		k = 0;
+		h = 0;
+		g = 0;
+		lock = 0;
 		goto top
 	   }
 
@@ -408,11 +492,9 @@ active proctype watch()
 {
 end_watch:
 	timeout;
-	/* Rule 1: no call has been left waiting, whoever else did not come on. */
-	assert(lock == 0);
+	CLAIM(RETURNS, lock == 0);
 #ifndef LINGER
-	/* Rule 5: nothing obsolete is left but roots that halted vCPUs have loaded. */
-	assert(half == 0 && !owing(1) && !owing(2) && !owing(3))
+	CLAIM(ALL_FREE, half == 0 && !owing(1) && !owing(2) && !owing(3))
 #endif
 }
 

@@ -22,6 +22,12 @@
  *
  * To be defined before: N (CPUs), WORDS, BUF, ON_DRAIN. Where these are used, `c` is the CPU and `k` a local variable.
  */
+#ifndef ONLY
+#define ONLY 0
+#endif
+/* What must be true, by a number of the model's; ONLY this one if it is not 0, to see who breaks which. */
+#define CLAIM(number, what) assert((ONLY && ONLY != number) || (what))
+
 byte mem[WORDS];
 typedef fifo {
 	byte n;
