@@ -22,17 +22,18 @@ EFI_STATUS _relocate(uint64_t base, const void *dynamic, EFI_HANDLE image, EFI_S
 
 EFI_STATUS _relocate(uint64_t base, const void *dynamic, EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
-	uint64_t *next = NULL;
+	const uint64_t *word = (const uint64_t *)_relocs;
+	uint64_t *next = (uint64_t *)base;
 
-	for (const uint64_t *word = (const uint64_t *)_relocs; word < (const uint64_t *)_erelocs; word++) {
+	for (uint64_t n = ((uint64_t)_erelocs - (uint64_t)_relocs) / sizeof(*word); n; n--, word++) {
 		if (!(*word & 1)) {
 			next = (uint64_t *)(base + *word);
 			*next++ += base;
 			continue;
 		}
-		for (unsigned n = 1; n < 64; n++)
-			if (*word >> n & 1)
-				next[n - 1] += base;
+		for (unsigned bit = 1; bit < 64; bit++)
+			if (*word >> bit & 1)
+				next[bit - 1] += base;
 		next += 63;
 	}
 	return EFI_SUCCESS;
