@@ -72,7 +72,7 @@ bool indirect_write_protect(struct mmu *mmu, gfn_t at);
 void indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits);
 /* All leaves that map [at, at + pages) go. False, and nothing is touched: that would cost more than `most` (instructions,
  * as EPT_WEIGHT_*), or a table of the guest's lies in the range. */
-#define INDIRECT_WEIGHT_FIND   100u /* a page of records looked up, twice */
+#define INDIRECT_WEIGHT_FIND   230u /* a page of records looked up, twice */
 #define INDIRECT_WEIGHT_RECORD 70u  /* one of them read, twice */
 #define INDIRECT_WEIGHT_LEAF   310u /* taken off its record's chain */
 bool indirect_unmap(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most);

@@ -124,7 +124,7 @@ static bool records_of(struct mmu *mmu, uint64_t at, uint64_t end, unsigned most
 				weight += INDIRECT_WEIGHT_FIND;
 				record = record_find(mmu, (gfn_t){ g }, level);
 			}
-			weight += INDIRECT_WEIGHT_RECORD;
+			weight += record ? INDIRECT_WEIGHT_RECORD : 0;
 			weight += chain_count(record_get(record)) * INDIRECT_WEIGHT_LEAF;
 			if (weight > most || (level == 1 && record_blocks(record_get(record))))
 				return false;

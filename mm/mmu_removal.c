@@ -38,10 +38,12 @@ static bool unmap(struct mmu *mmu, const struct slot *old, unsigned most)
 	uint64_t pages = old->pages - (MUTANT(targeted_short) ? 1 : 0);
 
 	/* Where there are two kinds of tables, neither is touched unless both can be done. */
-	if (mmu->indirect && mmu->root && ept_weigh(mmu->root, gfn(old->base), pages, most) > most)
-		return false;
-	if (mmu->indirect && !indirect_unmap(mmu, gfn(old->base), pages, most))
-		return false;
+	if (mmu->indirect) {
+		unsigned direct = mmu->root ? ept_weigh(mmu->root, gfn(old->base), pages, most) : 0;
+
+		if (direct > most || !indirect_unmap(mmu, gfn(old->base), pages, most - direct))
+			return false;
+	}
 	/* Without a root of this generation nothing is mapped. */
 	return !mmu->root || ept_unmap(mmu, mmu->root, gfn(old->base), pages, most) <= most;
 }
