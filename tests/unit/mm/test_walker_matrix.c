@@ -10,8 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "lib/x86.h"
+#include "mm/backing.h"
 #include "mm/mmu.h"
 #include "tests/support/rig.h"
 
@@ -22,10 +24,12 @@
 #define LARGE	    0x80ull
 #define NX	    (1ull << 63)
 
+static slot_id ram;
+
 static int setup(void **state)
 {
 	rig_start(1);
-	rig_slot(0, 16, 0);
+	ram = rig_slot(0, 16, 0);
 	return 0;
 }
 
@@ -180,12 +184,73 @@ static void each_entry_of_a_32_bit_table_is_its_own(void **state)
 		}
 }
 
+/* Test 14: another CPU writes to the entry of one level all the time, by plain stores, while this one walks and sets A and D
+ * in it. No store of the other's may be lost, and no walk may come out elsewhere. */
+struct editor {
+	uint64_t *entry, value;
+	uint64_t stores, lost;
+	bool stop;
+};
+
+static void *edit(void *arg)
+{
+	struct editor *e = arg;
+
+	for (uint64_t i = 0; !__atomic_load_n(&e->stop, __ATOMIC_RELAXED); i++) {
+		uint64_t want = e->value | (i & 1) << 9, seen; /* bit 9 is software's */
+
+		__atomic_store_n(e->entry, want, __ATOMIC_SEQ_CST);
+		seen = __atomic_load_n(e->entry, __ATOMIC_SEQ_CST);
+		e->lost += (seen & ~(PTE_A | PTE_D)) != want;
+		__atomic_fetch_add(&e->stores, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void one_walks_and_one_edits_at_each_level(void **state)
+{
+	for (const struct mode *m = modes + 1; m < modes + ARRAY_SIZE(modes); m++)
+		for (unsigned level = 1; level <= m->levels; level++) {
+			struct paging_regs r = { .cr0 = CR0_PE | CR0_PG,
+				.cr3 = 0x1000,
+				.cr4 = m->cr4,
+				.efer = m->efer,
+				.pdpte = { 0x1001 } };
+			struct editor e = { 0 };
+			uint64_t page = m->levels - level + 1, again = 0;
+			pthread_t thread;
+
+			for (unsigned l = 1; l <= m->levels; l++)
+				set_entry(m, l, 1, 3);
+			e.entry = pfn_to_virt(backing_pfn(rig_backing(ram), page));
+			e.value = *e.entry;
+			assert_int_equal(pthread_create(&thread, NULL, edit, &e), 0);
+			for (unsigned n = 0; n < 30000 || __atomic_load_n(&e.stores, __ATOMIC_RELAXED) < 1000;
+				n++) {
+				gpa_t out;
+				uint32_t code;
+				int err = guest_walk(rig.mmu, &r, gva(0x123), MMU_WRITE, &out, &code);
+
+				again += err == -E_AGAIN;
+				if (err != -E_AGAIN) {
+					assert_int_equal(err, 0);
+					assert_int_equal(out.v, 0x8123);
+				}
+			}
+			__atomic_store_n(&e.stop, true, __ATOMIC_RELAXED);
+			pthread_join(thread, NULL);
+			assert_int_equal(e.lost, 0);
+			assert_true(again < 30000);
+		}
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		T(every_level_has_its_say),
 		T(each_entry_of_a_32_bit_table_is_its_own),
+		T(one_walks_and_one_edits_at_each_level),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
