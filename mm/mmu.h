@@ -61,8 +61,9 @@ struct mmu_params {
 	unsigned guest_maxphyaddr; /* at most 48, or 52 with ept_5level */
 	unsigned vcpus;		   /* how many will be added, at most MMU_VCPUS_MAX */
 	uint64_t pool_pages;	   /* most shadow pages; 0: from the size of guest memory */
-	uint64_t indirect_pages;   /* pages made from the guest's own tables that are expected; 0: there are none */
-	uint16_t vm;		   /* number, for trace records */
+	uint64_t
+		indirect_pages; /* pages made from the guest's own tables that are expected; 0: there are none */
+	uint16_t vm;		/* number, for trace records */
 	enum mmu_removal removal;
 	enum mmu_freeing freeing;
 };
@@ -89,9 +90,10 @@ struct mmu_front {
 /* The MMU's part of a vCPU. hv/ embeds it and looks inside at nothing but `regs` (its to fill in) and `vpid`. */
 struct mmu_vcpu {
 	/* Read by other CPUs: */
-	uint64_t entered;	/* generation on which it is in the guest; 0 outside */
-	uint64_t entered_epoch; /* flush_epoch that its CPU is ready for: that of its entry while entered is not 0 */
-	uint32_t requests;	/* MMU_REQ_*; bits 31:8 are hv/'s own: the handshake looks at them, too */
+	uint64_t entered; /* generation on which it is in the guest; 0 outside */
+	uint64_t
+		entered_epoch; /* flush_epoch that its CPU is ready for: that of its entry while entered is not 0 */
+	uint32_t requests; /* MMU_REQ_*; bits 31:8 are hv/'s own: the handshake looks at them, too */
 	uint16_t vpid;
 	uint16_t index; /* its place in mmu->vcpu[] */
 	/* Its own: */

@@ -149,6 +149,24 @@ LINUX = [
               "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
     ),
     Case(
+        "linux-shared-cpus",  # twice as many vCPUs as CPUs: they wake and wait for one another, and none is forgotten
+        [
+            r"demo:~# ",
+            ("send", "grep -c ^processor /proc/cpuinfo; load 50000000 & load 50000000; wait\\r"),
+            r"^4$",
+            r"^load: [1-9]\d* units in ",
+            r"^load: [1-9]\d* units in ",
+            r"demo:~# ",
+            ("send", "dmesg | grep -ciE 'oops|BUG:|WARNING|stall|lockup|unstable|segfault'; poweroff\\r"),
+            r"^0$",
+            r"^lethe: vm demo exited: power-off",
+            MACHINE_OFF,
+        ],
+        cpus=[SKYLAKE, "corei7_sandy_bridge_2600k"],
+        args=["--cpus", "2", "--vcpus", "4", "--cmdline",
+              "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+    ),
+    Case(
         "guest-slots",  # 10,000 tables forgotten at once, and again; the bench has the figures
         [r"^slots: delete_call_10000 \d+$", r"^slots: reclaim_pages [1-9]\d*$", r"^slots: done", MACHINE_OFF],
         conf=vm("slots", kernel="slots.bin", memory="128M", devices="rom", bar_size="32G", large_pages="off",
