@@ -59,9 +59,10 @@ struct conf; /* guest/conf.h */
 struct boot_info {
 	uint64_t tsc_start; /* TSC at efi_main */
 	uint64_t tsc_files; /* ticks spent reading files and printing their progress */
-	uint64_t unix_time; /* seconds since 1970 by the firmware's clock (taken as UTC) at efi_main, 0: it has none */
-	hpa_t rsdp;	    /* ACPI 2.0 RSDP, 0 if there is none */
-	hpa_t trampoline;   /* two 4 KiB pages below 1 MiB for the start of other CPUs, or 0 */
+	uint64_t
+		unix_time; /* seconds since 1970 by the firmware's clock (taken as UTC) at efi_main, 0: it has none */
+	hpa_t rsdp;	  /* ACPI 2.0 RSDP, 0 if there is none */
+	hpa_t trampoline; /* two 4 KiB pages below 1 MiB for the start of other CPUs, or 0 */
 	struct framebuffer fb;
 	const struct conf *conf; /* parsed and checked */
 	/* The firmware's reset (UEFI 8.5.1 ResetSystem), reached by way of a wrapper; hv/ maps the runtime regions. */

@@ -50,6 +50,6 @@ extern struct trace_context trace_context[CPUS_MAX];
 
 #define TRACE(s, what, a, b, c)                                                                              \
 	do {                                                                                                 \
-		if (unlikely(trace_mask & 1u << (s)))                                                                    \
+		if (unlikely(trace_mask & 1u << (s)))                                                        \
 			trace_record((s), (what), (uint64_t)(a), (uint64_t)(b), (uint64_t)(c));              \
 	} while (0)
