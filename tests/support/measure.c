@@ -47,6 +47,22 @@ uint64_t quantile(uint64_t *v, uint64_t n, double part)
 	return v[min((uint64_t)((double)n * part), n - 1)];
 }
 
+double typical(uint64_t *v, uint64_t n)
+{
+	uint64_t part = n / 20;
+	double best = 1e300;
+
+	for (uint64_t at = 0; at + part <= n; at += part) {
+		uint64_t sum = 0, from = part / 4, to = part - part / 4;
+
+		qsort(v + at, part, sizeof(*v), by_size);
+		for (uint64_t i = from; i < to; i++)
+			sum += v[at + i];
+		best = min(best, (double)sum / (double)(to - from));
+	}
+	return best;
+}
+
 void figure(const char *name, double value, const char *unit)
 {
 	printf("bench %s %.*f %s\n", name, value < 10 ? 3 : value < 1000 ? 1 : 0, value, unit);
