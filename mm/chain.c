@@ -92,6 +92,18 @@ uint64_t *chain_first(uint64_t head)
 	return blocks(head) ? blocks(head)->entry[blocks(head)->n - 1] : pointer(head);
 }
 
+/* Not in the first block, where new ones are. What was added last takes the place of the one that goes (chain_remove),
+ * and the turn comes round to it when all others had theirs. */
+uint64_t *chain_victim(struct mmu *mmu, uint64_t head)
+{
+	struct chain_block *b = blocks(head)->next;
+	unsigned i = mmu->blocks.turn++ % b->all;
+
+	for (; i >= BLOCK_ENTRIES; i -= BLOCK_ENTRIES)
+		b = b->next;
+	return b->entry[i];
+}
+
 uint64_t chain_add(struct mmu *mmu, uint64_t head, uint64_t *entry)
 {
 	struct chain_block *b = blocks(head);
@@ -111,9 +123,9 @@ uint64_t chain_add(struct mmu *mmu, uint64_t head, uint64_t *entry)
 }
 
 /* Where `entry` is in the chain of blocks from b on. It must be. */
-static uint64_t **find(struct chain_block *b, const uint64_t *entry)
+static uint64_t **find(struct mmu *mmu, struct chain_block *b, const uint64_t *entry)
 {
-	for (; b; b = b->next)
+	for (; b; b = b->next, mmu->undone++)
 		for (unsigned i = 0; i < b->n; i++)
 			if (b->entry[i] == entry)
 				return &b->entry[i];
@@ -129,11 +141,13 @@ uint64_t chain_remove(struct mmu *mmu, uint64_t head, const uint64_t *entry)
 		return owners(head);
 	}
 	/* The last one of the first block takes its place. */
-	*find(b, entry) = b->entry[b->n - 1];
+	*find(mmu, b, entry) = b->entry[b->n - 1];
 	b->all--;
-	if (--b->n)
+	b->n--;
+	/* A block that holds less than two is needed no more. */
+	if (b->n > 1 || (b->n && b->next))
 		return to_blocks(head, b);
-	head = b->next ? to_blocks(head, b->next) : owners(head);
+	head = b->n ? to_entry(head, b->entry[0]) : to_blocks(head, b->next);
 	block_put(mmu, b);
 	return head;
 }

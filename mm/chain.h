@@ -35,6 +35,7 @@ struct chain_blocks {
 	struct chain_block *free;
 	struct spage *page; /* the newest page of them */
 	unsigned used;	    /* blocks of it that were ever taken */
+	unsigned turn;	    /* of chain_victim() */
 };
 
 /* All with the MMU lock held. The owner's bits of the head stay as they are. */
@@ -42,6 +43,9 @@ struct chain_blocks {
 unsigned chain_count(uint64_t head);
 /* Any entry of it, or NULL. */
 uint64_t *chain_first(uint64_t head);
+/* The one that goes when the chain is full: each in turn, but none of those added last, for the instruction that they
+ * were added for may need them all at one time. */
+uint64_t *chain_victim(struct mmu *mmu, uint64_t head);
 /* The head with `entry` added. One page of the pool must be available, and the chain shorter than CHAIN_MOST. */
 uint64_t chain_add(struct mmu *mmu, uint64_t head, uint64_t *entry);
 /* The head without `entry`, which must be in it. */

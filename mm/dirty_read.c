@@ -27,11 +27,16 @@ static int find(struct mmu *mmu, slot_id id, uint64_t first, uint64_t pages, con
 	return 0;
 }
 
-/* Returns whether any page was dirty. */
-static bool read_chunk(
-	struct mmu *mmu, const struct slot *s, uint64_t first, uint64_t pages, uint64_t *bitmap)
+/* Entries and records of indirect pages looked at in one go under the lock, but for the last 64 pages. A guest may map
+ * a page very often. */
+#define REARM_MOST (4 * DIRTY_CHUNK)
+
+/* Returns how many pages it read. *any: some were dirty. */
+static uint64_t read_chunk(
+	struct mmu *mmu, const struct slot *s, uint64_t first, uint64_t pages, uint64_t *bitmap, bool *any)
 {
-	bool any = false, pml = dirty_pml_ready(mmu);
+	bool pml = dirty_pml_ready(mmu);
+	unsigned looked = 0;
 
 	for (uint64_t n = 0; n < pages; n += 64) {
 		uint64_t *word = &s->log->bits[(first + n) / 64];
@@ -40,12 +45,14 @@ static bool read_chunk(
 		bitmap[n / 64] = bits;
 		if (!bits)
 			continue;
-		any = true;
+		*any = true;
 		ept_rearm(mmu, s->base + first + n, bits, pml);
 		if (mmu->indirect)
-			indirect_rearm(mmu, (gfn_t){ s->base + first + n }, bits);
+			looked += indirect_rearm(mmu, (gfn_t){ s->base + first + n }, bits);
+		if (looked > REARM_MOST)
+			return min(n + 64, pages);
 	}
-	return any;
+	return pages;
 }
 
 /* It takes in all that was asked for before, so that the ticket of a later reading never comes before an earlier one's. */
@@ -74,10 +81,13 @@ int dirty_log_read_clear(
 		/* Looked up anew: between two chunks it may have gone, or be another one. */
 		err = find(mmu, id, first, pages, &s);
 		if (!err)
-			any |= read_chunk(mmu, s, first + done, now, bitmap + done / 64);
-		done += now;
-		if (err || done == pages)
+			done += read_chunk(mmu, s, first + done, now, bitmap + done / 64, &any);
+		/* One flush at the end is enough for the log. But who makes a page from a table of the guest's finds its
+		 * leaves protected already, and must find the flush asked for, too (indirect_new). */
+		if (err || done == pages || mmu->indirect) {
 			acknowledgement(mmu, any, out);
+			any = false;
+		}
 		mmu_unlock(mmu);
 	} while (!err && done < pages);
 	return err;

@@ -6,11 +6,37 @@
 #include "mm/indirect_keys.h"
 #include "mm/records.h"
 
+/* The oldest page made from this frame, of those whose role has `value` among the bits of `mask`; counts them. */
+static struct spage *oldest(const struct mmu *mmu, gfn_t at, uint32_t mask, uint32_t value, unsigned *n)
+{
+	struct spage *last = NULL;
+
+	mask |= ROLE_DIRECT | ROLE_NOTES;
+	*n = 0;
+	for (struct spage *p = hash_find_any(mmu, at, mask, value); p; p = hash_next_any(p, mask, value)) {
+		last = p;
+		++*n;
+	}
+	return last;
+}
+
+/* Only one of the level that is to be made: all others may be on the path that the new one is made for. */
+static bool make_room_at(struct mmu *mmu, gfn_t at, role_t role)
+{
+	unsigned n;
+	struct spage *p = oldest(mmu, at, ROLE_LEVEL, role_level(role), &n);
+
+	return n >= INDIRECT_SAME_MOST && indirect_zap(mmu, p);
+}
+
 struct spage *indirect_new(struct mmu *mmu, gfn_t at, role_t role, bool *flush)
 {
-	struct spage *p = spage_new(mmu, at, role, NULL);
+	struct spage *p;
 
 	ASSERT(mmu->indirect && !(role.v & ROLE_NOTES));
+	if (!(role.v & ROLE_DIRECT))
+		*flush |= make_room_at(mmu, at, role);
+	p = spage_new(mmu, at, role, NULL);
 	spage_add_keys(mmu, p);
 	hash_add(mmu, p);
 	if (role.v & ROLE_DIRECT)
@@ -32,10 +58,10 @@ bool indirect_large_allowed(const struct mmu *mmu, gfn_t at, unsigned level)
 	       (!record_blocks(record_get(record_find(mmu, at, level))) || MUTANT(large_over_table));
 }
 
-/* Room for one more in a full chain: its newest entry goes. */
+/* Room for one more in a full chain. */
 static bool make_room(struct mmu *mmu, uint64_t head)
 {
-	return chain_count(head) == CHAIN_MOST && indirect_clear_entry(mmu, chain_first(head));
+	return chain_count(head) == CHAIN_MOST && indirect_clear_entry(mmu, chain_victim(mmu, head));
 }
 
 bool indirect_map(struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, uint64_t entry)
@@ -69,17 +95,44 @@ bool indirect_link(struct mmu *mmu, struct spage *p, unsigned i, struct spage *c
 	return flush;
 }
 
-/* Frames looked up in one go under the lock. */
-#define STORED_GO 64u
+/* One go under the lock ends after so many frames, or the page that reaches this (mmu->undone). */
+#define STORED_FRAMES 64u
+#define STORED_WORK   2048u
+
+/* Goes on at frame `done` with what was made from it: those pages that were there when it was come to, of which `left`
+ * are left. (Those made since have read what was stored. There could be ever more of them.) */
+static uint64_t stored_go(
+	struct mmu *mmu, gfn_t first, uint64_t done, uint64_t pages, unsigned *left, bool *flush)
+{
+	uint64_t end = min(done + STORED_FRAMES, pages), since = mmu->undone;
+
+	for (; done < end; done++) {
+		gfn_t at = { first.v + done };
+		unsigned n;
+		struct spage *p = oldest(mmu, at, 0, 0, &n);
+
+		*left = min(*left, n);
+		for (; *left; p = oldest(mmu, at, 0, 0, &n)) {
+			if (mmu->undone - since > STORED_WORK)
+				return done;
+			*flush |= indirect_zap(mmu, p);
+			--*left;
+		}
+		*left = UINT32_MAX;
+	}
+	return done;
+}
 
 void indirect_stored(struct mmu *mmu, gfn_t first, uint64_t pages)
 {
-	for (uint64_t done = 0; done < pages; done += STORED_GO) {
+	unsigned left = UINT32_MAX;
+
+	for (uint64_t done = 0; done < pages;) {
 		bool flush = false;
 
+		YIELD();
 		mmu_lock(mmu);
-		for (uint64_t n = done; n < min(done + STORED_GO, pages); n++)
-			flush |= indirect_zap_made_from(mmu, (gfn_t){ first.v + n });
+		done = stored_go(mmu, first, done, pages, &left, &flush);
 		/* As with the guest's own stores into its tables: when others take note is for it to order. */
 		if (flush)
 			mmu_flush_request(mmu, false);

@@ -40,9 +40,14 @@ static inline struct spage *indirect_find(const struct mmu *mmu, gfn_t at, role_
 	return hash_find(mmu, at, role);
 }
 /*
- * A new one, empty. From now on (unless it is linear) the guest cannot write to that frame unnoticed: leaves that map it are write-protected,
- * large ones are gone; *flush: some of them could be written through. Read the guest's entries after the flush.
+ * A new one, empty. From now on (unless it is linear) the guest cannot write to that frame unnoticed: leaves that map it
+ * are write-protected, large ones are gone; *flush: some of them could be written through. Others may have asked for a
+ * flush for the same reason a moment ago: read the guest's entries, of this page or one that was found, only when
+ * mmu_flushed(mmu, mmu->front.flush_epoch).
+ *
+ * Of one frame, a level has at most INDIRECT_SAME_MOST pages: in the place of one more, the oldest goes.
  */
+#define INDIRECT_SAME_MOST 8u /* a 32-bit table of level 1 has two quadrants, and four rights above */
 struct spage *indirect_new(struct mmu *mmu, gfn_t at, role_t role, bool *flush);
 
 /* Entry i becomes a leaf of p's level that maps `at`. It loses its W if `at` is the frame of a table. Leaves above level
@@ -68,8 +73,8 @@ bool indirect_zap(struct mmu *mmu, struct spage *p);
 bool indirect_zap_made_from(struct mmu *mmu, gfn_t at);
 /* No leaf that maps this frame can be written through any more. */
 bool indirect_write_protect(struct mmu *mmu, gfn_t at);
-/* The same for the pages of a dirty log: page `at` + n for bit n. */
-void indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits);
+/* The same for the pages of a dirty log: page `at` + n for bit n. Returns how many entries and records it looked at. */
+unsigned indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits);
 /* All leaves that map [at, at + pages) go. False, and nothing is touched: that would cost more than `most` (instructions,
  * as EPT_WEIGHT_*), or a table of the guest's lies in the range. */
 #define INDIRECT_WEIGHT_FIND   230u /* a page of records looked up, twice */

@@ -31,6 +31,7 @@ bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i)
 		record_set(record, chain_remove(mmu, *record, entry));
 	}
 	spte_set(p, entry, 0);
+	mmu->undone++;
 	return true;
 }
 
@@ -102,10 +103,18 @@ bool indirect_write_protect(struct mmu *mmu, gfn_t at)
 	return flush;
 }
 
-void indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits)
+unsigned indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits)
 {
-	for (; bits; bits &= bits - 1)
-		indirect_write_protect(mmu, (gfn_t){ at.v + bit_lowest(bits) });
+	unsigned looked = 0;
+
+	for (; bits; bits &= bits - 1) {
+		gfn_t page = { at.v + bit_lowest(bits) };
+
+		for (unsigned level = 1; level <= RECORD_LEVELS; level++)
+			looked += 1 + chain_count(record_get(record_find(mmu, page, level)));
+		indirect_write_protect(mmu, page);
+	}
+	return looked;
 }
 
 /* Goes through the records of [at, end): weighs what is to be done, or (`zap`) does it. False: more than `most`, or a

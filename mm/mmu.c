@@ -125,9 +125,11 @@ int mmu_create(const struct mmu_params *p, struct mmu **out)
 	list_init(&mmu->active);
 	list_init(&mmu->pending);
 	list_init(&mmu->retired_logs);
-	/* A fault can need a table on each level; less than this and two vCPUs could starve each other. */
+	/* A fault can need a table on each level; less than this and two vCPUs could starve each other. (An indirect
+	 * page comes with its keys, and a root of each vCPU's own stays.) */
 	pool_init(&mmu->pool, p->owner,
-		max(p->pool_pages ? p->pool_pages : 256, (p->indirect_pages ? 8ull : 2ull) * MMU_LOW_WATER));
+		max(p->pool_pages ? p->pool_pages : 256,
+			p->indirect_pages ? 8ull * MMU_LOW_WATER + 2 * p->vcpus : 2ull * MMU_LOW_WATER));
 	mmu->vcpu = frame_alloc_zeroed(p->owner);
 	mmu->indirect = p->indirect_pages != 0;
 	if (!mmu->vcpu || hash_init(mmu, p->indirect_pages) || slots_init(mmu) || pool_grow(mmu)) {

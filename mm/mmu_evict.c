@@ -10,13 +10,18 @@
  * tables, moves to the head (which keeps the list sorted by generation: both ends of the move are valid pages).
  * Evicted pages are cut from their parent at once, but CPUs may hold translations through them: all of one round
  * wait on pending-free for one flush epoch. That is why it begins at a low-water mark.
+ *
+ * A round looks at a few pages only, so that it finds none to give up says nothing yet. After some rounds of that, use is
+ * no excuse any more. After two turns of the list, there is nothing that could go but blocks of chains, which cannot
+ * say who needs them: a bump forgets those, too.
  */
 #include "mm/indirect.h"
 #include "mm/mmu_internal.h"
 
-#define EVICT_ROUND   16u   /* pages evicted in one flush epoch */
-#define EVICT_LOOK    64u   /* pages looked at for that, at most */
-#define EVICT_ENTRIES 1024u /* entries of indirect pages undone, at most about */
+#define EVICT_ROUND    16u   /* pages evicted in one flush epoch */
+#define EVICT_LOOK     64u   /* pages looked at for that, at most */
+#define EVICT_PATIENCE 512u  /* pages looked at in vain, after which those go that were used, too */
+#define EVICT_WORK     2048u /* ended after the page that reaches this (mmu->undone) */
 
 /* Does p translate `at`? Then it is on the path of the fault that needs a page. */
 static bool covers(const struct spage *p, gfn_t at)
@@ -24,9 +29,10 @@ static bool covers(const struct spage *p, gfn_t at)
 	return (p->gfn.v ^ at.v) >> (9 * role_level(p->role)) == 0;
 }
 
-static bool second_chance(struct mmu *mmu, struct spage *p, gfn_t at)
+/* Does p stay? With `hard`, not because it was used. */
+static bool second_chance(struct mmu *mmu, struct spage *p, gfn_t at, bool hard)
 {
-	bool used = p->flags & SPAGE_REFERENCED;
+	bool used = p->flags & SPAGE_REFERENCED && !hard;
 
 	if (p->role.v & ROLE_NOTES) {
 		/* Notes that say nothing; blocks of chains never tell. */
@@ -37,52 +43,64 @@ static bool second_chance(struct mmu *mmu, struct spage *p, gfn_t at)
 	} else {
 		if (!p->parent)
 			return !MUTANT(evict_path); /* a root: pinned, or about to be */
-		used |= ept_test_clear_accessed(mmu, p);
+		used |= ept_test_clear_accessed(mmu, p) && !hard;
 		used |= p->pins || p->children || covers(p, at);
 	}
 	p->flags &= (uint16_t)~SPAGE_REFERENCED;
 	return used;
 }
 
-/* Returns about how many entries were touched. */
-static unsigned give_up(struct mmu *mmu, struct spage *p)
+static void give_up(struct mmu *mmu, struct spage *p)
 {
 	if (spage_is_indirect(p)) {
-		unsigned entries = p->lo < p->hi ? (unsigned)(p->hi - p->lo) : 0;
-
 		indirect_zap(mmu, p);
-		return 1 + entries;
+		return;
 	}
 	if (!(p->role.v & ROLE_NOTES))
 		ept_cut(mmu, p);
 	spage_detach(mmu, p);
 	spage_pend(mmu, p, mmu->front.flush_epoch + 1);
-	return 1;
 }
 
 static void evict(struct mmu *mmu, gfn_t at)
 {
-	unsigned n = 0, entries = 0;
+	uint64_t since = mmu->undone;
+	unsigned n = 0;
 
-	for (unsigned looked = 0; looked < EVICT_LOOK && n < EVICT_ROUND && entries < EVICT_ENTRIES &&
-				  !list_empty(&mmu->active);
+	for (unsigned looked = 0; looked < EVICT_LOOK && n < EVICT_ROUND &&
+				  mmu->undone - since < EVICT_WORK && !list_empty(&mmu->active);
 		looked++) {
 		struct spage *p = list_last(&mmu->active, struct spage, link);
 
 		if (spage_obsolete(mmu, p))
 			break; /* it is reclaim's, when it has quiesced */
-		if (second_chance(mmu, p, at)) {
+		if (second_chance(mmu, p, at, mmu->barren > EVICT_PATIENCE)) {
 			list_move_head(&mmu->active, &p->link);
+			mmu->barren++;
 			continue;
 		}
-		entries += give_up(mmu, p);
+		give_up(mmu, p);
 		n++;
 	}
 	if (!n)
 		return;
+	mmu->barren = 0;
 	mmu->stats.evictions += n;
 	mmu_flush_request(mmu, false); /* the epoch that they were put on pending-free for */
 	mmu_account(mmu);
+}
+
+/* False: the pool would grow above twice the live set with what is still obsolete. That waits for vCPUs on older
+ * generations. */
+static bool pay_debt(struct mmu *mmu, unsigned need)
+{
+	uint64_t most = max(mmu->pool.used, 2 * mmu->live_set);
+
+	if (mmu->pool.used + need <= 2 * mmu->live_set || mmu->nactive == mmu->nvalid ||
+		MUTANT(no_debt_bound))
+		return true;
+	mmu_retire(mmu, 2 * need);
+	return mmu->pool.used + need <= most || mmu->nactive == mmu->nvalid;
 }
 
 int mmu_make_available_slow(struct mmu *mmu, unsigned need, gfn_t at)
@@ -90,9 +108,7 @@ int mmu_make_available_slow(struct mmu *mmu, unsigned need, gfn_t at)
 	struct mmu_pool *pool = &mmu->pool;
 	unsigned enough = max(need, (unsigned)MMU_LOW_WATER);
 
-	/* Nothing retires: what is obsolete waits for vCPUs on older generations, or is in a drainer's hands. */
-	if (pool->used + need > 2 * mmu->live_set && mmu->nactive != mmu->nvalid && !MUTANT(no_debt_bound) &&
-		!mmu_retire(mmu, 2 * need) && mmu->nactive != mmu->nvalid)
+	if (!pay_debt(mmu, need))
 		return -E_AGAIN;
 	if (pool_available(pool) >= enough)
 		return 0;
@@ -107,5 +123,11 @@ int mmu_make_available_slow(struct mmu *mmu, unsigned need, gfn_t at)
 	mmu_retire(mmu, need);
 	if (pool_available(pool) >= need)
 		return 0;
-	return mmu->front.debt ? -E_AGAIN : -E_NOMEM;
+	if (mmu->front.debt || mmu->barren < 2 * mmu->nactive)
+		return -E_AGAIN;
+	if (mmu->blocks.gen != mmu->front.valid_gen)
+		return -E_NOMEM;
+	/* None of this generation is left in the next: so this comes again only if something was made in between. */
+	mmu_bump(mmu);
+	return -E_AGAIN;
 }

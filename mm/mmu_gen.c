@@ -41,6 +41,7 @@ void mmu_bump(struct mmu *mmu)
 	ASSERT(gen); /* 64 bits: 0 does not come round within the life of a machine, and is never valid */
 	atomic_store(&mmu->front.valid_gen, gen);
 	mmu->nvalid = 0;
+	mmu->barren = 0;
 	mmu->root = NULL;
 	mmu->stats.bumps++;
 	mmu->faults_at_bump = mmu->stats.faults;

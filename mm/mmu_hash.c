@@ -5,6 +5,8 @@
  * Each chain carries the generation that its pages belong to. A chain of an older one reads as empty, and the next page
  * that is added starts it anew (rule 7): so a bump empties the hash without touching it, a look-up never meets an
  * obsolete page, and an obsolete page that is freed need not be taken out of anywhere.
+ *
+ * The guest chooses the gfns. Which of them share a chain it cannot work out: the factor is another for each VM.
  */
 #include "lib/string.h"
 #include "mm/mmu_internal.h"
@@ -29,6 +31,8 @@ int hash_init(struct mmu *mmu, uint64_t pages)
 		mmu->hash_bits++;
 	if (frames_alloc_run(frames(mmu), mmu->pool.owner, &at))
 		return -E_NOMEM;
+	/* 2^64 / golden ratio, which spreads neighbours, by any odd number. */
+	mmu->hash_factor = 0x9e3779b97f4a7c15ull * (2 * rdtsc() + 1);
 	mmu->hash = pfn_to_virt(at);
 	memset(mmu->hash, 0, frames(mmu) * PAGE_SIZE); /* 0 is never a valid generation */
 	return 0;
@@ -43,8 +47,8 @@ void hash_fini(struct mmu *mmu)
 /* By the gfn alone, so that all pages of a gfn are found together. */
 static struct hash_bucket *bucket(const struct mmu *mmu, gfn_t at)
 {
-	/* Multiplication by 2^64 / golden ratio spreads neighbours; its high bits depend on all bits of the key. */
-	return &mmu->hash[at.v * 0x9e3779b97f4a7c15ull >> (64 - mmu->hash_bits)];
+	/* The high bits of the product depend on all bits of the key. */
+	return &mmu->hash[at.v * mmu->hash_factor >> (64 - mmu->hash_bits)];
 }
 
 static struct spage *chain(const struct mmu *mmu, const struct hash_bucket *b)
@@ -52,12 +56,22 @@ static struct spage *chain(const struct mmu *mmu, const struct hash_bucket *b)
 	return likely(b->gen == mmu->front.valid_gen || MUTANT(stale_hash_hit)) ? b->first : NULL;
 }
 
+/* The first from p on. */
+static struct spage *find(struct spage *p, gfn_t at, uint32_t mask, uint32_t value)
+{
+	while (p && (p->gfn.v != at.v || (p->role.v & mask) != value))
+		p = p->hash_next;
+	return p;
+}
+
 struct spage *hash_find_any(const struct mmu *mmu, gfn_t at, uint32_t mask, uint32_t value)
 {
-	for (struct spage *p = chain(mmu, bucket(mmu, at)); p; p = p->hash_next)
-		if (p->gfn.v == at.v && (p->role.v & mask) == value)
-			return p;
-	return NULL;
+	return find(chain(mmu, bucket(mmu, at)), at, mask, value);
+}
+
+struct spage *hash_next_any(const struct spage *p, uint32_t mask, uint32_t value)
+{
+	return find(p->hash_next, p->gfn, mask, value);
 }
 
 struct spage *hash_find(const struct mmu *mmu, gfn_t at, role_t role)

@@ -149,11 +149,15 @@ struct mmu {
 	struct list active;  /* head: newest generation; sorted */
 	struct list pending; /* invalid, wait for their flush epoch or generation; oldest first */
 	uint64_t nactive, nvalid, npending, ndetached, live_set;
+	uint64_t barren;	  /* pages that eviction has looked at since it last gave one up */
 	struct hash_bucket *hash; /* 1 << hash_bits */
 	unsigned hash_bits;
-	struct spage *root; /* the valid direct root, or NULL */
-	bool indirect;	    /* indirect pages are made: who stores into guest memory must tell (indirect.h) */
+	uint64_t hash_factor; /* odd */
+	struct spage *root;   /* the valid direct root, or NULL */
+	bool indirect; /* indirect pages are made: who stores into guest memory must tell (indirect.h) */
 	struct chain_blocks blocks;
+	uint64_t
+		undone; /* entries of indirect pages undone, and blocks walked for it: bounds what is done in one go */
 	struct mmu_pool pool;
 
 	uint32_t draining;     /* the drainer's try-lock */
@@ -221,8 +225,9 @@ int hash_init(struct mmu *mmu, uint64_t pages);
 void hash_fini(struct mmu *mmu);
 /* The valid page of this gfn and role, or NULL. */
 struct spage *hash_find(const struct mmu *mmu, gfn_t at, role_t role);
-/* Any valid page of this gfn whose role has the bits `value` among those of `mask`, or NULL. */
+/* Valid pages of this gfn whose role has the bits `value` among those of `mask`: the newest, or NULL; the one before p. */
 struct spage *hash_find_any(const struct mmu *mmu, gfn_t at, uint32_t mask, uint32_t value);
+struct spage *hash_next_any(const struct spage *p, uint32_t mask, uint32_t value);
 void hash_add(struct mmu *mmu, struct spage *p);
 void hash_remove(struct mmu *mmu, struct spage *p);
 
@@ -275,7 +280,7 @@ void mmu_reclaim_all(struct mmu *mmu);
 int mmu_make_available_slow(struct mmu *mmu, unsigned need, gfn_t at);
 static inline int mmu_make_available(struct mmu *mmu, unsigned need, gfn_t at)
 {
-	if (likely(!pool_low(&mmu->pool) &&
+	if (likely(need <= 2 * MMU_LOW_WATER && !pool_low(&mmu->pool) &&
 		    (mmu->nactive == mmu->nvalid || mmu->pool.used + need <= 2 * mmu->live_set)))
 		return 0;
 	return mmu_make_available_slow(mmu, need, at);

@@ -19,7 +19,7 @@ struct spage *spage_new(struct mmu *mmu, gfn_t at, role_t role, uint64_t *parent
 {
 	struct spage *p;
 
-	/* Debt above 1.5 times the live set is paid back twice as fast as it could grow (mmu_evict.c). */
+	/* Debt above 1.5 times the live set is paid back faster than it could grow (mmu_evict.c). */
 	if (unlikely(2 * mmu->pool.used > 3 * mmu->live_set) && mmu->nactive != mmu->nvalid &&
 		!MUTANT(no_debt_bound))
 		mmu_retire(mmu, 2);
@@ -78,7 +78,7 @@ void spage_unpin(struct mmu *mmu, struct spage *p)
 	atomic_store_relaxed(&p->pins, p->pins - 1);
 	if (p->pins || !(p->flags & SPAGE_INVALID))
 		return;
-	/* Reclaim took it off the list when its generation had been left; nobody can have entered it since. But a
-	 * root cut off within its generation may still be in TLBs: it waits for the epoch that its cutting began. */
-	spage_pend(mmu, p, p->gen == mmu->front.valid_gen ? mmu->front.flush_epoch : 0);
+	/* If reclaim took it off the list, everybody had left its generation. But one that was cut off within its
+	 * generation (indirect_zap) may still be in TLBs: it waits for the epoch that its cutting began, or a later. */
+	spage_pend(mmu, p, mmu->front.flush_epoch);
 }

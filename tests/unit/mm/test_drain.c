@@ -182,6 +182,16 @@ static void the_faults_own_path_is_never_the_victim(void **state)
 	assert_ptr_equal(rig.v[0].root, root);
 }
 
+/* The pool is full of tables that were all used lately: that is no lack of memory, some of them just have to go. */
+static void used_tables_go_when_there_are_no_others(void **state)
+{
+	start(TABLES / 2, true);
+	assert_int_equal(rig_enter(0), 0);
+	for (uint64_t t = 0; t < TABLES; t++)
+		one_more(0, t);
+	assert_true(rig_stats().evictions >= TABLES / 2);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_teardown(f, teardown)
@@ -190,6 +200,7 @@ int main(void)
 		T(a_pinned_root_makes_nobody_load_again),
 		T(every_batch_keeps_within_its_bounds),
 		T(the_faults_own_path_is_never_the_victim),
+		T(used_tables_go_when_there_are_no_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -167,6 +167,25 @@ static void a_chain_is_bounded(void **state)
 	stop();
 }
 
+/* An instruction may reach one frame at several addresses: whichever goes to make room, it must not be one of the last. */
+static void a_full_chain_keeps_what_was_added_last(void **state)
+{
+	struct spage *p[2];
+
+	(void)state;
+	start(0);
+	p[0] = page(10, 1);
+	p[1] = page(11, 1);
+	for (unsigned i = 0; i < CHAIN_MOST; i++)
+		leaf(p[0], i, 300);
+	for (unsigned i = 0; i < ENTRIES; i++) {
+		leaf(p[1], i, 300);
+		for (unsigned last = i > 100 ? i - 100 : 0; last <= i; last++)
+			assert_true(spage_table(p[1])[last]);
+	}
+	stop();
+}
+
 /* Test 10 of the contract's list. */
 static void a_page_may_be_a_root_and_linked_and_link_itself(void **state)
 {
@@ -190,6 +209,161 @@ static void a_page_may_be_a_root_and_linked_and_link_itself(void **state)
 	rig_exit(0);
 	assert_int_equal(rig_drain(), 1);
 	mmu_lock(rig.mmu);
+	stop();
+}
+
+/* Cut off in its generation, let go of in the next: who walked through it may not have left yet. */
+static void a_root_cut_off_waits_for_the_flush_even_over_a_bump(void **state)
+{
+	struct spage *p, *above;
+
+	(void)state;
+	start(0);
+	p = page(10, 3);
+	above = page(11, 4);
+	mmu_load_root(&rig.v[0], p);
+	mmu_load_root(&rig.v[1], above);
+	assert_false(mmu_make_available(rig.mmu, INDIRECT_LINK_NEEDS, gfn(0)));
+	indirect_link(rig.mmu, above, 0, p, EPT_RWX);
+	mmu_unlock(rig.mmu);
+	assert_int_equal(rig_enter(1), 0);
+	mmu_lock(rig.mmu);
+	assert_true(indirect_zap(rig.mmu, p));
+	mmu_flush_request(rig.mmu, true);
+	mmu_bump(rig.mmu);
+	mmu_unlock(rig.mmu);
+	/* vCPU 1 is on its way out, and its CPU remembers the link. */
+	mmu_vcpu_fini(&rig.v[0]);
+	assert_int_equal(rig_drain(), 0);
+	rig_exit(1);
+	assert_true(rig_drain() > 0);
+	assert_int_equal(mmu_vcpu_init(&rig.v[0], rig.mmu, 0, 1), 0);
+	mmu_lock(rig.mmu);
+	stop();
+}
+
+/* Which pages of a frame are there: level 1, one for each kind of rights and quadrant. */
+static role_t kind(unsigned n)
+{
+	return (role_t){ 1 | (n & 7) << 4 | (n >> 3) << 7 };
+}
+
+static void a_frame_has_few_pages_of_a_level(void **state)
+{
+	unsigned there = 0;
+	bool flush = false;
+
+	(void)state;
+	start(0);
+	page(10, 2);
+	for (unsigned n = 0; n < 32; n++) {
+		flush = false;
+		assert_false(mmu_make_available(rig.mmu, INDIRECT_NEW_NEEDS, gfn(0)));
+		indirect_new(rig.mmu, gfn(10), kind(n), &flush);
+		/* What goes is in TLBs. */
+		assert_int_equal(flush, n >= INDIRECT_SAME_MOST);
+	}
+	for (unsigned n = 0; n < 32; n++) {
+		bool found = indirect_find(rig.mmu, gfn(10), kind(n));
+
+		there += found;
+		assert_true(found == (n >= 32 - INDIRECT_SAME_MOST));
+	}
+	assert_int_equal(there, INDIRECT_SAME_MOST);
+	/* Another level's are not touched: they may lead to the one that is made. */
+	assert_non_null(indirect_find(rig.mmu, gfn(10), (role_t){ 2 | EPT_RWX << 4 }));
+	stop();
+}
+
+static struct {
+	uint64_t undone, most, calls, at;
+	bool flush;
+} between;
+
+/* Where a host store tells of itself: the work since the last time, and somebody makes a page from the same frame. */
+static void between_two_goes(void)
+{
+	bool flush = false;
+
+	between.most = max(between.most, rig.mmu->undone - between.undone);
+	between.undone = rig.mmu->undone;
+	if (!between.undone || between.calls++)
+		return;
+	mmu_lock(rig.mmu);
+	assert_false(mmu_make_available(rig.mmu, INDIRECT_NEW_NEEDS, gfn(0)));
+	indirect_new(rig.mmu, gfn(10), (role_t){ 3 }, &flush);
+	mmu_unlock(rig.mmu);
+}
+
+static void a_host_store_undoes_a_little_at_a_time(void **state)
+{
+	uint64_t value = 0;
+
+	(void)state;
+	start(0);
+	for (unsigned n = 0; n < INDIRECT_SAME_MOST; n++) {
+		bool flush = false;
+		struct spage *p;
+
+		assert_false(mmu_make_available(rig.mmu, INDIRECT_NEW_NEEDS, gfn(0)));
+		p = indirect_new(rig.mmu, gfn(10), kind(n), &flush);
+		for (unsigned i = 0; i < ENTRIES; i++)
+			leaf(p, i, 512 + i);
+	}
+	mmu_unlock(rig.mmu);
+	memset(&between, 0, sizeof(between));
+	mmu_yield = between_two_goes;
+	assert_int_equal(guest_write(rig.mmu, gpa(10 << PAGE_SHIFT), &value, 8), 0);
+	mmu_yield = NULL;
+	/* Each entry is undone by looking at one block or two. */
+	assert_true(rig.mmu->undone >= INDIRECT_SAME_MOST * ENTRIES);
+	assert_true(between.calls && between.most < 2048 + 3 * ENTRIES);
+	for (unsigned n = 0; n < INDIRECT_SAME_MOST; n++)
+		assert_null(indirect_find(rig.mmu, gfn(10), kind(n)));
+	/* It was made when the store was done. To go on with such pages could be without end. */
+	assert_non_null(indirect_find(rig.mmu, gfn(10), (role_t){ 3 }));
+	assert_true(rig_drain() >= INDIRECT_SAME_MOST);
+	mmu_lock(rig.mmu);
+	stop();
+}
+
+/* Blocks of chains do not go by eviction. Where they are all that is left, they go by a bump, and all goes on. */
+static void a_pool_full_of_blocks_is_no_lack_of_memory(void **state)
+{
+	unsigned tries = 0;
+	uint64_t bumps;
+	int err;
+
+	(void)state;
+	start(0);
+	for (unsigned t = 0; t < 2; t++) {
+		struct spage *p = page(10 + t, 1);
+
+		for (unsigned i = 0; i < ENTRIES; i++)
+			leaf(p, i, 512 + i);
+	}
+	rig.mmu->pool.limit = rig.mmu->pool.used;
+	bumps = rig.mmu->stats.bumps;
+	while ((err = mmu_make_available(rig.mmu, 14, gfn(0))) == -E_AGAIN)
+		assert_true(++tries < 20);
+	assert_int_equal(err, 0);
+	assert_int_equal(rig.mmu->stats.bumps, bumps + 1);
+	/* But more than there can ever be is a lack. */
+	tries = 0;
+	while ((err = mmu_make_available(rig.mmu, 100, gfn(0))) == -E_AGAIN)
+		assert_true(++tries < 20);
+	assert_int_equal(err, -E_NOMEM);
+	rig.mmu->pool.limit = 256;
+	stop();
+}
+
+static void a_large_need_is_looked_after(void **state)
+{
+	(void)state;
+	start(0);
+	rig.mmu->pool.limit = rig.mmu->pool.used + 2 * MMU_LOW_WATER + 1;
+	assert_int_equal(mmu_make_available(rig.mmu, 2 * MMU_LOW_WATER, gfn(0)), 0);
+	assert_int_not_equal(mmu_make_available(rig.mmu, 2 * MMU_LOW_WATER + 2, gfn(0)), 0);
 	stop();
 }
 
@@ -263,6 +437,87 @@ static void a_reading_of_the_dirty_log_protects_indirect_leaves(void **state)
 	stop();
 }
 
+/* The second time that the log's reader holds no lock, somebody makes a page from a frame that it has protected. */
+static void makes_a_table(void)
+{
+	if (++between.calls != 2)
+		return;
+	mmu_lock(rig.mmu);
+	assert_false(mmu_make_available(rig.mmu, INDIRECT_NEW_NEEDS, gfn(0)));
+	indirect_new(rig.mmu, gfn(between.at), (role_t){ 1 }, &between.flush);
+	/* vCPU 1 may write there through its TLB: one way or the other, that has to be waited for. */
+	assert_true(between.flush || !mmu_flushed(rig.mmu, rig.mmu->front.flush_epoch));
+	mmu_unlock(rig.mmu);
+}
+
+static void a_long_reading_of_the_log_hides_no_writer(void **state)
+{
+	static uint64_t bitmap[2 * DIRTY_CHUNK / 64];
+	struct mmu_ticket t;
+	slot_id id;
+
+	(void)state;
+	start(0);
+	mmu_unlock(rig.mmu);
+	id = rig_slot(RAM, 2 * DIRTY_CHUNK, SLOT_DIRTY_LOG);
+	mmu_lock(rig.mmu);
+	leaf(page(10, 1), 0, RAM + 5);
+	mmu_unlock(rig.mmu);
+	assert_int_equal(guest_zero(rig.mmu, gpa((RAM + 5) << PAGE_SHIFT), 8), 0);
+	assert_int_equal(rig_enter(1), 0);
+	between.calls = 0;
+	between.flush = false;
+	between.at = RAM + 5;
+	mmu_yield = makes_a_table;
+	assert_int_equal(dirty_log_read_clear(rig.mmu, id, 0, 2 * DIRTY_CHUNK, bitmap, &t), 0);
+	mmu_yield = NULL;
+	assert_true(between.calls >= 2);
+	assert_int_equal(bitmap[0], BIT(5));
+	assert_false(mmu_ticket_ready(rig.mmu, &t));
+	rig_exit(1);
+	rig_quiesce();
+	assert_true(mmu_ticket_ready(rig.mmu, &t));
+	mmu_lock(rig.mmu);
+	stop();
+}
+
+static void counts(void)
+{
+	between.calls++;
+}
+
+/* A page that is mapped very often: one go under the lock does not take many of those. */
+static void a_reading_of_the_log_is_bounded(void **state)
+{
+	static uint64_t bitmap[1024 / 64];
+	struct mmu_ticket t;
+	slot_id id;
+
+	(void)state;
+	start(2000);
+	mmu_unlock(rig.mmu);
+	id = rig_slot(RAM, 1024, SLOT_DIRTY_LOG);
+	mmu_lock(rig.mmu);
+	for (unsigned n = 0; n < 128; n++) {
+		struct spage *p = page(10 + n, 1);
+
+		for (unsigned i = 0; i < ENTRIES; i++)
+			leaf(p, i, RAM + n * 2 + i % 2);
+	}
+	mmu_unlock(rig.mmu);
+	assert_int_equal(guest_zero(rig.mmu, gpa(RAM << PAGE_SHIFT), 1024 * PAGE_SIZE), 0);
+	between.calls = 0;
+	mmu_yield = counts;
+	assert_int_equal(dirty_log_read_clear(rig.mmu, id, 0, 1024, bitmap, &t), 0);
+	mmu_yield = NULL;
+	/* 256 pages that are mapped 256 times: 64 of them a go. */
+	assert_true(between.calls >= 4);
+	for (unsigned n = 0; n < 1024 / 64; n++)
+		assert_true(bitmap[n] == UINT64_MAX);
+	mmu_lock(rig.mmu);
+	stop();
+}
+
 /* Rule 16: what targeted removal takes from indirect pages, and where it refuses. */
 static void a_slot_that_goes_takes_indirect_leaves_along(void **state)
 {
@@ -297,10 +552,18 @@ int main(void)
 		cmocka_unit_test(a_frame_that_becomes_a_table_loses_its_writable_leaves),
 		cmocka_unit_test(a_table_blocks_large_leaves_around_it),
 		cmocka_unit_test(a_chain_is_bounded),
+		cmocka_unit_test(a_full_chain_keeps_what_was_added_last),
 		cmocka_unit_test(a_page_may_be_a_root_and_linked_and_link_itself),
+		cmocka_unit_test(a_root_cut_off_waits_for_the_flush_even_over_a_bump),
+		cmocka_unit_test(a_frame_has_few_pages_of_a_level),
+		cmocka_unit_test(a_host_store_undoes_a_little_at_a_time),
+		cmocka_unit_test(a_pool_full_of_blocks_is_no_lack_of_memory),
+		cmocka_unit_test(a_large_need_is_looked_after),
 		cmocka_unit_test(a_batch_of_indirect_pages_keeps_its_bounds),
 		cmocka_unit_test(what_is_obsolete_is_not_found),
 		cmocka_unit_test(a_reading_of_the_dirty_log_protects_indirect_leaves),
+		cmocka_unit_test(a_long_reading_of_the_log_hides_no_writer),
+		cmocka_unit_test(a_reading_of_the_log_is_bounded),
 		cmocka_unit_test(a_slot_that_goes_takes_indirect_leaves_along),
 	};
 	struct CMUnitTest tests[ARRAY_SIZE(steps) + 8];
