@@ -13,17 +13,21 @@ struct nested_state nested;
 
 static void leave(struct nested_vcpu *v)
 {
-	test_cpu_id = v->v.index;
+	test_cpu_id = v->cpu;
 	mmu_exit(&v->v);
 	v->in = v->kicked = false;
 }
 
 static void enter(struct nested_vcpu *v)
 {
-	unsigned cpu = v->v.index;
+	unsigned cpu = below(8) ? v->cpu : (unsigned)below(nested.c->cpus);
 	int err;
 
-	test_cpu_id = cpu;
+	if (nested.cpu_taken[cpu])
+		return;
+	nested.cpu_taken[cpu] = v->on_cpu = true;
+	nested_seen.migrations += cpu != v->cpu;
+	v->cpu = test_cpu_id = cpu;
 	mmu_cpu_quiescent(cpu);
 	hw_load(cpu, &v->v);
 	if (!below(16))
@@ -31,6 +35,7 @@ static void enter(struct nested_vcpu *v)
 	err = mmu_serve(&v->v);
 	if (!err)
 		err = nested_load_root(v);
+	/* The order of the production's: what is made ready is the root that it enters on. */
 	if (!err)
 		mmu_make_ready(&v->v, cpu);
 	if (below(2))
@@ -41,7 +46,7 @@ static void enter(struct nested_vcpu *v)
 	v->in = !err;
 	v->stuck = err ? v->stuck + 1 : 0;
 	if (v->stuck > 500)
-		oracle_fail("vCPU %u never enters again", cpu);
+		oracle_fail("vCPU %u never enters again", v->v.index);
 }
 
 static uint64_t random_entry(void)
@@ -94,18 +99,18 @@ static void store(uint64_t frame)
 
 static void access_memory(struct nested_vcpu *v)
 {
-	static const unsigned kinds[] = { MMU_READ, MMU_WRITE, MMU_READ | MMU_WRITE, MMU_READ };
+	static const unsigned kinds[] = { MMU_READ, MMU_WRITE, MMU_READ | MMU_WRITE, MMU_READ, MMU_EXEC };
 	bool again = v->again && below(16);
-	uint64_t at = again ? v->again_at : random_at(v->root), e;
+	uint64_t at = again ? v->again_at : random_at(v->root), e, version;
 	unsigned access = again ? v->again_access : kinds[below(ARRAY_SIZE(kinds))], level;
 	int64_t target;
 
-	test_cpu_id = v->v.index;
+	test_cpu_id = v->cpu;
 	if (v->kicked && below(2)) {
 		leave(v);
 		return;
 	}
-	if (hw_access(v->v.index, v->eptp, at, access, &e, &level) == HW_HIT) {
+	if (hw_access(v->cpu, v->eptp, at, access, &e, &level) == HW_HIT) {
 		nested_check_hit(v, at, access, e, level);
 		v->again = false;
 		if (access & MMU_WRITE)
@@ -121,17 +126,18 @@ static void access_memory(struct nested_vcpu *v)
 	/* A store into one of its tables: done for it. */
 	if (target >= 0 && (access & MMU_WRITE) &&
 		indirect_tracked(nested.mmu, (gfn_t){ (uint64_t)target })) {
-		uint64_t value = random_entry();
+		uint64_t value = random_entry(), begun = nested_change_begin();
 
 		guest_write(nested.mmu, gpa((uint64_t)target << PAGE_SHIFT | below(USED) * 8), &value, 8);
-		nested_changed();
+		nested_change_end(begun);
 		nested_seen.traps++;
 		return;
 	}
+	version = nested.version;
 	v->again = nested_fault(v, at, access);
 	if (v->again)
 		return;
-	if (target >= 0)
+	if (target >= 0 && version == nested.version && !nested.changing)
 		oracle_fail("the guest gets a fault at %#lx that is not its own", at);
 	nested_seen.guest_faults++;
 }
@@ -142,7 +148,9 @@ static void device_store(void)
 {
 	uint64_t value[4] = { random_entry(), random_entry(), 0, random_entry() };
 	uint64_t g = nested.table_gfn[below(TABLES)] << PAGE_SHIFT | below(3) * 8;
+	uint64_t begun = nested_change_begin();
 
+	test_cpu_id = ORACLE_CPUS;
 	if (below(2)) {
 		guest_write(nested.mmu, gpa(g), value, 8 * (1 + below(3)));
 	} else {
@@ -151,24 +159,29 @@ static void device_store(void)
 		if (!guest_read(nested.mmu, gpa(g), &old, 8))
 			guest_cmpxchg(nested.mmu, gpa(g), &old, value[0], 8);
 	}
-	nested_changed();
+	nested_change_end(begun);
 	nested_seen.device_stores++;
 }
 
 static void bar(void)
 {
 	struct slot_desc d = { .base = gfn(BAR), .pages = BAR_PAGES };
+	uint64_t begun;
 	unsigned w = 0;
 
 	while (w < WAITING && nested.waiting[w].b)
 		w++;
-	if (w == WAITING)
+	if (w == WAITING || nested.changing_map)
 		return;
+	nested.changing_map = true;
+	begun = nested_change_begin();
 	if (nested.bar) {
-		nested.waiting[w].b = nested.bar;
+		struct backing *b = nested.bar;
+
 		nested.bar = NULL;
 		if (slot_delete(nested.mmu, nested.bar_id, &nested.waiting[w].t))
 			oracle_fail("nested: slot_delete");
+		nested.waiting[w].b = b;
 	} else {
 		if (backing_alloc(BAR_PAGES, OWNER_RAM, &nested.bar))
 			oracle_fail("nested: RAM");
@@ -176,7 +189,8 @@ static void bar(void)
 		if (slot_add(nested.mmu, &d, &nested.bar_id))
 			oracle_fail("nested: slot_add");
 	}
-	nested_changed();
+	nested_change_end(begun);
+	nested.changing_map = false;
 }
 
 static void tickets(void)
@@ -198,7 +212,11 @@ static void tickets(void)
 static void step(void)
 {
 	struct nested_vcpu *v = &nested.vcpu[below(nested.c->vcpus)];
+	bool was_in = v->in;
 
+	if (v->busy)
+		return;
+	v->busy = true;
 	switch (below(64)) {
 	default:
 		if (v->in)
@@ -207,15 +225,14 @@ static void step(void)
 			enter(v);
 		break;
 	case 0:
-		if (!v->in && !below(8))
+		if (!below(16))
 			bar();
 		break;
 	case 1:
-		if (!v->in)
-			device_store();
+		device_store();
 		break;
 	case 5:
-		if (v->in)
+		if (was_in)
 			leave(v);
 		break;
 	case 6 ... 7:
@@ -230,6 +247,24 @@ static void step(void)
 		test_cpu_id = ORACLE_CPUS;
 		nested_seen.reclaimed += mmu_reclaim(nested.mmu, 16, 4096);
 	}
+	if (v->on_cpu && !v->in)
+		nested.cpu_taken[v->cpu] = v->on_cpu = false;
+	v->busy = false;
+}
+
+/* Where the MMU holds no lock: others do what they please. */
+static void in_between(void)
+{
+	unsigned cpu = test_cpu_id;
+
+	if (nested.quiet || nested.nested == 2 || below(16))
+		return;
+	nested.nested++;
+	for (uint64_t n = below(4); n; n--)
+		step();
+	nested.nested--;
+	test_cpu_id = cpu;
+	nested_seen.nested++;
 }
 
 static void kicked(struct mmu_vcpu *v)
@@ -274,9 +309,11 @@ static void start(void)
 		}
 	nested_changed();
 	nested.oldest = nested.version;
-	for (unsigned i = 0; i < nested.c->vcpus; i++)
+	for (unsigned i = 0; i < nested.c->vcpus; i++) {
+		nested.vcpu[i].cpu = i % nested.c->cpus;
 		if (mmu_vcpu_init(&nested.vcpu[i].v, nested.mmu, i, (uint16_t)(1 + i)))
 			oracle_fail("nested: vCPU");
+	}
 }
 
 static void finish(void)
@@ -321,25 +358,32 @@ void nested_run(const struct nested_config *c, uint64_t seed, unsigned steps)
 	hw_reset();
 	hw_kick = kicked;
 	mmu_debug = true;
-	mmu_yield = NULL;
 	memset(mmu_host_cpu, 0, sizeof(mmu_host_cpu));
 	arena_open(&nested.arena, hpa(4 * GiB), 128 * MiB);
 	arena_start(&nested.arena);
+	mmu_yield = NULL;
 	start();
+	mmu_yield = in_between;
 	for (unsigned i = 0; i < steps; i++) {
 		step();
 		if (!below(32))
 			nested_audit(nested.mmu);
 	}
+	mmu_yield = NULL;
 	finish();
 	test_cpu_id = 0;
 	arena_close(&nested.arena);
 }
 
 const struct nested_config nested_configs[] = {
-	{ .name = "indirect, bulk", .vcpus = 3 },
-	{ .name = "indirect, one vCPU, targeted", .vcpus = 1, .removal = MMU_REMOVAL_TARGETED },
-	{ .name = "indirect, targeted", .vcpus = 4, .removal = MMU_REMOVAL_TARGETED },
-	{ .name = "indirect, small pool", .vcpus = 3, .pool_pages = 100, .removal = MMU_REMOVAL_AUTO },
+	{ .name = "indirect, bulk", .vcpus = 3, .cpus = 3 },
+	{ .name = "indirect, one vCPU, targeted", .vcpus = 1, .cpus = 2, .removal = MMU_REMOVAL_TARGETED },
+	{ .name = "indirect, targeted", .vcpus = 4, .cpus = 4, .removal = MMU_REMOVAL_TARGETED },
+	{ .name = "indirect, small pool",
+		.vcpus = 3,
+		.cpus = 3,
+		.pool_pages = 100,
+		.removal = MMU_REMOVAL_AUTO },
+	{ .name = "indirect, more vCPUs than CPUs", .vcpus = 4, .cpus = 2, .removal = MMU_REMOVAL_AUTO },
 };
 const unsigned nested_nconfigs = ARRAY_SIZE(nested_configs);

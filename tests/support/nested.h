@@ -15,6 +15,7 @@
 struct nested_config {
 	const char *name;
 	unsigned vcpus; /* at most NESTED_VCPUS */
+	unsigned cpus;	/* they go from one to the other; at most ORACLE_CPUS */
 	uint64_t pool_pages;
 	enum mmu_removal removal;
 };
@@ -27,7 +28,7 @@ void nested_run(const struct nested_config *c, uint64_t seed, unsigned steps);
 
 struct nested_seen {
 	uint64_t hits, large, split, faults, traps, guest_faults, stores, device_stores, evictions, bumps,
-		reclaimed, shared, self, changes;
+		reclaimed, shared, self, changes, migrations, nested;
 };
 extern struct nested_seen nested_seen;
 

@@ -36,6 +36,9 @@ struct nested_version {
 struct nested_vcpu {
 	struct mmu_vcpu v;
 	bool in, kicked;
+	bool busy;    /* in the middle of something: others come in between, it does not itself */
+	bool on_cpu;  /* in the guest, or at work there */
+	unsigned cpu; /* on which it is, or was last */
 	uint64_t eptp;
 	unsigned root; /* index of the table that it has as its root */
 	bool again;    /* the last access was not the guest's own fault: it is tried again */
@@ -54,6 +57,11 @@ struct nested_state {
 	uint64_t table_gfn[TABLES];
 	struct nested_version at[VERSIONS];
 	uint64_t version, oldest;
+	bool cpu_taken[ORACLE_CPUS]; /* a vCPU is in the guest there, or busy */
+	bool changing_map;
+	unsigned nested;   /* steps within a step */
+	unsigned quiet;	   /* nobody comes in between */
+	unsigned changing; /* changes of guest memory that are under way */
 	struct {
 		struct backing *b;
 		struct mmu_ticket t;
@@ -67,6 +75,10 @@ extern struct nested_state nested;
 struct nested_version *nested_now(void);
 /* Guest memory is different: a new version, read off it. */
 void nested_changed(void);
+/* Around a store or a change of the map by the host: what was before may be seen until everybody has left since its end.
+ * Others may see what comes after in the middle of it. */
+uint64_t nested_change_begin(void);
+void nested_change_end(uint64_t begun);
 /* Which of the guest's tables lies at gfn; -1: none. */
 int nested_table_at(uint64_t gfn);
 /* The host's frame behind gfn in a version; 0: none. */

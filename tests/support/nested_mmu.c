@@ -116,6 +116,17 @@ static bool build(struct spage *p, uint64_t at, unsigned access, bool *flush)
 	}
 }
 
+/* 0 or -E_AGAIN: a guest with little memory for tables is slow, but it goes on. */
+static int make_available(unsigned need)
+{
+	int err = mmu_make_available(nested.mmu, need, gfn(0));
+
+	if (err == -E_NOMEM)
+		oracle_fail("no pages for a fault: %lu of %lu in use, %lu valid", nested.mmu->pool.used,
+			nested.mmu->pool.limit, nested.mmu->nvalid);
+	return err;
+}
+
 bool nested_fault(struct nested_vcpu *v, uint64_t at, unsigned access)
 {
 	struct mmu *mmu = nested.mmu;
@@ -124,12 +135,13 @@ bool nested_fault(struct nested_vcpu *v, uint64_t at, unsigned access)
 	if (pool_wants_more(&mmu->pool))
 		pool_grow(mmu);
 	mmu_lock(mmu);
-	if (!mmu_make_available(mmu, FAULT_NEEDS, gfn(0)) && v->v.root &&
-		v->v.root_gen == mmu->front.valid_gen && !(v->v.requests & MMU_REQ_RELOAD) &&
-		mmu_flushed(mmu, mmu->front.flush_epoch))
+	nested.quiet++;
+	if (!make_available(FAULT_NEEDS) && v->v.root && v->v.root_gen == mmu->front.valid_gen &&
+		!(v->v.requests & MMU_REQ_RELOAD) && mmu_flushed(mmu, mmu->front.flush_epoch))
 		ok = build(v->v.root, at, access, &flush);
 	if (flush)
 		mmu_flush_request(mmu, true);
+	nested.quiet--;
 	mmu_unlock(mmu);
 	return ok;
 }
@@ -141,8 +153,8 @@ int nested_load_root(struct nested_vcpu *v)
 	int err = -E_AGAIN;
 
 	mmu_lock(mmu);
-	if (!mmu_make_available(mmu, INDIRECT_NEW_NEEDS, gfn(0)) &&
-		mmu_quiescent_below(mmu, mmu->front.valid_gen)) {
+	nested.quiet++;
+	if (!make_available(INDIRECT_NEW_NEEDS) && mmu_quiescent_below(mmu, mmu->front.valid_gen)) {
 		struct spage *p =
 			page_for((gfn_t){ nested.table_gfn[v->root] }, role(LEVELS, EPT_RWX), &flush);
 
@@ -154,6 +166,7 @@ int nested_load_root(struct nested_vcpu *v)
 		mmu_flush_request(mmu, true);
 		err = -E_AGAIN;
 	}
+	nested.quiet--;
 	mmu_unlock(mmu);
 	return err;
 }

@@ -18,18 +18,36 @@ void nested_changed(void)
 	if (nested.version - nested.oldest >= VERSIONS)
 		nested.oldest = nested.version - VERSIONS + 1;
 	memset(v, 0, sizeof(*v));
+	nested.quiet++;
 	for (unsigned t = 0; t < TABLES; t++)
 		guest_read(
 			nested.mmu, gpa(nested.table_gfn[t] << PAGE_SHIFT), v->entry[t], sizeof(v->entry[t]));
+	nested.quiet--;
 	v->bar = nested.bar;
 	v->epoch = nested.mmu->front.flush_epoch;
 	v->gen = nested.mmu->front.valid_gen;
 	nested_seen.changes++;
 }
 
+uint64_t nested_change_begin(void)
+{
+	nested.changing++;
+	return nested.version;
+}
+
+void nested_change_end(uint64_t begun)
+{
+	nested_changed();
+	for (uint64_t k = max(begun + 1, nested.oldest); k <= nested.version; k++) {
+		nested.at[k % VERSIONS].epoch = nested_now()->epoch;
+		nested.at[k % VERSIONS].gen = nested_now()->gen;
+	}
+	nested.changing--;
+}
+
 static void forget_seen(void)
 {
-	while (nested.oldest < nested.version) {
+	while (!nested.changing && nested.oldest < nested.version) {
 		struct nested_version *next = &nested.at[(nested.oldest + 1) % VERSIONS];
 
 		if (!mmu_flushed(nested.mmu, next->epoch) || !mmu_quiescent_below(nested.mmu, next->gen))
