@@ -260,6 +260,9 @@ static void in_between(void)
 	if (nested.quiet || nested.nested == 2 || below(16))
 		return;
 	nested.nested++;
+	/* What is stored by now may be read by now. */
+	if (nested.changing)
+		nested_changed();
 	for (uint64_t n = below(4); n; n--)
 		step();
 	nested.nested--;

@@ -23,7 +23,7 @@
 #define USED	    6u	/* entries of each that are ever used */
 #define LEVELS	    4u
 #define FAULT_NEEDS (LEVELS * (INDIRECT_NEW_NEEDS + INDIRECT_LINK_NEEDS) + INDIRECT_MAP_NEEDS)
-#define VERSIONS    128u
+#define VERSIONS    512u
 #define WAITING	    16u
 
 /* Everything that decides what the guest's tables say. */
