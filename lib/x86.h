@@ -239,15 +239,22 @@ static inline uint32_t in32(uint16_t port)
 	{                                                                                                    \
 		__asm__ volatile("mov %0, %%cr" #n : : "r"(v) : "memory");                                   \
 	}
+/* clang-format off */
 CR_READ(0)
 CR_READ(2)
 CR_READ(3)
 CR_READ(4)
-CR_READ(8) CR_WRITE(0) CR_WRITE(2) CR_WRITE(3) CR_WRITE(4) CR_WRITE(8)
+CR_READ(8)
+CR_WRITE(0)
+CR_WRITE(2)
+CR_WRITE(3)
+CR_WRITE(4)
+CR_WRITE(8)
+/* clang-format on */
 #undef CR_READ
 #undef CR_WRITE
 
-	static inline void invlpg(const void *at)
+static inline void invlpg(const void *at)
 {
 	__asm__ volatile("invlpg (%0)" : : "r"(at) : "memory");
 }
