@@ -149,7 +149,8 @@ void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu);
 void mmu_tags_check(const struct mmu_vcpu *v, unsigned cpu);
 extern bool mmu_debug; /* poison, high generations, tag checks at every entry; set before mmu_create */
 
-/* Serves what was asked of this vCPU, on the CPU that is about to run v, and makes that ready for it. 0; -E_AGAIN:
+/* Serves what was asked of this vCPU, on the CPU that is about to run v, and makes that ready for it: so a vCPU that
+ * comes to a CPU comes here before mmu_enter(), which does not look at the CPU (release builds). 0; -E_AGAIN:
  * another vCPU is still in the guest on an older generation (rule 3): do other useful work (reclaim, interrupts) and
  * call again; -E_NOMEM: not even a root can be had: the guest ends. */
 static inline int mmu_serve(struct mmu_vcpu *v)

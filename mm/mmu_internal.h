@@ -123,7 +123,7 @@ struct mmu_pool {
 	uint64_t bytes;	     /* taken from the frame allocator */
 	owner_t owner;
 	uint32_t growing; /* somebody is at it */
-	bool exhausted;	  /* the frame allocator said no; until something was freed */
+	bool exhausted;	  /* the frame allocator said no: not asked again until the slots change */
 };
 
 #define MMU_MAPWORDS (MMU_VCPUS_MAX / 64)

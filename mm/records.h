@@ -16,6 +16,10 @@
  * generation of that page is the stamp of its records: after a bump no record is found, and all that they said is
  * forgotten without a visit (rule 7). What blocks large leaves for ever (edges of slots, memory types) is not noted here
  * but computed.
+ *
+ * A guest frame is a gfn. Memory that repeats (backing_repeat) is at several, each with a record of its own: what is
+ * stored through one of them into a table that is used by another goes unnoticed. The guest then goes on with what the
+ * table said before, which is memory of its own all the same.
  */
 #pragma once
 
