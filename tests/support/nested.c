@@ -235,6 +235,15 @@ static void step(void)
 		if (was_in)
 			leave(v);
 		break;
+	case 12:
+		/* A vCPU is taken away, and comes back without a root. */
+		if (!v->in && !below(20)) {
+			mmu_vcpu_fini(&v->v);
+			if (mmu_vcpu_init(&v->v, nested.mmu, (unsigned)(v - nested.vcpu),
+				    (uint16_t)(1 + (v - nested.vcpu))))
+				oracle_fail("nested: vCPU");
+		}
+		break;
 	case 6 ... 7:
 		mmu_cpu_quiescent(ORACLE_CPUS); /* the devices' */
 		tickets();
