@@ -12,8 +12,9 @@
  * tells them (MOVS writes to RAM what it has read) would come before rule 3 allows. */
 static bool current(const struct mmu *mmu, const struct mmu_vcpu *v)
 {
-	return (v->root_gen == mmu->front.valid_gen &&
-		       !(atomic_load_relaxed(&v->requests) & (MMU_REQ_RELOAD | MMU_REQ_FLUSH))) ||
+	uint32_t not_yet = MMU_REQ_RELOAD | (MUTANT(fault_unflushed) ? 0 : MMU_REQ_FLUSH);
+
+	return (v->root_gen == mmu->front.valid_gen && !(atomic_load_relaxed(&v->requests) & not_yet)) ||
 	       (MUTANT(no_check_under_lock) && v->root);
 }
 

@@ -31,6 +31,7 @@
 	X(large_over_table)	/* 7	a table of the guest's stays mapped by large leaves */                  \
 	X(table_writable)	/* 8	a table of the guest's is not write-protected */                        \
 	X(no_check_under_lock)	/* 8	the fault does not check that its root is still current */              \
+	X(fault_unflushed)	/* 8	the fault acts on the new map while others may still use the old */     \
 	X(evict_path)		/* 9	eviction may take a page of the faulting path */                        \
 	X(no_debt_bound)	/* 9	allocation retires nothing */                                           \
 	X(recomputed_key)	/* 10	what links an evicted page is looked up, not remembered */             \

@@ -20,6 +20,9 @@ void sim_nest(void)
 		return;
 	sim.depth++;
 	sim_seen.nested++;
+	/* The map changes more often than elsewhere: it is what comes at the worst moment. */
+	if (!below(12))
+		sim_slots();
 	for (unsigned n = 1 + (unsigned)below(3); n; n--)
 		step();
 	sim.depth--;
@@ -69,6 +72,8 @@ uint64_t sim_random_gfn(void)
 {
 	struct model_slot *slot = &model_now(&sim.m)[below(SLOTS_BUSY)];
 
+	if (!below(8))
+		return sim.hot;
 	for (unsigned i = 0; i < SLOTS_BUSY && !slot->used; i++)
 		slot = &model_now(&sim.m)[i];
 	if (slot->used && below(6))

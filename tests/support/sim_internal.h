@@ -82,6 +82,7 @@ struct sim {
 	struct sim_log log[SLOTS_BUSY]; /* of the model's slot with this number */
 	uint64_t linear_next, log_serial;
 	uint64_t changes, reads; /* of the map; of dirty logs */
+	uint64_t hot;		 /* gfn of the last fault: others do something with it, too */
 	unsigned depth;		 /* of those who came in between */
 };
 extern struct sim sim;

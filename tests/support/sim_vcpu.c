@@ -104,6 +104,30 @@ static void check_hit(struct sim_vcpu *v, uint64_t gfn, unsigned access, uint64_
 		sim_log_write(v, gfn, f);
 }
 
+static bool hole(uint64_t version, uint64_t gfn)
+{
+	return !model_find(&sim.m, version, gfn);
+}
+
+static bool rom(uint64_t version, uint64_t gfn)
+{
+	struct model_slot *m = model_find(&sim.m, version, gfn);
+
+	return m && (m->flags & SLOT_READONLY);
+}
+
+/* A vCPU acts on it that gfn is a hole (or ROM), and may tell the others: nobody may reach what was there before (rule 3). */
+static void told(bool (*so)(uint64_t version, uint64_t gfn), uint64_t from, uint64_t gfn)
+{
+	uint64_t v = sim.m.version;
+
+	while (v > max(from, sim.m.oldest) && !so(v, gfn))
+		v--;
+	while (v > sim.m.oldest && so(v - 1, gfn))
+		v--;
+	model_forget(&sim.m, v);
+}
+
 static void check_verdict(enum mmu_verdict d, uint64_t from, uint64_t gfn, unsigned access)
 {
 	bool ok = true;
@@ -126,6 +150,8 @@ static void check_verdict(enum mmu_verdict d, uint64_t from, uint64_t gfn, unsig
 	default:
 		ok = false;
 	}
+	if (ok && d != MMU_RESUME)
+		told(d == MMU_ROM ? rom : hole, from, gfn);
 	if (!ok)
 		oracle_fail("verdict %d for gfn %#lx, access %u", d, gfn, access);
 }
@@ -155,6 +181,7 @@ void sim_access(struct sim_vcpu *v)
 	v->locked = true;
 	sim.cpu[v->cpu].locked = true;
 	sim_leave(v);
+	sim.hot = gfn;
 	from = sim.m.version;
 	changes = sim.changes;
 	d = r == HW_PML_FULL	? MMU_RESUME
