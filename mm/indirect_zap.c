@@ -57,11 +57,13 @@ bool indirect_zap(struct mmu *mmu, struct spage *p)
 	if (!(p->role.v & ROLE_DIRECT))
 		record_untrack(mmu, p->gfn);
 	spage_detach(mmu, p);
-	if (p->pins)
+	/* The flush that the caller asks for is the next one. */
+	if (p->pins) {
+		mmu->cut_epoch = mmu->front.flush_epoch + 1;
 		reload_from(mmu, p);
-	else
-		/* The flush that the caller asks for is the next one. */
+	} else {
 		spage_pend(mmu, p, mmu->front.flush_epoch + 1);
+	}
 	return true;
 }
 

@@ -149,6 +149,7 @@ struct mmu {
 	struct list active;  /* head: newest generation; sorted */
 	struct list pending; /* invalid, wait for their flush epoch or generation; oldest first */
 	uint64_t nactive, nvalid, npending, ndetached, live_set;
+	uint64_t cut_epoch;	  /* the flush that the pinned root cut off last waits for (indirect_zap) */
 	uint64_t barren;	  /* pages that eviction has looked at since it last gave one up */
 	struct hash_bucket *hash; /* 1 << hash_bits */
 	unsigned hash_bits;

@@ -79,6 +79,6 @@ void spage_unpin(struct mmu *mmu, struct spage *p)
 	if (p->pins || !(p->flags & SPAGE_INVALID))
 		return;
 	/* If reclaim took it off the list, everybody had left its generation. But one that was cut off within its
-	 * generation (indirect_zap) may still be in TLBs: it waits for the epoch that its cutting began, or a later. */
-	spage_pend(mmu, p, mmu->front.flush_epoch);
+	 * generation may still be in TLBs: it waits for the flush that its cutting needs, or that of one cut later. */
+	spage_pend(mmu, p, mmu->cut_epoch);
 }

@@ -244,6 +244,33 @@ static void a_root_cut_off_waits_for_the_flush_even_over_a_bump(void **state)
 	stop();
 }
 
+/* The same if it is let go of before the flush for its cutting was asked for. */
+static void a_root_cut_off_and_left_at_once_waits_for_the_flush(void **state)
+{
+	struct spage *p, *above;
+
+	(void)state;
+	start(0);
+	p = page(10, 3);
+	above = page(11, 4);
+	mmu_load_root(&rig.v[0], p);
+	mmu_load_root(&rig.v[1], above);
+	assert_false(mmu_make_available(rig.mmu, INDIRECT_LINK_NEEDS, gfn(0)));
+	indirect_link(rig.mmu, above, 0, p, EPT_RWX);
+	mmu_unlock(rig.mmu);
+	assert_int_equal(rig_enter(1), 0);
+	mmu_lock(rig.mmu);
+	assert_true(indirect_zap(rig.mmu, p));
+	mmu_load_root(&rig.v[0], above);
+	mmu_flush_request(rig.mmu, false);
+	mmu_unlock(rig.mmu);
+	assert_int_equal(rig_drain(), 0);
+	rig_exit(1);
+	assert_int_equal(rig_drain(), 1);
+	mmu_lock(rig.mmu);
+	stop();
+}
+
 /* Which pages of a frame are there: level 1, one for each kind of rights and quadrant. */
 static role_t kind(unsigned n)
 {
@@ -557,6 +584,7 @@ int main(void)
 		cmocka_unit_test(a_full_chain_keeps_what_was_added_last),
 		cmocka_unit_test(a_page_may_be_a_root_and_linked_and_link_itself),
 		cmocka_unit_test(a_root_cut_off_waits_for_the_flush_even_over_a_bump),
+		cmocka_unit_test(a_root_cut_off_and_left_at_once_waits_for_the_flush),
 		cmocka_unit_test(a_frame_has_few_pages_of_a_level),
 		cmocka_unit_test(a_host_store_undoes_a_little_at_a_time),
 		cmocka_unit_test(a_pool_full_of_blocks_is_no_lack_of_memory),
