@@ -21,7 +21,7 @@ void sim_nest(void)
 	sim.depth++;
 	sim_seen.nested++;
 	/* The map changes more often than elsewhere: it is what comes at the worst moment. */
-	if (!below(12))
+	if (!below(5))
 		sim_slots();
 	for (unsigned n = 1 + (unsigned)below(3); n; n--)
 		step();
@@ -72,7 +72,7 @@ uint64_t sim_random_gfn(void)
 {
 	struct model_slot *slot = &model_now(&sim.m)[below(SLOTS_BUSY)];
 
-	if (!below(8))
+	if (!below(5))
 		return sim.hot;
 	for (unsigned i = 0; i < SLOTS_BUSY && !slot->used; i++)
 		slot = &model_now(&sim.m)[i];

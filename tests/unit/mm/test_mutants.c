@@ -25,7 +25,7 @@
 #include "tests/support/nested.h"
 #include "tests/support/sim.h"
 
-#define ROUNDS	    40u /* most are dead in the first */
+#define ROUNDS	    40u /* most are dead in the first, all in the fourth */
 #define ROUNDS_NONE 8u
 #define STEPS	    6000u
 #define CPU_SECONDS 120u /* the longest takes about twenty */
