@@ -69,8 +69,6 @@ void indirect_stored(struct mmu *mmu, gfn_t first, uint64_t pages);
 bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i);
 /* All entries of p go, and all that link it; p waits for the next flush, if it is a root for its last pin. */
 bool indirect_zap(struct mmu *mmu, struct spage *p);
-/* All pages made from this frame go: the guest has written to it, or does not use it for tables any more. */
-bool indirect_zap_made_from(struct mmu *mmu, gfn_t at);
 /* No leaf that maps this frame can be written through any more. */
 bool indirect_write_protect(struct mmu *mmu, gfn_t at);
 /* The same for the pages of a dirty log: page `at` + n for bit n. Returns how many entries and records it looked at. */

@@ -67,16 +67,6 @@ bool indirect_zap(struct mmu *mmu, struct spage *p)
 	return true;
 }
 
-bool indirect_zap_made_from(struct mmu *mmu, gfn_t at)
-{
-	struct spage *p;
-	bool flush = false;
-
-	while ((p = hash_find_any(mmu, at, ROLE_DIRECT | ROLE_NOTES, 0)) != NULL)
-		flush |= indirect_zap(mmu, p);
-	return flush;
-}
-
 /* All leaves of one record go. */
 static bool zap_leaves(struct mmu *mmu, uint64_t *record)
 {
