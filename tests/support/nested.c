@@ -365,12 +365,7 @@ void nested_run(const struct nested_config *c, uint64_t seed, unsigned steps)
 {
 	memset(&nested, 0, sizeof(nested));
 	nested.c = c;
-	oracle_seed(seed);
-	oracle_mtrr_wb();
-	hw_reset();
-	hw_kick = kicked;
-	mmu_debug = true;
-	memset(mmu_host_cpu, 0, sizeof(mmu_host_cpu));
+	oracle_begin(seed, kicked, true);
 	arena_open(&nested.arena, hpa(4 * GiB), 128 * MiB);
 	arena_start(&nested.arena);
 	mmu_yield = NULL;

@@ -340,3 +340,13 @@ void oracle_mtrr_wb(void)
 {
 	mtrr_read(rdmsr_all_wb, 40);
 }
+
+void oracle_begin(uint64_t seed, void (*kick)(struct mmu_vcpu *v), bool debug)
+{
+	oracle_seed(seed);
+	oracle_mtrr_wb();
+	hw_reset();
+	hw_kick = kick;
+	mmu_debug = debug;
+	memset(mmu_host_cpu, 0, sizeof(mmu_host_cpu));
+}

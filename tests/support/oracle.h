@@ -103,3 +103,7 @@ bool model_allows(struct model *m, uint64_t gfn, unsigned access, uint64_t pfn);
 
 /* ---- memory types: all WB, as a machine's RAM ---- */
 void oracle_mtrr_wb(void);
+
+/* ---- all of it ---- */
+/* A machine as after power-on: randomness from `seed`, CPUs with nothing in their TLBs that hold no pointers, RAM all WB. */
+void oracle_begin(uint64_t seed, void (*kick)(struct mmu_vcpu *v), bool debug);

@@ -37,18 +37,13 @@ void rig_start_with(const struct mmu_params *p, uint64_t ram, bool debug)
 {
 	memset(&rig, 0, sizeof(rig));
 	memset(slots, 0, sizeof(slots));
-	memset(mmu_host_cpu, 0, sizeof(mmu_host_cpu));
 	rig.params = *p;
 	rig.params.kind = MMU_EPT;
 	rig.params.ops = &hw_ops;
 	rig.params.owner = RIG_TABLES;
 	if (!rig.params.guest_maxphyaddr)
 		rig.params.guest_maxphyaddr = 40;
-	oracle_seed(1);
-	oracle_mtrr_wb();
-	hw_reset();
-	hw_kick = kicked;
-	mmu_debug = debug;
+	oracle_begin(1, kicked, debug);
 	test_cpu_id = 0;
 	if (given) {
 		rig.arena = *given;

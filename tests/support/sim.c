@@ -246,12 +246,7 @@ void sim_run(const struct sim_config *c, uint64_t seed, unsigned steps)
 	sim.c = c;
 	for (unsigned i = 0; i < ORACLE_CPUS; i++)
 		sim.cpu[i].vcpu = -1;
-	oracle_seed(seed);
-	oracle_mtrr_wb();
-	hw_reset();
-	hw_kick = kicked;
-	mmu_debug = true;
-	memset(mmu_host_cpu, 0, sizeof(mmu_host_cpu));
+	oracle_begin(seed, kicked, true);
 	arena_open(&sim.arena, hpa(4 * GiB), 512 * MiB);
 	arena_start(&sim.arena);
 	vm_create();

@@ -235,13 +235,8 @@ static void vm_start(unsigned n, const struct world_vm *what)
 void world_start(const struct world_vm what[VMS], uint64_t seed)
 {
 	memset(&world, 0, sizeof(world));
-	memset(mmu_host_cpu, 0, sizeof(mmu_host_cpu));
 	world.seed = seed;
-	oracle_seed(seed);
-	oracle_mtrr_wb();
-	hw_reset();
-	hw_kick = kicked;
-	mmu_debug = true;
+	oracle_begin(seed, kicked, true);
 	arena_open(&arena, hpa(4 * GiB), 512 * MiB);
 	arena_start(&arena);
 	for (unsigned i = 0; i < VMS; i++)
