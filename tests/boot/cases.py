@@ -8,6 +8,7 @@ takes longer than they do, `seen` tells them apart by their own words.
 """
 
 import hashlib
+import re
 import struct
 from dataclasses import dataclass, field
 from typing import Callable, Dict, List, Tuple, Union
@@ -258,11 +259,35 @@ GUESTS += [
 
 REFUSED = r"^Lethe cannot start (on this machine|with these files):"
 
+# The whole page on QEMU/TCG: what is lost on the way from the firmware to the runner is missed here.
+TCG_PAGE = r"""
+Lethe cannot start on this machine:
+  - no VT-x (VMX): hidden by the hypervisor around this machine, QEMU without KVM (TCG): TCG
+    emulates no VT-x: start QEMU with -accel kvm -cpu host,+vmx on a host with nested VT-x, or use
+    Bochs (make run does either)
+
+Found: QEMU TCG CPU version 2.5+, in a virtual machine of TCGTCGTCGTCG
+The same, and all that was found, is in \EFI\BOOT\lethe-report.txt
+""".lstrip("\n")
+
 INPUT = [
     Case(
         "refuse-no-vmx",
-        [REFUSED, r"no VT-x \(VMX\).*QEMU without KVM"],
+        ["^" + re.escape(TCG_PAGE), r"^\rPress a key to go back to the firmware \(10 s\) "],
         backend="tcg",
+    ),
+    Case(
+        "refuse-once",  # the firmware, when no boot option is left, starts Lethe again: the page is not shown again
+        [
+            REFUSED,
+            r"Press a key to go back to the firmware",
+            ("send", "\\r"),
+            r"^The firmware has started Lethe again\. It still cannot start; lethe-report\.txt says why\.",
+            r"Press any key to enter the Boot Manager Menu",
+        ],
+        never=[PANIC, r"Lethe cannot start(?s:.*)Lethe cannot start"],
+        args=["--no-config"],
+        backend="bochs",
     ),
     Case(
         "refuse-configuration",  # every mistake at once, with file, line, and what was expected

@@ -4,7 +4,7 @@
     cli       the command line; decides what is to be done
     conf      lethe.conf and the files that go beside it; builds the disk image
     backends  which machine is used, and why
-    bochs     the machine under Bochs        \\  each gives a serial line as a file descriptor,
+    bochs     the machine under Bochs        \\  each gives a serial line as file descriptors,
     qemu      the machine under QEMU         /  and knows how its end looks
     session   the loop: serial line, terminal, dialogue, time, the machine's end
     dialogue  --expect and --send

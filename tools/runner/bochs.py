@@ -55,7 +55,7 @@ debug: action=ignore
 
 
 class Bochs:
-    """A machine under Bochs; the serial line is the file descriptor `serial`."""
+    """A machine under Bochs; the serial line is the file descriptor `serial`, for reading and (`serial_in`) writing."""
 
     name = "bochs"
 
@@ -67,6 +67,7 @@ class Bochs:
         self._line = None
         self._display = None
         self.serial = None
+        self.serial_in = None
         self.drains = []
 
     def start(self, disk):
@@ -75,6 +76,7 @@ class Bochs:
         if options.gdb:
             raise UsageError("Bochs has no stub for gdb; --gdb works with --backend kvm or tcg")
         self.serial, line = pty.openpty()
+        self.serial_in = self.serial
         tty.setraw(line)
         root = subprocess.run(
             [self._command, "--root"], check=True, stdout=subprocess.PIPE, universal_newlines=True

@@ -1,14 +1,21 @@
 # SPDX-License-Identifier: MIT
 """The machine under QEMU: with KVM and nested VMX, or with TCG for what needs no VMX.
 
-COM1 and QEMU's monitor (QMP) are local sockets in the run's directory on which the runner listens, so there
-is no moment at which one side could miss the other.
+COM1 is a pair of named pipes in the run's directory, QEMU's monitor (QMP) a local socket on which the runner listens.
+Both are there before QEMU starts, so there is no moment at which one side could miss the other.
 
         runner                      qemu-system-x86_64, q35
-        com1  <-- local socket -->  COM1
+        com1.out  <-- pipe ----     COM1
+        com1.in   --- pipe --->
         qmp   <-- local socket -->  monitor: screendump
+
+A local socket does not do for COM1. QEMU writes single bytes, each of which takes a buffer of its own there, so that
+some 280 fill it. A reader that is late by a few milliseconds then stops the UART, and firmware that waits for it gives
+up after 190 us and drops the rest of its text (EDK2: SerialWrite in PciSioSerialDxe, with the time-out that TerminalDxe
+sets). A pipe packs bytes, and holds a million of them.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -18,6 +25,8 @@ import time
 
 from .errors import RunnerError, UsageError
 
+PIPE_SIZE = 1 << 20  # what a user without privileges may have (proc(5): /proc/sys/fs/pipe-max-size)
+
 FIRMWARE = [  # code, variables
     ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
     ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
@@ -25,12 +34,13 @@ FIRMWARE = [  # code, variables
 
 
 class Qemu:
-    """A machine under QEMU; the serial line is the file descriptor `serial`."""
+    """A machine under QEMU; the serial line is read from the file descriptor `serial`, written to `serial_in`."""
 
     def __init__(self, scope, name, options):
         self.name = name
         self.drains = []
         self.serial = None
+        self.serial_in = None
         self._scope = scope
         self._options = options
         self._child = None
@@ -45,7 +55,8 @@ class Qemu:
             raise RunnerError("QEMU or its firmware (OVMF) is not installed; run: tools/setup qemu")
         code, variables = firmware[0]
         shutil.copyfile(variables, self._scope.path("vars.fd"))
-        com1, qmp = self._listen("com1"), self._listen("qmp")
+        qmp = self._listen("qmp")
+        self.serial, self.serial_in = self._pipe("com1.out", os.O_RDONLY), self._pipe("com1.in", os.O_RDWR)
         options = self._options
         kvm = self.name == "kvm"
         argv = [program, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"]
@@ -56,7 +67,7 @@ class Qemu:
         argv += ["-drive", "if=pflash,format=raw,unit=1,file=" + _escaped(self._scope.path("vars.fd"))]
         argv += ["-drive", "if=none,id=disk,format=raw,file=" + _escaped(disk)]
         argv += ["-device", "ide-hd,drive=disk,bus=ide.0"]
-        argv += ["-chardev", "socket,id=com1,path=" + _escaped(self._scope.path("com1"))]
+        argv += ["-chardev", "pipe,id=com1,path=" + _escaped(self._scope.path("com1"))]
         argv += ["-chardev", "socket,id=qmp,path=" + _escaped(self._scope.path("qmp"))]
         argv += ["-serial", "chardev:com1", "-mon", "chardev=qmp,mode=control", "-no-reboot"]
         if options.gdb:
@@ -64,8 +75,17 @@ class Qemu:
         argv += options.machine_arg
         with open(self._scope.path("stderr.txt"), "wb") as errors:
             self._child = self._scope.spawn(argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
-        self.serial = self._accept(com1).fileno()
         self._monitor = _Monitor(self._accept(qmp))
+
+    def _pipe(self, name, mode):
+        """Makes a named pipe and opens the runner's end of it."""
+        os.mkfifo(self._scope.path(name), 0o600)
+        fd = os.open(self._scope.path(name), mode | os.O_NONBLOCK)
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
+        except OSError:
+            pass  # this user has too many pages in pipes: 64 KiB then, which is enough but for the busiest moments
+        return fd
 
     def _listen(self, name):
         listener = socket.socket(socket.AF_UNIX)

@@ -53,12 +53,12 @@ class Session:
 
     def _turn(self):
         """Waits a moment for anything to happen and handles it; false when the machine is gone."""
-        serial = self.machine.serial
+        serial, serial_in = self.machine.serial, self.machine.serial_in
         readers = [serial, *self.machine.drains]
         if self.console and self.console.open:
             readers.append(self.console.input)
         ended = self.machine.ended()  # asked first: what it wrote last is then ready to be read
-        ready, writable, _ = select.select(readers, [serial] if self._out else [], [], 0 if ended else 0.2)
+        ready, writable, _ = select.select(readers, [serial_in] if self._out else [], [], 0 if ended else 0.2)
         for fd in ready:
             if fd in self.machine.drains:
                 self.machine.drain(fd)
@@ -70,7 +70,7 @@ class Session:
         elif ended:
             gone = True
         if writable and not gone:
-            self._out = self._out[os.write(serial, self._out[:16]) :]
+            self._out = self._out[os.write(serial_in, self._out[:16]) :]
         if self.console and self.console.input in ready:
             self._out += self.console.read()
         return not gone
