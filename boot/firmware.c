@@ -42,6 +42,37 @@ bool firmware_has_shell(void)
 	return !EFI_ERROR(firmware.boot->HandleProtocol(firmware.image, &guid, &parameters));
 }
 
+bool firmware_boots_option(void)
+{
+	EFI_GUID global = EFI_GLOBAL_VARIABLE;
+	UINT16 option;
+	UINTN size = sizeof(option);
+
+	return firmware.table->RuntimeServices->GetVariable(L"BootCurrent", &global, NULL, &size, &option) !=
+	       EFI_NOT_FOUND;
+}
+
+static EFI_GUID lethe_variables = { 0x5a1e7b4c, 0x93d2, 0x4f06,
+	{ 0x8e, 0x51, 0x6c, 0x65, 0x74, 0x68, 0x65, 0x01 } };
+
+/* Not EFI_VARIABLE_NON_VOLATILE: a reset forgets it, and the machine's flash is not written. */
+void firmware_mark_refused(void)
+{
+	UINT8 one = 1;
+
+	firmware.table->RuntimeServices->SetVariable(
+		L"LetheRefused", &lethe_variables, EFI_VARIABLE_BOOTSERVICE_ACCESS, sizeof(one), &one);
+}
+
+bool firmware_marked_refused(void)
+{
+	UINT8 one;
+	UINTN size = sizeof(one);
+
+	return !EFI_ERROR(firmware.table->RuntimeServices->GetVariable(
+		L"LetheRefused", &lethe_variables, NULL, &size, &one));
+}
+
 const char *firmware_words(EFI_STATUS status)
 {
 	switch (status) {

@@ -49,8 +49,23 @@ void report_write(const struct report *r, const struct preflight_facts *f)
 			volume_folder()[1] ? "\\" : "");
 }
 
+/*
+ * When the last boot option has failed, firmware starts the default file of each disk (UEFI 3.4.3), and so a Lethe that
+ * has just refused. Started from the shell or by its own boot option, Lethe shows the page again: the reason may be
+ * another by then.
+ */
+static bool refused_already(void)
+{
+	return firmware_marked_refused() && !firmware_boots_option() && !firmware_has_shell();
+}
+
 void refuse(const struct report *r, const struct preflight_facts *f, bool wait)
 {
+	if (refused_already()) {
+		say("The firmware has started Lethe again. It still cannot start; " REPORT_FILE " says why.");
+		return;
+	}
+	firmware_mark_refused();
 	screen_clear();
 	report_show(r, screen_line, NULL);
 	screen_line(NULL, "");
