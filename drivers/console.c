@@ -10,13 +10,16 @@
  */
 #include "drivers/console.h"
 
+#include "drivers/console_line.h"
 #include "drivers/fbcon.h"
 #include "drivers/kbd.h"
 #include "drivers/time.h"
 #include "drivers/uart.h"
+#include "lib/atomic.h"
 #include "lib/log.h"
 #include "lib/spinlock.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "lib/x86.h"
 #include "mm/frames.h"
 #include "mm/hostmap.h"
@@ -33,6 +36,7 @@ static bool keyboard, interrupts, panicking;
 static struct spinlock out = SPINLOCK_INIT, in = SPINLOCK_INIT;
 static uint8_t out_ring[OUT_BYTES], in_ring[IN_BYTES];
 static uint32_t out_head, out_tail, in_head, in_tail; /* free running: head is written to, tail taken from */
+static struct console_line guest_line;		      /* what the guests have written of their line */
 static bool unpainted;
 static uint64_t paint_at; /* TSC */
 /* Serial line and screen both have a terminal that answers questions; the one in use should, and only that one. */
@@ -52,8 +56,18 @@ static void paint(void)
 	paint_at = start + took * PAINT_SHARE;
 }
 
+static void send_all(void)
+{
+	for (; out_tail != out_head; out_tail++)
+		uart_put(&uart, out_ring[out_tail % OUT_BYTES]);
+}
+
+/* While something is traced live, all is sent at once and the transmitter raises no interrupt: it would be a VM exit, the
+ * exit a line, and the line more interrupts than it took. */
 static void send_some(void)
 {
+	if (unlikely(atomic_load_relaxed(&trace_live)))
+		send_all();
 	while (out_tail != out_head) {
 		uint32_t at = out_tail % OUT_BYTES;
 		size_t sent = uart_send_some(&uart, out_ring + at, min(out_head - out_tail, OUT_BYTES - at));
@@ -66,13 +80,7 @@ static void send_some(void)
 		uart_interrupts(&uart, true, out_tail != out_head);
 }
 
-static void send_all(void)
-{
-	for (; out_tail != out_head; out_tail++)
-		uart_put(&uart, out_ring[out_tail % OUT_BYTES]);
-}
-
-static void put(const char *text, size_t n)
+static void put_serial(const char *text, size_t n)
 {
 	if (uart.port)
 		for (size_t i = 0; i < n; i++) {
@@ -81,10 +89,20 @@ static void put(const char *text, size_t n)
 				uart_put(&uart, out_ring[out_tail++ % OUT_BYTES]);
 			out_ring[out_head++ % OUT_BYTES] = (uint8_t)text[i];
 		}
+}
+
+static void put_screen(const char *text, size_t n)
+{
 	if (screen.pixels) {
 		fbcon_write(&screen, text, n);
 		unpainted = true;
 	}
+}
+
+static void put(const char *text, size_t n)
+{
+	put_serial(text, n);
+	put_screen(text, n);
 }
 
 static void put_lines(const char *text, size_t n, void (*to)(const char *text, size_t n))
@@ -104,6 +122,25 @@ static void put_lines(const char *text, size_t n, void (*to)(const char *text, s
 	}
 }
 
+static uint8_t log_color;
+
+static void put_screen_colored(const char *text, size_t n)
+{
+	fbcon_write_colored(&screen, log_color, text, n);
+	unpainted = true;
+}
+
+/* A line of the log on the screen: errors are red, warnings yellow, the others as text is, whatever the guest's pen. The
+ * serial line stays plain, for it is what logs and scripts read. */
+static void put_log_on_screen(const char *text, size_t n)
+{
+	static const uint8_t color[] = { [LOG_ERROR] = 9, [LOG_WARN] = 11, [LOG_INFO] = 7, [LOG_DEBUG] = 7 };
+
+	log_color = color[log_line_level(text, n)];
+	if (screen.pixels)
+		put_lines(text, n, put_screen_colored);
+}
+
 static void move_output(void)
 {
 	send_some();
@@ -113,13 +150,18 @@ static void move_output(void)
 
 static void write_log(struct log_sink *sink, const char *text, size_t n)
 {
+	const char *end;
+
 	(void)sink;
 	if (panicking) { /* log_raw() */
 		console_panic_write(text, n);
 		return;
 	}
 	spin_lock(&out);
-	put_lines(text, n, put);
+	end = console_line_end(&guest_line);
+	put(end, strlen(end));
+	put_lines(text, n, put_serial);
+	put_log_on_screen(text, n);
 	move_output();
 	spin_unlock(&out);
 }
@@ -129,6 +171,7 @@ static struct log_sink log_sink = { .write = write_log };
 void console_write(const char *text, size_t n)
 {
 	spin_lock(&out);
+	console_line_feed(&guest_line, text, n);
 	put(text, n);
 	move_output();
 	spin_unlock(&out);
@@ -157,8 +200,8 @@ void console_panic_write(const char *text, size_t n)
 	send_all();
 	if (!panicking) {
 		panicking = true;
-		fbcon_write(
-			&screen, "\030\033[!p\r\n", 7); /* out of any sequence, scroll region and colour */
+		/* Out of any sequence and scroll region; red. */
+		fbcon_write(&screen, "\030\033[!p\033[91m\r\n", 12);
 	}
 	put_lines(text, n, put_now);
 	uart_drain(&uart);
@@ -245,18 +288,19 @@ void console_init_serial(bool want_serial)
 	registered = true;
 }
 
-static void put_on_screen(const char *text, size_t n)
-{
-	fbcon_write(&screen, text, n);
-}
-
 static void show_log_so_far(void)
 {
-	static char text[4096];
-	size_t n = log_tail(text, sizeof(text));
+	static char tail[4096];
+	const char *text = tail;
+	size_t n = log_tail(tail, sizeof(tail));
 
 	spin_lock(&out);
-	put_lines(text, n, put_on_screen);
+	for (size_t line; n; text += line, n -= line) {
+		for (line = 0; line < n && text[line] != '\n';)
+			line++;
+		line += line < n;
+		put_log_on_screen(text, line);
+	}
 	fbcon_flush(&screen);
 	spin_unlock(&out);
 }

@@ -104,6 +104,16 @@ void fbcon_write(struct fbcon *c, const char *text, size_t n)
 		vt_write(&c->vt, text, n);
 }
 
+void fbcon_write_colored(struct fbcon *c, uint8_t color, const char *text, size_t n)
+{
+	struct vt_cell pen = c->vt.cur.pen;
+
+	c->vt.cur.pen.color = color;
+	c->vt.cur.pen.attr = 0;
+	fbcon_write(c, text, n);
+	c->vt.cur.pen = pen;
+}
+
 /* One row of a glyph, 8 pixels wide, at scale 1: the common case, two pixels a store. */
 static void paint_row(uint64_t *at, uint8_t bits, const uint64_t pair[4])
 {

@@ -30,6 +30,8 @@ size_t fbcon_memory(uint16_t cols, uint16_t rows);
 int fbcon_init(struct fbcon *c, const struct framebuffer *fb, void *pixels, void *memory);
 /* Feeds the terminal; nothing is painted yet. */
 void fbcon_write(struct fbcon *c, const char *text, size_t n);
+/* The same in this colour (as vt_cell.color) without attributes; the pen of what is written next is as it was. */
+void fbcon_write_colored(struct fbcon *c, uint8_t color, const char *text, size_t n);
 /* Paints one row that changed, or, if none is left, the cursor. False: all is painted. Adds to *painted how many cells
  * it painted (a cell costs about as much as 64 stores). */
 bool fbcon_paint(struct fbcon *c, unsigned *painted);

@@ -6,7 +6,7 @@
  *	[hypervisor]
  *	console = serial, screen	  where the log and the guests' consoles go (both where present)
  *	log = error | warn | info | debug
- *	trace = exits, mmu, irq, io, boot | off
+ *	trace = exits[:REASON+REASON...][:LINES], mmu, irq, io, boot (each with [:LINES]) | off
  *	mitigations = auto | off
  *	keep = on | off			  on: halt instead of powering off when no VM is left
  *	[vm NAME]
@@ -33,6 +33,7 @@
  */
 #pragma once
 
+#include "lib/trace.h"
 #include "lib/types.h"
 #include "lib/cpu_id.h"
 
@@ -79,7 +80,7 @@ struct conf {
 	char source[CONF_PATH_MAX]; /* file name, for messages */
 	bool console_serial, console_screen;
 	int log_level;	  /* enum log_level */
-	uint32_t trace;	  /* bit per enum trace_subject */
+	struct trace_conf trace;
 	bool trace_off;	  /* do not even keep the ring */
 	bool mitigations; /* auto = true */
 	bool keep;

@@ -102,15 +102,14 @@ static void set_log(struct conf_parser *p, const char *key, const char *value)
 
 static void set_trace(struct conf_parser *p, const char *key, const char *value)
 {
-	const char *bad;
-	uint32_t mask;
+	const char *wrong;
 
-	if (!strcmp(value, "off"))
-		p->out->trace_off = true;
-	else if (trace_parse(value, &mask, &bad) || !mask)
-		expected(p, key, "off, or a list of exits, mmu, irq, io, boot");
-	else
-		p->out->trace = mask;
+	p->out->trace_off = !strcmp(value, "off");
+	if (p->out->trace_off)
+		return;
+	wrong = trace_parse(value, &p->out->trace);
+	if (wrong)
+		expected(p, key, wrong);
 }
 
 static void set_mitigations(struct conf_parser *p, const char *key, const char *value)

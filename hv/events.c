@@ -125,8 +125,11 @@ static void prepare_apicv(struct vcpu *v, bool room)
 	if (rvi >= 0) {
 		uint64_t status = vmread(VMCS_GUEST_INTR_STATUS);
 
-		if ((int)(status & 0xff) < rvi)
+		if ((int)(status & 0xff) < rvi) {
+			TRACE(TRACE_IRQ, "request vector %#lx at %#lx: the CPU delivers it", rvi, vcpu_rip(),
+				0);
 			vmwrite(VMCS_GUEST_INTR_STATUS, (status & 0xff00) | (unsigned)rvi);
+		}
 	}
 	if (extint && room && interrupts_open()) {
 		int vector = platform_irq_ack(v->vm->platform, v->index, -1);

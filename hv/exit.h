@@ -9,8 +9,7 @@
 #include "hv/vm.h"
 
 void exit_dispatch(struct vcpu *v);
-const char *exit_name(unsigned reason);
-/* "CPUID, HLT, ...": the last exits of a vCPU, oldest first. Returns the length that the text has. */
+/* "CPUID, HLT x 3, ...": the last exits of a vCPU, oldest first. Returns the length that the text has. */
 int exits_describe(const struct vcpu *v, char *buf, size_t n);
 
 typedef void exit_handler(struct vcpu *v);
@@ -28,7 +27,7 @@ int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value);
 int guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value);
 void guest_msr_bitmap(uint8_t *bitmap, bool x2apic_virtual);
 
-/* hv/exit_mmio.c: emulates the instruction at RIP, whose access at `at` hit no RAM. `known`: EMU_* that hardware
+/* hv/exit_emulate.c: emulates the instruction at RIP, whose access at `at` hit no RAM. `known`: EMU_* that hardware
  * has let through (guest/emulate.h). */
 void emulate_at(struct vcpu *v, unsigned known, gpa_t at);
 

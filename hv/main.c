@@ -51,8 +51,7 @@ static void move_boot_info(void)
 static void apply_conf(const struct conf *c)
 {
 	log_set_level((enum log_level)c->log_level);
-	trace_live = c->trace;
-	trace_mask = c->trace_off ? 0 : TRACE_DEFAULT | c->trace;
+	trace_set(&c->trace, c->trace_off);
 }
 
 static void say_memory(void)
@@ -107,7 +106,9 @@ static void on_own_stack(void *arg)
 	frames_add_boot_services(boot);
 	acpi_init(boot->rsdp);
 	acpi_log(acpi_get());
+	TRACE(TRACE_BOOT, "ACPI read: %lu CPUs, %lu I/O APICs", acpi_get()->ncpus, acpi_get()->nioapics, 0);
 	time_init(acpi_get());
+	TRACE(TRACE_BOOT, "clocks read: the TSC has %lu Hz", tsc_hz(), 0, 0);
 	mtrr_read(read_msr, cpuid(0x80000008, 0).eax & 0xff);
 	pic_disable(VEC_PIC);
 	if (lapic_init(acpi_get()->x2apic_ids))
@@ -118,6 +119,7 @@ static void on_own_stack(void *arg)
 		boot->conf->console_serial, boot->conf->console_screen, &boot->fb, acpi_get()->spcr_port);
 	power_init(acpi_get(), reset_by_firmware);
 	host_irq_init();
+	TRACE(TRACE_BOOT, "console, power-off and interrupts are ready", 0, 0, 0);
 	pci_init(acpi_get());
 	pci_log();
 	say_memory();
@@ -146,6 +148,7 @@ void hv_main(struct boot_info *bi)
 	write_cr4((read_cr4() & ~CR4_PGE) | CR4_PAE); /* global translations of firmware's go, too */
 	write_cr3(hostmap_root().v);
 	hostmap_activated();
+	TRACE(TRACE_BOOT, "own page tables at %#lx", hostmap_root().v, 0, 0);
 	move_boot_info();
 	c = cpu_create(0, 0);
 	if (!c)
@@ -176,6 +179,7 @@ void machine_ready(void)
 			continue; /* said; the others go on */
 		vms[i] = vm;
 		vm_console_runs(vm, true);
+		TRACE(TRACE_BOOT, "vm %lu built: %lu MiB, %lu vCPUs", i, vm->layout.memory / MiB, vm->nvcpus);
 		log_info("vm %s: %lu MiB, %u vCPU%s", vm->name, vm->layout.memory / MiB, vm->nvcpus,
 			vm->nvcpus == 1 ? "" : "s");
 	}

@@ -66,6 +66,7 @@ static void switch_to(struct cpu *c, struct vcpu *v)
 		guest_cpu_load(&v->guest);
 		vmcs_set_state(v, &v->vm->start);
 		v->built = true;
+		TRACE(TRACE_BOOT, "vm %lu vcpu %lu: first entry, on CPU %lu", v->vm->id, v->index, c->id);
 		if (!v->index)
 			v->vm->started = rdtsc() + v->vm->tsc_offset;
 	} else {

@@ -25,10 +25,10 @@ struct msr;
 
 enum vcpu_run { VCPU_WAIT_SIPI, VCPU_RUNNING, VCPU_HALTED, VCPU_STOPPED };
 
-/* What others (and a vCPU's own exit handlers) ask to be looked at before the next entry: bits of mmu.requests, so
- * that the MMU's handshake sees them together with its own. */
 #define LAST_EXITS 16 /* a power of two */
 
+/* What others (and a vCPU's own exit handlers) ask to be looked at before the next entry: bits of mmu.requests, so
+ * that the MMU's handshake sees them together with its own. */
 #define REQ_EVENTS (1u << 8) /* an interrupt may be deliverable, or the next timer has changed */
 #define REQ_NMI	   (1u << 9)
 #define REQ_INIT   (1u << 10)

@@ -3,6 +3,7 @@
 
 #include "lib/log.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 #include "mm/frames.h"
 
 struct vmx_controls vmx;
@@ -73,6 +74,7 @@ int vmx_enter_root(struct cpu *c)
 		invept(INV_ALL, 0);
 	if (vmx.vpid)
 		invvpid(INV_ALL, 0);
+	TRACE(TRACE_BOOT, "CPU %lu in VMX root mode", c->id, 0, 0);
 	return 0;
 }
 

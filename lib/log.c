@@ -34,15 +34,25 @@ void log_raw(const char *text, size_t n)
 		sink->write(sink, text, n);
 }
 
-void log_vat(enum log_level at, const char *fmt, va_list ap)
-{
-	static const char *const mark[] = { "error: ", "warning: ", "", "" };
-	char line[512];
-	size_t n;
+/* What a line begins with; LOG_INFO and LOG_DEBUG look alike. */
+static const char *const begin[] = { [LOG_ERROR] = "lethe: error: ",
+	[LOG_WARN] = "lethe: warning: ",
+	[LOG_INFO] = "lethe: ",
+	[LOG_DEBUG] = "lethe: " };
 
-	if (at > level)
-		return;
-	n = (size_t)fmt_snprintf(line, sizeof(line), "lethe: %s", mark[at]);
+enum log_level log_line_level(const char *line, size_t n)
+{
+	for (enum log_level at = LOG_ERROR; at < LOG_INFO; at++)
+		if (n >= strlen(begin[at]) && !strncmp(line, begin[at], strlen(begin[at])))
+			return at;
+	return LOG_INFO;
+}
+
+static void put_line(enum log_level at, const char *fmt, va_list ap)
+{
+	char line[512];
+	size_t n = (size_t)fmt_snprintf(line, sizeof(line), "%s", begin[at]);
+
 	n += (size_t)fmt_vsnprintf(line + n, sizeof(line) - n, fmt, ap);
 	if (n > sizeof(line) - 2)
 		n = sizeof(line) - 2;
@@ -51,6 +61,21 @@ void log_vat(enum log_level at, const char *fmt, va_list ap)
 	spin_lock(&lock);
 	log_raw(line, n);
 	spin_unlock(&lock);
+}
+
+void log_vat(enum log_level at, const char *fmt, va_list ap)
+{
+	if (at <= level)
+		put_line(at, fmt, ap);
+}
+
+void log_always(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	put_line(LOG_INFO, fmt, ap);
+	va_end(ap);
 }
 
 void log_at(enum log_level at, const char *fmt, ...)

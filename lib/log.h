@@ -21,6 +21,11 @@ void log_set_level(enum log_level most);
 /* Writes "lethe: " and the text and, if the text has none, a newline. Safe on any CPU, in any context but NMI. */
 void log_at(enum log_level level, const char *fmt, ...) __printf_like(2, 3);
 void log_vat(enum log_level level, const char *fmt, va_list ap);
+/* As log_at, whatever the level: for lines that lethe.conf asks for by another key (`trace`). */
+void log_always(const char *fmt, ...) __printf_like(1, 2);
+/* Returns the level of a whole line of the log by its first words; LOG_INFO for text that is no error and no warning.
+ * For sinks that show them differently. `line` need not end with NUL. */
+enum log_level log_line_level(const char *line, size_t n);
 /* Raw text to every sink, without prefix or lock: for panic only. */
 void log_raw(const char *text, size_t n);
 /* The newest n-1 characters of the log, oldest first, NUL-terminated: for reports. Returns the length. */

@@ -47,7 +47,7 @@ void mmu_bump(struct mmu *mmu)
 	mmu->faults_at_bump = mmu->stats.faults;
 	mmu_account(mmu);
 	ask(mmu, MMU_REQ_RELOAD, true);
-	TRACE(TRACE_MMU, "bump to generation %lx, %lx pages obsolete", gen, mmu->nactive, 0);
+	TRACE(TRACE_MMU, "bump to generation %lu, %lu pages obsolete", gen, mmu->nactive, 0);
 	if (mmu->freeing == MMU_FREE_EAGER)
 		mmu_reclaim_all(mmu);
 }
@@ -75,7 +75,7 @@ uint64_t mmu_flush_request(struct mmu *mmu, bool wait)
 	atomic_store(&mmu->front.flush_epoch, epoch);
 	mmu->stats.flushes++;
 	ask(mmu, wait ? MMU_REQ_FLUSH : 0, false);
-	TRACE(TRACE_MMU, "flush epoch %lx", epoch, 0, 0);
+	TRACE(TRACE_MMU, "flush epoch %lu", epoch, 0, 0);
 	return epoch;
 }
 

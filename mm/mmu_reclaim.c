@@ -144,7 +144,7 @@ unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 		mmu->stats.batch_ticks_max = max(mmu->stats.batch_ticks_max, rdtsc() - since);
 		mmu_account(mmu);
 		mmu_unlock(mmu);
-		TRACE(TRACE_MMU, "reclaimed %lx pages, %lx entries", done, touched, 0);
+		TRACE(TRACE_MMU, "reclaimed %lu pages, %lu entries", done, touched, 0);
 	}
 	atomic_store(&mmu->draining, 0);
 	return done;

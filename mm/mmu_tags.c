@@ -27,7 +27,7 @@ void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
 	YIELD();
 	if (v->cpu != cpu) {
 		if (v->mmu->caps.vpid && !MUTANT(no_invvpid_on_move)) {
-			TRACE(TRACE_MMU, "INVVPID single-context %lx on CPU %lx", v->vpid, cpu, 0);
+			TRACE(TRACE_MMU, "INVVPID of VPID %lu on CPU %lu", v->vpid, cpu, 0);
 			v->ops->invvpid_single(v->vpid);
 		}
 		v->cpu = cpu;
@@ -37,7 +37,7 @@ void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
 	if (v->mmu->kind == MMU_EPT && !(atomic_load(v->root_cpus) & BIT(cpu)) &&
 		!(atomic_fetch_or(v->root_cpus, BIT(cpu)) & BIT(cpu)) && !MUTANT(no_invept_new_root)) {
 		YIELD();
-		TRACE(TRACE_MMU, "INVEPT single-context %lx on CPU %lx, generation %lx", v->eptp, cpu,
+		TRACE(TRACE_MMU, "INVEPT of EPTP %#lx on CPU %lu, generation %lu", v->eptp, cpu,
 			v->root_gen);
 		v->ops->invept_single(v->eptp);
 	}

@@ -221,6 +221,48 @@ GUESTS = [
     ),
 ]
 
+# Lines of a trace are whole, and so are the guest's between them; each guest comes to its end.
+TRACED = r"^lethe: trace \d+ "
+
+
+
+def traced(name, subjects):
+    """lethe.conf with one demo guest and a live trace, and its file."""
+    made = guests([name])
+    return {**made, "conf": "[hypervisor]\ntrace = %s\n" % subjects + made["conf"]}
+
+
+TRACES = [
+    Case(
+        "trace-exits",  # every exit of a guest that has interrupts; what the console does is none of them
+        [TRACED + r"exits vm 0 vcpu 0: I/O instruction at 0x10[0-9a-f]+, qualification 0x3f80000$",
+         r"^interrupt: done", r"^lethe: vm interrupt exited: power-off", MACHINE_OFF],
+        **traced("interrupt", "exits"),
+        never=[PANIC, "FAILED", r"(?<!^)lethe: trace", "external interrupt.*\n.*external interrupt.*\n.*external interrupt"],
+    ),
+    Case(
+        "trace-filter",  # two lines of two reasons, and no more
+        [TRACED + r"exits vm 0 vcpu 0: CPUID at ", r"^lethe: trace: no more of exits is shown after 2 lines",
+         r"^exits: done", MACHINE_OFF],
+        **traced("exits", "exits:cpuid+rdmsr:2"),
+        never=[PANIC, "FAILED", r"(?<!^)lethe: trace", r"trace \d+ exits.*(?<!: CPUID)(?<!: RDMSR) at "],
+    ),
+    Case(
+        "trace-others",  # all the other subjects at once, on a CPU whose interrupts Lethe injects
+        [r"^interrupt: done", MACHINE_OFF],
+        seen=[
+            TRACED + r"boot: own page tables at 0x",
+            TRACED + r"boot: vm 0 vcpu 0: first entry, on CPU 0$",
+            TRACED + r"mmu vm 0 vcpu 0: INVEPT of EPTP 0x",
+            TRACED + r"irq vm 0 vcpu 0: inject 0x800000",
+            TRACED + r"io vm 0 vcpu 0: out 0x3f8 size 1 = 0x",
+        ],
+        **traced("interrupt", "mmu, irq, io, boot"),
+        never=[PANIC, "FAILED", r"(?<!^)lethe: trace"],
+        cpus=["corei5_lynnfield_750"],
+    ),
+]
+
 GUESTS += [
     Case(
         "guests-wakeup",  # who wakes need not wait for the end of another's turn on the same CPU
@@ -346,4 +388,4 @@ INPUT = [
     ),
 ]
 
-CASES = LINUX + GUESTS + INPUT
+CASES = LINUX + GUESTS + TRACES + INPUT

@@ -174,6 +174,20 @@ static void only_what_changed_is_painted(void **s)
 	assert_int_equal(fbcon_flush(&c), 1);
 }
 
+static void colored_text_leaves_the_pen_alone(void **s)
+{
+	(void)s;
+	open_screen(1280, 800, FB_BGRX8888);
+	send("\033[1;4;32mg");
+	fbcon_write_colored(&c, 9, "E", 1);
+	send("g");
+	assert_int_equal(vt_row(&c.vt, 0)[0].color, 2);
+	assert_int_equal(vt_row(&c.vt, 0)[1].color, 9);
+	assert_int_equal(vt_row(&c.vt, 0)[1].attr, 0);
+	assert_int_equal(vt_row(&c.vt, 0)[2].color, 2);
+	assert_int_equal(vt_row(&c.vt, 0)[2].attr, VT_BOLD | VT_UNDERLINE);
+}
+
 static void the_cursor_leaves_no_trace(void **s)
 {
 	uint32_t *before;
@@ -385,6 +399,7 @@ int main(void)
 		cmocka_unit_test(contradicting_framebuffers_are_refused),
 		cmocka_unit_test(text_is_painted_with_its_glyphs_and_colours),
 		cmocka_unit_test(only_what_changed_is_painted),
+		cmocka_unit_test(colored_text_leaves_the_pen_alone),
 		cmocka_unit_test(the_cursor_leaves_no_trace),
 		cmocka_unit_test(nothing_is_painted_outside_of_the_screen),
 		cmocka_unit_test(every_printable_character_has_a_glyph_of_its_own),

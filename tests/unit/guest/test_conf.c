@@ -98,7 +98,7 @@ static void every_key_is_understood(void **state)
 	assert_true(conf.console_serial);
 	assert_false(conf.console_screen);
 	assert_int_equal(conf.log_level, LOG_DEBUG);
-	assert_int_equal(conf.trace, 1u << TRACE_EXITS | 1u << TRACE_MMU);
+	assert_int_equal(conf.trace.live, 1u << TRACE_EXITS | 1u << TRACE_MMU);
 	assert_false(conf.trace_off);
 	assert_false(conf.mitigations);
 	assert_true(conf.keep);
@@ -142,7 +142,7 @@ static void what_is_not_said_has_its_default(void **state)
 {
 	expect_good("[vm a]\nkernel = k\n[vm b]\nkernel = k\nformat = flat\nentry-mode = 16");
 	assert_true(conf.console_serial && conf.console_screen && conf.mitigations);
-	assert_false(conf.keep || conf.trace_off || conf.trace);
+	assert_false(conf.keep || conf.trace_off || conf.trace.live);
 	assert_int_equal(conf.log_level, LOG_INFO);
 	assert_int_equal(conf.vm[0].memory, 512 * MiB);
 	assert_int_equal(conf.vm[0].vcpus, 1);
@@ -294,6 +294,14 @@ static void bad_numbers_and_words_are_refused(void **state)
 		"lethe.conf:2: mitigations = on: expected auto or off");
 	expect_error("[hypervisor]\ntrace = exits, all\n[vm a]\nkernel=k",
 		"lethe.conf:2: trace = exits, all: expected off, or a list of exits, mmu, irq, io, boot");
+	expect_error("[hypervisor]\ntrace = mmu:many\n[vm a]\nkernel=k",
+		"lethe.conf:2: trace = mmu:many: expected a number of lines behind the colon, such as "
+		"mmu:100, or "
+		"mmu:all");
+	expect_error("[hypervisor]\ntrace = exits:cpuidd\n[vm a]\nkernel=k",
+		"lethe.conf:2: trace = exits:cpuidd: expected exit reasons such as cpuid, io, rdmsr, hlt, "
+		"interrupt, "
+		"ept-violation (README.md has all), or a number of lines: exits:cpuid+io:100");
 	expect_error("[hypervisor]\ntrace =\n[vm a]\nkernel=k",
 		"lethe.conf:2: trace = : expected off, or a list of exits, mmu, irq, io, boot");
 }

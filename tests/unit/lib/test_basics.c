@@ -150,17 +150,96 @@ static void log_lines(void **state)
 	assert_string_equal(tail, "r: two\n");
 }
 
+static void log_levels_by_line(void **state)
+{
+	assert_int_equal(log_line_level("lethe: error: x\n", 16), LOG_ERROR);
+	assert_int_equal(log_line_level("lethe: warning: x\n", 18), LOG_WARN);
+	assert_int_equal(log_line_level("lethe: vm error: x\n", 19), LOG_INFO);
+	assert_int_equal(log_line_level("lethe: err", 10), LOG_INFO);
+	assert_int_equal(log_line_level("", 0), LOG_INFO);
+}
+
 static void trace_words(void **state)
 {
-	uint32_t mask;
-	const char *bad;
+	struct trace_conf c;
 
-	assert_int_equal(trace_parse("exits, mmu", &mask, &bad), 0);
-	assert_int_equal(mask, 1u << TRACE_EXITS | 1u << TRACE_MMU);
-	assert_int_equal(trace_parse("", &mask, &bad), 0);
-	assert_int_equal(mask, 0);
-	assert_int_equal(trace_parse("exits, nonsense", &mask, &bad), -E_INVAL);
-	assert_string_equal(bad, "nonsense");
+	assert_null(trace_parse("exits, mmu", &c));
+	assert_int_equal(c.live, 1u << TRACE_EXITS | 1u << TRACE_MMU);
+	assert_int_equal(c.lines[TRACE_EXITS], TRACE_LINES);
+	assert_int_equal(c.reasons[0] | c.reasons[1], 0);
+	assert_null(trace_parse("exits:cpuid+ept-violation:100,io:all", &c));
+	assert_int_equal(c.live, 1u << TRACE_EXITS | 1u << TRACE_IO);
+	assert_int_equal(c.lines[TRACE_EXITS], 100);
+	assert_int_equal(c.lines[TRACE_IO], TRACE_ALL);
+	assert_int_equal(c.reasons[0], 1ull << EXIT_CPUID | 1ull << EXIT_EPT_VIOLATION);
+	assert_null(trace_parse("exits:7 boot", &c));
+	assert_int_equal(c.lines[TRACE_EXITS], 7);
+	assert_int_equal(c.live, 1u << TRACE_EXITS | 1u << TRACE_BOOT);
+}
+
+static void trace_words_refused(void **state)
+{
+	static const char *const bad[][2] = {
+		{ "", "off, or a list" },
+		{ " , ", "off, or a list" },
+		{ "exits, nonsense", "off, or a list" },
+		{ "exit", "off, or a list" },
+		{ "mmu+io", "off, or a list" },
+		{ "exits:", "exit reasons such as" },
+		{ "exits:cpuidd", "exit reasons such as" },
+		{ "exits:cpuid+", "exit reasons such as" },
+		{ "exits:0", "exit reasons such as" },
+		{ "exits:1000000000", "exit reasons such as" },
+		{ "exits:100:cpuid", "the number of lines last" },
+		{ "exits:100+5", "the number of lines last" },
+		{ "mmu:cpuid", "a number of lines" },
+		{ "mmu:", "a number of lines" },
+		{ "irq:0", "a number of lines" },
+	};
+	struct trace_conf c;
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		const char *wrong = trace_parse(bad[i][0], &c);
+
+		assert_non_null(wrong);
+		assert_ptr_equal(strstr(wrong, bad[i][1]), wrong);
+	}
+}
+
+static void exit_words(void **state)
+{
+	assert_int_equal(exit_reason_of("cpuid", 5), EXIT_CPUID);
+	assert_int_equal(exit_reason_of("cpuid+io", 5), EXIT_CPUID);
+	assert_int_equal(exit_reason_of("cpui", 4), -E_NOENT);
+	assert_int_equal(exit_reason_of("", 0), -E_NOENT);
+	assert_string_equal(exit_name(EXIT_IO), "I/O instruction");
+	assert_string_equal(exit_name(EXIT_REASONS), "unknown");
+	assert_string_equal(
+		exit_name(0x80000000u | EXIT_BAD_GUEST_STATE), "VM-entry failure: invalid guest state");
+}
+
+static void trace_shows_what_is_asked_for(void **state)
+{
+	struct trace_conf c;
+
+	assert_null(trace_parse("exits:cpuid:3", &c));
+	trace_set(&c, false);
+	assert_true(trace_wants_exit(EXIT_CPUID));
+	assert_false(trace_wants_exit(EXIT_IO));
+	assert_false(trace_wants_exit(0xffff));
+	seen[0] = 0;
+	for (uint64_t i = 0; i < 5; i++)
+		TRACE(TRACE_EXITS, "%s at %#lx", exit_name(EXIT_CPUID), 0x1000 + i, 0);
+	TRACE(TRACE_MMU, "not asked for", 0, 0, 0);
+	assert_non_null(strstr(seen, " exits vm 0 vcpu 0: CPUID at 0x1002\n"));
+	assert_null(strstr(seen, "0x1003"));
+	assert_null(strstr(seen, "not asked for"));
+	assert_non_null(strstr(seen, "lethe: trace: no more of exits is shown after 3 lines"));
+	assert_int_equal(trace_live, 0);	     /* the console goes back to interrupts */
+	assert_true(trace_mask & 1u << TRACE_EXITS); /* for a panic they are still kept */
+	trace_set(&c, true);
+	assert_int_equal(trace_mask, 0);
+	trace_set(&(struct trace_conf){ 0 }, false);
 }
 
 static void trace_keeps_the_newest(void **state)
@@ -186,7 +265,11 @@ int main(void)
 		cmocka_unit_test(list_order),
 		cmocka_unit_test(lock_excludes),
 		cmocka_unit_test(log_lines),
+		cmocka_unit_test(log_levels_by_line),
 		cmocka_unit_test(trace_words),
+		cmocka_unit_test(trace_words_refused),
+		cmocka_unit_test(exit_words),
+		cmocka_unit_test(trace_shows_what_is_asked_for),
 		cmocka_unit_test(trace_keeps_the_newest),
 	};
 

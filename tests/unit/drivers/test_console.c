@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* The console as a whole, on a UART that is written here: what goes over the line, and which interrupts are asked for. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <string.h>
+
+#include "drivers/console.h"
+#include "drivers/console_line.h"
+#include "drivers/uart.h"
+#include "lib/log.h"
+#include "lib/trace.h"
+
+/* ---- a UART that takes 16 bytes at a time, and as many as one likes if it is polled ---- */
+
+static char line[65536];
+static size_t used, room;
+static unsigned tx_asked; /* how often its transmitter interrupt was switched on */
+
+int uart_init(struct uart *u, uint16_t port, uint32_t baud)
+{
+	*u = (struct uart){ .port = port, .fifo = 16 };
+	return 0;
+}
+
+bool uart_put(struct uart *u, uint8_t byte)
+{
+	assert_true(used < sizeof(line) - 1);
+	line[used++] = (char)byte;
+	line[used] = 0;
+	return true;
+}
+
+size_t uart_send_some(struct uart *u, const uint8_t *bytes, size_t n)
+{
+	n = n < room ? n : room;
+	room -= n;
+	for (size_t i = 0; i < n; i++)
+		uart_put(u, bytes[i]);
+	return n;
+}
+
+void uart_drain(struct uart *u)
+{
+}
+
+int uart_get(struct uart *u)
+{
+	return -1;
+}
+
+void uart_interrupts(struct uart *u, bool rx, bool tx)
+{
+	tx_asked += tx;
+}
+
+bool uart_ack(struct uart *u)
+{
+	return false;
+}
+
+/* ---- tests ---- */
+
+static void guest(const char *text)
+{
+	console_write(text, strlen(text));
+}
+
+/* A fresh line, with a FIFO that takes `fifo` bytes. */
+static int start(size_t fifo)
+{
+	static bool begun;
+
+	if (!begun) {
+		console_init_serial(true);
+		console_enable_interrupts();
+	}
+	begun = true;
+	guest("\n");
+	console_flush();
+	used = 0;
+	line[0] = 0;
+	room = fifo;
+	tx_asked = 0;
+	return 0;
+}
+
+static void log_line_behind_a_begun_line(void **state)
+{
+	start(sizeof(line));
+	guest("ok: ent");
+	log_info("here");
+	guest("ered\r\n");
+	log_info("there");
+	assert_string_equal(line, "ok: ent\r\nlethe: here\r\nered\r\nlethe: there\r\n");
+}
+
+static void log_line_behind_a_whole_line(void **state)
+{
+	start(sizeof(line));
+	guest("whole\n\r");
+	log_warn("one");
+	log_info("two");
+	assert_string_equal(line, "whole\n\rlethe: warning: one\r\nlethe: two\r\n");
+}
+
+static void escape_sequence_is_ended_before_a_log_line(void **state)
+{
+	struct console_line l = { 0 };
+	static const char *const pieces[][3] = {
+		/* what the guest writes, in two pieces; what ends it */
+		{ "\033[1;3", "", "\030" },
+		{ "\033[1;3", "1m", "" },
+		{ "\033", "c", "" },
+		{ "\033", "", "\030" },
+		{ "\033]0;title", "", "\030" },
+		{ "\033]0;title", "\a", "" },
+		{ "\033]0;title\033", "\\", "" },
+		{ "\033(", "B", "" },
+		{ "text\033[", "", "\030\r\n" },
+		{ "text\r", "", "\r\n" },
+		{ "text\n", "\033[0m", "" },
+		{ "\r", "\b\a", "" },
+		{ "\t", "", "\r\n" },
+		{ "\xc3", "", "\r\n" },
+		{ "\033[12", "\030x", "\r\n" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(pieces); i++) {
+		console_line_feed(&l, pieces[i][0], strlen(pieces[i][0]));
+		console_line_feed(&l, pieces[i][1], strlen(pieces[i][1]));
+		assert_string_equal(console_line_end(&l), pieces[i][2]);
+		assert_string_equal(console_line_end(&l), "");
+	}
+}
+
+static void output_waits_for_the_transmitter_interrupt(void **state)
+{
+	start(4);
+	log_info("more than four bytes");
+	assert_string_equal(line, "leth");
+	assert_int_equal(tx_asked, 1);
+	console_flush();
+	assert_string_equal(line, "lethe: more than four bytes\r\n");
+}
+
+static void live_trace_raises_no_transmitter_interrupt(void **state)
+{
+	struct trace_conf c;
+
+	assert_null(trace_parse("exits:2", &c));
+	start(4);
+	trace_set(&c, false);
+	guest("begun");
+	TRACE(TRACE_EXITS, "%s at %#lx", exit_name(EXIT_EXTERNAL_INTERRUPT), 0x1000, 0);
+	assert_int_equal(tx_asked, 0);
+	assert_non_null(strstr(line, "begun\r\nlethe: trace "));
+	assert_string_equal(strstr(line, "exits"), "exits vm 0 vcpu 0: external interrupt at 0x1000\r\n");
+	TRACE(TRACE_EXITS, "%s at %#lx", exit_name(EXIT_EXTERNAL_INTERRUPT), 0x2000, 0);
+	console_flush();
+	used = 0;
+	log_info("the last line is shown: interrupts again");
+	assert_int_equal(tx_asked, 2); /* by the line that said so, and by this one */
+	trace_set(&(struct trace_conf){ 0 }, false);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(log_line_behind_a_begun_line),
+		cmocka_unit_test(log_line_behind_a_whole_line),
+		cmocka_unit_test(escape_sequence_is_ended_before_a_log_line),
+		cmocka_unit_test(output_waits_for_the_transmitter_interrupt),
+		cmocka_unit_test(live_trace_raises_no_transmitter_interrupt),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
