@@ -66,23 +66,29 @@ help:
 	@echo '  make unit     only the unit tests on this host (unit-ROOM: of one room; unit-threads: with ThreadSanitizer)'
 	@echo '  make soak     the MMU against its oracle for a quarter of an hour: SOAK_STEPS=1000000 for each of 4 seeds and each'
 	@echo '                configuration; then under real threads, SOAK_SECONDS=60 for each pair of VMs'
-	@echo '  make fuzz     only the fuzzers, FUZZ_SECONDS=10 each'
+	@echo '  make fuzz     only the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each'
 	@echo '  make boot-tests  only the boot tests'
 	@echo '  make bench    the figures, one line each: bench NAME VALUE UNIT'
 	@echo '  make check    formatting, clang-tidy, cppcheck'
 	@echo '  make clean    remove what was built (build/cache, what was fetched, stays; distclean removes it)'
 	@echo 'V=1 shows the commands, O=DIR builds elsewhere. tools/run --help: every way to start Lethe.'
 
-# ---- set-up: installs or names what is missing (stamps under build/cache make it instant) ----
-setup-%:
+# ---- set-up: installs what is missing, or says what to install ----
+# Each rule that needs a tool has its set-up as an order-only prerequisite, so that nothing is compiled before its compiler
+# is there, with -j too, whatever target was asked for. They are phony and explicit: a target of a pattern rule would be an
+# intermediate file, which make (.SECONDARY) does not make at all.
+SETUPS	:= $(addprefix setup-,build unit run test check)
+$(SETUPS): setup-%:
 	$(Q)tools/setup $*
+setup-unit setup-run setup-check: | setup-build
+setup-test: | setup-unit setup-run
 
 # ---- the image ----
-$(O)/obj/%.o: %.c Makefile | $(GEN)
+$(O)/obj/%.o: %.c Makefile | $(GEN) setup-build
 	$(call say,CC,$<)
 	$(Q)mkdir -p $(@D) && $(CC) $(CFLAGS) $(if $(filter boot/%,$<),$(EFIINC)) -MMD -MP -c -o $@ $<
 
-$(O)/obj/%.asm.o: %.asm
+$(O)/obj/%.asm.o: %.asm | setup-build
 	$(call say,NASM,$<)
 	$(Q)mkdir -p $(@D) && $(NASM) -f elf64 -g -F dwarf -I ./ -MD $(@:.o=.d) -o $@ $<
 
@@ -91,7 +97,7 @@ $(O)/gen/version.h: FORCE
 	$(Q)mkdir -p $(@D) && echo '#define LETHE_VERSION "$(VERSION)"' | cmp -s - $@ || echo '#define LETHE_VERSION "$(VERSION)"' >$@
 $(O)/obj/hv/main.o $(O)/obj/boot/main.o $(O)/obj/boot/refuse.o: $(O)/gen/version.h
 
-$(O)/gen/acpi/%.hex: guest/acpi/%.asl
+$(O)/gen/acpi/%.hex: guest/acpi/%.asl | setup-build
 	$(call say,IASL,$<)
 	$(Q)mkdir -p $(@D) && iasl -oa -ve -tc -p $(@:.hex=) $< >$(@:.hex=.log) 2>&1 || { cat $(@:.hex=.log); exit 1; }
 
@@ -104,7 +110,7 @@ $(O)/gen/font.inc: drivers/font.txt tools/font
 LINK	= $(CC) $(LDFLAGS) -Wl,-T,boot/lethe.lds $(shell $(CC) -print-file-name=crt0-efi-x86_64.o) $(OBJS) $(1) \
 	-L/usr/lib -lgnuefi -lefi -o $@
 
-$(O)/empty-symbols.o: tools/symbols
+$(O)/empty-symbols.o: tools/symbols | setup-build
 	$(Q)mkdir -p $(@D) && tools/symbols </dev/null >$(@:.o=.s) && $(CC) -c -o $@ $(@:.o=.s)
 
 $(O)/lethe.1.so: $(OBJS) $(O)/empty-symbols.o boot/lethe.lds
@@ -123,23 +129,23 @@ $(O)/BOOTX64.EFI: $(O)/lethe.so
 		--output-target=efi-app-x86_64 $< $@
 	@printf '  %-8s %s  %s bytes  %s\n' EFI $@ $$(stat -c %s $@) $$(sha256sum $@ | cut -c1-16)
 
-$(O)/demo/%.bin: guest/demo/%.asm $(wildcard guest/demo/*.inc)
+$(O)/demo/%.bin: guest/demo/%.asm $(wildcard guest/demo/*.inc) | setup-build
 	$(call say,NASM,$<)
 	$(Q)mkdir -p $(@D) && $(NASM) -f bin -I guest/demo/ -o $@ $<
 
 demos: $(DEMOS)
 
-image: setup-build setup-run all
+image: setup-run all
 	$(Q)tools/image --out $(O)/lethe.img --efi $(O)/BOOTX64.EFI --demo
 
-run: setup-build setup-run all
+run: setup-run all
 	$(Q)tools/run --efi $(O)/BOOTX64.EFI
 
 # ---- hosted objects: one set with sanitizers (tests, fuzzers), one without (benchmarks) ----
-$(O)/host/%.o: %.c | $(GEN)
+$(O)/host/%.o: %.c | $(GEN) setup-unit
 	$(call say,HOSTCC,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOSTFLAGS) $(SAN) -DLETHE_DEBUG=1 -MMD -MP -c -o $@ $<
-$(O)/bench/obj/%.o: %.c | $(GEN)
+$(O)/bench/obj/%.o: %.c | $(GEN) setup-unit
 	$(Q)mkdir -p $(@D) && $(CC) $(HOSTFLAGS) -O2 -MMD -MP -c -o $@ $<
 
 # Each room in an archive of its own: a test links the rooms above its own line and no more.
@@ -189,7 +195,7 @@ TSAN	:= -O1 -fsanitize=thread -fno-omit-frame-pointer
 THREADBIN := $(patsubst tests/threads/%.c,$(O)/unit/threads/%,$(sort $(wildcard tests/threads/test_*.c)))
 TSANOBJS := $(patsubst %.c,$(O)/tsan/%.o,$(call hosted_srcs,lib) $(call hosted_srcs,mm) \
 	$(addprefix tests/support/,arena.c cpu_id.c oracle.c) $(filter-out tests/threads/test_%,$(wildcard tests/threads/*.c)))
-$(O)/tsan/%.o: %.c | $(GEN)
+$(O)/tsan/%.o: %.c | $(GEN) setup-unit
 	$(call say,TSAN,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOSTFLAGS) $(TSAN) -DLETHE_DEBUG=1 -include tests/threads/relax.h -MMD -MP -c -o $@ $<
 $(O)/unit/threads/%: $(O)/tsan/tests/threads/%.o $(TSANOBJS)
@@ -224,16 +230,15 @@ ALLBENCH := $(foreach r,guest drivers mm lib,$(O)/bench/$(r).a)
 $(O)/bench/bin/%: $(O)/bench/obj/tests/bench/%.o $(BENCHSUPPORT) $(ALLBENCH)
 	$(Q)mkdir -p $(@D) && $(CC) -O2 -pthread -o $@ $< -Wl,--start-group $(BENCHSUPPORT) $(ALLBENCH) -Wl,--end-group -lcmocka
 
-bench: setup-build setup-run setup-test all $(BENCHES)
+bench: setup-test all $(BENCHES)
 	$(Q)for b in $(BENCHES); do $$b || exit 1; done
 	$(Q)tests/bench/boot --out $(O)
 	$(Q)tests/bench/boot_mmu --out $(O)
 
-boot-tests: setup-build setup-run all
+boot-tests: setup-test all
 	$(Q)tests/boot/run --out $(O)
 
-test: setup-build setup-run setup-test
-	$(Q)$(MAKE) --no-print-directory all $(UNITBIN) $(THREADBIN) $(FUZZERS)
+test: setup-test all $(UNITBIN) $(THREADBIN) $(FUZZERS)
 	$(Q)tests/run --out $(O) --fuzz-seconds $(FUZZ_SECONDS) --units '$(UNITBIN) $(THREADBIN)' --fuzzers '$(FUZZERS)'
 
 # ---- hygiene ----
@@ -248,4 +253,4 @@ distclean:
 
 -include $(shell find $(O) -path $(O)/cache -prune -o -type f -name '*.d' -print 2>/dev/null)
 FORCE:
-.PHONY: FORCE all help demos image run unit soak fuzz bench boot-tests test check clean distclean $(addprefix unit-,$(ROOMS)) unit-threads $(addprefix obj-,$(ROOMS))
+.PHONY: FORCE $(SETUPS) all help demos image run unit soak fuzz bench boot-tests test check clean distclean $(addprefix unit-,$(ROOMS)) unit-threads $(addprefix obj-,$(ROOMS))
