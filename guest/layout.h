@@ -8,7 +8,8 @@
  *	0xe0000    - 0xfffff     the "BIOS": read-only, holds the ACPI tables, RSDP at 0xe0000
  *	0x100000   - low_end     RAM
  *	low_end    - 4 GiB       PCI window 0xc0000000..0xfebfffff, I/O APIC 0xfec00000, HPET none,
- *	                         local APIC 0xfee00000
+ *	                         local APIC 0xfee00000; without unrestricted guest the hidden page directory
+ *	                         (hv/guest_cr.h) at 0xfeffc000
  *	4 GiB      - high_end    RAM beyond 3 GiB
  */
 #pragma once
@@ -27,6 +28,7 @@
 #define LAYOUT_PCI_END	0xfec00000ul
 #define LAYOUT_IOAPIC	0xfec00000ul
 #define LAYOUT_LAPIC	0xfee00000ul
+#define LAYOUT_IDENTITY 0xfeffc000ul
 #define LAYOUT_HIGH	0x100000000ul
 
 struct guest_layout {

@@ -14,6 +14,12 @@ static void no_ram(struct vcpu *v, gpa_t at)
 	vm_unsupported(v, "its page tables or an event's delivery reach %#lx, where there is no RAM", at.v);
 }
 
+/* EPT's A and D flags are off (mm/mmu_ad.c), so this is a write of the CPU's own. */
+static void tables_in_rom(struct vcpu *v, gpa_t at)
+{
+	vm_unsupported(v, "its page tables at %#lx lie in read-only memory, and lack flags A or D", at.v);
+}
+
 /* NMIs that an IRET has unblocked are blocked again when it restarts (27.2.3). */
 static void block_nmi_again(uint64_t qualification, bool delivering)
 {
@@ -21,22 +27,33 @@ static void block_nmi_again(uint64_t qualification, bool delivering)
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
 }
 
+/* Bit 7: there was a linear address. Bit 8: the access to what it translates to; 0: to a paging structure on the way. (Loads
+ * of PAE's PDPTEs by MOV to CR have no linear address, and are reads always: 28.3.5.) */
+static unsigned walk_of(uint64_t qualification)
+{
+	return (qualification & (BIT(7) | BIT(8))) == BIT(7) ? MMU_WALK : 0;
+}
+
 void exit_ept_violation(struct vcpu *v)
 {
 	uint64_t q = vmread(VMCS_QUALIFICATION);
 	gpa_t at = gpa(vmread(VMCS_GUEST_PHYSICAL));
-	unsigned access = q & (MMU_READ | MMU_WRITE | MMU_EXEC);
+	unsigned access = (q & (MMU_READ | MMU_WRITE | MMU_EXEC)) | walk_of(q);
 	bool delivering = events_redeliver(v);
+	enum mmu_verdict verdict;
 
 	block_nmi_again(q, delivering);
-	switch (mmu_fault(&v->mmu, at, access)) {
+	verdict = mmu_fault(&v->mmu, at, access);
+	switch (verdict) {
 	case MMU_RESUME:
 		break;
 	case MMU_MMIO:
 	case MMU_ROM:
-		/* Bits 7 and 8: the access itself, not one to the guest's page tables on the way. What an event's
-		 * delivery reads or pushes is no operand of the instruction at RIP. */
-		if (!(q & BIT(7)) || !(q & BIT(8)) || delivering)
+		/* The access itself, not one to the guest's page tables on the way. What an event's delivery reads or
+		 * pushes is no operand of the instruction at RIP. */
+		if (verdict == MMU_ROM && (access & MMU_WALK))
+			tables_in_rom(v, at);
+		else if (!(q & BIT(7)) || !(q & BIT(8)) || delivering)
 			no_ram(v, at);
 		else
 			emulate_at(v, access & MMU_WRITE ? EMU_WRITE : EMU_READ, at);

@@ -15,9 +15,6 @@
 #include "mm/backing.h"
 #include "mm/frames.h"
 
-/* The hidden page directory lies in the BIOS area, above the ACPI tables. */
-#define IDENTITY_MAP 0xff000ul
-
 struct vm *vms[CONF_VMS_MAX];
 unsigned nvms;
 
@@ -116,6 +113,26 @@ static int create_apic_page(struct vm *vm)
 	return add_slot(vm, LAYOUT_LAPIC, LAYOUT_LAPIC + PAGE_SIZE, vm->apic, 0);
 }
 
+/* The hidden page directory: linear addresses 0 to 4 GiB to themselves, in 4 MiB pages. It lies in a page of its own that is
+ * writable, because with EPT's A and D flags each walk counts as a write (mm/mmu_ad.c). A guest that writes there changes
+ * what its own linear addresses mean, and nothing else. */
+static int create_identity_map(struct vm *vm)
+{
+	uint32_t *pde;
+	int err;
+
+	if (vmx.unrestricted)
+		return 0;
+	err = backing_alloc(1, ram_owner(vm), &vm->identity);
+	if (err)
+		return err;
+	pde = pfn_to_virt(backing_pfn(vm->identity, 0));
+	for (unsigned i = 0; i < 1024; i++)
+		pde[i] = i << 22 | PTE_P | PTE_W | PTE_U | PTE_A | PTE_D | PTE_PS;
+	vm->identity_map = gpa(LAYOUT_IDENTITY);
+	return add_slot(vm, LAYOUT_IDENTITY, LAYOUT_IDENTITY + PAGE_SIZE, vm->identity, 0);
+}
+
 static int create_bitmaps(struct vm *vm)
 {
 	pfn_t io, msr;
@@ -194,18 +211,6 @@ static int create_platform(struct vm *vm, const struct boot_info *bi)
 	return platform_create(&p, &vm->platform);
 }
 
-/* Linear addresses 0 to 4 GiB to themselves, in 4 MiB pages that are accessed and dirty from the start, so that the
- * CPU never writes to the (read-only) directory. */
-static int write_identity_map(struct vm *vm)
-{
-	uint32_t pde[1024];
-
-	for (unsigned i = 0; i < 1024; i++)
-		pde[i] = i << 22 | PTE_P | PTE_W | PTE_U | PTE_A | PTE_D | PTE_PS;
-	vm->identity_map = gpa(IDENTITY_MAP);
-	return guest_write_rom(vm->mmu, vm->identity_map, pde, sizeof(pde));
-}
-
 static struct load_file file(const struct boot_info *bi, const char *path)
 {
 	for (unsigned i = 0; *path && i < bi->nfiles; i++)
@@ -251,6 +256,8 @@ static int build(struct vm *vm, const struct boot_info *bi)
 		return err;
 	err = create_apic_page(vm);
 	if (!err)
+		err = create_identity_map(vm);
+	if (!err)
 		err = create_bitmaps(vm);
 	if (!err)
 		err = guest_cpuid_create(vm->nvcpus, &vm->cpuid);
@@ -262,8 +269,6 @@ static int build(struct vm *vm, const struct boot_info *bi)
 	err = create_platform(vm, bi);
 	if (!err)
 		err = platform_write_tables(vm->platform, &rsdp);
-	if (!err && !vmx.unrestricted)
-		err = write_identity_map(vm);
 	if (err)
 		return fail(vm, err, "its platform");
 	return load(vm, bi, rsdp);
@@ -366,6 +371,8 @@ void vm_destroy(struct vm *vm)
 		backing_free(vm->high);
 	if (vm->apic)
 		backing_free(vm->apic);
+	if (vm->identity)
+		backing_free(vm->identity);
 	free_run(vm->io_bitmap, 2);
 	free_run(vm->msr_bitmap, 2);
 	guest_cpuid_destroy(vm->cpuid);

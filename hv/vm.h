@@ -20,6 +20,7 @@ struct vm {
 	struct guest_layout layout;
 	struct backing *low, *high; /* RAM below and above 4 GiB; high may be NULL */
 	struct backing *apic;	    /* APICv: behind the local APIC's address */
+	struct backing *identity;   /* without unrestricted guest: the hidden page directory */
 	struct guest_cpuid *cpuid;
 	hpa_t io_bitmap, msr_bitmap; /* two frames in a row; one */
 	hpa_t apic_access;	     /* page for the APIC access address */

@@ -233,17 +233,20 @@ static inline bool mmu_reclaim_waiting(const struct mmu *mmu)
 	(1u << 0) /* as bits 2:0 of the exit qualification of an EPT violation (SDM Vol. 3C 27.2.1) */
 #define MMU_WRITE (1u << 1)
 #define MMU_EXEC  (1u << 2)
+#define MMU_WALK                                                                                             \
+	(1u << 3) /* the CPU walked the guest's own tables: with EPT A/D that is a write, too (28.3.5) */
 
 enum mmu_verdict {
 	MMU_RESUME,    /* mapped, or spurious: enter the guest again */
 	MMU_MMIO,      /* no RAM there: ask the platform (decode and emulate) */
-	MMU_ROM,       /* a write to a read-only slot: as MMIO */
+	MMU_ROM,       /* a write to a read-only slot: as MMIO (of a walk: the guest ends) */
 	MMU_EXEC_MMIO, /* instruction fetch from what is not RAM: the guest ends */
 	MMU_NO_MEMORY, /* no table page could be had: the guest ends */
 	MMU_INJECT,    /* shadow: inject #PF with the walk's error code and the faulting address in CR2 */
 };
 
-/* EPT violation at a gpa. Locks: takes the MMU lock. */
+/* EPT violation at a gpa; access: MMU_*. A walk of guest tables in a read-only slot switches EPT's A and D flags off for
+ * this VM (mmu_ad.c) and is tried again. Locks: takes the MMU lock. */
 enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access);
 /* EPT misconfiguration at a gpa: MMU_MMIO if the entry is one of ours and current, MMU_RESUME if it was stale and
  * is gone now. A misconfiguration that is not ours is a bug of Lethe's and panics. Locks: takes the MMU lock, but not
@@ -282,6 +285,7 @@ struct mmu_stats {
 	uint64_t batch_ticks_max; /* longest batch */
 	uint64_t faults_since_bump;
 	uint64_t targeted; /* slots removed without a bump */
+	uint64_t ad_off;   /* 1: EPT's A and D flags were switched off (mmu_ad.c) */
 };
 /* Locks: takes the MMU lock. */
 void mmu_stats(struct mmu *mmu, struct mmu_stats *out);

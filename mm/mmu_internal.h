@@ -6,6 +6,7 @@
  *	mmu.c		the states of a page (read first), a VM's MMU from birth to death, the lock
  *	mmu_gen.c	the generation: change, bump, request, kick
  *	mmu_vcpu.c	vCPUs: reload of the root, pins
+ *	mmu_ad.c	EPT's A and D flags, switched off for a VM
  *	mmu_tags.c	what is in the TLBs: INVEPT, INVVPID
  *	mmu_grace.c	quiescence and tickets
  *	mmu_page.c	shadow pages: birth, pins, retirement
@@ -135,7 +136,7 @@ struct mmu {
 
 	enum mmu_kind kind;
 	const struct mmu_cpu_ops *ops;
-	struct mmu_caps caps;
+	struct mmu_caps caps; /* what is used: ept_ad and pml may be switched off (mmu_ad.c) */
 	unsigned guest_maxphyaddr, root_level;
 	uint16_t vm;
 	enum mmu_removal removal;
@@ -188,6 +189,10 @@ void mmu_bump(struct mmu *mmu);
  * drops what it knows of the VM before it enters again. With `wait`, nobody enters before all have left. Returns the
  * epoch: mmu_flushed(epoch) says that all have left. */
 uint64_t mmu_flush_request(struct mmu *mmu, bool wait);
+
+/* ---- mmu_ad.c; lock held ---- */
+/* EPT's A and D flags, and page-modification logging, are not used any more by this VM. Bumps. */
+void mmu_ad_off(struct mmu *mmu);
 
 /* ---- mmu_grace.c; lock not needed ---- */
 /* No vCPU is in the guest on a generation below `gen`. */

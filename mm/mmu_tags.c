@@ -16,6 +16,7 @@
  * Guest-linear and combined mappings are tagged by VPID too. A VPID belongs to a vCPU; while a vCPU is away from a
  * CPU its guest may change its page tables and flush elsewhere, so coming to a CPU costs an INVVPID there.
  */
+#include "mm/ept.h"
 #include "mm/mmu_internal.h"
 
 void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
@@ -56,5 +57,6 @@ void mmu_tags_check(const struct mmu_vcpu *v, unsigned cpu)
 	ASSERT(v->root && atomic_load_relaxed(&v->root->pins) && v->root_gen == v->root->gen);
 	ASSERT(v->root_cpus == &v->root->cpus && v->cpu == cpu);
 	ASSERT(v->entered == v->root_gen);
-	ASSERT(v->mmu->kind != MMU_EPT || v->eptp == ept_pointer(v->mmu, v->root));
+	/* The A/D bit aside: another CPU may be switching it off now (mmu_ad.c), and a kick comes. */
+	ASSERT(v->mmu->kind != MMU_EPT || !((v->eptp ^ ept_pointer(v->mmu, v->root)) & ~EPTP_AD));
 }

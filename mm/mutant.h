@@ -25,6 +25,7 @@
 	X(no_invept_new_root)	/* 6	a recycled root frame is entered without INVEPT */                      \
 	X(no_invvpid_on_move)	/* 6	a vCPU that changes CPU keeps what that CPU knew of it */               \
 	X(flush_without_ack)	/* 6	evicted pages are freed before everybody has left the guest */          \
+	X(ad_root_kept)		/* 6	A and D go off without a new root: no CPU is told */                    \
 	X(flush_running_only)	/* 6	only CPUs in the guest now are flushed, not those that were */          \
 	X(stale_hash_hit)	/* 7	a look-up believes an obsolete page */                                  \
 	X(stale_blocks)		/* 7	blocks of chains are taken from a generation that is gone */            \
@@ -43,6 +44,7 @@
 	X(dirty_lost_on_large)	/* 13	logging starts without taking large leaves apart */                    \
 	X(dirty_no_flush)	/* 13	read-and-clear does not flush */                                       \
 	X(pml_not_drained)	/* 13	read-and-clear leaves PML buffers full */                              \
+	X(pml_left_on)		/* 13	A and D go off, and the CPU is still relied on to log */               \
 	X(host_store_unlogged)	/* 14	stores by devices are not logged */                                    \
 	X(host_store_untold)	/* 14	stores by devices into the guest's tables are not told */              \
 	X(exec_large)		/* 15	large leaves are executable on a CPU prone to iTLB multihit */         \

@@ -274,6 +274,23 @@ GUESTS += [
     ),
 ]
 
+AD_OFF = r"^lethe: vm \d+: page tables in read-only memory at 0xc[0-9a-f]{4}: EPT's A and D flags go off"
+
+GUESTS += [
+    Case(
+        "guest-romwalk",  # page tables in read-only memory, where each walk counts as a write (EPT A/D)
+        [AD_OFF, DONE % "romwalk", r"^lethe: vm romwalk exited: power-off", MACHINE_OFF],
+        **guests(["romwalk"]),
+    ),
+    Case(
+        "guest-romwalk-without-ad",
+        [DONE % "romwalk", r"^lethe: vm romwalk exited: power-off", MACHINE_OFF],
+        never=[PANIC, "FAILED", AD_OFF],
+        cpus=["corei7_sandy_bridge_2600k", "corei5_lynnfield_750"],
+        **guests(["romwalk"]),
+    ),
+]
+
 # What hostile.bin can be asked for by a word on its command line, and how its VM ends then.
 HOSTILE_ENDS = {
     "gate": "unsupported",

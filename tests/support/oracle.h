@@ -14,6 +14,7 @@
 #pragma once
 
 #include "lib/types.h"
+#include "mm/ept.h"
 #include "mm/mmu.h"
 
 #define ORACLE_CPUS	4
@@ -74,6 +75,11 @@ void hw_load(unsigned cpu, const struct mmu_vcpu *v);
  * the one that plays it alone, tables are read and their flags set by atomics. */
 enum hw_result hw_access(
 	unsigned cpu, uint64_t eptp, uint64_t gfn, unsigned access, uint64_t *entry, unsigned *level);
+/* What a walk of the guest's own tables counts as (SDM Vol. 3C 28.3.5): `access` of hw_access() for a frame that holds one. */
+static inline unsigned hw_walk(uint64_t eptp)
+{
+	return eptp & EPTP_AD ? MMU_READ | MMU_WRITE : MMU_READ;
+}
 /* A walk of the tables as they are, with no cache and no trace: false if nothing is there (or MMIO). */
 bool hw_peek(uint64_t eptp, uint64_t gfn, uint64_t *entry, unsigned *level);
 

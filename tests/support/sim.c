@@ -157,6 +157,7 @@ static void vm_destroy(void)
 	check_lists();
 	sim_seen.evictions += sim.mmu->stats.evictions;
 	sim_seen.bumps += sim.mmu->stats.bumps;
+	sim_seen.ad_off += sim.mmu->stats.ad_off;
 	for (unsigned c = 0; c < ORACLE_CPUS; c++) {
 		sim.cpu[c].held = NULL;
 		mmu_cpu_idle(c);

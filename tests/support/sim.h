@@ -18,9 +18,12 @@ struct sim_config {
 	enum mmu_freeing freeing;
 	bool dirty; /* use the dirty log */
 	bool lazy;  /* nobody drains: what is not paid by allocation is never paid */
+	bool walks; /* the guest has page tables anywhere, so some accesses are walks: once in SIM_WALKS */
 	bool wrap;  /* the slot table's version jumps, so that what MMIO entries hold of it comes round */
 };
 #define SIM_VCPUS 6
+/* So that EPT's A and D flags are in use for a while, and then off for a while, in the life of each VM. */
+#define SIM_WALKS 60
 
 extern const struct sim_config sim_configs[];
 extern const unsigned sim_nconfigs;
@@ -35,6 +38,6 @@ extern void (*sim_progress)(unsigned done);
 /* What a run has met, so that a test can say that it tested something. */
 struct sim_seen {
 	uint64_t hits, faults, mmio, rom, evictions, bumps, reclaimed, migrations, blocked, backed_out, freed,
-		nested, large, kicks, dirty_pages, pml, harvests;
+		nested, large, kicks, dirty_pages, pml, harvests, ad_off;
 };
 extern struct sim_seen sim_seen;

@@ -38,6 +38,12 @@ const struct sim_config sim_configs[] = {
 		.caps = { CAPS_ALL, .pml = true, .pschange_mc_no = true },
 		.removal = MMU_REMOVAL_AUTO,
 		.dirty = true },
+	{ .name = "tables in ROM",
+		.vcpus = 4,
+		.caps = { CAPS_ALL, .pml = true, .pschange_mc_no = true },
+		.removal = MMU_REMOVAL_AUTO,
+		.dirty = true,
+		.walks = true },
 	{ .name = "eager", .vcpus = 2, .caps = { CAPS_ALL }, .freeing = MMU_FREE_EAGER },
 };
 const unsigned sim_nconfigs = ARRAY_SIZE(sim_configs);

@@ -145,7 +145,8 @@ static void check_verdict(enum mmu_verdict d, uint64_t from, uint64_t gfn, unsig
 		break;
 	case MMU_ROM:
 		sim_seen.rom++;
-		ok = (access & MMU_WRITE) && sim_some_version(from, gfn, true, true);
+		/* (A walk by a CPU that does not count it as a write is none: it faults as a read.) */
+		ok = (access & MMU_WRITE) && !(access & MMU_WALK) && sim_some_version(from, gfn, true, true);
 		break;
 	default:
 		ok = false;
@@ -169,10 +170,15 @@ void sim_access(struct sim_vcpu *v)
 		return;
 	}
 	gfn = v->again && below(8) ? v->again_gfn : sim_random_gfn();
-	access = v->again && gfn == v->again_gfn ? v->again_access : kinds[below(ARRAY_SIZE(kinds))];
-	r = hw_access(v->cpu, v->eptp, gfn, access, &e, &level);
+	access = v->again && gfn == v->again_gfn     ? v->again_access
+		 : sim.c->walks && !below(SIM_WALKS) ? MMU_WALK
+						     : kinds[below(ARRAY_SIZE(kinds))];
+	/* It may be tried again under another EPTP, and count as something else then. */
+	if (access & MMU_WALK)
+		access = MMU_WALK | hw_walk(v->eptp);
+	r = hw_access(v->cpu, v->eptp, gfn, access & ~MMU_WALK, &e, &level);
 	if (r == HW_HIT) {
-		check_hit(v, gfn, access, e, level);
+		check_hit(v, gfn, access & ~MMU_WALK, e, level);
 		v->again = false;
 		v->stuck = 0;
 		return;

@@ -76,6 +76,7 @@ static const char *missing(const struct sim_config *c)
 		{ sim_seen.large, c->caps.ept_2m, "large leaves" },
 		{ sim_seen.harvests, c->dirty, "readings of a dirty log" },
 		{ sim_seen.dirty_pages, c->dirty, "dirty pages" },
+		{ sim_seen.ad_off, c->walks, "page tables in ROM with EPT A/D" },
 		{ sim_seen.pml, c->caps.pml, "pages logged by the CPU" },
 	};
 
