@@ -94,6 +94,35 @@ static void check_vmx_allowed(const struct preflight_facts *f, struct report *r)
 			v);
 }
 
+static bool under_kvm(const struct preflight_facts *f)
+{
+	const struct underneath *u = find_underneath(f);
+
+	return f->hypervisor && u && !strcmp(u->name, "KVM");
+}
+
+/* KVM offers all that Lethe must have, on every CPU with EPT: what is missing there, the model of the CPU hides. */
+static const char *control_remedy(const struct preflight_facts *f)
+{
+	if (under_kvm(f))
+		return "the model of this machine's CPU hides it: give the machine the host's CPU (QEMU: "
+		       "-cpu host)";
+	if (f->hypervisor)
+		return "the hypervisor around this machine must offer it: use a newer one";
+	return "use a machine with a newer CPU";
+}
+
+static const char *ept_remedy(const struct preflight_facts *f)
+{
+	if (under_kvm(f))
+		return "give this machine the host's CPU (QEMU: -cpu host); if it has that, load kvm_intel "
+		       "with ept=1 on "
+		       "the host";
+	if (f->hypervisor)
+		return "switch EPT on in the hypervisor around this machine";
+	return "use a machine with a newer CPU (Core i3, i5, i7 or Xeon of 2009 or later)";
+}
+
 /* What hv/ would choose on this CPU says what it lacks. */
 static void check_controls(const struct preflight_facts *f, struct report *r)
 {
@@ -103,17 +132,13 @@ static void check_controls(const struct preflight_facts *f, struct report *r)
 	vmx_controls_choose(&f->msrs, &controls, &why);
 	for (unsigned i = 0; i < why.n; i++)
 		report_add(r, REPORT_MACHINE, "the CPU lacks this VMX control: %s: %s", why.missing[i],
-			f->hypervisor ? "the hypervisor around this machine must offer it: use a newer one"
-				      : "use a machine with a newer CPU");
+			control_remedy(f));
 	if (!controls.ept)
 		report_add(r, REPORT_MACHINE,
 			"no EPT (extended page tables, with 4 levels and INVEPT): guests then need shadow "
 			"page tables, "
 			"which this version of Lethe does not have: %s",
-			f->hypervisor ? "switch EPT on in the hypervisor around this machine (KVM: kvm_intel "
-					"with ept=1)"
-				      : "use a machine with a newer CPU (Core i3, i5, i7 or Xeon of 2009 or "
-					"later)");
+			ept_remedy(f));
 	for (unsigned i = 0; controls.ept && i < why.ndegraded; i++)
 		report_add(r, REPORT_NOTE, "%s", why.degraded[i]);
 	if (controls.ept && !(f->msrs.ept_vpid & EPTCAP_2M))

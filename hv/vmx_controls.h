@@ -19,6 +19,7 @@ struct vmx_controls {
 	uint64_t cr0_fixed0, cr0_fixed1, cr4_fixed0, cr4_fixed1; /* in VMX operation, for root mode */
 	uint32_t revision;
 	unsigned preemption_shift; /* the preemption timer counts once every 2^shift TSC ticks */
+	bool mwait, monitor, secondary;
 	bool ept, vpid, unrestricted, preemption_timer, tpr_shadow, virtual_nmis;
 	bool apicv; /* APIC-register virtualization and virtual-interrupt delivery, with APIC access page */
 	bool x2apic_virtual;
@@ -35,5 +36,7 @@ struct vmx_reasons {
 
 /* Reads this CPU's (SDM Vol. 3D appendix A). It has VMX. */
 void vmx_msrs_read(struct vmx_msrs *m);
-/* 0, or -E_NOSUP with why->missing filled in. */
+/* Chooses: 0, or -E_NOSUP with why->missing filled in. */
 int vmx_controls_choose(const struct vmx_msrs *m, struct vmx_controls *out, struct vmx_reasons *why);
+/* The optional controls in words, one line: those in use, and behind "; not there: " those that the CPU lacks. */
+void vmx_controls_describe(const struct vmx_controls *c, char *text, size_t size);

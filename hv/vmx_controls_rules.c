@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The choice of VMX controls (SDM Vol. 3D, appendix A). */
 #include "hv/vmx_controls.h"
+
+#include "lib/printf.h"
 #include "lib/string.h"
 
 struct rule {
@@ -58,61 +60,105 @@ static uint32_t mandatory(uint64_t msr, const struct rule *r, size_t n, struct v
 	return bits;
 }
 
-static bool optional(
-	uint64_t msr, uint32_t *controls, uint32_t bits, const char *degraded, struct vmx_reasons *why)
+/* An optional control: used where the CPU has it and what it builds on is used. */
+struct option {
+	const char *name;   /* as the log says it; NULL: it is left out there */
+	unsigned used;	    /* offset in struct vmx_controls: the bool that says whether it is used */
+	unsigned on;	    /* ... of what it builds on, or NOTHING */
+	unsigned msr;	    /* offset in struct vmx_msrs of its capability MSR */
+	unsigned word;	    /* offset in struct vmx_controls of its control, or NOTHING: switched on later */
+	uint32_t bits;	    /* its bits in that control */
+	uint32_t exit_bits; /* ... and in the VM-exit controls */
+	uint64_t ept_vpid;  /* ... and in IA32_VMX_EPT_VPID_CAP */
+	const char *degraded; /* what follows if the CPU lacks it, or NULL */
+};
+
+#define NOTHING		(~0u)
+#define MSR(field)	((unsigned)offsetof(struct vmx_msrs, field))
+#define CONTROL(field)	((unsigned)offsetof(struct vmx_controls, field))
+#define EPT_NEEDED	(EPTCAP_4LEVEL | EPTCAP_WB | EPTCAP_INVEPT | EPTCAP_INVEPT_ONE | EPTCAP_INVEPT_ALL)
+#define INVVPID_NEEDED	(EPTCAP_INVVPID | EPTCAP_INVVPID_ONE | EPTCAP_INVVPID_ALL)
+#define APICV_SECONDARY (PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY | PROC2_APIC_ACCESS)
+
+/* An option whose control is set at once: text in the log, bool, what it builds on, control, bits in it. */
+#define OPTION(text, flag, base, field, mask)                                                                \
+	.name = (text), .used = CONTROL(flag), .on = (base), .msr = MSR(field), .word = CONTROL(field),      \
+	.bits = (mask)
+/* The same, but the control is set while it helps. */
+#define LATER(text, flag, base, field, mask)                                                                 \
+	.name = (text), .used = CONTROL(flag), .on = (base), .msr = MSR(field), .word = NOTHING,             \
+	.bits = (mask)
+
+/* What others build on comes before them; all of proc2 build on `secondary`. */
+static const struct option options[] = {
+	{ OPTION("virtual NMIs", virtual_nmis, NOTHING, pin, PIN_VIRTUAL_NMIS),
+		.degraded = "no virtual NMIs: a guest's NMI waits until no interrupt handler runs" },
+	{ OPTION("preemption timer", preemption_timer, NOTHING, pin, PIN_PREEMPTION_TIMER),
+		.exit_bits = EXIT_SAVE_PREEMPTION,
+		.degraded = "no preemption timer: the local APIC's timer ends time slices" },
+	/* There where the CPU has MONITOR and MWAIT, which guests are not shown. */
+	{ OPTION(NULL, mwait, NOTHING, proc, PROC_MWAIT) },
+	{ OPTION(NULL, monitor, NOTHING, proc, PROC_MONITOR) },
+	{ OPTION("TPR shadow", tpr_shadow, NOTHING, proc, PROC_TPR_SHADOW) },
+	{ OPTION(NULL, secondary, NOTHING, proc, PROC_SECONDARY),
+		.degraded = "no secondary controls: no EPT, guests need shadow page tables" },
+	{ OPTION("EPT", ept, NOTHING, proc2, PROC2_EPT), .ept_vpid = EPT_NEEDED,
+		.degraded = "no EPT: guests need shadow page tables" },
+	{ OPTION("VPID", vpid, NOTHING, proc2, PROC2_VPID), .ept_vpid = INVVPID_NEEDED },
+	{ OPTION("unrestricted guest", unrestricted, CONTROL(ept), proc2, PROC2_UNRESTRICTED),
+		.degraded = "no unrestricted guest: guests cannot run in real mode" },
+	{ LATER("PML", pml, CONTROL(ept), proc2, PROC2_PML), .ept_vpid = EPTCAP_AD },
+	{ OPTION("APIC virtualization", apicv, CONTROL(tpr_shadow), proc2, APICV_SECONDARY),
+		.degraded = "no APIC virtualization: local APIC accesses are emulated" },
+	{ LATER("virtual x2APIC", x2apic_virtual, CONTROL(tpr_shadow), proc2, PROC2_X2APIC) },
+	{ OPTION("RDTSCP", rdtscp, NOTHING, proc2, PROC2_RDTSCP) },
+	{ OPTION("INVPCID", invpcid, NOTHING, proc2, PROC2_INVPCID) },
+	{ OPTION("XSAVES", xsaves, NOTHING, proc2, PROC2_XSAVES) },
+	{ OPTION("WBINVD exiting", wbinvd, NOTHING, proc2, PROC2_WBINVD) },
+	{ LATER("PAUSE-loop exiting", pause_loop, NOTHING, proc2, PROC2_PAUSE_LOOP) },
+};
+
+/* What EPT may offer beside, for the log. */
+static const struct {
+	const char *name;
+	uint64_t bit;
+} ept_extras[] = {
+	{ "2M", EPTCAP_2M },
+	{ "1G", EPTCAP_1G },
+	{ "A/D", EPTCAP_AD },
+};
+
+static bool *flag(struct vmx_controls *c, unsigned offset)
 {
-	if (may(msr, bits)) {
-		*controls |= bits;
-		return true;
-	}
-	if (degraded && why->ndegraded < VMX_REASONS_MAX)
-		why->degraded[why->ndegraded++] = degraded;
-	return false;
+	return (bool *)((char *)c + offset);
 }
 
-static void choose_pin(const struct vmx_msrs *m, struct vmx_controls *c, struct vmx_reasons *why)
+static bool is_used(const struct vmx_controls *c, const struct option *o)
 {
-	c->pin = mandatory(m->pin, pin_rules, ARRAY_SIZE(pin_rules), why);
-	c->virtual_nmis = optional(m->pin, &c->pin, PIN_VIRTUAL_NMIS,
-		"no virtual NMIs: a guest's NMI waits until no interrupt handler runs", why);
-	if (may(m->pin, PIN_PREEMPTION_TIMER) && may(m->exit, EXIT_SAVE_PREEMPTION)) {
-		c->pin |= PIN_PREEMPTION_TIMER;
-		c->exit |= EXIT_SAVE_PREEMPTION;
-		c->preemption_timer = true;
-		c->preemption_shift = m->misc & 31;
-	} else if (why->ndegraded < VMX_REASONS_MAX) {
-		why->degraded[why->ndegraded++] =
-			"no preemption timer: the local APIC's timer ends time slices";
-	}
+	return *(const bool *)((const char *)c + o->used);
 }
 
-static void choose_secondary(const struct vmx_msrs *m, struct vmx_controls *c, struct vmx_reasons *why)
+static void degrade(struct vmx_reasons *why, const char *words)
 {
-	const uint32_t apicv = PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY;
-	const uint64_t ept_need =
-		EPTCAP_4LEVEL | EPTCAP_WB | EPTCAP_INVEPT | EPTCAP_INVEPT_ONE | EPTCAP_INVEPT_ALL;
+	if (words && why->ndegraded < VMX_REASONS_MAX)
+		why->degraded[why->ndegraded++] = words;
+}
 
-	c->ept = (m->ept_vpid & ept_need) == ept_need && optional(m->proc2, &c->proc2, PROC2_EPT, NULL, why);
-	if (!c->ept && why->ndegraded < VMX_REASONS_MAX)
-		why->degraded[why->ndegraded++] = "no EPT: guests need shadow page tables";
-	if ((m->ept_vpid & (EPTCAP_INVVPID | EPTCAP_INVVPID_ONE | EPTCAP_INVVPID_ALL)) ==
-		(EPTCAP_INVVPID | EPTCAP_INVVPID_ONE | EPTCAP_INVVPID_ALL))
-		c->vpid = optional(m->proc2, &c->proc2, PROC2_VPID, NULL, why);
-	if (c->ept)
-		c->unrestricted = optional(m->proc2, &c->proc2, PROC2_UNRESTRICTED,
-			"no unrestricted guest: guests cannot run in real mode", why);
-	if (c->tpr_shadow)
-		c->apicv = optional(m->proc2, &c->proc2, apicv | PROC2_APIC_ACCESS,
-			"no APIC virtualization: local APIC accesses are emulated", why);
-	if (c->tpr_shadow)
-		c->x2apic_virtual =
-			may(m->proc2, PROC2_X2APIC); /* switched on when the guest uses x2APIC mode */
-	c->rdtscp = optional(m->proc2, &c->proc2, PROC2_RDTSCP, NULL, why);
-	c->invpcid = optional(m->proc2, &c->proc2, PROC2_INVPCID, NULL, why);
-	c->xsaves = optional(m->proc2, &c->proc2, PROC2_XSAVES, NULL, why);
-	c->wbinvd = optional(m->proc2, &c->proc2, PROC2_WBINVD, NULL, why);
-	c->pause_loop = may(m->proc2, PROC2_PAUSE_LOOP); /* used where vCPUs share a CPU */
-	c->pml = c->ept && m->ept_vpid & EPTCAP_AD && may(m->proc2, PROC2_PML);
+static void choose_option(
+	const struct vmx_msrs *m, const struct option *o, struct vmx_controls *c, struct vmx_reasons *why)
+{
+	uint64_t msr = *(const uint64_t *)((const char *)m + o->msr);
+
+	if ((o->on != NOTHING && !*flag(c, o->on)) || (o->msr == MSR(proc2) && !c->secondary))
+		return;
+	if (!may(msr, o->bits) || !may(m->exit, o->exit_bits) || (m->ept_vpid & o->ept_vpid) != o->ept_vpid) {
+		degrade(why, o->degraded);
+		return;
+	}
+	*flag(c, o->used) = true;
+	if (o->word != NOTHING)
+		*(uint32_t *)((char *)c + o->word) |= o->bits;
+	c->exit |= o->exit_bits;
 }
 
 int vmx_controls_choose(const struct vmx_msrs *m, struct vmx_controls *c, struct vmx_reasons *why)
@@ -121,30 +167,63 @@ int vmx_controls_choose(const struct vmx_msrs *m, struct vmx_controls *c, struct
 	memset(why, 0, sizeof(*why));
 	c->revision = (uint32_t)bits_get(m->basic, 30, 0);
 	c->exit = mandatory(m->exit, exit_rules, ARRAY_SIZE(exit_rules), why);
-	choose_pin(m, c, why); /* may add to the exit controls */
+	c->pin = mandatory(m->pin, pin_rules, ARRAY_SIZE(pin_rules), why);
 	c->proc = mandatory(m->proc, proc_rules, ARRAY_SIZE(proc_rules), why);
-	/* There where the CPU has MONITOR and MWAIT, which guests are not shown. */
-	optional(m->proc, &c->proc, PROC_MWAIT, NULL, why);
-	optional(m->proc, &c->proc, PROC_MONITOR, NULL, why);
-	/* Forced on by CPUs that lack the TRUE capability MSRs; with EPT they must be off (A.3.2). */
-	c->tpr_shadow = optional(m->proc, &c->proc, PROC_TPR_SHADOW, NULL, why);
+	for (unsigned i = 0; i < ARRAY_SIZE(options); i++)
+		choose_option(m, &options[i], c, why);
+	if (c->preemption_timer)
+		c->preemption_shift = m->misc & 31;
+	/* The TPR shadow serves instead, unless the CPU forces them on. */
 	if (c->tpr_shadow)
 		c->proc &= ~(uint32_t)(PROC_CR8_LOAD | PROC_CR8_STORE) | must(m->proc);
-	if (optional(m->proc, &c->proc, PROC_SECONDARY, NULL, why)) {
-		c->proc2 = must(m->proc2);
-		choose_secondary(m, c, why);
-	} else if (why->ndegraded < VMX_REASONS_MAX) {
-		why->degraded[why->ndegraded++] =
-			"no secondary controls: no EPT, guests need shadow page tables";
-	}
+	if (c->secondary)
+		c->proc2 |= must(m->proc2);
 	c->entry = mandatory(m->entry, entry_rules, ARRAY_SIZE(entry_rules), why) & ~(uint32_t)ENTRY_IA32E;
 	c->cr0_fixed0 = m->cr0_fixed0;
 	c->cr0_fixed1 = m->cr0_fixed1;
 	c->cr4_fixed0 = m->cr4_fixed0;
 	c->cr4_fixed1 = m->cr4_fixed1;
 	c->ept_vpid = m->ept_vpid;
+	/* Forced on by CPUs that lack the TRUE capability MSRs; with EPT they must be off (A.3.2). */
 	if (c->ept && must(m->proc) & (PROC_CR3_LOAD | PROC_CR3_STORE | PROC_INVLPG) &&
 		why->n < VMX_REASONS_MAX)
 		why->missing[why->n++] = "running without CR3 and INVLPG exits (the TRUE capability MSRs)";
 	return why->n ? -E_NOSUP : 0;
+}
+
+/* Appends words to a list, behind a separator if it is not its first. */
+static void list_add(char *list, size_t size, const char *separator, const char *words)
+{
+	size_t n = strlen(list);
+
+	fmt_snprintf(list + n, size - n, "%s%s", n ? separator : "", words);
+}
+
+void vmx_controls_describe(const struct vmx_controls *c, char *text, size_t size)
+{
+	char used[256] = "", missing[256] = "", extras[32] = "", ept[48];
+
+	for (unsigned i = 0; c->ept && i < ARRAY_SIZE(ept_extras); i++) {
+		if (c->ept_vpid & ept_extras[i].bit) {
+			list_add(extras, sizeof(extras), " ", ept_extras[i].name);
+		} else {
+			fmt_snprintf(ept, sizeof(ept), "EPT %s", ept_extras[i].name);
+			list_add(missing, sizeof(missing), ", ", ept);
+		}
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(options); i++) {
+		const struct option *o = &options[i];
+		const char *words = o->name;
+
+		if (o->used == CONTROL(ept) && extras[0]) {
+			fmt_snprintf(ept, sizeof(ept), "EPT with %s", extras);
+			words = ept;
+		}
+		if (words && is_used(c, o))
+			list_add(used, sizeof(used), ", ", words);
+		else if (words)
+			list_add(missing, sizeof(missing), ", ", words);
+	}
+	fmt_snprintf(
+		text, size, "%s%s%s", used[0] ? used : "none", missing[0] ? "; not there: " : "", missing);
 }

@@ -12,6 +12,7 @@ int vmx_init(void)
 {
 	struct vmx_msrs m;
 	struct vmx_reasons why;
+	char text[400];
 	int err;
 
 	if (!(cpuid(1, 0).ecx & BIT(5))) {
@@ -24,6 +25,8 @@ int vmx_init(void)
 		log_error("this CPU's VMX lacks what Lethe needs: %s", why.missing[i]);
 	for (unsigned i = 0; i < why.ndegraded; i++)
 		log_info("VMX: %s", why.degraded[i]);
+	vmx_controls_describe(&vmx, text, sizeof(text));
+	log_info("VMX: %s", text);
 	return err;
 }
 

@@ -175,6 +175,38 @@ static void a_cpu_without_ept_is_refused_and_told_what_follows(void **state)
 	}
 }
 
+static void what_a_hypervisor_hides_has_the_remedy_of_that_hypervisor(void **state)
+{
+	static const struct {
+		const char *vendor, *control, *ept;
+	} cases[] = {
+		/* KVM has it; the model of the CPU hides it. */
+		{ "KVMKVMKVM", "use MSR bitmaps: the model of this machine's CPU hides it",
+			"(QEMU: -cpu host)" },
+		{ "Microsoft Hv", "use MSR bitmaps: the hypervisor around this machine must offer it",
+			"switch EPT on in the hypervisor" },
+		{ "SomeOtherOne", "use MSR bitmaps: the hypervisor around this machine must offer it",
+			"switch EPT on in the hypervisor" },
+		{ "", "use MSR bitmaps: use a machine with a newer CPU",
+			"use a machine with a newer CPU (Core i3" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct preflight_facts f = good();
+
+		f.hypervisor = cases[i].vendor[0];
+		strcpy(f.hypervisor_vendor, cases[i].vendor);
+		f.msrs.proc &= ~(PROC_MSR_BITMAPS << 32);
+		expect_blocker(&f, cases[i].control);
+		f = good();
+		f.hypervisor = cases[i].vendor[0];
+		strcpy(f.hypervisor_vendor, cases[i].vendor);
+		f.msrs.proc2 &= ~(PROC2_EPT << 32);
+		expect_blocker(&f, cases[i].ept);
+		assert_false(says(REPORT_MACHINE, "KVM") && strcmp(cases[i].vendor, "KVMKVMKVM") != 0);
+	}
+}
+
 static void what_is_optional_is_a_note(void **state)
 {
 	struct preflight_facts f = good();
@@ -328,6 +360,7 @@ int main(void)
 		cmocka_unit_test(vmx_locked_off_is_refused_and_unlocked_is_not),
 		cmocka_unit_test(each_mandatory_control_is_asked_for),
 		cmocka_unit_test(a_cpu_without_ept_is_refused_and_told_what_follows),
+		cmocka_unit_test(what_a_hypervisor_hides_has_the_remedy_of_that_hypervisor),
 		cmocka_unit_test(what_is_optional_is_a_note),
 		cmocka_unit_test(the_cpu_must_have_64_bits_nx_and_an_apic),
 		cmocka_unit_test(too_little_memory_names_every_number),
