@@ -70,7 +70,7 @@ help:
 	@echo '  make boot-tests  only the boot tests'
 	@echo '  make bench    the figures, one line each: bench NAME VALUE UNIT'
 	@echo '  make check    formatting, clang-tidy, cppcheck'
-	@echo '  make clean    remove what was built (build/cache, what was fetched, stays; distclean removes it)'
+	@echo '  make clean    remove what was built, but not what set-up made (build/setup); distclean removes that, too'
 	@echo 'V=1 shows the commands, O=DIR builds elsewhere. tools/run --help: every way to start Lethe.'
 
 # ---- set-up: installs what is missing, or says what to install ----
@@ -247,10 +247,10 @@ check: setup-check $(GEN)
 	$(Q)tools/check $(O) $(CHECKED)
 
 clean:
-	$(Q)find $(O) -mindepth 1 -maxdepth 1 ! -name cache -exec rm -rf {} + 2>/dev/null || true
+	$(Q)find $(O) -mindepth 1 -maxdepth 1 ! -name setup -exec rm -rf {} + 2>/dev/null || true
 distclean:
 	$(Q)rm -rf $(O)
 
--include $(shell find $(O) -path $(O)/cache -prune -o -type f -name '*.d' -print 2>/dev/null)
+-include $(shell find $(O) -path $(O)/setup -prune -o -type f -name '*.d' -print 2>/dev/null)
 FORCE:
 .PHONY: FORCE $(SETUPS) all help demos image run unit soak fuzz bench boot-tests test check clean distclean $(addprefix unit-,$(ROOMS)) unit-threads $(addprefix obj-,$(ROOMS))

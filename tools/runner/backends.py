@@ -13,9 +13,9 @@ TOOLS = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 TOP = os.path.dirname(TOOLS)
 
 
-def cache_directory():
-    """Where tools/setup keeps what it fetched."""
-    return os.environ.get("LETHE_CACHE") or os.path.join(TOP, "build", "cache")
+def setup_directory():
+    """Where tools/setup keeps what it made for this clone: Bochs, demo/, guests/."""
+    return os.path.join(TOP, "build", "setup")
 
 
 def nested_vmx():
@@ -38,5 +38,5 @@ def machine(scope, options):
             if options.verbose or not options.steps:
                 sys.stderr.write("run: machine: %s (%s)\n" % ("QEMU/KVM" if usable else "Bochs", reason))
     if name == "bochs":
-        return Bochs(scope, bochs_command(cache_directory()), options)
+        return Bochs(scope, bochs_command(setup_directory()), options)
     return Qemu(scope, name, options)

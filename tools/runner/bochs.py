@@ -169,9 +169,9 @@ class Bochs:
             self.drain(self._display)
 
 
-def bochs_command(cache):
+def bochs_command(directory):
     """The command that tools/setup wrote."""
-    command = os.path.join(cache, "bochs")
+    command = os.path.join(directory, "bochs")
     if not os.access(command, os.X_OK):
         raise RunnerError("Bochs is not there yet; run: tools/setup bochs")
     return command

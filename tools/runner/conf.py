@@ -6,7 +6,7 @@ import re
 import struct
 import subprocess
 
-from .backends import TOOLS, cache_directory
+from .backends import TOOLS, setup_directory
 from .errors import RunnerError, UsageError
 
 DEMO_CMDLINE = "console=ttyS0,115200 cryptomgr.notests=1"
@@ -63,7 +63,7 @@ def kind_of(path):
 
 def demo_file(name):
     """A file of the demo guest."""
-    path = os.path.join(cache_directory(), "demo", name)
+    path = os.path.join(setup_directory(), "demo", name)
     if not os.path.isfile(path):
         raise RunnerError("the demo guest is not there yet; run: tools/setup demo")
     return path

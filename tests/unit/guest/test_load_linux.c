@@ -359,7 +359,7 @@ static void a_missing_kernel_is_named(void **state)
 
 static void debians_kernel_is_taken(void **state)
 {
-	FILE *f = fopen("build/cache/demo/vmlinuz", "rb");
+	FILE *f = fopen("build/setup/demo/vmlinuz", "rb");
 	struct linux_setup_header *h;
 	struct linux_boot_params zp;
 	uint64_t setup;
