@@ -77,11 +77,12 @@ help:
 # Each rule that needs a tool has its set-up as an order-only prerequisite, so that nothing is compiled before its compiler
 # is there, with -j too, whatever target was asked for. They are phony and explicit: a target of a pattern rule would be an
 # intermediate file, which make (.SECONDARY) does not make at all.
-SETUPS	:= $(addprefix setup-,build unit run test check)
+SETUPS	:= $(addprefix setup-,build unit run test check guests)
 $(SETUPS): setup-%:
 	$(Q)tools/setup $*
 setup-unit setup-run setup-check: | setup-build
 setup-test: | setup-unit setup-run
+setup-guests: | setup-test
 
 # ---- the image ----
 $(O)/obj/%.o: %.c Makefile | $(GEN) setup-build
@@ -212,9 +213,7 @@ unit: $(UNITBIN) $(THREADBIN)
 SOAK_STEPS ?= 1000000
 SOAK_SECONDS ?= 60
 soak: $(O)/unit/mm/test_oracle $(O)/unit/mm/test_indirect $(THREADBIN)
-	$(Q)for t in $(filter $(O)/unit/mm/%,$^); do LETHE_STEPS=$(SOAK_STEPS) $$t || exit 1; done
-	$(Q)with="setarch $$(uname -m) -R"; $$with true 2>/dev/null || with=; \
-	for t in $(THREADBIN); do THREADS_SECONDS=$(SOAK_SECONDS) $$with $$t || exit 1; done
+	$(Q)tests/soak/run $(SOAK_STEPS) $(SOAK_SECONDS) $^
 
 ALLHOST := $(foreach r,guest drivers mm lib,$(O)/host/$(r).a)
 $(O)/fuzz/%: $(O)/host/tests/fuzz/fuzz_%.o $(SUPPORT) $(ALLHOST)
@@ -238,8 +237,15 @@ bench: setup-test all $(BENCHES)
 boot-tests: setup-test all
 	$(Q)tests/boot/run --out $(O)
 
-test: setup-test all $(UNITBIN) $(THREADBIN) $(FUZZERS)
-	$(Q)tests/run --out $(O) --fuzz-seconds $(FUZZ_SECONDS) --units '$(UNITBIN) $(THREADBIN)' --fuzzers '$(FUZZERS)'
+TESTED	:= all $(UNITBIN) $(THREADBIN) $(FUZZERS)
+TESTS	= tests/run --out $(O) --units '$(UNITBIN) $(THREADBIN)' --fuzzers '$(FUZZERS)'
+test: setup-guests $(TESTED)
+	$(Q)$(TESTS) --fuzz-seconds $(FUZZ_SECONDS)
+
+# Longer than make test: what it has and why is in tests/README.md.
+FUZZ_ALL_SECONDS ?= 60
+test-all: setup-guests $(TESTED)
+	$(Q)$(TESTS) --all --fuzz-seconds $(FUZZ_ALL_SECONDS) --soak $(SOAK_STEPS) $(SOAK_SECONDS)
 
 # ---- hygiene ----
 CHECKED := $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS)) $(addprefix tests/,$(addsuffix /*.[ch],support threads fuzz bench unit/*)) tools/*/*.[ch]))
@@ -253,4 +259,4 @@ distclean:
 
 -include $(shell find $(O) -path $(O)/setup -prune -o -type f -name '*.d' -print 2>/dev/null)
 FORCE:
-.PHONY: FORCE $(SETUPS) all help demos image run unit soak fuzz bench boot-tests test check clean distclean $(addprefix unit-,$(ROOMS)) unit-threads $(addprefix obj-,$(ROOMS))
+.PHONY: FORCE $(SETUPS) all help demos image run unit soak fuzz bench boot-tests test test-all check clean distclean $(addprefix unit-,$(ROOMS)) unit-threads $(addprefix obj-,$(ROOMS))

@@ -30,7 +30,10 @@ class Case:
     dialogue: List[Step]
     seen: List[str] = field(default_factory=list)
     never: List[str] = field(default_factory=lambda: [PANIC, "FAILED"])
-    cpus: List[str] = field(default_factory=lambda: [SKYLAKE])
+    cpus: List[str] = field(default_factory=lambda: [SKYLAKE])  # models of CPU in make test
+    all_cpus: List[str] = field(default_factory=list)  # further ones in make test-all
+    where: str = "test"  # "test": in make test and make test-all; "all": in the latter only
+    cost: float = 15  # CPU seconds of one start on an idle machine; the firmware takes 9
     args: List[str] = field(default_factory=list)  # further arguments of tools/run
     conf: str = ""  # a lethe.conf; without one, tools/run writes one for the demo guest
     files: Dict[str, Callable] = field(default_factory=dict)  # name on the disk -> makes its bytes
