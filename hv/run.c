@@ -89,10 +89,7 @@ static void start_vcpu(struct vcpu *v)
 
 	if (v->run != VCPU_WAIT_SIPI)
 		return; /* ignored (SDM Vol. 3A 8.4.3) */
-	if (!vmx.unrestricted) {
-		vm_unsupported(v, "it starts a vCPU in real mode, and this CPU has no unrestricted guest");
-		return;
-	}
+	/* In real mode: VMs have one vCPU where the CPU cannot run that (vcpus_given()). */
 	vcpu_state_sipi(&s, v->sipi_vector);
 	vmcs_set_state(v, &s);
 	v->run = VCPU_RUNNING;

@@ -46,6 +46,11 @@ struct turn *queue_next(
 	return found;
 }
 
+unsigned vcpus_given(unsigned wanted, bool unrestricted)
+{
+	return unrestricted ? min(wanted, (unsigned)CPUS_MAX) : 1;
+}
+
 unsigned place_vcpu(uint64_t allowed, const unsigned vcpus[CPUS_MAX])
 {
 	unsigned best = CPUS_MAX;

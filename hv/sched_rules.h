@@ -42,6 +42,9 @@ static inline void queue_ran(struct turn *t, uint64_t ticks)
 	t->ran += ticks;
 }
 
+/* How many vCPUs a VM gets that asks for `wanted`. All but the first begin in real mode with a SIPI (SDM Vol. 3A 8.4.4), which
+ * takes unrestricted guest: without it, 1. */
+unsigned vcpus_given(unsigned wanted, bool unrestricted);
 /* Of the CPUs in `allowed`, a bit each, the one that has the fewest vCPUs; the lowest of them. CPUS_MAX if none is
  * allowed. */
 unsigned place_vcpu(uint64_t allowed, const unsigned vcpus[CPUS_MAX]);

@@ -285,7 +285,11 @@ int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned i
 	str_copy(vm->name, sizeof(vm->name), conf->name);
 	vm->id = id;
 	vm->conf = conf;
-	vm->nvcpus = min(conf->vcpus, (unsigned)CPUS_MAX);
+	vm->nvcpus = vcpus_given(conf->vcpus, vmx.unrestricted);
+	if (vm->nvcpus < conf->vcpus)
+		log_warn("vm %s: vcpus = %u, but it gets %u: others start in real mode, which this CPU's VMX "
+			 "cannot run",
+			vm->name, conf->vcpus, vm->nvcpus);
 	vm->tsc_offset = 0 - rdtsc();
 	err = build(vm, bi);
 	if (err) {

@@ -294,6 +294,22 @@ GUESTS += [
     ),
 ]
 
+GUESTS += [
+    Case(
+        "guest-vcpus-cut",  # a second vCPU would begin in real mode: the VM has one, and is told of no other
+        [
+            r"^lethe: .*vm two: vcpus = 2, but it gets 1: others start in real mode",
+            r"^lethe: vm two: 16 MiB, 1 vCPU$",
+            DONE % "hello",
+            r"^lethe: vm two exited: power-off",
+            MACHINE_OFF,
+        ],
+        cpus=["corei5_lynnfield_750"],
+        conf=vm("two", kernel="hello.bin", memory="16M", vcpus=2),
+        files={"hello.bin": demo("hello.bin")},
+    ),
+]
+
 # What hostile.bin can be asked for by a word on its command line, and how its VM ends then.
 HOSTILE_ENDS = {
     "gate": "unsupported",

@@ -141,6 +141,18 @@ static void a_vcpu_goes_where_there_are_fewest(void **state)
 	assert_int_equal(place_vcpu(0, vcpus), CPUS_MAX);
 }
 
+/* A vCPU that waits for its SIPI begins in real mode. */
+static void without_unrestricted_guest_a_vm_has_one_vcpu(void **state)
+{
+	assert_int_equal(vcpus_given(1, true), 1);
+	assert_int_equal(vcpus_given(2, true), 2);
+	assert_int_equal(vcpus_given(CPUS_MAX, true), CPUS_MAX);
+	assert_int_equal(vcpus_given(CPUS_MAX + 1, true), CPUS_MAX);
+	assert_int_equal(vcpus_given(1, false), 1);
+	assert_int_equal(vcpus_given(2, false), 1);
+	assert_int_equal(vcpus_given(CPUS_MAX, false), 1);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
@@ -152,6 +164,7 @@ int main(void)
 		T(sleeping_for_an_instant_gains_nothing),
 		T(nothing_is_saved_up),
 		T(a_vcpu_goes_where_there_are_fewest),
+		T(without_unrestricted_guest_a_vm_has_one_vcpu),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
