@@ -20,6 +20,7 @@ struct acpi_memory {
 	void *ctx;
 };
 
+#define ACPI_CPUS_MAX	     256 /* more than CPUS_MAX: some that are listed may not be there */
 #define ACPI_IOAPICS_MAX     16
 #define ACPI_OVERRIDES_MAX   32
 #define ACPI_NMIS_MAX	     16
@@ -101,8 +102,10 @@ struct acpi {
 	bool have_madt, pc_at; /* pc_at: there is a pair of 8259s */
 	bool x2apic_ids;       /* one of cpu[] has an ID above 254: only x2APIC mode reaches it */
 	uint64_t lapic_address;
-	unsigned ncpus, ncpus_dropped, ncpus_offline; /* listed; beyond CPUS_MAX; could be plugged in */
-	struct acpi_cpu cpu[CPUS_MAX];
+	unsigned ncpus, ncpus_dropped, ncpus_offline; /* listed; beyond ACPI_CPUS_MAX; could be plugged in */
+	unsigned ncpus_disabled;		      /* neither usable nor to be plugged in */
+	uint32_t first_disabled;		      /* APIC ID */
+	struct acpi_cpu cpu[ACPI_CPUS_MAX];
 	unsigned nioapics, noverrides, nnmis;
 	struct acpi_ioapic ioapic[ACPI_IOAPICS_MAX];
 	struct acpi_override override[ACPI_OVERRIDES_MAX];

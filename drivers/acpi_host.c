@@ -52,8 +52,12 @@ void acpi_log(const struct acpi *a)
 		a->ncpus, a->nioapics, a->noverrides, a->nmcfg, a->ndrhd);
 	if (a->ncpus_offline)
 		log_info("ACPI: %u CPUs could be plugged in and are not used", a->ncpus_offline);
+	if (a->ncpus_disabled)
+		log_info("ACPI: %u CPUs are listed as disabled and are left out (the first: APIC ID %u)",
+			a->ncpus_disabled, a->first_disabled);
 	if (a->ncpus_dropped)
-		log_warn("ACPI: %u CPUs more than Lethe can use (%u)", a->ncpus_dropped, CPUS_MAX);
+		log_warn("ACPI: %u CPUs more than Lethe can list (%u) are left out", a->ncpus_dropped,
+			ACPI_CPUS_MAX);
 	if (a->nbroken)
 		log_warn("ACPI: %u tables or entries are broken and were left out", a->nbroken);
 	if (!a->have_madt)

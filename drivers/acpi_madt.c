@@ -31,14 +31,17 @@ static void add_cpu(struct acpi *a, uint32_t apic_id, uint32_t uid, uint32_t fla
 {
 	/* Flags: bit 0 enabled; bit 1 online capable. Neither: an empty socket. */
 	if (!(flags & 1)) {
-		a->ncpus_offline += flags >> 1 & 1;
+		if (flags & 2)
+			a->ncpus_offline++;
+		else if (!a->ncpus_disabled++)
+			a->first_disabled = apic_id;
 		return;
 	}
 	/* A CPU may be listed both ways; two CPUs with one ID would be one. */
 	for (unsigned i = 0; i < a->ncpus; i++)
 		if (a->cpu[i].apic_id == apic_id)
 			return;
-	if (a->ncpus == CPUS_MAX) {
+	if (a->ncpus == ACPI_CPUS_MAX) {
 		a->ncpus_dropped++;
 		return;
 	}

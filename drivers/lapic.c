@@ -52,13 +52,12 @@ enum {
 #define DIVIDE_BY_16 0x3
 
 /* ICR (figure 10-12) */
-#define ICR_FIXED      (0u << 8)
-#define ICR_NMI	       (4u << 8)
-#define ICR_INIT       (5u << 8)
-#define ICR_SIPI       (6u << 8)
-#define ICR_PENDING    BIT(12) /* xAPIC only */
-#define ICR_ASSERT     BIT(14)
-#define ICR_ALL_OTHERS (3u << 18)
+#define ICR_FIXED   (0u << 8)
+#define ICR_NMI	    (4u << 8)
+#define ICR_INIT    (5u << 8)
+#define ICR_SIPI    (6u << 8)
+#define ICR_PENDING BIT(12) /* xAPIC only */
+#define ICR_ASSERT  BIT(14)
 
 #define ICR_POLLS_MAX 1000000u
 
@@ -94,10 +93,6 @@ int lapic_init(bool want_x2apic)
 	base = rdmsr(MSR_APIC_BASE);
 	base_address = base & BASE_ADDR;
 	x2apic = base & BASE_X2APIC || (want_x2apic && has_x2apic);
-	if (want_x2apic && !x2apic) {
-		log_error("APIC IDs above 254 need x2APIC mode, which this CPU does not have");
-		return -E_NOSUP;
-	}
 	if (!x2apic) {
 		regs = hostmap_mmio(hpa(base_address), PAGE_SIZE, MT_UC);
 		if (!regs)
@@ -232,11 +227,18 @@ int lapic_nmi(uint32_t apic_id)
 	return icr_send(apic_id, (uint32_t)(ICR_NMI | ICR_ASSERT));
 }
 
-void lapic_nmi_others(void)
+bool lapic_usable(void)
 {
-	if (!x2apic && !regs)
-		return; /* a panic before lapic_init: nobody else runs */
-	icr_send(0, (uint32_t)(ICR_NMI | ICR_ASSERT | ICR_ALL_OTHERS));
+	return x2apic || regs;
+}
+
+int lapic_hold_cpu(uint32_t apic_id)
+{
+	int err = icr_send(apic_id, (uint32_t)(ICR_INIT | ICR_ASSERT));
+
+	if (!err)
+		udelay(10000);
+	return err;
 }
 
 int lapic_start_cpu(uint32_t apic_id, hpa_t page)
@@ -246,10 +248,9 @@ int lapic_start_cpu(uint32_t apic_id, hpa_t page)
 
 	if (page.v >= MiB || page.v & PAGE_MASK)
 		return -E_RANGE;
-	err = icr_send(apic_id, (uint32_t)(ICR_INIT | ICR_ASSERT));
+	err = lapic_hold_cpu(apic_id);
 	if (err)
 		return err;
-	udelay(10000);
 	/* The second is for a CPU that missed the first; one that runs already ignores it. */
 	for (unsigned i = 0; i < 2 && !err; i++) {
 		err = icr_send(apic_id, sipi);

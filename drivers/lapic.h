@@ -8,8 +8,8 @@
 #include "lib/types.h"
 
 /* Maps the registers (xAPIC) and decides on the mode for all CPUs: x2APIC if firmware left it on, or if want_x2apic
- * (an APIC ID above 254 needs it) and the CPU has it; it cannot be left again. First CPU, hostmap active.
- * 0; -E_NOSUP: no local APIC, or x2APIC is needed and not there; -E_NOMEM. */
+ * (an APIC ID above 254 needs it) and the CPU has it; it cannot be left again. Where the CPU has none, CPUs with such IDs are
+ * out of reach. First CPU, hostmap active. 0; -E_NOSUP: no local APIC; -E_NOMEM. */
 int lapic_init(bool want_x2apic);
 /*
  * Each CPU, the first one too: same mode as the first; masks every LVT entry (timer first: the firmware's may be
@@ -31,8 +31,10 @@ int lapic_nmi(uint32_t apic_id);
 /* Start-up (SDM Vol. 3A 8.4.4.1): INIT, 10 ms, SIPI, 200 us, SIPI. `page`: the trampoline, below 1 MiB.
  * Needs time_init(). 0 or an error of lapic_ipi; says nothing about whether the CPU runs. */
 int lapic_start_cpu(uint32_t apic_id, hpa_t page);
-/* All CPUs but this one, by NMI: for panic. */
-void lapic_nmi_others(void);
+/* INIT alone: it stops, wherever it is, and waits for a SIPI. Needs time_init(). 0 or an error of lapic_ipi. */
+int lapic_hold_cpu(uint32_t apic_id);
+/* False: lapic_init() was not called yet, so no interrupt can be sent. */
+bool lapic_usable(void);
 
 /* The host's timer. Calibrated against the TSC by lapic_timer_init() (first CPU; after time_init()). */
 void lapic_timer_init(void);

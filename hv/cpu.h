@@ -34,7 +34,8 @@ struct cpu {
 	uint32_t apic_id;
 	struct vcpu *current; /* whose VMCS is loaded here */
 	bool idle;	      /* halted or about to: needs an interrupt to look again (atomic) */
-	bool online;	      /* runs Lethe's code (atomic) */
+	uint32_t start;	      /* how far its start is (hv/smp.c, atomic) */
+	bool online;	      /* takes NMIs through Lethe's IDT (atomic) */
 	bool ready;	      /* is in VMX root mode (atomic) */
 	bool refused;	      /* cannot be (atomic) */
 	struct spinlock list_lock;

@@ -59,6 +59,16 @@ static void __noreturn stop(void)
 	}
 }
 
+/* By an NMI to each CPU that runs Lethe. A CPU that was left out (hv/smp.c) has no handler for it, and may be the firmware's. */
+static void stop_others(void)
+{
+	if (!lapic_usable())
+		return;
+	for (unsigned i = 0; i < CPUS_MAX; i++)
+		if (cpus[i] && cpus[i] != this_cpu() && atomic_load(&cpus[i]->online))
+			lapic_nmi(cpus[i]->apic_id);
+}
+
 /* True for the one CPU that is to print; a panic inside the panic prints no more than its own line. */
 static bool begin(const char *what)
 {
@@ -69,8 +79,7 @@ static bool begin(const char *what)
 			cpu_halt();
 		}
 	}
-	if (ncpus > 1)
-		lapic_nmi_others();
+	stop_others();
 	return true;
 }
 

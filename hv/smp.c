@@ -7,6 +7,7 @@
 #include "drivers/lapic.h"
 #include "drivers/time.h"
 #include "hv/cpu.h"
+#include "hv/smp_rules.h"
 #include "hv/vmx_cpu.h"
 #include "lib/atomic.h"
 #include "lib/log.h"
@@ -22,10 +23,18 @@ extern const struct {
 
 #define START_TIMEOUT_US 200000
 
+/* The CPU that is started and the CPU that starts it agree on whether it came in time: one exchange decides. */
+enum { STARTING = 0, ARRIVED, GIVEN_UP };
+
 static void arrive(void *arg)
 {
 	struct cpu *c = arg;
+	uint32_t starting = STARTING;
 
+	/* Too late: another CPU may be starting now. This one has a stack of its own; it takes no lock and touches no more. */
+	if (!atomic_cmpxchg(&c->start, &starting, ARRIVED))
+		for (;;)
+			cpu_halt();
 	cpu_init(c);
 	cpu_main(c);
 }
@@ -42,56 +51,86 @@ static void fill_in(uint8_t *page, hpa_t at, struct cpu *c)
 	*(uint64_t *)(page + trampoline_at.entry) = (uint64_t)arrive;
 }
 
-static bool start_one(const struct boot_info *bi, struct cpu *c)
+static bool wait_for(uint32_t *what, uint32_t value)
+{
+	for (unsigned us = 0; us < START_TIMEOUT_US; us += 100) {
+		if (atomic_load(what) == value)
+			return true;
+		udelay(100);
+	}
+	return false;
+}
+
+/* c did not come in time. INIT makes it wait for a SIPI (SDM Vol. 3A 8.4.4.1), wherever it may be in the trampoline. */
+static enum smp_result give_up(struct cpu *c)
+{
+	uint32_t starting = STARTING;
+
+	if (!atomic_cmpxchg(&c->start, &starting, GIVEN_UP))
+		return SMP_RUNS; /* at the last moment */
+	return lapic_hold_cpu(c->apic_id) ? SMP_STUCK : SMP_SILENT;
+}
+
+static enum smp_result start_one(const struct boot_info *bi, struct cpu *c)
 {
 	uint8_t *page = hpa_to_virt(bi->trampoline);
+	enum smp_result result = SMP_RUNS;
 
 	memcpy(page, trampoline_start, trampoline_at.size);
 	memcpy(page + PAGE_SIZE, hpa_to_virt(hostmap_root()), PAGE_SIZE);
 	fill_in(page, bi->trampoline, c);
 	/* From here on the page is for executing: nobody writes to it until the CPU has left it (W^X). */
 	if (hostmap_identity_exec(bi->trampoline, true))
-		return false;
-	if (!lapic_start_cpu(c->apic_id, bi->trampoline))
-		for (unsigned us = 0; us < START_TIMEOUT_US && !atomic_load(&c->online); us += 100)
-			udelay(100);
+		return SMP_NO_MEMORY;
+	if (lapic_start_cpu(c->apic_id, bi->trampoline) || !wait_for(&c->start, ARRIVED))
+		result = give_up(c);
 	hostmap_identity_exec(bi->trampoline, false);
-	if (!atomic_load(&c->online))
-		return false;
 	/* VMs are built next, and take the CPUs that are ready by then. */
-	for (unsigned us = 0; us < START_TIMEOUT_US && !atomic_load(&c->ready) && !atomic_load(&c->refused);
+	for (unsigned us = 0; result == SMP_RUNS && us < START_TIMEOUT_US && !atomic_load(&c->ready) &&
+			      !atomic_load(&c->refused);
 		us += 100)
 		udelay(100);
-	return true;
+	return result;
+}
+
+/* Stacks of one that was silent. It waits for a SIPI now, and none will be sent to it: the next one takes them. (Of one that is
+ * stuck they stay allocated: it may wake up late, on a stack of its own.) */
+static struct cpu *spare;
+
+static enum smp_result start(void *ctx, unsigned number, uint32_t apic_id)
+{
+	struct cpu *c = spare ? spare : cpu_create(number, apic_id);
+	enum smp_result result;
+
+	if (!c)
+		return SMP_NO_MEMORY;
+	spare = NULL;
+	c->apic_id = apic_id;
+	atomic_store(&c->start, STARTING);
+	cpus[number] = c;
+	result = start_one(ctx, c);
+	if (result == SMP_RUNS)
+		ncpus = number + 1;
+	else
+		cpus[number] = NULL;
+	if (result == SMP_SILENT)
+		spare = c;
+	return result;
+}
+
+static void left_out(void *ctx, uint32_t apic_id, enum smp_left_out why)
+{
+	log_warn("the CPU with APIC ID %u is left out: it %s", apic_id, smp_left_out_name(why));
 }
 
 unsigned smp_start(const struct boot_info *bi)
 {
+	const struct smp_ops ops = { .start = start, .left_out = left_out, .ctx = (void *)bi };
 	const struct acpi *acpi = acpi_get();
-	unsigned self = lapic_id();
 
 	if (!bi->trampoline.v) {
 		log_warn("no memory below 1 MiB for the start of other CPUs: only one is used");
 		return ncpus;
 	}
-	for (unsigned i = 0; i < acpi->ncpus && ncpus < CPUS_MAX; i++) {
-		struct cpu *c;
-
-		if (acpi->cpu[i].apic_id == self)
-			continue;
-		c = cpu_create(ncpus, acpi->cpu[i].apic_id);
-		if (!c) {
-			log_warn("no memory for CPU %u and those after it", ncpus);
-			break;
-		}
-		cpus[ncpus] = c;
-		if (!start_one(bi, c)) {
-			/* Its memory stays allocated: should it wake up late, it must not run on another's stack. */
-			log_warn("the CPU with APIC ID %u does not start; going on without it", c->apic_id);
-			cpus[ncpus] = NULL;
-			break; /* it may still be in the trampoline: nobody else can use that now */
-		}
-		ncpus++;
-	}
-	return ncpus;
+	return smp_start_list(acpi->cpu, acpi->ncpus, lapic_id(), lapic_x2apic(), &ops);
 }

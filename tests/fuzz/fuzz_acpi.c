@@ -10,7 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(const struct acpi *a)
 {
-	ASSERT(a->ncpus <= CPUS_MAX && a->nioapics <= ACPI_IOAPICS_MAX &&
+	ASSERT(a->ncpus <= ACPI_CPUS_MAX && a->nioapics <= ACPI_IOAPICS_MAX &&
 		a->noverrides <= ACPI_OVERRIDES_MAX);
 	ASSERT(a->nnmis <= ACPI_NMIS_MAX && a->nmcfg <= ACPI_MCFG_MAX && a->ndrhd <= ACPI_DRHD_MAX);
 	ASSERT(a->nrmrr <= ACPI_RMRR_MAX && a->ntables <= ACPI_TABLES_MAX);

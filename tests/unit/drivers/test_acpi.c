@@ -201,6 +201,8 @@ static void madt_lists_each_usable_cpu_once(void **s)
 	assert_true(a.x2apic_ids);
 	assert_int_equal(a.cpu[1].uid, 8);
 	assert_int_equal(a.ncpus_offline, 1);
+	assert_int_equal(a.ncpus_disabled, 1);
+	assert_int_equal(a.first_disabled, 0x11);
 	assert_int_equal(a.nbroken, 0);
 }
 
@@ -208,14 +210,14 @@ static void madt_with_more_cpus_than_fit(void **s)
 {
 	(void)s;
 	madt_begin();
-	for (unsigned i = 0; i < 200; i++) {
-		uint8_t e[8] = { 0, 8, (uint8_t)i, (uint8_t)i, 1 };
+	for (unsigned i = 0; i < 300; i++) {
+		uint8_t e[16] = { 9, 16, 0, 0, (uint8_t)i, (uint8_t)(i >> 8), 0, 0, 1 };
 
-		put(e, 8);
+		put(e, 16);
 	}
 	acpi_parse_madt(&a, table.p, table.n);
-	assert_int_equal(a.ncpus, CPUS_MAX);
-	assert_int_equal(a.ncpus_dropped, 200 - CPUS_MAX);
+	assert_int_equal(a.ncpus, ACPI_CPUS_MAX);
+	assert_int_equal(a.ncpus_dropped, 300 - ACPI_CPUS_MAX);
 }
 
 static void madt_other_entries(void **s)
