@@ -3,7 +3,7 @@
  * The Linux/x86 boot protocol's structures, as Documentation/arch/x86/boot.rst and zero-page.rst of the kernel
  * describe them.
  *
- *	bzImage:  | boot sector + setup code: (setup_sects + 1) * 512 | the kernel proper: syssize * 16 |
+ *	bzImage:  | boot sector + setup code: (setup_sects + 1) * 512 | the kernel proper: up to syssize * 16 |
  *	                      ^ setup_header at 0x1f1
  */
 #pragma once
@@ -20,7 +20,8 @@
 struct linux_setup_header {
 	uint8_t setup_sects;
 	uint16_t root_flags;
-	uint32_t syssize; /* in 16 bytes */
+	/* of the kernel proper, in units of 16 bytes, rounded up; before 2.04 only 16 bits wide */
+	uint32_t syssize;
 	uint16_t ram_size;
 	uint16_t vid_mode;
 	uint16_t root_dev;

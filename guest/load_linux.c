@@ -62,17 +62,26 @@ static int read_header(struct load *l, struct bzimage *k)
 	return 0;
 }
 
+/* syssize counts paragraphs rounded up, so the last one may be short: the file needs one byte of it. Before 2.04 the
+ * field has 16 bits, too few for a bzImage, and says nothing (boot.rst, syssize). */
+static uint64_t code_size_min(const struct linux_setup_header *h)
+{
+	if (h->version < LINUX_PROTOCOL(2, 4) || h->syssize == 0)
+		return 1;
+	return 16ull * (h->syssize - 1) + 1;
+}
+
 static int find_code(struct load *l, struct bzimage *k)
 {
 	const struct load_file *f = &l->p->kernel;
 	uint64_t sects = k->h.setup_sects ? k->h.setup_sects : LINUX_DEFAULT_SETUP_SECTS;
-	uint64_t setup = (sects + 1) * 512, need = setup + 16ull * k->h.syssize;
+	uint64_t setup = (sects + 1) * 512, need = setup + code_size_min(&k->h);
 
-	if (f->size <= setup || f->size < need)
+	if (f->size < need)
 		return load_fail(l, -E_INVAL,
-			"%s: is truncated: its header speaks of %llu bytes and the file has %llu: copy it "
-			"again",
-			f->name, (unsigned long long)max(need, setup + 1), (unsigned long long)f->size);
+			"%s: is truncated: its header speaks of at least %llu bytes and the file has "
+			"%llu: copy it again",
+			f->name, (unsigned long long)need, (unsigned long long)f->size);
 	k->code = (const uint8_t *)f->data + setup;
 	k->code_size = f->size - setup;
 	return 0;

@@ -299,7 +299,7 @@ static void a_command_line_too_long_is_refused(void **state)
 static void truncated_files_are_refused(void **state)
 {
 	(void)state;
-	for (uint64_t size = bz.size - 1; size > 0; size = size * 3 / 4) {
+	for (uint64_t size = bz.size - 16; size > 0; size = size * 3 / 4) {
 		image_cut(&bz, size);
 		rig.conf.format = FORMAT_LINUX;
 		assert_int_equal(load(), -E_INVAL);
@@ -307,6 +307,41 @@ static void truncated_files_are_refused(void **state)
 	}
 	image_cut(&bz, 0);
 	expect_refused(-E_INVAL, "vmlinuz", "is empty");
+}
+
+static void a_short_last_paragraph_is_no_truncation(void **state)
+{
+	(void)state;
+	for (uint64_t size = BZ_SETUP + BZ_CODE - 1; size > BZ_SETUP + BZ_CODE - 16; size--) {
+		image_cut(&bz, size);
+		expect_loaded();
+		assert_memory_equal(rig_at(0x1000000, size - BZ_SETUP), bz.data + BZ_SETUP, size - BZ_SETUP);
+	}
+	image_cut(&bz, BZ_SETUP + BZ_CODE - 16); /* nothing of the last paragraph */
+	expect_refused(-E_INVAL, "vmlinuz", "is truncated");
+}
+
+static void setup_sects_0_means_4(void **state)
+{
+	(void)state;
+	bz_header(bz)->setup_sects = 0;
+	bz_header(bz)->syssize = (BZ_CODE - 512) / 16;
+	expect_loaded();
+	assert_memory_equal(rig_at(0x1000000, BZ_CODE - 512), bz.data + BZ_SETUP + 512, BZ_CODE - 512);
+	image_cut(&bz, BZ_SETUP + BZ_CODE - 15);
+	expect_loaded();
+	image_cut(&bz, BZ_SETUP + BZ_CODE - 16);
+	expect_refused(-E_INVAL, "vmlinuz", "is truncated");
+}
+
+static void syssize_says_nothing_before_2_04(void **state)
+{
+	(void)state;
+	bz_header(bz)->version = LINUX_PROTOCOL(2, 3);
+	bz_header(bz)->syssize = 0x12340000 | 0xffff; /* the upper half was the swap device's number */
+	expect_loaded();
+	bz_header(bz)->version = LINUX_PROTOCOL(2, 4);
+	expect_refused(-E_INVAL, "vmlinuz", "is truncated");
 }
 
 static void what_is_no_bzimage_is_refused(void **state)
@@ -340,7 +375,7 @@ static void what_is_no_bzimage_is_refused(void **state)
 	expect_refused(-E_NOMEM, "vmlinuz", "raise memory =");
 	h->kernel_alignment = 0x1000;
 	h->syssize = UINT32_MAX;
-	expect_refused(-E_INVAL, "vmlinuz", "is truncated: its header speaks of 68719478768 bytes");
+	expect_refused(-E_INVAL, "vmlinuz", "is truncated: its header speaks of at least 68719478753 bytes");
 }
 
 static void a_module_is_not_for_linux(void **state)
@@ -407,6 +442,9 @@ int main(void)
 		TEST(old_protocols_have_their_defaults),
 		TEST(a_command_line_too_long_is_refused),
 		TEST(truncated_files_are_refused),
+		TEST(a_short_last_paragraph_is_no_truncation),
+		TEST(setup_sects_0_means_4),
+		TEST(syssize_says_nothing_before_2_04),
 		TEST(what_is_no_bzimage_is_refused),
 		TEST(a_module_is_not_for_linux),
 		TEST(a_missing_kernel_is_named),
