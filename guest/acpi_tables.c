@@ -5,8 +5,9 @@
  *	0x9fc00   EBDA: its size, a copy of the RSDP, and the FACS, which the OS writes to
  *	0xe0000   RSDP -> RSDT, XSDT -> FADT -> DSDT (from guest/acpi/dsdt.asl)
  *	                             -> MADT
+ *	0xf0000   the MP tables (mp_table.c)
  */
-#include "guest/machine.h"
+#include "guest/firmware.h"
 
 #include "lib/string.h"
 
@@ -117,7 +118,7 @@ struct writer {
 };
 _Static_assert(sizeof(struct madt) + CPUS_MAX * sizeof(struct madt_lapic) + 128 < 1024, "the MADT fits");
 
-static uint8_t checksum(const void *bytes, size_t n)
+uint8_t firmware_checksum(const void *bytes, size_t n)
 {
 	const uint8_t *b = bytes;
 	uint8_t sum = 0;
@@ -155,7 +156,7 @@ static uint64_t finish(struct writer *w)
 
 	h->length = (uint32_t)w->n;
 	h->checksum = 0;
-	h->checksum = checksum(w->buf, w->n);
+	h->checksum = firmware_checksum(w->buf, w->n);
 	if (!w->err)
 		w->err = guest_write_rom(w->p->mmu, gpa(at), w->buf, w->n);
 	w->at = align_up(at + w->n, 16);
@@ -204,6 +205,8 @@ static uint64_t write_fadt(struct writer *w, uint64_t dsdt)
 		.reset = port(VACPI_RESET_PORT, 1),
 		.reset_value = VACPI_RESET_VALUE,
 		.minor = 3,
+		.x_facs =
+			EBDA_FACS, /* the same as .facs, for an OS that reads only one of them (table 5.9) */
 		.x_dsdt = dsdt,
 		.x_pm1a_event = port(VACPI_PM1_EVENT, 4),
 		.x_pm1a_control = port(VACPI_PM1_CONTROL, 2),
@@ -220,8 +223,8 @@ static uint64_t write_madt(struct writer *w)
 {
 	struct madt m = { .h = header("APIC", 5), .lapic = LAYOUT_LAPIC, .flags = MADT_PCAT };
 	struct madt_ioapic io = { .type = 1, .length = sizeof(io), .address = LAYOUT_IOAPIC };
-	/* The timer is wired to pin 2 (irq.c); the SCI is level-triggered. */
-	struct madt_override timer = { .type = 2, .length = sizeof(timer), .irq = 0, .gsi = 2 };
+	/* The SCI is level-triggered. */
+	struct madt_override timer = { .type = 2, .length = sizeof(timer), .irq = 0, .gsi = irq_isa_pin(0) };
 	struct madt_override sci = { .type = 2,
 		.length = sizeof(sci),
 		.irq = VACPI_SCI,
@@ -263,8 +266,8 @@ static void write_rsdp(struct writer *w, uint64_t rsdt, uint64_t xsdt)
 		.length = sizeof(r),
 		.xsdt = xsdt };
 
-	r.checksum = checksum(&r, 20);
-	r.extended_checksum = checksum(&r, sizeof(r));
+	r.checksum = firmware_checksum(&r, 20);
+	r.extended_checksum = firmware_checksum(&r, sizeof(r));
 	if (!w->err)
 		w->err = guest_write_rom(w->p->mmu, gpa(LAYOUT_BIOS), &r, sizeof(r));
 	if (!w->err)
@@ -293,8 +296,11 @@ int platform_write_tables(struct platform *p, uint64_t *rsdp)
 	uint64_t dsdt = write_dsdt(&w), fadt = write_fadt(&w, dsdt), madt = write_madt(&w);
 	uint64_t rsdt = write_root(&w, false, fadt, madt), xsdt = write_root(&w, true, fadt, madt);
 
+	ASSERT(w.at <= LAYOUT_MP);
 	write_rsdp(&w, rsdt, xsdt);
 	write_ebda(&w);
+	if (!w.err)
+		w.err = mp_table_write(p);
 	*rsdp = LAYOUT_BIOS;
 	return w.err;
 }

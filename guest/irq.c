@@ -2,16 +2,21 @@
 /* The wiring of interrupt lines. */
 #include "guest/machine.h"
 
-/* ISA IRQ 0 arrives at pin 2 (pin 0 is the 8259's in a PC, and unconnected here); the MADT says so. */
-static unsigned isa_pin(unsigned irq)
+/* ISA IRQ 0 arrives at pin 2 (pin 0 is the 8259's in a PC, and unconnected here); MADT and MP table say so. */
+unsigned irq_isa_pin(unsigned irq)
 {
 	return irq == 0 ? 2 : irq;
+}
+
+unsigned irq_pci_pin(unsigned line)
+{
+	return 16 + line;
 }
 
 void irq_set(struct platform *p, unsigned irq, bool level)
 {
 	vpic_set(&p->pic, irq, level);
-	vioapic_set(&p->ioapic, isa_pin(irq), level);
+	vioapic_set(&p->ioapic, irq_isa_pin(irq), level);
 }
 
 void irq_pulse(struct platform *p, unsigned irq)
@@ -27,7 +32,7 @@ void irq_set_pci(struct platform *p, unsigned line, bool level)
 
 	lines = level ? lines | (1u << line) : lines & ~(1u << line);
 	p->pci.lines = lines;
-	vioapic_set(&p->ioapic, 16 + line, level);
+	vioapic_set(&p->ioapic, irq_pci_pin(line), level);
 	/* Lines 0 and 2 share IRQ 10, 1 and 3 share IRQ 11 (\_SB.PCI0._PRT). */
 	vpic_set(&p->pic, 10 + pair, lines & (5u << pair));
 }

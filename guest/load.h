@@ -56,12 +56,20 @@ uint64_t load_ram_from(const struct load *l, uint64_t from);
  * What a 64-bit entry needs (load_long.c): a GDT with the selectors of the Linux boot protocol and page tables that
  * map [0, 4 GiB) and [also, also + also_size) one to one with 2 MiB pages. Fills in *start, with RIP at entry.
  */
-#define LOAD_CS 0x10
-#define LOAD_DS 0x18
 int load_start_long(
 	struct load *l, uint64_t entry, uint64_t also, uint64_t also_size, struct vcpu_state *start);
 /* The same GDT with 32-bit code, paging off. */
 int load_start_flat32(struct load *l, uint32_t entry, struct vcpu_state *start);
+
+/*
+ * The state in which GRUB enters a multiboot kernel: 32-bit code, paging off, CS = 08h, the other segments 10h, and a
+ * stack below ESP = 7ff00h. The multiboot specification leaves all of these open, but kernels push, and reload
+ * selectors, before they load a GDT and a stack of their own. If the image covers that stack, it lies elsewhere below
+ * 1 MiB. 0; or an error with the sentence.
+ */
+#define LOAD_STACK_TOP	 0x7ff00ul
+#define LOAD_STACK_BYTES 1024ul
+int load_start_multiboot(struct load *l, uint32_t entry, struct vcpu_state *start);
 
 /* An ELF file's loadable segments to their physical addresses, all below 4 GiB, and its entry point as a physical
  * address; *end is the end of the highest segment. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The start of 32-bit and 64-bit code: a GDT and page tables in the guest's low memory.
+ * The start of 32-bit and 64-bit code: a GDT, page tables and a stack in the guest's low memory.
  *
  *	PML4[0] -> PDPT[0..3] -> four PDs of 512 2 MiB pages each: [0, 4 GiB) one to one
  *	           PDPT[n]    -> one PD more for each GiB that `also` touches
@@ -106,21 +106,30 @@ static int identity_map(struct load *l, uint64_t also, uint64_t also_size, uint6
 	return err;
 }
 
-static int load_gdt(struct load *l, uint64_t code, struct vcpu_state *start)
+/* Writes a GDT and points every segment register at its descriptor of it: the guest may load its selectors again before
+ * it has a GDT of its own. */
+static int load_gdt(struct load *l, const uint64_t *gdt, unsigned entries, uint16_t cs, uint16_t ds,
+	struct vcpu_state *start)
 {
-	/* Selectors 0x10 and 0x18 are __BOOT_CS and __BOOT_DS of the Linux boot protocol. */
-	const uint64_t gdt[] = { 0, 0, code, GDT_DATA };
-	uint64_t at;
-	int err = place_low(l, sizeof(gdt), 16, &at);
+	uint64_t at, size = 8ull * entries;
+	int err = place_low(l, size, 16, &at);
 
 	if (!err)
-		err = load_write(l, at, gdt, sizeof(gdt));
+		err = load_write(l, at, gdt, size);
 	if (err)
 		return err;
-	start->gdtr = (struct cpu_table){ .base = at, .limit = sizeof(gdt) - 1 };
+	start->gdtr = (struct cpu_table){ .base = at, .limit = (uint32_t)(size - 1) };
 	for (unsigned i = 0; i < SEGS; i++)
-		start->seg[i].selector = i == SEG_CS ? LOAD_CS : LOAD_DS;
+		start->seg[i].selector = i == SEG_CS ? cs : ds;
 	return 0;
+}
+
+/* Selectors 0x10 and 0x18 are __BOOT_CS and __BOOT_DS of the Linux boot protocol. */
+static int load_gdt_linux(struct load *l, uint64_t code, struct vcpu_state *start)
+{
+	const uint64_t gdt[] = { 0, 0, code, GDT_DATA };
+
+	return load_gdt(l, gdt, ARRAY_SIZE(gdt), 0x10, 0x18, start);
 }
 
 int load_start_long(
@@ -132,11 +141,39 @@ int load_start_long(
 	if (err)
 		return err;
 	vcpu_state_flat64(start, entry, cr3);
-	return load_gdt(l, GDT_CODE64, start);
+	return load_gdt_linux(l, GDT_CODE64, start);
 }
 
 int load_start_flat32(struct load *l, uint32_t entry, struct vcpu_state *start)
 {
 	vcpu_state_flat32(start, entry);
-	return load_gdt(l, GDT_CODE32, start);
+	return load_gdt_linux(l, GDT_CODE32, start);
+}
+
+/* The stack lies where GRUB has it, or, if the image lies there, elsewhere below 1 MiB. */
+static int place_stack(struct load *l, uint64_t *top)
+{
+	uint64_t at;
+	int err = load_place(l, lethe, own, LOAD_STACK_BYTES, 16, LOAD_STACK_TOP - LOAD_STACK_BYTES,
+		LOAD_STACK_TOP, LOAD_HIGHEST, &at);
+
+	if (err == -E_NOMEM)
+		err = place_low(l, LOAD_STACK_BYTES, 16, &at);
+	if (!err)
+		err = load_zero(l, at, LOAD_STACK_BYTES);
+	*top = at + LOAD_STACK_BYTES;
+	return err;
+}
+
+int load_start_multiboot(struct load *l, uint32_t entry, struct vcpu_state *start)
+{
+	const uint64_t gdt[] = { 0, GDT_CODE32, GDT_DATA };
+	uint64_t top;
+	int err = place_stack(l, &top);
+
+	if (err)
+		return err;
+	vcpu_state_flat32(start, entry);
+	start->regs.gpr[RSP] = top;
+	return load_gdt(l, gdt, ARRAY_SIZE(gdt), 0x08, 0x10, start);
 }

@@ -153,9 +153,10 @@ int load_multiboot(struct load *l, struct vcpu_state *start)
 		err = load_modules(l, end, module);
 	if (!err)
 		err = multiboot_write_info(l, &h, module, &info);
+	if (!err)
+		err = load_start_multiboot(l, entry, start);
 	if (err)
 		return err;
-	vcpu_state_flat32(start, entry);
 	start->regs.gpr[RAX] = MULTIBOOT_BOOTED;
 	start->regs.gpr[RBX] = info;
 	return 0;

@@ -44,7 +44,8 @@ struct platform {
 	unsigned console_poll_ms;
 	unsigned lowest_turn; /* vCPU at which the next search for the lowest priority begins */
 	uint16_t owner;
-	uint64_t pages; /* of this object */
+	uint32_t cpu_signature, cpu_features; /* CPUID leaf 1: EAX, EDX */
+	uint64_t pages;			      /* of this object */
 	struct backing *bios;
 	struct platform_stats stats;
 	uint64_t irqs[CPUS_MAX]; /* by vCPU, counted without the lock */
@@ -96,6 +97,9 @@ void irq_set(struct platform *p, unsigned irq, bool level);
 void irq_pulse(struct platform *p, unsigned irq);
 /* PCI INTA#..INTD# as wired by the bridge: I/O APIC pins 16..19; 8259 IRQs 10 and 11. */
 void irq_set_pci(struct platform *p, unsigned line, bool level);
+/* The I/O APIC's pin of an ISA IRQ and of a PCI line. */
+unsigned irq_isa_pin(unsigned irq);
+unsigned irq_pci_pin(unsigned line);
 /* vpic tells that its INTR changed. */
 void irq_intr(struct platform *p, bool was, bool is);
 

@@ -40,6 +40,8 @@ int platform_init(struct platform *p, const struct platform_params *params)
 	p->tsc_hz = params->tsc_hz;
 	p->period_min = params->tsc_hz / 20000;
 	p->debug_exit = params->debug_exit;
+	p->cpu_signature = params->cpu_signature;
+	p->cpu_features = params->cpu_features;
 	p->console_poll_ms = params->console_poll_ms;
 	p->owner = params->owner ? params->owner : OWNER_LETHE;
 	for (unsigned i = 0; i < CPUS_MAX; i++)

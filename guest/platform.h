@@ -62,6 +62,7 @@ struct platform_params {
 	unsigned
 		console_poll_ms; /* 0: input is always announced by platform_console_input(); else look that often */
 	uint16_t owner;		 /* owner_t that pays for the RAM of devices and for the BIOS area */
+	uint32_t cpu_signature, cpu_features; /* CPUID leaf 1, EAX and EDX: for the MP table */
 	/* hv/ provides each vCPU's 4 KiB local APIC register page, in the hardware's layout (SDM Vol. 3A table 10-1;
 	 * it serves as the VMCS's virtual-APIC page). */
 	void *apic_page[CPUS_MAX];
@@ -73,7 +74,8 @@ struct platform_params {
 int platform_create(const struct platform_params *p, struct platform **out);
 /* After mmu_destroy(): gives back the object and the RAM of its slots. */
 void platform_destroy(struct platform *p);
-/* Writes ACPI tables (built with iasl, patched for vCPUs and layout) into the BIOS area; the RSDP's gpa in *rsdp. */
+/* Writes what firmware would have left into the BIOS area: ACPI tables (built with iasl, patched for vCPUs and layout)
+ * and the Intel MP table; the RSDP's gpa in *rsdp. 0 or what guest_write_rom says. */
 int platform_write_tables(struct platform *p, uint64_t *rsdp);
 /* A machine reset: every device as firmware leaves it: the boot vCPU's local APIC in virtual-wire mode (LINT0 =
  * ExtINT from the 8259), the 8259s initialised with everything masked, BARs assigned, ACPI mode on. */

@@ -45,17 +45,14 @@ void vcpu_state_sipi(struct vcpu_state *s, uint8_t vector)
 	real_mode(s, (uint16_t)(vector << 8), (uint64_t)vector << 12, 0);
 }
 
-/* Selectors as the Linux boot protocols ask for: 0x10 code, 0x18 data. Multiboot leaves them open. */
+/* Flat segments of 4 GiB; the loader that writes the GDT sets the selectors. */
 static void flat(struct vcpu_state *s, uint64_t rip, uint32_t code_bits)
 {
 	real_mode(s, 0, 0, rip);
 	for (unsigned i = 0; i < SEGS; i++)
-		s->seg[i] = (struct cpu_segment){
-			.selector = 0x18, .limit = 0xffffffff, .access = AR_DATA | AR_DB | AR_G
-		};
-	s->seg[SEG_CS] = (struct cpu_segment){
-		.selector = 0x10, .limit = 0xffffffff, .access = (uint32_t)(AR_CODE | AR_G | code_bits)
-	};
+		s->seg[i] = (struct cpu_segment){ .limit = 0xffffffff, .access = AR_DATA | AR_DB | AR_G };
+	s->seg[SEG_CS] =
+		(struct cpu_segment){ .limit = 0xffffffff, .access = (uint32_t)(AR_CODE | AR_G | code_bits) };
 	s->ldtr = (struct cpu_segment){ .access = AR_UNUSABLE };
 	s->tr.limit = 0x67;
 	s->gdtr.limit = 0;

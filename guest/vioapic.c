@@ -13,7 +13,7 @@
 #define INDEX_ARBITRATION 0x02
 #define INDEX_ENTRY	  0x10
 
-#define VERSION (0x20u | (VIOAPIC_PINS - 1) << 16) /* 0x20: has the EOI register */
+#define VERSION (VIOAPIC_VERSION | (VIOAPIC_PINS - 1u) << 16)
 
 /* Bits of a redirection entry. */
 #define ENTRY_VECTOR   BITS(7, 0)

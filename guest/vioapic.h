@@ -4,7 +4,8 @@
 
 #include "lib/types.h"
 
-#define VIOAPIC_PINS 24
+#define VIOAPIC_PINS	24
+#define VIOAPIC_VERSION 0x20 /* has the EOI register */
 
 struct platform;
 

@@ -55,10 +55,14 @@ static uint64_t config_read(struct vpci *v, unsigned at, unsigned size)
 	return value;
 }
 
-/* The pin that the bridge connects INTA# of a slot to: neighbours get different ones. */
+unsigned vpci_line(unsigned slot, unsigned pin)
+{
+	return (slot + pin) & 3;
+}
+
 static unsigned line_of(const struct vpci_dev *d)
 {
-	return (d->slot + d->config[PCI_INTERRUPT_PIN] - 1u) & 3;
+	return vpci_line(d->slot, d->config[PCI_INTERRUPT_PIN] - 1u);
 }
 
 static bool asserts(const struct vpci_dev *d)

@@ -88,6 +88,8 @@ void vpci_identify(
 /* The device stays the caller's and must live as long as the platform. Its BARs get addresses at once, as firmware
  * would give them. 0; -E_EXIST: slot taken; -E_RANGE: slot; -E_INVAL: a BAR's size. Takes the platform lock. */
 int vpci_add(struct platform *p, struct vpci_dev *d);
+/* The line 0..3 that the bridge connects a slot's pin to (0: INTA#): neighbours' INTA# get different ones. */
+unsigned vpci_line(unsigned slot, unsigned pin);
 /* Level of the device's INTx pin. Platform lock held. */
 void vpci_intx(struct vpci_dev *d, bool level);
 /* A message-signalled interrupt: a device writes data to address. Platform lock held. */

@@ -233,6 +233,11 @@ static void read_xsave(const struct guest_cpuid *t, uint32_t sub, struct cpuid *
 		out->ebx = sub == 0 || out->eax & BIT(1) ? xsave_size(t, sub == 1) : 0;
 }
 
+const struct cpuid *guest_cpuid_features(const struct guest_cpuid *t)
+{
+	return &t->basic[1];
+}
+
 void guest_cpuid_read(struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid *out)
 {
 	const struct guest_cpuid *t = v->vm->cpuid;

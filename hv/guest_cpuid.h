@@ -30,5 +30,8 @@ static inline const struct cpuid *guest_cpuid_plain(const struct guest_cpuid *t,
 	return (const struct cpuid *)t + leaf;
 }
 
+/* Leaf 1 as it stands in the table: EAX and EDX are the same for all vCPUs. */
+const struct cpuid *guest_cpuid_features(const struct guest_cpuid *t);
+
 /* The answer for a vCPU: table entry, then what depends on its state (OSXSAVE, APIC ID, XCR0's area). */
 void guest_cpuid_read(struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid *out);

@@ -204,6 +204,8 @@ static int create_platform(struct vm *vm, const struct boot_info *bi)
 		.bar_bytes = vm->conf->bar_bytes,
 		.start_time = bi->unix_time + tsc_to_ns(rdtsc() - bi->tsc_start) / 1000000000,
 		.owner = ram_owner(vm),
+		.cpu_signature = guest_cpuid_features(vm->cpuid)->eax,
+		.cpu_features = guest_cpuid_features(vm->cpuid)->edx,
 	};
 
 	for (unsigned i = 0; i < vm->nvcpus; i++)

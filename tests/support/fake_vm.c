@@ -90,6 +90,8 @@ struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, 
 		.rom_bytes = rom,
 		.bar_bytes = bar,
 		.start_time = FAKE_START,
+		.cpu_signature = FAKE_SIGNATURE,
+		.cpu_features = FAKE_FEATURES,
 	};
 
 	must(f != NULL, "calloc");

@@ -42,7 +42,9 @@ struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, 
 /* Turns the clock on, running every vCPU's events when they are due. */
 void fake_vm_advance(struct fake_vm *f, uint64_t ticks);
 
-#define FAKE_START 1709164790ul
+#define FAKE_START     1709164790ul
+#define FAKE_SIGNATURE 0x50654u
+#define FAKE_FEATURES  0x0fabfbffu
 
 /* Accesses of vCPU 0. */
 uint8_t inb(struct fake_vm *f, uint16_t port);

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "guest/load.h"
 #include "lib/x86.h"
 #include "tests/support/load_images.h"
 #include "tests/support/load_rig.h"
@@ -88,6 +89,62 @@ static void the_cpu_starts_as_the_specification_says(void **state)
 		assert_int_equal(rig.start.seg[i].base, 0);
 		assert_int_equal(rig.start.seg[i].limit, 0xffffffff);
 	}
+}
+
+/* The descriptor that a selector names in the GDT in memory, as the CPU would load it. */
+static uint64_t descriptor(uint16_t selector)
+{
+	assert_in_range(selector, 8, rig.start.gdtr.limit - 7);
+	return rig_u64(rig.start.gdtr.base + selector);
+}
+
+static void selectors_can_be_loaded_again_from_the_gdt(void **state)
+{
+	(void)state;
+	expect_loaded();
+	assert_int_equal(rig.start.seg[SEG_CS].selector, 0x08);
+	assert_int_equal(descriptor(0x08), 0x00cf9b000000ffff);
+	for (unsigned i = 0; i < SEGS; i++)
+		if (i != SEG_CS)
+			assert_int_equal(rig.start.seg[i].selector, 0x10);
+	assert_int_equal(descriptor(0x10), 0x00cf93000000ffff);
+	assert_int_equal(rig_u64(rig.start.gdtr.base), 0);
+}
+
+/* What the kernel pushes before it sets a stack of its own must not land in what it reads later. */
+static void the_stack_overlaps_nothing(void **state)
+{
+	uint64_t top, bottom, gdt, at;
+
+	(void)state;
+	expect_loaded();
+	top = rig.start.regs.gpr[RSP];
+	assert_int_equal(top, 0x7ff00);
+	bottom = top - LOAD_STACK_BYTES;
+	expect_bytes(bottom, LOAD_STACK_BYTES, 0);
+	gdt = rig.start.gdtr.base;
+	assert_true(gdt >= top || gdt + rig.start.gdtr.limit < bottom);
+	at = rig.start.regs.gpr[RBX];
+	assert_true(at >= top || at + sizeof(struct multiboot_info) <= bottom);
+	assert_true(info().cmdline >= top || info().cmdline < bottom);
+}
+
+static void an_image_at_the_stack_s_place_moves_the_stack(void **state)
+{
+	struct multiboot_header *h = kludge_header(image);
+	uint64_t top;
+
+	(void)state;
+	h->header_addr = 0x7f010;
+	h->load_addr = 0x7f000;
+	h->bss_end_addr = 0x80000;
+	h->entry_addr = 0x7f004;
+	multiboot_sum(h);
+	expect_loaded();
+	top = rig.start.regs.gpr[RSP];
+	assert_true(top <= 0x7f000 || top - LOAD_STACK_BYTES >= 0x80000);
+	assert_in_range(top, LOAD_LOW_FROM + LOAD_STACK_BYTES, LAYOUT_EBDA);
+	assert_int_equal(rig.start.regs.rip, 0x7f004);
 }
 
 static void header_addresses_place_file_and_zeros(void **state)
@@ -442,6 +499,9 @@ int main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(the_cpu_starts_as_the_specification_says),
+		TEST(selectors_can_be_loaded_again_from_the_gdt),
+		TEST(the_stack_overlaps_nothing),
+		TEST(an_image_at_the_stack_s_place_moves_the_stack),
 		TEST(header_addresses_place_file_and_zeros),
 		TEST(load_end_addr_cuts_the_file),
 		TEST(load_addr_may_begin_inside_the_file),
