@@ -18,8 +18,9 @@
 #define EMU_READ  (1u << 0)
 #define EMU_WRITE (1u << 1)
 
-#define EMU_CHUNK   64 /* elements of a REP string in one call */
-#define EMU_RETRIES 8  /* of a locked update that others disturb; then the guest tries again */
+#define EMU_CHUNK                                                                                            \
+	16 /* elements of a REP string in one call: below 200 us with a device at each (hv/clock.h) */
+#define EMU_RETRIES 8 /* of a locked update that others disturb; then the guest tries again */
 
 struct emu;
 

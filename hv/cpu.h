@@ -39,12 +39,25 @@ struct cpu {
 	bool ready;	      /* is in VMX root mode (atomic) */
 	bool refused;	      /* cannot be (atomic) */
 	struct spinlock list_lock;
-	struct queue queue;    /* of the vCPUs that are pinned here */
-	unsigned nvcpus;       /* in it */
-	unsigned placed;       /* vCPUs that are to be, from their creation on; CPU 0 counts */
-	uint64_t others_wake;  /* host TSC at which one that sleeps has its next event; UINT64_MAX: none */
-	bool look_again;       /* VEC_KICK means: perhaps it is another's turn (atomic) */
-	uint64_t housekeeping; /* TSC of the next look at console and reports; CPU 0 */
+	struct queue queue; /* of the vCPUs that are pinned here */
+	unsigned nvcpus;    /* in it */
+	unsigned placed;    /* vCPUs that are to be, from their creation on; CPU 0 counts */
+	/* The turn of the one that runs, in host TSC: since when; when it ends at the latest; when another may come before
+	 * it, because it wakes or has had less (UINT64_MAX: none). */
+	uint64_t turn_began, turn_ends, others_wake;
+	uint64_t slice, granule; /* SLICE_US, GRANULE_US in TSC ticks */
+	struct vcpu *last;	 /* had the CPU before; NULL: it idled, or that one is gone */
+	bool look_again;	 /* VEC_KICK means: perhaps it is another's turn (atomic) */
+	uint64_t housekeeping;	 /* TSC of the next look at console and reports; CPU 0 */
+	/* hv/clock.c */
+	uint64_t timer_at;		/* host TSC that the local APIC's timer is set to; 0: it is not set */
+	uint64_t look_ticks;		/* CLOCK_LOOK_US */
+	bool armed;			/* the following two are of the vCPU that runs */
+	uint64_t armed_at, armed_ticks; /* host TSC at which the preemption timer was set, and to what */
+	uint64_t root_from;		/* else: host TSC from which on this CPU has been in root mode */
+	const char *root_why;
+	uint64_t stretch_max; /* longest stretch in root mode, in TSC ticks, and what for */
+	const char *stretch_why;
 	hpa_t vmxon_region;
 	uint64_t stack_top;
 	uint64_t gdt[5] __aligned(16);

@@ -3,6 +3,7 @@
 #include "drivers/console.h"
 #include "drivers/ioapic.h"
 #include "drivers/lapic.h"
+#include "hv/clock.h"
 #include "hv/host_irq.h"
 #include "hv/run.h"
 #include "hv/vcpu.h"
@@ -20,10 +21,9 @@ void host_interrupt(unsigned vector)
 		return;
 	case VEC_TIMER:
 		lapic_eoi();
-		if (v) {
-			v->deadline = 0;
+		clock_fired(this_cpu());
+		if (v)
 			vcpu_request(v, REQ_EVENTS);
-		}
 		return;
 	case VEC_SPURIOUS:
 		return; /* needs no EOI (SDM Vol. 3A 10.9) */

@@ -6,14 +6,14 @@
  *	    or serve what was asked of this vCPU	(requests: events, INIT, stop; reload of the MMU's root)
  *	handle the exit
  *	give back one bounded batch of obsolete pages, if any wait
+ *	look at the clock		(hv/clock.h: the guest's exits must not stop it)
  *
  * Interrupts stay off in root mode. One that comes here waits in the local APIC and ends the guest's next stretch
  * at once, so nothing is lost between the last look at the requests and the entry.
  */
 #include "hv/run.h"
 
-#include "drivers/lapic.h"
-#include "drivers/time.h"
+#include "hv/clock.h"
 #include "hv/exit.h"
 #include "hv/vmx_cpu.h"
 #include "lib/log.h"
@@ -39,31 +39,34 @@ static uint64_t guest_tsc(const struct vcpu *v, uint64_t host_tsc)
 	return host_tsc + v->vm->tsc_offset;
 }
 
+/* Does an event end its HLT? RFLAGS.IF and the blocking of NMIs are as HLT found them. */
+static bool vcpu_halt_ends(struct vcpu *v)
+{
+	return v->event_pending || (v->nmi_pending && v->halt_nmis_open) ||
+	       (v->halt_irqs_open && platform_irq_waiting(v->vm->platform, v->index));
+}
+
+bool vcpu_runnable(struct vcpu *v)
+{
+	uint32_t r = atomic_load(&v->mmu.requests);
+
+	if (v->run == VCPU_RUNNING || r & REQ_STOP)
+		return true;
+	/* Taken before it is looked what has come: what comes later sets the bit again and kicks (hv/vm_ops.c). */
+	if (r & REQ_EVENTS)
+		atomic_fetch_and(&v->mmu.requests, ~REQ_EVENTS);
+	if (v->run == VCPU_WAIT_SIPI)
+		return r & REQ_SIPI;
+	return r & REQ_INIT || (r & REQ_NMI && v->halt_nmis_open) || vcpu_halt_ends(v) ||
+	       vcpu_next_event(v) <= rdtsc();
+}
+
 uint64_t vcpu_next_event(const struct vcpu *v)
 {
 	uint64_t at = platform_next_event(v->vm->platform, v->index), host = at - v->vm->tsc_offset;
 
 	/* The host's TSC is ahead of the guest's: what comes out smaller went beyond 64 bits, as "never" does. */
 	return host < at ? UINT64_MAX : host;
-}
-
-/* Has the guest leave at v's next event, the end of its slice, another's next event or the CPU's housekeeping. */
-static void arm_timer(struct vcpu *v, uint64_t now)
-{
-	uint64_t at = vcpu_next_event(v), ticks;
-
-	if (sched_shared(v->cpu))
-		at = min(at, min(v->slice_end, v->cpu->others_wake));
-	at = min(at, v->cpu->housekeeping);
-	if (!vmx.preemption_timer) {
-		if (at != v->deadline)
-			lapic_timer_at(at);
-		v->deadline = at;
-		return;
-	}
-	v->deadline = at;
-	ticks = (at > now ? at - now : 0) >> vmx.preemption_shift;
-	vmwrite(VMCS_PREEMPTION_TIMER, min(ticks, (uint64_t)UINT32_MAX));
 }
 
 static void init_vcpu(struct vcpu *v)
@@ -79,7 +82,7 @@ static void init_vcpu(struct vcpu *v)
 	vmcs_set_state(v, &s);
 	if (vmx.apicv) /* the local APIC forgets what was requested and in service */
 		vmwrite(VMCS_GUEST_INTR_STATUS, 0);
-	v->run = VCPU_WAIT_SIPI;
+	atomic_store(&v->run, VCPU_WAIT_SIPI);
 	v->nmi_pending = false;
 }
 
@@ -89,10 +92,14 @@ static void start_vcpu(struct vcpu *v)
 
 	if (v->run != VCPU_WAIT_SIPI)
 		return; /* ignored (SDM Vol. 3A 8.4.3) */
+	/* An INIT that was asked for meanwhile (hv/vm_ops.c) wants its SIPI. */
+	(void)atomic_xchg(&v->sipi_wanted, false);
+	if (atomic_load(&v->mmu.requests) & REQ_INIT)
+		atomic_store(&v->sipi_wanted, true);
 	/* In real mode: VMs have one vCPU where the CPU cannot run that (vcpus_given()). */
 	vcpu_state_sipi(&s, v->sipi_vector);
 	vmcs_set_state(v, &s);
-	v->run = VCPU_RUNNING;
+	atomic_store(&v->run, VCPU_RUNNING);
 }
 
 /* Of hv/'s own. False: v is not to enter the guest now. */
@@ -118,17 +125,15 @@ static bool serve_requests(struct vcpu *v)
 	if (guest_tsc(v, now) >= platform_next_event(v->vm->platform, v->index))
 		platform_run_events(v->vm->platform, v->index, guest_tsc(v, now));
 	vmcs_update_apic_mode(v);
-	if (v->run == VCPU_HALTED && (v->nmi_pending || v->event_pending ||
-					     (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF &&
-						     platform_irq_waiting(v->vm->platform, v->index))))
-		v->run = VCPU_RUNNING;
+	if (v->run == VCPU_HALTED && vcpu_halt_ends(v))
+		atomic_store(&v->run, VCPU_RUNNING);
 	if (v->run != VCPU_RUNNING)
 		return false;
 	events_prepare(v);
-	arm_timer(v, now);
-	if (sched_shared(v->cpu) && (now >= v->slice_end || now >= v->cpu->others_wake))
-		r |= REQ_YIELD;
-	return !leave && (!(r & REQ_YIELD) || !sched_shared(v->cpu));
+	if (leave || now >= sched_turn_ends(v->cpu) || (r & REQ_YIELD && sched_shared(v->cpu)))
+		return false;
+	clock_arm(v);
+	return true;
 }
 
 /* Of the MMU's. False: not to enter now, but to look again at what is asked. */
@@ -199,5 +204,7 @@ void vcpu_run(struct vcpu *v)
 		exit_dispatch(v);
 		if (unlikely(mmu_reclaim_waiting(mmu)))
 			mmu_reclaim(mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
+		clock_look(v);
 	}
+	clock_leave(v);
 }

@@ -6,7 +6,7 @@
 
 /* Runs v on this CPU until it halts, stops, or its time slice ends. Interrupts off. */
 void vcpu_run(struct vcpu *v);
-/* Would vcpu_run() do anything for it now? Does its timers on the way. */
+/* Would vcpu_run() enter the guest, or end? Its own CPU; not while it runs. */
 bool vcpu_runnable(struct vcpu *v);
 /* TSC of the host at which it wants to be looked at again; UINT64_MAX: only if it is asked to. */
 uint64_t vcpu_next_event(const struct vcpu *v);
@@ -15,11 +15,15 @@ uint64_t vcpu_next_event(const struct vcpu *v);
 void sched_add(struct vcpu *v);		/* CPU 0; any time */
 void sched_remove(struct vcpu *v);	/* its own CPU */
 bool sched_shared(const struct cpu *c); /* do several vCPUs share it? */
-/* This CPU: somebody has woken. Whoever runs leaves its loop before the next entry, and the turn is given anew. */
+/* This CPU: another vCPU may have woken. The one that runs leaves its loop, once it has run for GRANULE_US, and the turn
+ * is given anew. */
 void sched_look_again(struct cpu *c);
+/* Host TSC at which the turn of the vCPU that runs on this CPU ends; UINT64_MAX where it has the CPU to itself. */
+uint64_t sched_turn_ends(const struct cpu *c);
 /* What a CPU does at the host's timer besides: the console. True if there is something for cpu_main(): a VM to be
  * taken apart. */
 bool housekeeping(struct cpu *c);
 
 #define SLICE_US	10000
+#define GRANULE_US	200 /* a turn is not cut shorter for another that wakes: switching costs */
 #define HOUSEKEEPING_US 10000

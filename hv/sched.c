@@ -3,13 +3,13 @@
  * What each CPU does: its vCPUs in turn; when none can run, a batch of reclaim, then it halts until an interrupt. A vCPU
  * never changes its CPU, so there is nothing to balance and no lock but the queue's.
  *
- * Whose turn it is says hv/sched_rules.h. It is asked when the slice ends, when the one who runs halts or spins, and when
- * another wakes: by its timer (others_wake) or by somebody's kick (look_again).
+ * Whose turn it is says hv/sched_rules.h. It is asked when the slice ends, when the vCPU that runs halts or spins, and, at
+ * the earliest after GRANULE_US, when another wakes: by its timer (others_wake) or by a kick (look_again).
  */
 #include "drivers/console.h"
-#include "drivers/lapic.h"
 #include "drivers/power.h"
 #include "drivers/time.h"
+#include "hv/clock.h"
 #include "hv/main.h"
 #include "hv/run.h"
 #include "hv/trap.h"
@@ -72,38 +72,34 @@ static void switch_to(struct cpu *c, struct vcpu *v)
 	} else {
 		guest_cpu_load(&v->guest);
 	}
-	v->deadline = 0;
 	vcpu_request(v, REQ_EVENTS);
 }
 
 /* Its state leaves this CPU for good. */
 static void retire(struct cpu *c, struct vcpu *v)
 {
-	v->run = VCPU_STOPPED;
+	atomic_store(&v->run, VCPU_STOPPED);
 	sched_remove(v);
 	if (v->built)
 		vmclear(v->vmcs);
 	if (c->current == v)
 		c->current = NULL;
+	c->last = NULL;
 	atomic_fetch_add(&v->vm->stopped, 1); /* last: from here on CPU 0 may take it apart */
-}
-
-bool vcpu_runnable(struct vcpu *v)
-{
-	if (atomic_load(&v->mmu.requests) & REQ_ALL & ~REQ_YIELD || v->run == VCPU_RUNNING)
-		return true;
-	return vcpu_next_event(v) <= rdtsc();
 }
 
 void sched_look_again(struct cpu *c)
 {
+	c->others_wake = 0;
 	if (c->current)
-		vcpu_request(c->current, REQ_EVENTS | REQ_YIELD);
+		vcpu_request(c->current, REQ_EVENTS);
 }
 
-static uint64_t slice(void)
+uint64_t sched_turn_ends(const struct cpu *c)
 {
-	return ns_to_tsc(SLICE_US * 1000ull);
+	if (!sched_shared(c))
+		return UINT64_MAX;
+	return min(c->turn_ends, max(c->others_wake, c->turn_began + c->granule));
 }
 
 static enum turn_state state(struct turn *t, void *arg)
@@ -123,11 +119,14 @@ static enum turn_state state(struct turn *t, void *arg)
 static struct vcpu *pick(struct cpu *c)
 {
 	struct turn *t;
+	uint64_t ahead;
 
 	c->others_wake = UINT64_MAX;
 	spin_lock(&c->list_lock);
-	t = queue_next(&c->queue, slice(), state, c);
+	t = queue_next(&c->queue, c->slice, state, c, &ahead);
 	spin_unlock(&c->list_lock);
+	if (ahead != UINT64_MAX)
+		c->others_wake = min(c->others_wake, rdtsc() + ahead);
 	return t ? container_of(t, struct vcpu, turn) : NULL;
 }
 
@@ -159,11 +158,12 @@ static void idle(struct cpu *c)
 	}
 	spin_unlock(&c->list_lock);
 	if (wake > rdtsc()) {
-		lapic_timer_at(wake);
+		clock_idle_begins(c, wake);
 		/* STI holds interrupts back for one instruction: none can come between it and HLT. */
 		measure_idle(true);
 		__asm__ volatile("sti; hlt; cli" ::: "memory");
 		measure_idle(false);
+		clock_idle_ends(c);
 	}
 	atomic_store(&c->idle, false);
 	mmu_cpu_quiescent(c->id);
@@ -205,6 +205,34 @@ bool housekeeping(struct cpu *c)
 	return false;
 }
 
+/*
+ * The next one's turn. What it costs to choose it and to bring its state here is charged to its cause: to the one that had
+ * the CPU before, if that has gone to sleep; to the one that gets it now, if it woke or waited for its turn. So a vCPU that
+ * wakes and sleeps all the time pays for both ways, and the one between whose instructions it does that pays for neither.
+ */
+static void take_turn(struct cpu *c)
+{
+	struct vcpu *last = c->last, *v;
+	uint64_t asked = rdtsc(), began;
+
+	v = pick(c);
+	c->last = v;
+	if (!v) {
+		idle(c);
+		return;
+	}
+	switch_to(c, v);
+	began = rdtsc();
+	c->turn_began = began;
+	c->turn_ends = began + c->slice;
+	queue_ran(last && last != v && last->run != VCPU_RUNNING ? &last->turn : &v->turn, began - asked);
+	if (!atomic_load(&v->vm->ending))
+		vcpu_run(v);
+	queue_ran(&v->turn, rdtsc() - began);
+	if (atomic_load(&v->vm->ending))
+		retire(c, v);
+}
+
 void cpu_main(struct cpu *c)
 {
 	if (vmx_enter_root(c)) {
@@ -217,29 +245,17 @@ void cpu_main(struct cpu *c)
 	}
 	atomic_store(&c->ready, true);
 	c->housekeeping = c->id ? UINT64_MAX : 0;
+	c->slice = ns_to_tsc(SLICE_US * 1000ull);
+	c->granule = ns_to_tsc(GRANULE_US * 1000ull);
 	if (!c->id)
 		machine_ready();
+	clock_start(c);
 	for (;;) {
-		struct vcpu *v;
-		uint64_t from;
-
 		mmu_cpu_quiescent(c->id);
 		if (rdtsc() >= c->housekeeping)
 			housekeeping(c);
 		if (!c->id)
 			reap();
-		v = pick(c);
-		if (!v) {
-			idle(c);
-			continue;
-		}
-		switch_to(c, v);
-		from = rdtsc();
-		v->slice_end = from + slice();
-		if (!atomic_load(&v->vm->ending))
-			vcpu_run(v);
-		queue_ran(&v->turn, rdtsc() - from);
-		if (atomic_load(&v->vm->ending))
-			retire(c, v);
+		take_turn(c);
 	}
 }

@@ -20,10 +20,11 @@ void queue_remove(struct turn *t)
 	list_del(&t->in_queue);
 }
 
-struct turn *queue_next(
-	struct queue *q, uint64_t slice, enum turn_state (*state)(struct turn *t, void *arg), void *arg)
+struct turn *queue_next(struct queue *q, uint64_t slice, enum turn_state (*state)(struct turn *t, void *arg),
+	void *arg, uint64_t *ahead)
 {
-	struct turn *found = NULL;
+	struct turn *found = NULL, *waker = NULL,
+		    *second = NULL; /* of those that wake: the two that have had least */
 
 	list_for_each (t, &q->turns, struct turn, in_queue) {
 		switch (state(t, arg)) {
@@ -31,6 +32,12 @@ struct turn *queue_next(
 			continue;
 		case TURN_WAKES:
 			t->ran = max(t->ran, q->now - min(q->now, slice));
+			if (!waker || t->ran < waker->ran) {
+				second = waker;
+				waker = t;
+			} else if (!second || t->ran < second->ran) {
+				second = t;
+			}
 			break;
 		case TURN_GOES_ON:
 			break;
@@ -38,6 +45,9 @@ struct turn *queue_next(
 		if (!found || t->ran < found->ran)
 			found = t;
 	}
+	if (waker == found)
+		waker = second;
+	*ahead = waker ? waker->ran - found->ran : UINT64_MAX;
 	if (found) {
 		q->now = max(q->now, found->ran);
 		list_del(&found->in_queue);

@@ -33,9 +33,10 @@ void queue_init(struct queue *q);
 void queue_add(struct queue *q, struct turn *t);
 void queue_remove(struct turn *t);
 /* Whose turn it is; NULL if all sleep. `state` is asked about each, in any order. Of those that have had the CPU equally
- * long, the one whose turn was longest ago. slice: TSC ticks. */
-struct turn *queue_next(
-	struct queue *q, uint64_t slice, enum turn_state (*state)(struct turn *t, void *arg), void *arg);
+ * long, the one whose turn was longest ago. slice: TSC ticks. *ahead: the ticks after which the one found has had as much
+ * as another that wakes now; UINT64_MAX if none does. */
+struct turn *queue_next(struct queue *q, uint64_t slice, enum turn_state (*state)(struct turn *t, void *arg),
+	void *arg, uint64_t *ahead);
 /* t has had the CPU for so many ticks. */
 static inline void queue_ran(struct turn *t, uint64_t ticks)
 {

@@ -43,7 +43,8 @@ int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **ou
 	v->cpu = cpu;
 	cpu->placed++;
 	v->run = index ? VCPU_WAIT_SIPI : VCPU_RUNNING;
-	v->deadline = UINT64_MAX;
+	v->sipi_wanted = index;
+	v->deadline = v->look_at = UINT64_MAX;
 	v->misc_enable = BIT(0); /* fast strings; SDM Vol. 4 table 2-2 */
 	list_init(&v->turn.in_queue);
 	err = create(vm, v, index);
@@ -74,12 +75,9 @@ void vcpu_kick(struct vcpu *v)
 {
 	struct cpu *c = v->cpu;
 
-	/*
-	 * On its own CPU we are in root mode, so it is not in the guest and looks at its requests before it enters;
-	 * unless somebody else has that CPU now, who is to ask whose turn it is.
-	 */
+	/* On its own CPU, which is in root mode: if it runs there, it looks at its requests before it enters. */
 	if (c == this_cpu()) {
-		if (c->current && c->current != v)
+		if (c->current && c->current != v && atomic_load(&v->run) != VCPU_RUNNING)
 			sched_look_again(c);
 		return;
 	}
@@ -87,12 +85,11 @@ void vcpu_kick(struct vcpu *v)
 	 * Elsewhere it may be in the guest, or its CPU may be about to halt: an interrupt ends both, and if it is
 	 * neither now, the interrupt waits in the local APIC until it would be. Or another has the CPU.
 	 */
-	if (atomic_load(&c->idle) || atomic_load(&v->mmu.entered)) {
+	if (atomic_load(&c->idle) || atomic_load(&v->mmu.entered))
 		lapic_ipi(c->apic_id, VEC_KICK);
-	} else if (sched_shared(c)) {
-		atomic_store(&c->look_again, true);
+	else if (sched_shared(c) && atomic_load(&v->run) != VCPU_RUNNING &&
+		 !atomic_xchg(&c->look_again, true))
 		lapic_ipi(c->apic_id, VEC_KICK);
-	}
 }
 
 /* RFLAGS has TF or RF, which is rare. */

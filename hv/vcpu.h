@@ -58,10 +58,12 @@ struct vcpu {
 	struct vm *vm;
 	unsigned index;
 	struct cpu *cpu;
-	struct turn turn; /* on its CPU */
-	enum vcpu_run run;
+	struct turn turn;  /* on its CPU */
+	enum vcpu_run run; /* written by its own CPU, read by all (atomic) */
 	uint8_t sipi_vector;
+	bool sipi_wanted; /* an INIT has come, or none was needed, and no SIPI since (atomic) */
 	bool nmi_pending;
+	bool halt_irqs_open, halt_nmis_open; /* HALTED: what ends the HLT */
 
 	hpa_t vmcs;
 	uint32_t pin, proc, proc2, entry; /* as written */
@@ -73,7 +75,7 @@ struct vcpu {
 
 	uint64_t tsc_adjust; /* guest's IA32_TSC_ADJUST */
 	uint64_t deadline;   /* host TSC at which it has to leave the guest; UINT64_MAX: never */
-	uint64_t slice_end;  /* host TSC */
+	uint64_t look_at;    /* host TSC from which on an exit looks at the clock (hv/clock.h) */
 
 	/* Without unrestricted guest: CR3 and EFER.LME as the guest believes them to be while its paging is off. */
 	bool hidden_paging, hidden_lme;
@@ -94,7 +96,8 @@ static inline void vcpu_request(struct vcpu *v, uint32_t bits)
 	atomic_fetch_or(&v->mmu.requests, bits);
 }
 
-/* Makes it look at its requests soon, wherever it is. Any CPU. */
+/* Something was asked of it that it did not know of: makes it look soon, wherever it is. One that waits for its turn
+ * anyway is left alone. Any CPU. */
 void vcpu_kick(struct vcpu *v);
 
 /* hv/vcpu.c. Called when the VM is built, on any CPU; the VMCS is filled in on its own CPU by vcpu_load(). */

@@ -3,6 +3,7 @@
 #include "hv/vm.h"
 
 #include "drivers/time.h"
+#include "hv/clock.h"
 #include "hv/exit.h"
 #include "hv/guest_cpuid.h"
 #include "hv/measure.h"
@@ -361,6 +362,7 @@ void vm_destroy(struct vm *vm)
 		measure_report(vm);
 		say_holes(vm);
 		say_mmu(vm);
+		clock_report();
 		log_debug("vm %s: started at TSC %lu", vm->name, vm->started);
 		log_info("vm %s exited: %s %u", vm->name, vm_end_name(vm->end_why), vm->end_code);
 	}

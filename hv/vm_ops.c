@@ -36,12 +36,17 @@ static uint64_t op_clock(void *ctx)
 	return rdtsc() + vm->tsc_offset;
 }
 
+/* With a request that is pending already a kick is on its way, or a look at it is due: no second kick. One that waits for
+ * a SIPI can be woken by nothing else; what comes before it waits with it. */
 static void ask(void *ctx, unsigned vcpu, uint32_t request)
 {
 	struct vm *vm = ctx;
+	struct vcpu *v = vm->vcpu[vcpu];
 
-	vcpu_request(vm->vcpu[vcpu], request);
-	vcpu_kick(vm->vcpu[vcpu]);
+	if (atomic_fetch_or(&v->mmu.requests, request) & request)
+		return;
+	if (request == REQ_SIPI || atomic_load(&v->run) != VCPU_WAIT_SIPI)
+		vcpu_kick(v);
 }
 
 static void op_wake(void *vm, unsigned vcpu)
@@ -49,16 +54,24 @@ static void op_wake(void *vm, unsigned vcpu)
 	ask(vm, vcpu, REQ_EVENTS);
 }
 
-static void op_init(void *vm, unsigned vcpu)
+static void op_init(void *ctx, unsigned vcpu)
 {
+	struct vm *vm = ctx;
+
 	ask(vm, vcpu, REQ_INIT);
+	/* After the request: start_vcpu() takes the wish back for a SIPI that came before this INIT, and looks whether one
+	 * is asked for. */
+	atomic_store(&vm->vcpu[vcpu]->sipi_wanted, true);
 }
 
 static void op_sipi(void *ctx, unsigned vcpu, uint8_t vector)
 {
 	struct vm *vm = ctx;
+	struct vcpu *v = vm->vcpu[vcpu];
 
-	vm->vcpu[vcpu]->sipi_vector = vector;
+	if (!atomic_load(&v->sipi_wanted))
+		return; /* it runs: ignored (SDM Vol. 3A 8.4.3), and not even kicked */
+	v->sipi_vector = vector;
 	ask(vm, vcpu, REQ_SIPI);
 }
 

@@ -538,9 +538,9 @@ static void rep_string_stops_after_its_chunk_and_goes_on(void **state)
 	m.page[2] |= PAGE_DEVICE;
 	m.regs.gpr[RSI] = LINEAR;
 	m.regs.gpr[RDI] = LINEAR + 0x2000;
-	m.regs.gpr[RCX] = 100;
+	m.regs.gpr[RCX] = EMU_CHUNK + 4;
 	assert_int_equal(RUN("\xf3\xa4"), -E_AGAIN);
-	assert_int_equal(m.regs.gpr[RCX], 100 - EMU_CHUNK);
+	assert_int_equal(m.regs.gpr[RCX], 4);
 	assert_int_equal(m.regs.gpr[RSI], LINEAR + EMU_CHUNK);
 	assert_int_equal(m.regs.gpr[RDI], LINEAR + 0x2000 + EMU_CHUNK);
 	assert_int_equal(m.regs.rip, 0x1000);
@@ -550,9 +550,9 @@ static void rep_string_stops_after_its_chunk_and_goes_on(void **state)
 	assert_int_equal(m.regs.gpr[RCX], 0);
 	assert_int_equal(m.regs.rip, 0x1002);
 	assert_int_equal(m.regs.rflags & RFLAGS_RF, 0);
-	assert_memory_equal(memory, memory + 0x2000, 100);
-	assert_int_equal(memory[0x2064], 0);
-	assert_int_equal(m.logged, 100);
+	assert_memory_equal(memory, memory + 0x2000, EMU_CHUNK + 4);
+	assert_int_equal(memory[0x2000 + EMU_CHUNK + 4], 0);
+	assert_int_equal(m.logged, EMU_CHUNK + 4);
 }
 
 static void exactly_one_chunk_is_finished_at_once(void **state)

@@ -13,6 +13,7 @@
 #define ALL   8
 
 static struct queue q;
+static uint64_t ahead; /* as queue_next() said last */
 static struct player {
 	struct turn turn;
 	enum turn_state state;
@@ -27,7 +28,7 @@ static enum turn_state state_of(struct turn *t, void *arg)
 
 static struct player *next(void)
 {
-	struct turn *t = queue_next(&q, SLICE, state_of, NULL);
+	struct turn *t = queue_next(&q, SLICE, state_of, NULL, &ahead);
 
 	return t ? container_of(t, struct player, turn) : NULL;
 }
@@ -130,6 +131,28 @@ static void nothing_is_saved_up(void **state)
 	assert_in_range(p[2].had, 9 * SLICE, 11 * SLICE);
 }
 
+/* One that woke, but has had more: it comes as soon as the one that runs has had as much, not at the end of the slice. */
+static void a_waker_that_had_more_waits_for_the_difference(void **state)
+{
+	add(0, TURN_GOES_ON);
+	add(1, TURN_GOES_ON);
+	runs(next(), 300);
+	assert_int_equal(ahead, UINT64_MAX); /* those that compute wait for the slice's end */
+	p[0].state = TURN_WAKES;
+	assert_ptr_equal(next(), &p[1]);
+	assert_int_equal(ahead, 300);
+	runs(&p[1], 200);
+	assert_ptr_equal(next(), &p[1]);
+	assert_int_equal(ahead, 100);
+	runs(&p[1], 200);
+	p[1].state = TURN_WAKES; /* both */
+	assert_ptr_equal(next(), &p[0]);
+	assert_int_equal(ahead, 100);
+	p[1].state = TURN_SLEEPS;
+	assert_ptr_equal(next(), &p[0]);
+	assert_int_equal(ahead, UINT64_MAX);
+}
+
 static void a_vcpu_goes_where_there_are_fewest(void **state)
 {
 	unsigned vcpus[CPUS_MAX] = { 2, 1, 1, 0 };
@@ -159,6 +182,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(nobody_runs_where_all_sleep),
 		T(who_computes_shares_evenly),
+		T(a_waker_that_had_more_waits_for_the_difference),
 		T(among_equals_the_one_that_waits_longest),
 		T(who_wakes_goes_before_who_computes),
 		T(sleeping_for_an_instant_gains_nothing),
