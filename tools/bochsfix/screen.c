@@ -11,7 +11,9 @@
  *
  *     ADDRESS WIDTH HEIGHT BITS		address of the video memory in this process, hexadecimal
  *
- * and whoever started Bochs may look at the memory through /proc/PID/mem.
+ * and the process that started Bochs may look at the memory through /proc/PID/mem. When the video memory is
+ * given back, at Bochs's end, its pixels are first copied to the file NAME.last: a machine that is off has no memory to
+ * look at.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -27,21 +29,23 @@ typedef void dimension_update_fn(
 	void *gui, unsigned width, unsigned height, unsigned font_height, unsigned font_width, unsigned bits);
 
 dimension_update_fn _ZN13bx_term_gui_c16dimension_updateEjjjjj;
+void _ZdaPv(void *memory);
 
-static dimension_update_fn *original(void *gui)
+static struct {
+	uintptr_t at;
+	size_t bytes; /* 0: a text mode */
+} pixels;
+
+/* Returns term's own function of this name, or NULL. */
+static void *original(void *gui, const char *name)
 {
-	static dimension_update_fn *found;
 	Dl_info info;
-	void *library;
+	void *library = NULL;
 
 	/* The object begins with the address of its table of virtual functions, which lies in term's library. */
-	if (!found && dladdr(*(void **)gui, &info)) {
+	if (dladdr(*(void **)gui, &info))
 		library = dlopen(info.dli_fname, RTLD_NOLOAD | RTLD_LAZY);
-		if (library)
-			found = (dimension_update_fn *)dlsym(
-				library, "_ZN13bx_term_gui_c16dimension_updateEjjjjj");
-	}
-	return found;
+	return library ? dlsym(library, name) : NULL;
 }
 
 /*
@@ -88,16 +92,37 @@ void _ZN13bx_term_gui_c16dimension_updateEjjjjj(
 	void *gui, unsigned width, unsigned height, unsigned font_height, unsigned font_width, unsigned bits)
 {
 	const char *path = getenv("BOCHSFIX_SCREEN");
+	dimension_update_fn *own;
 	FILE *file;
 
+	pixels.bytes = 0;
 	if (bits <= 8 || !path) {
-		if (original(gui))
-			original(gui)(gui, width, height, font_height, font_width, bits);
+		own = (dimension_update_fn *)original(gui, "_ZN13bx_term_gui_c16dimension_updateEjjjjj");
+		if (own)
+			own(gui, width, height, font_height, font_width, bits);
 		return;
 	}
 	file = fopen(path, "w");
 	if (!file)
 		return;
-	fprintf(file, "%lx %u %u %u\n", (unsigned long)video_memory(), width, height, bits);
+	pixels.at = video_memory();
+	pixels.bytes = (size_t)width * height * bits / 8;
+	fprintf(file, "%lx %u %u %u\n", (unsigned long)pixels.at, width, height, bits);
 	fclose(file);
+}
+
+/* C++'s `operator delete[]`: the VGA device gives its video memory back by it when Bochs ends. */
+void _ZdaPv(void *memory)
+{
+	const char *path = getenv("BOCHSFIX_SCREEN");
+	char name[4096];
+	FILE *file;
+
+	if (pixels.bytes && (uintptr_t)memory == pixels.at && pixels.bytes <= VIDEO_MEMORY && path &&
+		snprintf(name, sizeof name, "%s.last", path) < (int)sizeof name &&
+		(file = fopen(name, "w"))) {
+		fwrite(memory, 1, pixels.bytes, file);
+		fclose(file);
+	}
+	free(memory);
 }

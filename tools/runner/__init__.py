@@ -9,6 +9,7 @@
     session   the loop: serial line, terminal, dialogue, time, the machine's end
     dialogue  --expect and --send
     console   the terminal of an interactive run, with its escape key
+    suggest   what was meant by a name that does not exist
     screen    a picture of the machine's screen
     process   children, the temporary directory, and that nothing of them stays behind
     errors    how a run can fail

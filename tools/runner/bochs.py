@@ -20,6 +20,7 @@ import tty
 
 from .errors import RunnerError, UsageError
 from .screen import bochs_picture
+from .suggest import unknown_model
 
 DEFAULT_CPU = "corei7_skylake_x"
 
@@ -27,6 +28,11 @@ DEFAULT_CPU = "corei7_skylake_x"
 STEADY_IPS = 50_000_000
 # For a person: the machine's clock does not run ahead of the wall's, so that an idle shell idles.
 LIVE_IPS = 100_000_000
+
+# What Bochs logs with a level of its own, the messages behind it: why a VM entry failed, why a CPU was shut down or reset.
+LOG_LINE = re.compile(r"^\d+([pe])\[([^\]]*)\] (?:>>PANIC<< )?(.*)")
+REASON = re.compile(r"VMFAIL|VMENTER|VMENTRY|VMABORT|VMX abort|with no resolution|[Tt]riple fault|shutdown|reset")
+POWER_OFF = re.compile(r"soft power off|Shutdown port")
 
 KEY_SECONDS = 0.05  # Bochs looks for keys now and then
 
@@ -58,6 +64,7 @@ class Bochs:
     """A machine under Bochs; the serial line is the file descriptor `serial`, for reading and (`serial_in`) writing."""
 
     name = "bochs"
+    firmware_seconds = 9  # on a free core of today
 
     def __init__(self, scope, command, options):
         self._scope = scope
@@ -110,6 +117,16 @@ class Bochs:
         # It stays open here: else reading the serial line would fail before Bochs has opened it.
         self._line = line
         self._open_display()
+        if self.ended() and options.cpu and options.cpu not in self.models():
+            raise UsageError(unknown_model("Bochs", options.cpu, self.models()))
+
+    def models(self):
+        """The names of the CPU models that Bochs has."""
+        text = subprocess.run(
+            [self._command, "--help", "cpu"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, universal_newlines=True, errors="replace", check=False,
+        ).stdout
+        return re.findall(r"^[a-z]\w*$", text.partition("Supported CPU models:")[2], re.MULTILINE)
 
     def _open_display(self):
         """Opens the terminal that the display has made; a Bochs that makes none is about to end."""
@@ -145,9 +162,8 @@ class Bochs:
         return False
 
     def diagnosis(self):
-        """What Bochs itself had to say, as further lines of a message."""
-        lines = [line for line in self._lines("output.txt") if line.startswith("bochsfix: ")]
-        lines += [line for line in self._lines("bochs.log") if ">>PANIC<<" in line][-5:]
+        """What Bochs itself had to say, as further lines of a message: nothing after a machine that was switched off."""
+        lines = diagnosis_lines(self._lines("output.txt"), self._lines("bochs.log"))
         return "".join("\n    " + line for line in lines)
 
     def _lines(self, name):
@@ -157,9 +173,9 @@ class Bochs:
         except FileNotFoundError:
             return []
 
-    def picture(self, path):
-        """Writes the machine's screen to a PNG file."""
-        bochs_picture(self._child.pid, self._scope.path("screen"), path)
+    def picture(self):
+        """The machine's screen as a PNG file. Also of a machine that has ended."""
+        return bochs_picture(self._child.pid, self._scope.path("screen"))
 
     def type(self, text):
         """Types on the machine's keyboard: Bochs takes what its own terminal gives for keys."""
@@ -167,6 +183,21 @@ class Bochs:
             os.write(self._display, character.encode("latin-1", "replace"))
             time.sleep(KEY_SECONDS)
             self.drain(self._display)
+
+
+def diagnosis_lines(output, log):
+    """The lines of Bochs's output and log that say why something went wrong."""
+    lines = [line for line in output if line.startswith("bochsfix: ") and not line.endswith(": repaired")]
+    reasons = []
+    for line in log:
+        found = LOG_LINE.match(line)
+        if not found or POWER_OFF.search(line):
+            continue
+        level, part, text = found.groups()
+        if level == "p" or (part.startswith("CPU") and REASON.search(text)):
+            reasons.append("Bochs: %s: %s" % (part.strip(), text))
+    # The first is the cause; the last is the end.
+    return lines + (reasons if len(reasons) <= 6 else reasons[:3] + ["..."] + reasons[-3:])
 
 
 def bochs_command(directory):

@@ -13,6 +13,7 @@ from .dialogue import Dialogue, unescape
 from .errors import RunnerError, UsageError
 from .process import Scope, Stopped
 from .session import Session
+from .suggest import did_you_mean
 
 DESCRIPTION = """\
 Starts Lethe on a machine: QEMU/KVM where nested VMX is usable, else Bochs. Without --kernel and --config the
@@ -66,14 +67,27 @@ def _keys(text):
     return "type", unescape(text)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line, and name the option that was probably meant."""
+
+    def error(self, message):
+        unknown = re.match(r"unrecognized arguments: (.*)", message)
+        if unknown:
+            word = unknown.group(1).split()[0]
+            known = [name for action in self._actions for name in action.option_strings]
+            message = "%s: there is no such option%s" % (word, did_you_mean(word.partition("=")[0], known))
+        self.exit(2, "run: %s (tools/run --help lists all)\n" % message)
+
+
 def parser():
     """The parser of the command line."""
-    p = argparse.ArgumentParser(
+    p = _Parser(
         prog="tools/run", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     machine = p.add_argument_group("the machine")
     machine.add_argument("--backend", choices=["auto", "kvm", "bochs", "tcg"], default="auto")
-    machine.add_argument("--cpu", metavar="MODEL", help="Bochs: corei7_skylake_x, ...; QEMU: host, max, ...")
+    machine.add_argument("--cpu", metavar="MODEL",
+                         help="Bochs: corei7_skylake_x (default), ...; QEMU: host, max, ...; --cpu help lists them")
     machine.add_argument("--cpus", type=_positive, default=1, metavar="N")
     machine.add_argument("--mem", type=_size, default=2 << 30, metavar="SIZE", help="default 2G")
     machine.add_argument(
@@ -84,9 +98,10 @@ def parser():
     machine.add_argument("--screen", action="store_true",
                          help="Bochs: with a graphics screen (GOP), as --vga-dump implies; QEMU always has one")
     machine.add_argument("--steady", dest="steady", action="store_true", default=None,
-                         help="Bochs: time is counted in instructions only; the default with --expect")
+                         help="Bochs: time is counted in instructions only, 50 million a second (the TSC has 50 MHz): the same run "
+                              "each time; the default with --expect")
     machine.add_argument("--live", dest="steady", action="store_false",
-                         help="Bochs: time does not outrun the wall clock; the default without --expect")
+                         help="Bochs: time does not outrun the wall clock (the TSC has 100 MHz); the default without --expect")
 
     guest = p.add_argument_group("the guest (written to a lethe.conf with one VM)")
     guest.add_argument("--kernel", metavar="FILE", help="a Linux bzImage, a multiboot image or a flat one")
@@ -119,7 +134,8 @@ def parser():
                         help="wait for this, too, anywhere in the output; repeatable")
     script.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="default with --expect: 600")
     script.add_argument("--log", metavar="FILE", help="the whole serial output, byte by byte")
-    script.add_argument("--vga-dump", metavar="FILE", help="at the end, a picture of the screen as PNG")
+    script.add_argument("--vga-dump", metavar="FILE",
+                        help="at the end, when the screen has stopped changing, a picture of it as PNG")
     script.add_argument("-v", "--verbose", action="store_true", help="with --expect: show the serial output")
     return p
 
@@ -135,6 +151,9 @@ def _check(options):
                 raise UsageError("--%s writes a lethe.conf; with --config or --no-config it says nothing" % name)
     if options.config and not os.path.isfile(options.config):
         raise UsageError("%s: no such file" % options.config)
+    if not (options.config or options.no_config or options.native) and options.guest_mem >= options.mem:
+        raise UsageError("--guest-mem %dM is not less than the machine's memory, %dM: lower it, or give --mem %dM" % (
+            options.guest_mem >> 20, options.mem >> 20, (options.guest_mem >> 20) + 256))
     if options.mem < 64 << 20:
         raise UsageError("--mem: the firmware alone wants 64M")
     options.scripted = bool(options.also) or any(kind == "expect" for kind, _ in options.steps)
@@ -164,14 +183,17 @@ def _run(scope, options):
     dialogue = Dialogue(options.steps, options.also, payload.vms)
     try:
         if options.scripted:
-            session = Session(machine, dialogue, options.timeout, log, show=options.verbose)
-            session.run()
+            session = Session(
+                machine, dialogue, options.timeout, log, show=options.verbose, picture=bool(options.vga_dump)
+            )
+            picture = session.run()
         else:
             with Console() as console:
-                session = Session(machine, dialogue, options.timeout, log, console)
-                session.run()
+                session = Session(machine, dialogue, options.timeout, log, console, picture=bool(options.vga_dump))
+                picture = session.run()
         if options.vga_dump:
-            machine.picture(options.vga_dump)
+            with open(options.vga_dump, "wb") as file:
+                file.write(picture)
     except RunnerError as error:
         if options.scripted and not options.verbose:
             error.lines = dialogue.transcript.last_lines(25)
@@ -186,6 +208,10 @@ def main(argv):
     options = parser().parse_args(argv)
     start = time.monotonic()
     try:
+        if options.cpu == "help":
+            with Scope() as scope:
+                print("\n".join(backends.machine(scope, options).models()))
+            return 0
         _check(options)
         with Scope() as scope:
             _run(scope, options)

@@ -68,6 +68,7 @@ class Dialogue:
         self._also = list(also)
         self.expected = sum(1 for kind, _ in steps if kind == "expect") + len(also)
         self.met = 0
+        self.seen = []  # the lines that met the expectations since take_seen()
         self.dead = None
         self._vms = vms
         self._position = 0
@@ -96,15 +97,35 @@ class Dialogue:
                 if not found:
                     break
                 self._position = found.end()
-                self.met += 1
+                self._note(found)
             else:
                 out.append((kind, value))
             self.steps.pop(0)
-        unseen = [value for value in self._also if not value.search(self.transcript.text)]
-        self.met += len(self._also) - len(unseen)
+        unseen = []
+        for value in self._also:
+            found = value.search(self.transcript.text)
+            if found:
+                self._note(found)
+            else:
+                unseen.append(value)
         self._also = unseen
         self._look_for_death()
         return out
+
+    def _note(self, found):
+        """Counts a met expectation and keeps the lines that it was found in, as far as they have come."""
+        text = self.transcript.text
+        start = text.rfind("\n", 0, found.start() + (found.start() < found.end())) + 1
+        start = min(start, found.start())
+        end = text.find("\n", max(found.end() - 1, start))
+        shown = text[start : len(text) if end < 0 else end].strip("\n")
+        self.met += 1
+        self.seen.append(" | ".join(line.rpartition("\r")[2].strip() for line in shown.split("\n")))
+
+    def take_seen(self):
+        """The lines that have met an expectation since the last call."""
+        seen, self.seen = self.seen, []
+        return seen
 
     def _look_for_death(self):
         """Notes why nothing more can be expected: all guests ended, or the hypervisor or machine did."""

@@ -18,12 +18,14 @@ sets). A pipe packs bytes, and holds a million of them.
 import fcntl
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import time
 
 from .errors import RunnerError, UsageError
+from .suggest import unknown_model
 
 PIPE_SIZE = 1 << 20  # what a user without privileges may have (proc(5): /proc/sys/fs/pipe-max-size)
 
@@ -38,6 +40,7 @@ class Qemu:
 
     def __init__(self, scope, name, options):
         self.name = name
+        self.firmware_seconds = 3 if name == "kvm" else 9  # on a free core of today
         self.drains = []
         self.serial = None
         self.serial_in = None
@@ -75,7 +78,13 @@ class Qemu:
         argv += options.machine_arg
         with open(self._scope.path("stderr.txt"), "wb") as errors:
             self._child = self._scope.spawn(argv, stdin=subprocess.DEVNULL, stdout=errors, stderr=errors)
-        self._monitor = _Monitor(self._accept(qmp))
+        try:
+            self._monitor = _Monitor(self._accept(qmp))
+        except (RunnerError, OSError):
+            # QEMU opens its monitor before it looks at the rest of its command line.
+            self._child.wait(timeout=10)
+            self._check_model()
+            raise RunnerError("QEMU did not start" + self.diagnosis()) from None
 
     def _pipe(self, name, mode):
         """Makes a named pipe and opens the runner's end of it."""
@@ -86,6 +95,11 @@ class Qemu:
         except OSError:
             pass  # this user has too many pages in pipes: 64 KiB then, which is enough but for the busiest moments
         return fd
+
+    def _check_model(self):
+        model = (self._options.cpu or "").partition(",")[0]
+        if model and model not in self.models():
+            raise UsageError(unknown_model("QEMU", model, self.models()))
 
     def _listen(self, name):
         listener = socket.socket(socket.AF_UNIX)
@@ -103,12 +117,24 @@ class Qemu:
                 connection, _ = listener.accept()
             except socket.timeout:
                 if self.ended():
-                    raise RunnerError("QEMU did not start" + self.diagnosis()) from None
+                    raise RunnerError("QEMU ended before it opened its monitor") from None
                 continue
             connection.settimeout(None)
             self._sockets.append(connection)
             listener.close()
             return connection
+
+    @staticmethod
+    def models():
+        """The names of the CPU models that QEMU has."""
+        program = shutil.which("qemu-system-x86_64")
+        if not program:
+            raise RunnerError("QEMU is not installed; run: tools/setup qemu")
+        text = subprocess.run(
+            [program, "-cpu", "help"], stdout=subprocess.PIPE, universal_newlines=True, check=False
+        ).stdout
+        # "x86 NAME  description" in QEMU 7, "  NAME  description" in later ones
+        return re.findall(r"^(?:x86|\s)\s*(\S+)", text.partition("Recognized CPUID")[0], re.MULTILINE)
 
     def drain(self, fd):
         """There is nothing to drain."""
@@ -130,9 +156,12 @@ class Qemu:
         with open(self._scope.path("stderr.txt"), encoding="utf-8", errors="replace") as file:
             return "".join("\n    " + line for line in file.read().splitlines()[-5:])
 
-    def picture(self, path):
-        """Writes the machine's screen to a PNG file."""
-        self._monitor.command("screendump", filename=os.path.abspath(path), format="png")
+    def picture(self):
+        """The machine's screen as a PNG file."""
+        path = self._scope.path("screen.png")
+        self._monitor.command("screendump", filename=path, format="png")
+        with open(path, "rb") as file:
+            return file.read()
 
     def type(self, text):
         """Types on the machine's keyboard."""
