@@ -52,7 +52,7 @@ hosted_srcs = $(filter-out lib/libc.c,$(call srcs,$(1)))
 
 OBJS	:= $(foreach r,$(ROOMS),$(call objs,$(r)))
 ASLS	:= $(sort $(wildcard guest/acpi/*.asl))
-GEN	:= $(patsubst guest/acpi/%.asl,$(O)/gen/acpi/%.hex,$(ASLS)) $(O)/gen/font.inc
+GEN	:= $(patsubst guest/acpi/%.asl,$(O)/gen/acpi/%.hex,$(ASLS)) $(O)/gen/rom/vectors.inc $(O)/gen/font.inc
 DEMOS	:= $(patsubst guest/demo/%.asm,$(O)/demo/%.bin,$(sort $(wildcard guest/demo/*.asm)))
 
 all: $(O)/BOOTX64.EFI demos
@@ -101,6 +101,12 @@ $(O)/obj/hv/main.o $(O)/obj/boot/main.o $(O)/obj/boot/refuse.o: $(O)/gen/version
 $(O)/gen/acpi/%.hex: guest/acpi/%.asl | setup-build
 	$(call say,IASL,$<)
 	$(Q)mkdir -p $(@D) && iasl -oa -ve -tc -p $(@:.hex=) $< >$(@:.hex=.log) 2>&1 || { cat $(@:.hex=.log); exit 1; }
+
+# Code that the guest finds in its ROM, as the bytes of a C array.
+$(O)/gen/rom/%.inc: guest/rom/%.asm
+	$(call say,NASM,$<)
+	$(Q)mkdir -p $(@D) && $(NASM) -f bin -o $(@:.inc=.bin) $< && \
+		od -An -v -tu1 $(@:.inc=.bin) | sed 's/[0-9][0-9]*/&,/g' >$@
 
 $(O)/gen/font.inc: drivers/font.txt tools/font
 	$(call say,FONT,$<)

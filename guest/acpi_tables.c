@@ -6,6 +6,7 @@
  *	0xe0000   RSDP -> RSDT, XSDT -> FADT -> DSDT (from guest/acpi/dsdt.asl)
  *	                             -> MADT
  *	0xf0000   the MP tables (mp_table.c)
+ *	0xf8000   real-mode handlers, and their vectors at 0 (vectors.c)
  */
 #include "guest/firmware.h"
 
@@ -301,6 +302,8 @@ int platform_write_tables(struct platform *p, uint64_t *rsdp)
 	write_ebda(&w);
 	if (!w.err)
 		w.err = mp_table_write(p);
+	if (!w.err)
+		w.err = vectors_write(p);
 	*rsdp = LAYOUT_BIOS;
 	return w.err;
 }

@@ -4,6 +4,7 @@
  *
  *	acpi_tables.c	ACPI, from 0xe0000 on; calls the others
  *	mp_table.c	Intel MultiProcessor tables, from 0xf0000 on
+ *	vectors.c	real-mode interrupt handlers, from 0xf8000 on
  */
 #pragma once
 

@@ -5,7 +5,8 @@
  *	0          - 0x9ffff     RAM (the last KiB, from 0x9fc00, is the EBDA: reserved, holds the RSDP's copy)
  *	0xa0000    - 0xbffff     VGA: 0xb8000 is text memory; the rest is a hole
  *	0xc0000    - 0xdffff     option ROM area: read-only, all ones; no hole, for kernels search it byte by byte
- *	0xe0000    - 0xfffff     the "BIOS": read-only; ACPI tables with the RSDP at 0xe0000, MP table at 0xf0000
+ *	0xe0000    - 0xfffff     the "BIOS": read-only; ACPI tables with the RSDP at 0xe0000, MP table at
+ *	                         0xf0000, real-mode handlers at 0xf8000, INT3 everywhere else
  *	0x100000   - low_end     RAM
  *	low_end    - 4 GiB       PCI window 0xc0000000..0xfebfffff, I/O APIC 0xfec00000, HPET none,
  *	                         local APIC 0xfee00000; without unrestricted guest the hidden page directory
@@ -24,6 +25,7 @@
 #define LAYOUT_BIOS	0xe0000ul
 #define LAYOUT_MP	0xf0000ul
 #define LAYOUT_MP_END	0xf8000ul
+#define LAYOUT_VECTORS	0xf8000ul /* a page of real-mode handlers: guest/vectors.h */
 #define LAYOUT_BIOS_END 0x100000ul
 #define LAYOUT_LOW_MAX	0xc0000000ul /* RAM below 4 GiB ends here at the latest */
 #define LAYOUT_PCI	0xc0000000ul

@@ -12,6 +12,7 @@
 #include "guest/load.h"
 #include "lib/bits.h"
 #include "lib/string.h"
+#include "lib/x86.h"
 
 static bool has_magic(const struct load_file *f, uint64_t at, const char *magic, size_t n)
 {
@@ -88,6 +89,11 @@ static enum conf_format format_of(const struct load_params *p)
 	if (load_multiboot_probe(&p->kernel))
 		return FORMAT_MULTIBOOT;
 	return FORMAT_AUTO;
+}
+
+bool guest_image_may_want_bios(const struct load_params *p, const struct vcpu_state *start)
+{
+	return !(start->cr0 & CR0_PE) || (format_of(p) == FORMAT_LINUX && !(start->cr0 & CR0_PG));
 }
 
 int guest_load(const struct load_params *p, struct vcpu_state *start, char *why, size_t n)

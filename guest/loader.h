@@ -26,5 +26,9 @@ struct load_params {
 	struct load_file module[CONF_MODULES_MAX];
 };
 
+/* True if the image that has just been loaded is of a kind that often does its work in a BIOS: it starts in real mode, or
+ * it is a Linux image without a 64-bit entry point, as iPXE, memdisk and GRUB's core image are. For advice only. */
+bool guest_image_may_want_bios(const struct load_params *p, const struct vcpu_state *start);
+
 /* 0 and *start; or an error and, in why (of size n), a sentence that names the file, what is wrong and what to do. */
 int guest_load(const struct load_params *p, struct vcpu_state *start, char *why, size_t n);

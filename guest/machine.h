@@ -15,6 +15,7 @@
 #include "guest/platform.h"
 #include "guest/timer.h"
 #include "guest/vacpi.h"
+#include "guest/vectors.h"
 #include "guest/vioapic.h"
 #include "guest/vkbc.h"
 #include "guest/vlapic.h"
@@ -63,6 +64,7 @@ struct platform {
 	struct vpci pci;
 	struct vrom rom; /* if params.rom_bytes */
 	struct console console;
+	struct vectors vectors;
 	uint8_t dma_page[16]; /* ports 0x80..0x8f hold what is written */
 	char debug_line[120]; /* port 0xe9 */
 	unsigned debug_n;

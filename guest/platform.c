@@ -65,14 +65,15 @@ int platform_init(struct platform *p, const struct platform_params *params)
 	return 0;
 }
 
-/* Where option ROMs would be, an empty bus: all ones. */
-static void no_option_roms(struct platform *p)
-{
-	uint8_t ones[256];
+#define INT3 0xcc
 
-	memset(ones, 0xff, sizeof(ones));
-	for (uint64_t at = LAYOUT_ROMS; at < LAYOUT_BIOS; at += sizeof(ones)) {
-		int err = guest_write_rom(p->mmu, gpa(at), ones, sizeof(ones));
+static void fill_rom(struct platform *p, uint64_t from, uint64_t to, uint8_t value)
+{
+	uint8_t bytes[256];
+
+	memset(bytes, value, sizeof(bytes));
+	for (uint64_t at = from; at < to; at += sizeof(bytes)) {
+		int err = guest_write_rom(p->mmu, gpa(at), bytes, sizeof(bytes));
 
 		ASSERT(!err); /* its slot has just been added */
 	}
@@ -101,7 +102,9 @@ static int add_memory(struct platform *p)
 		goto no_slot;
 	err = slot_add(p->mmu, &bios, &bios_slot);
 	if (!err) {
-		no_option_roms(p);
+		/* Where option ROMs would be, an empty bus. A jump into the BIOS that is not there is an exception. */
+		fill_rom(p, LAYOUT_ROMS, LAYOUT_BIOS, 0xff);
+		fill_rom(p, LAYOUT_BIOS, LAYOUT_BIOS_END, INT3);
 		p->vga.backing = vga.backing;
 		vvga_clear(&p->vga);
 		p->bios = bios.backing;

@@ -75,7 +75,7 @@ int platform_create(const struct platform_params *p, struct platform **out);
 /* After mmu_destroy(): gives back the object and the RAM of its slots. */
 void platform_destroy(struct platform *p);
 /* Writes what firmware would have left into the BIOS area: ACPI tables (built with iasl, patched for vCPUs and layout)
- * and the Intel MP table; the RSDP's gpa in *rsdp. 0 or what guest_write_rom says. */
+ * the Intel MP table, real-mode vectors with their handlers; the RSDP's gpa in *rsdp. 0 or what guest_write_rom says. */
 int platform_write_tables(struct platform *p, uint64_t *rsdp);
 /* A machine reset: every device as firmware leaves it: the boot vCPU's local APIC in virtual-wire mode (LINT0 =
  * ExtINT from the 8259), the 8259s initialised with everything masked, BARs assigned, ACPI mode on. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a guest was doing when it had to end: registers, the code at RIP, the exit. */
+#include "guest/vectors.h"
+#include "hv/dump_rules.h"
 #include "hv/exit.h"
 #include "hv/vmx_cpu.h"
 #include "lib/log.h"
@@ -35,6 +37,20 @@ static void dump_code(struct vcpu *v, const struct vcpu_state *s)
 	log_error("  code at rip:%s", n ? text : " cannot be read");
 }
 
+static void dump_advice(struct vcpu *v, const struct vcpu_state *s)
+{
+	const struct dump_facts f = { .image_may_want_bios = v->vm->image_may_want_bios,
+		.boot_vcpu = v->index == 0,
+		.cr0 = s->cr0,
+		.bios_calls = vectors_calls(v->vm->platform) };
+
+	if (dump_hints_at_bios(&f))
+		log_error("  this image may want a BIOS, which Lethe's guests do not have (%u BIOS calls; "
+			  "README: "
+			  "What runs without firmware)",
+			f.bios_calls);
+}
+
 void dump_vcpu(struct vcpu *v, const char *why)
 {
 	struct vcpu_state s;
@@ -59,4 +75,5 @@ void dump_vcpu(struct vcpu *v, const char *why)
 	log_error("  last exits: %s", text);
 	dump_segments(&s);
 	dump_code(v, &s);
+	dump_advice(v, &s);
 }

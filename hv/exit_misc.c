@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Exits of single instructions that need a few lines each. */
 #include "hv/exit.h"
+#include "hv/exit_vectors.h"
 #include "hv/guest_cpuid.h"
 #include "hv/guest_cr_rules.h"
 #include "hv/hypercall.h"
@@ -76,6 +77,9 @@ void exit_vmcall(struct vcpu *v)
 		inject_exception(v, VEC_UD);
 		return;
 	}
+	/* Real-mode code lies below this; for all other guests it costs a look at RIP. */
+	if (unlikely(vcpu_rip() <= 0xffff) && exit_vectors(v))
+		return;
 	vcpu_skip(v);
 	v->regs.gpr[RAX] = (uint64_t)hypercall(v, v->regs.gpr[RAX]);
 }

@@ -5,6 +5,8 @@
  *	0  nothing					what a bare exit costs
  *	2  statistics of the guest's MMU		RBX: which (see hypercall.c)
  *	3  counters of a MEASURE=1 build		RBX: which (hv/measure.h)
+ *
+ * A VMCALL in real mode at one of the traps of guest/rom/vectors.asm is none of these, whatever RAX is.
  */
 #pragma once
 

@@ -233,6 +233,8 @@ static int load(struct vm *vm, const struct boot_info *bi, uint64_t rsdp)
 	for (unsigned i = 0; i < vm->conf->nmodules; i++)
 		p.module[i] = file(bi, vm->conf->module[i].path);
 	err = guest_load(&p, &vm->start, why, sizeof(why));
+	if (!err)
+		vm->image_may_want_bios = guest_image_may_want_bios(&p, &vm->start);
 	if (err)
 		log_error("vm %s: %s", vm->name, why);
 	else if (!vmx.unrestricted && !(vm->start.cr0 & CR0_PE)) {

@@ -27,6 +27,7 @@ struct vm {
 	uint64_t tsc_offset;	     /* guest TSC = host TSC + this (+ tsc_adjust) */
 	gpa_t identity_map;	     /* without unrestricted guest: of the hidden page directory */
 	struct vcpu_state start;     /* of vCPU 0 */
+	bool image_may_want_bios;    /* guest_image_may_want_bios() */
 	unsigned nvcpus;
 	uint64_t started; /* its own TSC when vCPU 0 first entered it */
 	unsigned stopped; /* vCPUs that have stopped (atomic) */

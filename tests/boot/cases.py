@@ -310,6 +310,52 @@ GUESTS += [
     ),
 ]
 
+
+def code(hexadecimal):
+    """A flat image of these bytes."""
+    return lambda made: bytes.fromhex(hexadecimal)
+
+
+# Real-mode code that comes to a vector nobody has set, by its first bytes, and how its VM ends.
+REAL_ENDS = {
+    "ud": ("90 0f0b", r"vector 06h \(#UD\) in real mode at 0000:7c01"),
+    "de": ("31c0 f7f0", r"vector 00h \(#DE\) in real mode at 0000:7c02"),
+    "gp": ("90 a1ffff", r"vector 0dh \(#GP\) in real mode at 0000:7c01"),  # a word that wraps at 64 KiB
+    "boot": ("cd19", r"int 19h at 0000:7c02 gives the machine back to a BIOS"),
+    "noboot": ("cd18", r"int 18h at 0000:7c02 gives the machine back to a BIOS"),
+    "rom": ("ea 0000 00f9", r"vector 03h \(#BP\) in real mode at f900:0001"),  # a jump to where a BIOS would be
+}
+
+GUESTS += [
+    Case(
+        "guests-entry",  # what kernels ask of a PC that has booted them: GRUB's state, the MP table, real mode
+        [MACHINE_OFF],
+        seen=[
+            DONE % "early",
+            DONE % "mp",
+            r"processors: 4$",
+            DONE % "trampoline",
+            r"^lethe: vm trampoline: BIOS call int 15h AX=E820: ",
+        ],
+        conf=vm("early", kernel="early.bin", memory="16M")
+        + vm("mp", kernel="mp.bin", memory="16M", vcpus=4)
+        + vm("trampoline", kernel="trampoline.bin", memory="16M"),
+        files={name: demo(name) for name in ("early.bin", "mp.bin", "trampoline.bin")},
+    ),
+    Case(
+        "guests-real-mode-ends",  # real mode without a BIOS ends in words, and says that a BIOS may be missing
+        [MACHINE_OFF],
+        seen=[words for _, words in REAL_ENDS.values()]
+        + [r"^lethe: vm %s exited: unsupported" % name for name in REAL_ENDS]
+        + [r"this image may want a BIOS", r"^lethe: vm ffff exited: reset"],
+        conf="".join(
+            vm(name, kernel=name + ".bin", memory="16M", **FLAT["realmode"]) for name in [*REAL_ENDS, "ffff"]
+        ),
+        files={**{name + ".bin": code(ends[0]) for name, ends in REAL_ENDS.items()},
+               "ffff.bin": code("ea 0000 ffff")},
+    ),
+]
+
 # What hostile.bin can be asked for by a word on its command line, and how its VM ends then.
 HOSTILE_ENDS = {
     "gate": "unsupported",

@@ -49,6 +49,7 @@ static void a_boot_sector_starts_at_0_7c00(void **state)
 	rig.conf.entry_mode = 16;
 	rig.conf.load_address = 0x7c00;
 	expect_loaded();
+	assert_true(guest_image_may_want_bios(&rig.p, &rig.start));
 	assert_memory_equal(rig_at(0x7c00, 512), image, 512);
 	assert_int_equal(rig.start.cr0 & (CR0_PE | CR0_PG | CR0_CD | CR0_NW), 0);
 	assert_int_equal(rig.start.seg[SEG_CS].selector, 0);
@@ -74,6 +75,7 @@ static void a_32_bit_image_has_flat_segments_and_a_gdt(void **state)
 {
 	(void)state;
 	expect_loaded();
+	assert_false(guest_image_may_want_bios(&rig.p, &rig.start));
 	assert_int_equal(rig.start.regs.rip, 0x100000);
 	assert_int_equal(rig.start.cr0 & (CR0_PE | CR0_PG), CR0_PE);
 	assert_int_equal(rig_u64(rig.start.gdtr.base + 0x10), 0x00cf9b000000ffff);

@@ -266,6 +266,16 @@ static void without_a_64_bit_entry_the_32_bit_one_is_taken(void **state)
 	assert_int_equal(zero_page().hdr.code32_start, 0x1000000);
 }
 
+static void only_a_kernel_without_64_bit_entry_may_want_a_bios(void **state)
+{
+	(void)state;
+	expect_loaded();
+	assert_false(guest_image_may_want_bios(&rig.p, &rig.start));
+	bz_header(bz)->xloadflags = 0;
+	expect_loaded();
+	assert_true(guest_image_may_want_bios(&rig.p, &rig.start));
+}
+
 static void old_protocols_have_their_defaults(void **state)
 {
 	struct linux_setup_header *h = bz_header(bz);
@@ -439,6 +449,7 @@ int main(void)
 		TEST(a_relocatable_kernel_is_aligned_and_never_below_1_mib),
 		TEST(a_fixed_kernel_lies_where_it_says_or_is_refused),
 		TEST(without_a_64_bit_entry_the_32_bit_one_is_taken),
+		TEST(only_a_kernel_without_64_bit_entry_may_want_a_bios),
 		TEST(old_protocols_have_their_defaults),
 		TEST(a_command_line_too_long_is_refused),
 		TEST(truncated_files_are_refused),
