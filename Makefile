@@ -68,6 +68,7 @@ help:
 	@echo '                configuration; then under real threads, SOAK_SECONDS=60 for each pair of VMs'
 	@echo '  make fuzz     only the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each'
 	@echo '  make boot-tests  only the boot tests'
+	@echo '  make test-nested  Lethe nested in QEMU/KVM, which runs in Bochs where this host has no VT-x for it'
 	@echo '  make bench    the figures, one line each: bench NAME VALUE UNIT'
 	@echo '  make check    formatting, clang-tidy, cppcheck'
 	@echo '  make clean    remove what was built, but not what set-up made (build/setup); distclean removes that, too'
@@ -77,10 +78,11 @@ help:
 # Each rule that needs a tool has its set-up as an order-only prerequisite, so that nothing is compiled before its compiler
 # is there, with -j too, whatever target was asked for. They are phony and explicit: a target of a pattern rule would be an
 # intermediate file, which make (.SECONDARY) does not make at all.
-SETUPS	:= $(addprefix setup-,build unit run test check guests)
+SETUPS	:= $(addprefix setup-,build unit run nested test check guests)
 $(SETUPS): setup-%:
 	$(Q)tools/setup $*
 setup-unit setup-run setup-check: | setup-build
+setup-nested: | setup-run
 setup-test: | setup-unit setup-run
 setup-guests: | setup-test
 
@@ -243,6 +245,9 @@ bench: setup-test all $(BENCHES)
 boot-tests: setup-test all
 	$(Q)tests/boot/run --out $(O)
 
+test-nested: setup-nested all
+	$(Q)tests/nested/run --out $(O) --all
+
 TESTED	:= all $(UNITBIN) $(THREADBIN) $(FUZZERS)
 TESTS	= tests/run --out $(O) --units '$(UNITBIN) $(THREADBIN)' --fuzzers '$(FUZZERS)'
 test: setup-guests $(TESTED)
@@ -254,7 +259,7 @@ test-all: setup-guests $(TESTED)
 	$(Q)$(TESTS) --all --fuzz-seconds $(FUZZ_ALL_SECONDS) --soak $(SOAK_STEPS) $(SOAK_SECONDS)
 
 # ---- hygiene ----
-CHECKED := $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS)) $(addprefix tests/,$(addsuffix /*.[ch],support threads fuzz bench unit/*)) tools/*/*.[ch]))
+CHECKED := $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS)) $(addprefix tests/,$(addsuffix /*.[ch],support threads fuzz bench nested unit/*)) tools/*/*.[ch]))
 check: setup-check $(GEN)
 	$(Q)tools/check $(O) $(CHECKED)
 
@@ -265,4 +270,4 @@ distclean:
 
 -include $(shell find $(O) -path $(O)/setup -prune -o -type f -name '*.d' -print 2>/dev/null)
 FORCE:
-.PHONY: FORCE $(SETUPS) all help demos image run unit soak fuzz bench boot-tests test test-all check clean distclean $(addprefix unit-,$(ROOMS)) unit-threads $(addprefix obj-,$(ROOMS))
+.PHONY: FORCE $(SETUPS) all help demos image run unit soak fuzz bench boot-tests test-nested test test-all check clean distclean $(addprefix unit-,$(ROOMS)) unit-threads $(addprefix obj-,$(ROOMS))

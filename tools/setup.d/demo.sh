@@ -53,8 +53,8 @@ demo_files() {
 demo_initramfs() {
 	from=$top/tools/initramfs
 	image=$made/demo/initrd.img
-	stale "$image" "$from/init" "$from/tsc.c" "$from/load.c" "$from/romread" "$from/build" "$made/demo/busybox" ||
-		return 0
+	stale "$image" "$from/init" "$from/tsc.c" "$from/load.c" "$from/romread" "$from/build" "$from/newc.py" \
+		"$made/demo/busybox" || return 0
 	lock
 	say "building the demo guest's initramfs"
 	for program in tsc load; do
