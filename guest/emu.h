@@ -76,11 +76,17 @@ static inline void emu_finish(struct emu *e, unsigned len)
 	e->regs->rflags &= ~RFLAGS_RF;
 }
 
+/* Elements that a REP string does before it returns: with TF each is followed by a trap (SDM Vol. 3B 17.3.1.4). */
+static inline unsigned emu_chunk(const struct emu *e)
+{
+	return e->regs->rflags & RFLAGS_TF ? 1 : EMU_CHUNK;
+}
+
 /* Between two elements of a REP string: it goes on at the same RIP, where no breakpoint may strike again. */
 static inline int emu_pause(struct emu *e)
 {
 	e->regs->rflags |= RFLAGS_RF;
-	return -E_AGAIN;
+	return EMU_PARTLY;
 }
 
 /* A general register of 1, 2, 4 or 8 bytes (SDM Vol. 1 3.4.1.1). rex: byte registers 4..7 are SPL..DIL. */

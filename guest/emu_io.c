@@ -22,6 +22,7 @@ static int element(struct emu *e, const struct emu_string_io *io, struct emu_mem
 		rc = emu_write_value(e, m, value);
 	if (rc)
 		return rc;
+	e->hits |= io->hits;
 	if (e->regs->rflags & RFLAGS_DF)
 		step = -step;
 	emu_set_addr_reg(e, reg, a, at + step);
@@ -30,7 +31,7 @@ static int element(struct emu *e, const struct emu_string_io *io, struct emu_mem
 
 int emulate_string_io(struct emu *e, const struct emu_string_io *io)
 {
-	unsigned chunk = e->regs->rflags & RFLAGS_TF ? 1 : EMU_CHUNK;
+	unsigned chunk = emu_chunk(e);
 	struct emu_mem m = { .size = 0 };
 	uint64_t left = 1;
 	int rc;
@@ -40,12 +41,13 @@ int emulate_string_io(struct emu *e, const struct emu_string_io *io)
 		return -E_INVAL;
 	e->known = 0; /* the exit was for the port */
 	e->segs_known = 0;
+	e->hits = 0;
 	e->why = NULL;
 	e->insn = (struct insn){ .op = INSN_NONE };
 	if (io->rep)
 		left = emu_addr_reg(e, RCX, io->addr_size);
 	for (; left; chunk--) {
-		if (!chunk)
+		if (!chunk || e->hits)
 			return emu_pause(e);
 		rc = element(e, io, &m);
 		if (rc)

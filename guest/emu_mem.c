@@ -130,6 +130,8 @@ int emu_open(struct emu *e, struct emu_mem *m, unsigned seg, uint64_t offset, un
 	/* #AC is the last of the faults (SDM Vol. 3A table 6-2); 16-byte operands have their own rules. */
 	if (unlikely(e->align_check && size <= 8 && m->linear & (size - 1)))
 		return emu_fault(e, VEC_AC);
+	if (unlikely(e->watch))
+		e->hits |= breakpoints_data(e->watch, m->linear, size, access & EMU_WRITE);
 	m->size = (uint8_t)size;
 	return 0;
 }
@@ -140,7 +142,7 @@ int emu_open_next(
 	uint64_t linear;
 	int rc;
 
-	if (m->size != size || m->first != size)
+	if (m->size != size || m->first != size || e->watch)
 		return emu_open(e, m, seg, offset, size, access, false);
 	rc = e->mode == INSN_MODE_64 ? linear_64(e, seg, offset, size, &linear)
 				     : linear_32(e, seg, offset, size, access, &linear);

@@ -141,7 +141,7 @@ static bool found(const struct emu *e)
 int emu_string(struct emu *e)
 {
 	const struct insn *i = &e->insn;
-	unsigned chunk = e->regs->rflags & RFLAGS_TF ? 1 : EMU_CHUNK;
+	unsigned chunk = emu_chunk(e);
 	struct string_sides s;
 	uint64_t left;
 	int rc;
@@ -150,7 +150,7 @@ int emu_string(struct emu *e)
 	if (!(i->flags & (INSN_REP | INSN_REPNE)))
 		return element(e, &s);
 	for (left = emu_addr_reg(e, RCX, i->addr_size); left; chunk--) {
-		if (!chunk)
+		if (!chunk || e->hits)
 			return emu_pause(e);
 		rc = element(e, &s);
 		if (rc)

@@ -64,7 +64,8 @@ static bool mov_at_known_gpa(struct emu *e)
 	bool load = i->form == INSN_REG_RM;
 	uint64_t at, v;
 
-	if (!(i->flags & INSN_PLAIN) || e->align_check || !(e->known & (load ? EMU_READ : EMU_WRITE)))
+	if (!(i->flags & INSN_PLAIN) || e->align_check || e->watch ||
+		!(e->known & (load ? EMU_READ : EMU_WRITE)))
 		return false;
 	at = emu_address_64(e);
 	if ((at ^ e->gpa.v) & PAGE_MASK || (at & PAGE_MASK) > PAGE_SIZE - i->mem_size)
@@ -83,6 +84,7 @@ int emulate_cached(struct emu *e, struct insn_cache *cache, const uint8_t *bytes
 	int rc = cache ? insn_decode_cached(cache, e->regs->rip, bytes, n, e->mode, &e->insn)
 		       : insn_decode(bytes, n, e->mode, &e->insn);
 
+	e->hits = 0;
 	if (unlikely(rc))
 		return refused(e, rc);
 	if (unlikely(!(e->insn.flags & INSN_MEM)))

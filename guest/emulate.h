@@ -13,6 +13,7 @@
  */
 #pragma once
 
+#include "guest/breakpoint.h"
 #include "guest/insn_cache.h"
 
 #define EMU_READ  (1u << 0)
@@ -21,6 +22,8 @@
 #define EMU_CHUNK                                                                                            \
 	16 /* elements of a REP string in one call: below 200 us with a device at each (hv/clock.h) */
 #define EMU_RETRIES 8 /* of a locked update that others disturb; then the guest tries again */
+
+#define EMU_PARTLY 1 /* emulate(): a REP string stands between two elements */
 
 struct emu;
 
@@ -72,11 +75,14 @@ struct emu {
 	 */
 	unsigned known;
 	gpa_t gpa;
-	uint8_t linear_bits; /* of a canonical address: 48, or 57 with CR4.LA57 */
-	bool protected_mode; /* CR0.PE, and not virtual-8086: segment types count */
-	bool align_check;    /* CR0.AM, RFLAGS.AC and CPL 3: unaligned is #AC */
+	uint8_t linear_bits;		 /* of a canonical address: 48, or 57 with CR4.LA57 */
+	bool protected_mode;		 /* CR0.PE, and not virtual-8086: segment types count */
+	bool align_check;		 /* CR0.AM, RFLAGS.AC and CPL 3: unaligned is #AC */
+	const struct breakpoints *watch; /* the guest's, if DR7 enables any; else NULL */
 
 	/* Out. */
+	unsigned
+		hits; /* bits B3 to B0 of DR6: watch[] that the accesses met; only if it is done (0, EMU_PARTLY) */
 	struct emu_fault fault; /* if -E_FAULT */
 	const char *why;	/* if -E_NOSUP: what is not supported, in words */
 	struct insn insn;	/* as decoded; insn.op is INSN_NONE if it could not be */
@@ -91,9 +97,11 @@ struct emu {
  * before a page that cannot be fetched).
  *
  * 0          done: registers, RFLAGS (RF cleared) and RIP are the next instruction's. The caller ends STI and
- *            MOV SS blocking, and raises the single-step trap if TF was set
- * -E_AGAIN   not finished (a REP string after its chunk, or one element if TF is set; a locked update that
- *            others disturbed): state is consistent, RIP the same: enter the guest, it comes back
+ *            MOV SS blocking, and raises the debug trap if TF was set or breakpoints were met
+ * EMU_PARTLY a REP string between two elements: after a chunk; after one element if TF is set or a breakpoint was
+ *            met. RIP is the same, RF is set (SDM Vol. 3B 17.3.1.1). The caller ends blocking and raises the trap
+ *            as after a whole instruction, and enters the guest, which goes on with it
+ * -E_AGAIN   not done, nothing changed (a locked update that others disturbed): enter the guest, it comes back
  * -E_FAULT   inject e->fault at this RIP. Nothing changed but by the finished elements of a REP string
  * -E_RANGE   the instruction needs more bytes: the fetch of the next page faults
  * -E_NOSUP   e->why, see emulate_describe(); nothing changed
@@ -117,12 +125,13 @@ struct emu_string_io {
 	uint8_t len;	   /* of the instruction, to step over it */
 	bool in;	   /* INS */
 	bool rep;
+	uint8_t hits; /* I/O breakpoints that the port meets, as bits of DR6 */
 	/* One element: INS into *value, OUTS from it. An error ends the call with it, before this element. */
 	int (*pio)(void *ctx, uint16_t port, bool in, unsigned size, uint32_t *value);
 	void *ctx;
 };
 
-/* Does up to EMU_CHUNK elements of it. Uses of `e` ops, regs, mode, linear_bits, protected_mode and
- * align_check. Returns as emulate() does, or what pio returned. The destination of INS is checked before the
+/* Does up to EMU_CHUNK elements of it. Uses of `e` ops, regs, mode, linear_bits, protected_mode, align_check and
+ * watch. Returns as emulate() does, or what pio returned. The destination of INS is checked before the
  * port is read. */
 int emulate_string_io(struct emu *e, const struct emu_string_io *io);

@@ -26,6 +26,8 @@ static void inject(struct vcpu *v, unsigned vector, uint32_t error)
 		vm_end(v->vm, VM_END_TRIPLE_FAULT, 0);
 		return;
 	}
+	if (exception_is_fault((unsigned)now))
+		vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
 	put_event(v, exception_info((unsigned)now, vmread(VMCS_GUEST_CR0) & CR0_PE),
 		(unsigned)now == vector ? error : 0, 0);
 	vcpu_request(v, REQ_EVENTS);
@@ -77,15 +79,23 @@ static void enter_with(struct vcpu *v)
 	v->event_pending = false;
 }
 
+/* The debug trap of the instruction before goes first (SDM Vol. 3A table 6-2), and VM entry with an interrupt or NMI
+ * would lose it (Vol. 3C 26.7.3). The CPU delivers it before it opens a window. */
+static bool debug_trap_waits(void)
+{
+	return vmread(VMCS_GUEST_PENDING_DEBUG) & (PENDING_BS | PENDING_ENABLED);
+}
+
 static bool interrupts_open(void)
 {
 	return vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF &&
-	       !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS));
+	       !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS)) && !debug_trap_waits();
 }
 
 static bool nmis_open(void)
 {
-	return !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS | BLOCK_NMI));
+	return !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS | BLOCK_NMI)) &&
+	       !debug_trap_waits();
 }
 
 /* An interrupt through the local APIC or the 8259, software-delivered. */

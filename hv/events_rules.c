@@ -6,6 +6,10 @@
 #define WITH_ERROR                                                                                           \
 	(BIT(VEC_DF) | BIT(VEC_TS) | BIT(VEC_NP) | BIT(VEC_SS) | BIT(VEC_GP) | BIT(VEC_PF) | BIT(VEC_AC))
 
+#define FAULTS                                                                                               \
+	(BIT(VEC_DE) | BIT(VEC_BR) | BIT(VEC_UD) | BIT(VEC_NM) | BITS(VEC_PF, VEC_TS) |                      \
+		BITS(VEC_AC, VEC_MF) | BITS(VEC_CP, VEC_XM))
+
 enum class { BENIGN, CONTRIBUTORY, PAGE_FAULT };
 
 static enum class class_of(unsigned vector) {
@@ -25,6 +29,11 @@ int exception_on(uint32_t first, unsigned vector)
 	if (was == PAGE_FAULT || (was == CONTRIBUTORY && is == CONTRIBUTORY))
 		return VEC_DF;
 	return (int)vector;
+}
+
+bool exception_is_fault(unsigned vector)
+{
+	return vector < 32 && FAULTS >> vector & 1;
 }
 
 uint32_t exception_info(unsigned vector, bool protected_mode)

@@ -12,6 +12,7 @@
 struct emulation {
 	struct emu emu; /* first: ops get a pointer to it */
 	struct vcpu *v;
+	struct breakpoints breakpoints; /* emu.watch, if it is set */
 };
 
 static struct vcpu *vcpu_of(struct emu *e)
@@ -158,6 +159,9 @@ static void begin(struct vcpu *v, struct emulation *e, unsigned known, gpa_t at)
 	e->emu.linear_bits = r->cr4 & CR4_LA57 ? 57 : 48;
 	e->emu.protected_mode = r->cr0 & CR0_PE && !(r->rflags & RFLAGS_VM);
 	e->emu.align_check = r->cpl == 3 && r->cr0 & CR0_AM && r->rflags & RFLAGS_AC;
+	e->emu.watch = NULL;
+	if (unlikely(breakpoints_on(vmread_sure(VMCS_GUEST_DR7))) && vcpu_breakpoints(&e->breakpoints))
+		e->emu.watch = &e->breakpoints;
 	e->emu.segs_known = 0;
 	e->emu.why = NULL;
 }
@@ -196,9 +200,16 @@ static void finish(struct vcpu *v, struct emulation *e, int err, const uint8_t *
 	case 0:
 		vcpu_write_regs(v);
 		vcpu_instruction_done(v->regs.rflags);
+		if (unlikely(e->emu.hits))
+			vcpu_debug_trap(e->emu.hits);
 		break;
-	case -E_AGAIN: /* not finished: registers count up to here, RIP is the same */
+	case EMU_PARTLY: /* RIP is the same, RF stays */
 		vcpu_write_regs(v);
+		vcpu_iteration_done(v->regs.rflags);
+		if (unlikely(e->emu.hits))
+			vcpu_debug_trap(e->emu.hits);
+		break;
+	case -E_AGAIN:
 		break;
 	case -E_FAULT:
 		vcpu_write_regs(v);

@@ -16,6 +16,16 @@ static int string_element(void *ctx, uint16_t port, bool in, unsigned size, uint
 	return 0;
 }
 
+/* DR7 enables breakpoints: returns those that the port meets, as bits of DR6. */
+static unsigned __attribute__((noinline, cold)) port_hits(uint16_t port, unsigned size)
+{
+	struct breakpoints b;
+
+	if (!vcpu_breakpoints(&b))
+		return 0;
+	return breakpoints_io(&b, port, size, vmread(VMCS_GUEST_CR4) & CR4_DE);
+}
+
 static void string_io(struct vcpu *v, uint64_t q)
 {
 	uint64_t info = vmread(VMCS_INSTR_INFO);
@@ -27,6 +37,7 @@ static void string_io(struct vcpu *v, uint64_t q)
 		.len = (uint8_t)vmread(VMCS_INSTR_LENGTH),
 		.in = q & BIT(3),
 		.rep = q & BIT(5),
+		.hits = (uint8_t)port_hits((uint16_t)(q >> 16), (q & 7) + 1),
 		.pio = string_element,
 		.ctx = v,
 	};
@@ -60,4 +71,6 @@ void exit_io(struct vcpu *v)
 		platform_pio_write(v->vm->platform, v->index, port, size, (uint32_t)value);
 	}
 	vcpu_skip(v);
+	if (unlikely(breakpoints_on(vmread_sure(VMCS_GUEST_DR7))))
+		vcpu_debug_trap(port_hits(port, size));
 }

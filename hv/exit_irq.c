@@ -45,7 +45,7 @@ void exit_exception_nmi(struct vcpu *v)
 
 		/* VM entry wants BS pending when TF is set and STI or MOV SS still block (SDM Vol. 3C 26.3.1.5). */
 		if (blocking && vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF)
-			vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | BIT(14));
+			vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_BS);
 		set_dr6(vmread(VMCS_QUALIFICATION));
 		/* Delivery clears DR7.GD, and LBR and BTF of IA32_DEBUGCTL (SDM Vol. 3B 17.4). */
 		vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13));

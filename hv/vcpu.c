@@ -92,23 +92,54 @@ void vcpu_kick(struct vcpu *v)
 		lapic_ipi(c->apic_id, VEC_KICK);
 }
 
-/* RFLAGS has TF or RF, which is rare. */
-static void __attribute__((noinline, cold)) end_step(uint64_t rflags)
+void vcpu_debug_trap(unsigned bits)
 {
-	vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
-	/* The trap after this instruction: bit 14 is BS. With BTF it waits for a branch. */
-	if (rflags & RFLAGS_TF && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
-		vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | BIT(14));
+	uint64_t more = bits & BITS(3, 0) ? bits | PENDING_ENABLED : bits;
+
+	vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | more);
 }
 
-void vcpu_instruction_done(uint64_t rflags)
+bool __attribute__((noinline, cold)) vcpu_breakpoints(struct breakpoints *b)
+{
+	b->dr7 = vmread(VMCS_GUEST_DR7);
+	if (!breakpoints_on(b->dr7))
+		return false;
+	__asm__ volatile("mov %%dr0, %0" : "=r"(b->dr[0]));
+	__asm__ volatile("mov %%dr1, %0" : "=r"(b->dr[1]));
+	__asm__ volatile("mov %%dr2, %0" : "=r"(b->dr[2]));
+	__asm__ volatile("mov %%dr3, %0" : "=r"(b->dr[3]));
+	return true;
+}
+
+static inline void end_blocking(void)
 {
 	uint64_t blocking = vmread_sure(VMCS_GUEST_INTERRUPTIBILITY);
 
 	if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCK_STI | BLOCK_MOV_SS));
-	if (unlikely(rflags & (RFLAGS_TF | RFLAGS_RF)))
-		end_step(rflags);
+}
+
+/* The trap after this instruction. With BTF it waits for a branch. */
+static void __attribute__((noinline, cold)) single_step(uint64_t rflags)
+{
+	if (rflags & RFLAGS_TF && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+		vcpu_debug_trap(PENDING_BS);
+}
+
+void vcpu_instruction_done(uint64_t rflags)
+{
+	end_blocking();
+	if (unlikely(rflags & (RFLAGS_TF | RFLAGS_RF))) {
+		vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+		single_step(rflags);
+	}
+}
+
+void vcpu_iteration_done(uint64_t rflags)
+{
+	end_blocking();
+	if (unlikely(rflags & RFLAGS_TF))
+		single_step(rflags);
 }
 
 void vcpu_skip(struct vcpu *v)
@@ -124,21 +155,21 @@ void vcpu_skip(struct vcpu *v)
 
 void vcpu_sync_regs(struct vcpu *v)
 {
-	v->regs.gpr[RSP] = vmread(VMCS_GUEST_RSP);
-	v->regs.rip = vmread(VMCS_GUEST_RIP);
-	v->regs.rflags = vmread(VMCS_GUEST_RFLAGS);
+	v->regs.gpr[RSP] = vmread_sure(VMCS_GUEST_RSP);
+	v->regs.rip = vmread_sure(VMCS_GUEST_RIP);
+	v->regs.rflags = vmread_sure(VMCS_GUEST_RFLAGS);
 }
 
 void vcpu_write_regs(struct vcpu *v)
 {
-	vmwrite(VMCS_GUEST_RSP, v->regs.gpr[RSP]);
-	vmwrite(VMCS_GUEST_RIP, v->regs.rip);
-	vmwrite(VMCS_GUEST_RFLAGS, v->regs.rflags);
+	vmwrite_sure(VMCS_GUEST_RSP, v->regs.gpr[RSP]);
+	vmwrite_sure(VMCS_GUEST_RIP, v->regs.rip);
+	vmwrite_sure(VMCS_GUEST_RFLAGS, v->regs.rflags);
 }
 
 unsigned vcpu_cpl(void)
 {
-	return (unsigned)(vmread(VMCS_GUEST_SS_ACCESS) >> 5 & 3);
+	return (unsigned)(vmread_sure(VMCS_GUEST_SS_ACCESS) >> 5 & 3);
 }
 
 bool vcpu_long_mode(struct vcpu *v)
@@ -150,12 +181,12 @@ void vcpu_paging_regs(struct vcpu *v)
 {
 	struct paging_regs *r = &v->mmu.regs;
 
-	r->cr0 = (vmread(VMCS_GUEST_CR0) & ~vmread(VMCS_CR0_MASK)) |
-		 (vmread(VMCS_CR0_SHADOW) & vmread(VMCS_CR0_MASK));
-	r->cr3 = vmread(VMCS_GUEST_CR3);
-	r->cr4 = vmread(VMCS_GUEST_CR4);
-	r->efer = vmread(VMCS_GUEST_EFER);
-	r->rflags = vmread(VMCS_GUEST_RFLAGS);
+	r->cr0 = (vmread_sure(VMCS_GUEST_CR0) & ~vmread_sure(VMCS_CR0_MASK)) |
+		 (vmread_sure(VMCS_CR0_SHADOW) & vmread_sure(VMCS_CR0_MASK));
+	r->cr3 = vmread_sure(VMCS_GUEST_CR3);
+	r->cr4 = vmread_sure(VMCS_GUEST_CR4);
+	r->efer = vmread_sure(VMCS_GUEST_EFER);
+	r->rflags = vmread_sure(VMCS_GUEST_RFLAGS);
 	r->cpl = vcpu_cpl();
 	if (r->cr0 & CR0_PG && r->cr4 & CR4_PAE && !(r->efer & EFER_LMA))
 		for (unsigned i = 0; i < 4; i++)

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "guest/breakpoint.h"
 #include "guest/insn_cache.h"
 #include "guest/platform.h"
 #include "guest/vcpu_state.h"
@@ -143,6 +144,13 @@ void vcpu_skip(struct vcpu *v);
 /* What ends with an instruction besides RIP: STI and MOV SS blocking, RF; the single-step trap comes. rflags: as the VMCS
  * holds them. */
 void vcpu_instruction_done(uint64_t rflags);
+/* The same for an iteration of a REP string, but the last: RF stays. */
+void vcpu_iteration_done(uint64_t rflags);
+/* Has the guest take a debug trap at its next entry, for these bits of DR6: B3 to B0 of enabled data and I/O breakpoints,
+ * BS (SDM Vol. 3C 26.7.3). */
+void vcpu_debug_trap(unsigned bits);
+/* Reads the guest's debug registers, if DR7 enables any breakpoint. False: it does not. */
+bool vcpu_breakpoints(struct breakpoints *b);
 void vcpu_sync_regs(struct vcpu *v);  /* VMCS -> regs.gpr[RSP], rip, rflags */
 void vcpu_write_regs(struct vcpu *v); /* and back */
 unsigned vcpu_cpl(void);

@@ -133,6 +133,10 @@
 #define BLOCK_SMI    BIT(2)
 #define BLOCK_NMI    BIT(3)
 
+/* Pending debug exceptions (24.4.2); bits 3:0 are B3 to B0 */
+#define PENDING_ENABLED BIT(12) /* a data or I/O breakpoint was met and is enabled */
+#define PENDING_BS	BIT(14)
+
 enum activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI };
 
 #define EXIT_ENTRY_FAILED BIT(31) /* in the exit reason field */

@@ -538,9 +538,15 @@ static void rep_string_stops_after_its_chunk_and_goes_on(void **state)
 	m.page[2] |= PAGE_DEVICE;
 	m.regs.gpr[RSI] = LINEAR;
 	m.regs.gpr[RDI] = LINEAR + 0x2000;
+<<<<<<< HEAD
 	m.regs.gpr[RCX] = EMU_CHUNK + 4;
 	assert_int_equal(RUN("\xf3\xa4"), -E_AGAIN);
 	assert_int_equal(m.regs.gpr[RCX], 4);
+=======
+	m.regs.gpr[RCX] = 100;
+	assert_int_equal(RUN("\xf3\xa4"), EMU_PARTLY);
+	assert_int_equal(m.regs.gpr[RCX], 100 - EMU_CHUNK);
+>>>>>>> 054e9c1 (Debug: injected faults push RF, REP strings trap after each iteration, breakpoints on what Lethe accesses)
 	assert_int_equal(m.regs.gpr[RSI], LINEAR + EMU_CHUNK);
 	assert_int_equal(m.regs.gpr[RDI], LINEAR + 0x2000 + EMU_CHUNK);
 	assert_int_equal(m.regs.rip, 0x1000);
@@ -567,16 +573,71 @@ static void exactly_one_chunk_is_finished_at_once(void **state)
 	assert_int_equal(RUN("\xf3\xaa"), 0);
 }
 
+static int no_port(void *ctx, uint16_t number, bool in, unsigned size, uint32_t *value)
+{
+	*value = 0;
+	return 0;
+}
+
 static void single_step_sees_each_element(void **state)
 {
 	fresh(INSN_MODE_64);
 	m.regs.rflags |= RFLAGS_TF;
 	m.regs.gpr[RDI] = LINEAR;
 	m.regs.gpr[RCX] = 3;
-	assert_int_equal(RUN("\xf3\xaa"), -E_AGAIN);
-	assert_int_equal(RUN("\xf3\xaa"), -E_AGAIN);
+	assert_int_equal(RUN("\xf3\xaa"), EMU_PARTLY);
+	assert_int_equal(RUN("\xf3\xaa"), EMU_PARTLY);
 	assert_int_equal(m.regs.gpr[RCX], 1);
 	assert_int_equal(RUN("\xf3\xaa"), 0);
+}
+
+/* Breakpoint 1 on the four bytes of a device at offset 0x308, when they are written. */
+static const struct breakpoints on_write = { .dr = { 0, LINEAR + 0x308 }, .dr7 = 1u << 3 | 0xdu << 20 };
+
+static void breakpoints_are_met_by_what_the_emulator_accesses(void **state)
+{
+	fresh_device();
+	m.e.watch = &on_write;
+	m.regs.gpr[RAX] = LINEAR + 0x308;
+	known(LINEAR + 0x308, EMU_READ | EMU_WRITE);
+	assert_int_equal(RUN("\x89\x08"), 0); /* mov [rax], ecx: not by the short way */
+	assert_int_equal(m.e.hits, 2);
+	assert_int_equal(RUN("\x8b\x08"), 0); /* mov ecx, [rax] */
+	assert_int_equal(m.e.hits, 0);
+	assert_int_equal(RUN("\x09\x48\x02"), 0); /* or [rax + 2], ecx */
+	assert_int_equal(m.e.hits, 2);
+	m.e.watch = NULL;
+	assert_int_equal(RUN("\x89\x08"), 0);
+	assert_int_equal(m.e.hits, 0);
+}
+
+static void rep_string_stops_where_it_meets_a_breakpoint(void **state)
+{
+	struct emu_string_io io = { .port = 1, .size = 1, .addr_size = 8, .len = 2, .in = true, .rep = true };
+
+	fresh_device();
+	m.e.watch = &on_write;
+	m.regs.gpr[RDI] = LINEAR + 0x300;
+	m.regs.gpr[RCX] = 5;
+	assert_int_equal(RUN("\xf3\xab"), EMU_PARTLY); /* rep stosd */
+	assert_int_equal(m.regs.gpr[RCX], 2);
+	assert_int_equal(m.e.hits, 2);
+	assert_int_equal(RUN("\xf3\xab"), 0);
+	assert_int_equal(m.e.hits, 0);
+	m.regs.gpr[RDI] = LINEAR + 0x308;
+	m.regs.gpr[RCX] = 1;
+	assert_int_equal(RUN("\xf3\xab"), 0); /* the last iteration is the instruction's end */
+	assert_int_equal(m.e.hits, 2);
+	io.pio = no_port;
+	io.hits = 8;
+	m.regs.rip = 0x1000;
+	m.regs.gpr[RDI] = LINEAR + 0x306;
+	m.regs.gpr[RCX] = 3;
+	assert_int_equal(emulate_string_io(&m.e, &io), EMU_PARTLY);
+	assert_int_equal(m.e.hits, 8); /* the port's */
+	assert_int_equal(emulate_string_io(&m.e, &io), EMU_PARTLY);
+	assert_int_equal(emulate_string_io(&m.e, &io), 0);
+	assert_int_equal(m.e.hits, 8 | 2);
 }
 
 static void fault_in_the_middle_keeps_what_was_done(void **state)
@@ -664,7 +725,7 @@ static void rep_ins_fills_memory_in_chunks(void **state)
 	fresh(INSN_MODE_64);
 	m.regs.gpr[RDI] = LINEAR + 0xffe;
 	m.regs.gpr[RCX] = EMU_CHUNK + 2;
-	assert_int_equal(emulate_string_io(&m.e, &io), -E_AGAIN);
+	assert_int_equal(emulate_string_io(&m.e, &io), EMU_PARTLY);
 	assert_int_equal(m.regs.gpr[RCX], 2);
 	assert_int_equal(m.regs.rip, 0x1000);
 	assert_int_equal(emulate_string_io(&m.e, &io), 0);
@@ -786,6 +847,8 @@ int main(void)
 		cmocka_unit_test(rep_string_stops_after_its_chunk_and_goes_on),
 		cmocka_unit_test(exactly_one_chunk_is_finished_at_once),
 		cmocka_unit_test(single_step_sees_each_element),
+		cmocka_unit_test(breakpoints_are_met_by_what_the_emulator_accesses),
+		cmocka_unit_test(rep_string_stops_where_it_meets_a_breakpoint),
 		cmocka_unit_test(fault_in_the_middle_keeps_what_was_done),
 		cmocka_unit_test(strings_count_and_wrap_in_their_address_size),
 		cmocka_unit_test(rep_ins_fills_memory_in_chunks),

@@ -342,7 +342,7 @@ static void run_case(struct test_case *t, struct native_state *s, uint64_t targe
 	do
 		rc = runs[t->in.op] & 1 ? emulate(&m.e, t->bytes, INSN_MAX)
 					: emulate_cached(&m.e, &cache, t->bytes, INSN_MAX);
-	while (rc == -E_AGAIN && m.logged < 2000);
+	while (rc == EMU_PARTLY && m.logged < 2000);
 	if (rc)
 		complain(t, &before, "error", 0, (uint64_t)rc);
 

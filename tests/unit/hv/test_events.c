@@ -54,6 +54,17 @@ static void error_codes_in_protected_mode_only(void **state)
 	}
 }
 
+/* SDM Vol. 3A table 6-1: RF = 1 goes with faults, not with traps (#DB, #BP, #OF), NMI and aborts (#DF, 9, #MC). */
+static void only_faults_push_rf(void **state)
+{
+	for (unsigned v = 0; v < 40; v++) {
+		bool fault = v == 0 || (v >= 5 && v <= 7) || (v >= 10 && v <= 14) || v == 16 || v == 17 ||
+			     (v >= 19 && v <= 21);
+
+		assert_int_equal(exception_is_fault(v), fault);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -61,6 +72,7 @@ int main(void)
 		cmocka_unit_test(only_exceptions_make_double_faults),
 		cmocka_unit_test(double_faults_by_the_table),
 		cmocka_unit_test(error_codes_in_protected_mode_only),
+		cmocka_unit_test(only_faults_push_rf),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
