@@ -277,7 +277,6 @@ GUESTS += [
     ),
 ]
 
-<<<<<<< HEAD
 AD_OFF = r"^lethe: vm \d+: page tables in read-only memory at 0xc[0-9a-f]{4}: EPT's A and D flags go off"
 
 GUESTS += [
@@ -354,7 +353,9 @@ GUESTS += [
         ),
         files={**{name + ".bin": code(ends[0]) for name, ends in REAL_ENDS.items()},
                "ffff.bin": code("ea 0000 ffff")},
-=======
+    ),
+]
+
 GUESTS += [
     Case(
         "guests-cpu",  # what a guest's debugger sees is what it would see on a CPU of its own
@@ -362,7 +363,6 @@ GUESTS += [
         seen=[DONE % name for name in ["debug"]],
         cpus=[SKYLAKE, "corei5_lynnfield_750"],
         **guests(["debug"]),
->>>>>>> 054e9c1 (Debug: injected faults push RF, REP strings trap after each iteration, breakpoints on what Lethe accesses)
     ),
 ]
 
