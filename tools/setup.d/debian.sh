@@ -117,6 +117,7 @@ set_file() {
 		name=$(dpkg-deb --fsys-tarfile "$deb" | tar -tf - | grep -E "$2" | head -n 1)
 		[ -n "$name" ] || continue
 		dpkg-deb --fsys-tarfile "$deb" | tar -xOf - "$name" >"$3.part"
+		chmod 755 "$3.part"
 		mv "$3.part" "$3"
 		return 0
 	done

@@ -46,7 +46,6 @@ demo_files() {
 	take_modules "$demo_set" "$made/demo/modules"
 	set_file "$demo_set" '^\./(usr/lib/[a-z/]*|boot/)vmlinuz-' "$made/demo/vmlinuz" || exit 1
 	set_file "$demo_set" '^\./(usr/)?bin/busybox$' "$made/demo/busybox" || exit 1
-	chmod 755 "$made/demo/busybox"
 	touch "$made/demo/whole"
 }
 
