@@ -7,17 +7,20 @@
 
 int dirty_log_create(struct mmu *mmu, uint64_t pages, struct dirty_log **out)
 {
-	uint64_t bytes = sizeof(struct dirty_log) + align_up(pages, 64) / 8;
+	struct dirty_log sized = { .pages = pages }, *log;
+	uint64_t bytes = sizeof(sized) + 8 * (dirty_words(&sized) + dirty_chunks(&sized));
 	uint64_t frames = align_up(bytes, PAGE_SIZE) / PAGE_SIZE;
 	pfn_t at;
 
 	if (pages > BIT(52 - PAGE_SHIFT) || frames_alloc_run(frames, mmu->pool.owner, &at))
 		return -E_NOMEM;
-	*out = pfn_to_virt(at);
-	memset(*out, 0, frames * PAGE_SIZE);
-	(*out)->pages = pages;
-	(*out)->frames = frames;
-	list_init(&(*out)->link);
+	log = pfn_to_virt(at);
+	memset(log, 0, frames * PAGE_SIZE);
+	log->pages = pages;
+	log->frames = frames;
+	log->moved = log->bits + dirty_words(log);
+	list_init(&log->link);
+	*out = log;
 	return 0;
 }
 
@@ -41,15 +44,30 @@ void dirty_log_retire(struct mmu *mmu, struct dirty_log *log, const struct mmu_t
 	mmu_account(mmu);
 }
 
-void dirty_logs_reap(struct mmu *mmu, bool all)
+bool dirty_log_reap(struct mmu *mmu)
 {
-	while (!list_empty(&mmu->retired_logs)) {
-		struct dirty_log *log = list_first(&mmu->retired_logs, struct dirty_log, link);
+	struct dirty_log *log;
 
-		if (!all && !mmu_ticket_ready(mmu, &log->until))
-			return;
-		list_del(&log->link);
-		mmu->nretired_logs--;
-		dirty_log_destroy(mmu, log);
+	if (list_empty(&mmu->retired_logs))
+		return false;
+	log = list_first(&mmu->retired_logs, struct dirty_log, link);
+	if (!mmu_ticket_ready(mmu, &log->until))
+		return false;
+	list_del(&log->link);
+	mmu->nretired_logs--;
+	dirty_log_destroy(mmu, log);
+	return true;
+}
+
+void dirty_log_catch_up(struct dirty_log *log, uint64_t first, uint64_t pages)
+{
+	for (uint64_t c = first / DIRTY_CHUNK; c * DIRTY_CHUNK < first + pages; c++) {
+		uint64_t end = min((c + 1) * (DIRTY_CHUNK / 64), dirty_words(log));
+
+		if (log->moved[c] == log->moves)
+			continue;
+		for (uint64_t w = c * (DIRTY_CHUNK / 64); w < end; w++)
+			atomic_store_relaxed(&log->bits[w], dirty_word_mask(log, w));
+		log->moved[c] = log->moves;
 	}
 }

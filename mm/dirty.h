@@ -7,6 +7,7 @@
 #pragma once
 
 #include "lib/atomic.h"
+#include "lib/bits.h"
 #include "lib/list.h"
 #include "mm/mmu.h"
 
@@ -14,8 +15,20 @@ struct dirty_log {
 	struct list link; /* retired: on mmu->retired_logs */
 	struct mmu_ticket until;
 	uint64_t pages, frames;
+	uint64_t moves; /* how often all of it became dirty at once: the slot has moved (dirty_log_moved) */
+	uint64_t *
+		moved; /* behind the bits: for each DIRTY_CHUNK pages, up to which of these moves they know */
 	uint64_t bits[]; /* bit n % 64 of word n / 64: page n of the slot */
 };
+
+static inline uint64_t dirty_words(const struct dirty_log *log)
+{
+	return align_up(log->pages, 64) / 64;
+}
+static inline uint64_t dirty_chunks(const struct dirty_log *log)
+{
+	return align_up(log->pages, DIRTY_CHUNK) / DIRTY_CHUNK;
+}
 
 /* Clean and contiguous. 0 or -E_NOMEM. Lock: must not be held. */
 int dirty_log_create(struct mmu *mmu, uint64_t pages, struct dirty_log **out);
@@ -23,8 +36,11 @@ void dirty_log_destroy(struct mmu *mmu, struct dirty_log *log);
 bool dirty_log_fits(const struct dirty_log *log, uint64_t pages);
 /* To be freed once no CPU can be writing to it. NULL: nothing. MMU lock held. */
 void dirty_log_retire(struct mmu *mmu, struct dirty_log *log, const struct mmu_ticket *until);
-/* Frees retired logs whose time has come; all of them if `all`. MMU lock held. */
-void dirty_logs_reap(struct mmu *mmu, bool all);
+/* Frees the oldest retired log, if its ticket is ready. True: it did. MMU lock held. */
+bool dirty_log_reap(struct mmu *mmu);
+/* All pages of the chunks that [first, first + pages) touches are marked, if the log has moved since they were last read.
+ * MMU lock held. */
+void dirty_log_catch_up(struct dirty_log *log, uint64_t first, uint64_t pages);
 
 /* The bits of word w that stand for pages. */
 static inline uint64_t dirty_word_mask(const struct dirty_log *log, uint64_t w)

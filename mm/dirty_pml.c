@@ -51,10 +51,9 @@ void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index)
 
 void dirty_log_moved(struct mmu *mmu, struct dirty_log *log)
 {
-	/* All of it counts as written: a bit a page, the only thing about a move that grows with the slot. Where logging
-	 * by the CPU was switched off (mmu_ad.c), a vCPU that has not left the guest since may still hold a buffer. */
-	if (!log || !mmu->pml_epoch)
-		return;
-	for (uint64_t w = 0; w < align_up(log->pages, 64) / 64; w++)
-		atomic_store_relaxed(&log->bits[w], dirty_word_mask(log, w));
+	/* All of it counts as written. Each part learns of that when it is read (dirty_log_catch_up): a move costs the same
+	 * whatever the size of the slot. Where logging by the CPU was switched off (mmu_ad.c), a vCPU that has not left the
+	 * guest since may still hold a buffer. */
+	if (log && mmu->pml_epoch)
+		log->moves++;
 }

@@ -38,6 +38,7 @@ static uint64_t read_chunk(
 	bool pml = dirty_pml_ready(mmu);
 	unsigned looked = 0;
 
+	dirty_log_catch_up(s->log, first, pages);
 	for (uint64_t n = 0; n < pages; n += 64) {
 		uint64_t *word = &s->log->bits[(first + n) / 64];
 		uint64_t bits = atomic_load_relaxed(word) ? atomic_xchg(word, 0) : 0;

@@ -21,7 +21,7 @@
  *	    v
  *	detached	The drainer's alone. Cleared outside the lock.
  *	    v
- *	free		In the pool (mmu_pool.c), all zeros; full of poison in debug builds.
+ *	free		In the pool (mmu_pool.c), all zeros; full of poison with MMU_DEBUG_POISON.
  *
  *	A valid page that must make room (mmu_evict.c) goes another way: cut from its parent, it is invalid at once, and
  *	on pending-free until every vCPU has left the guest once (a flush epoch), since TLBs may lead through it.
@@ -38,7 +38,7 @@
 #include "mm/ept.h"
 #include "mm/mmu_internal.h"
 
-bool mmu_debug;
+unsigned mmu_debug;
 
 /* Debug builds start high, to prove that nothing depends on the generation being small. */
 #define FIRST_GEN	1ull
@@ -110,7 +110,7 @@ int mmu_create(const struct mmu_params *p, struct mmu **out)
 	mmu = frame_alloc_zeroed(p->owner);
 	if (!mmu)
 		return -E_NOMEM;
-	mmu->front.valid_gen = mmu_debug ? FIRST_GEN_DEBUG : FIRST_GEN;
+	mmu->front.valid_gen = mmu_debug & MMU_DEBUG_HIGH_GEN ? FIRST_GEN_DEBUG : FIRST_GEN;
 	mmu->front.flush_epoch = 1;
 	mmu->kind = p->kind;
 	mmu->ops = p->ops;
@@ -153,7 +153,8 @@ void mmu_destroy(struct mmu *mmu)
 		ASSERT(!mmu->vcpu[i]);
 	/* Nobody walks them, so the tables need no visit: their chunks go as they are. */
 	pool_fini(&mmu->pool);
-	dirty_logs_reap(mmu, true);
+	list_for_each_safe (log, &mmu->retired_logs, struct dirty_log, link)
+		dirty_log_destroy(mmu, log);
 	slots_fini(mmu);
 	hash_fini(mmu);
 	free_frame(mmu, mmu->vcpu);

@@ -83,7 +83,6 @@ static void detach_batch(struct mmu *mmu, struct batch *b, unsigned pages, unsig
 		b->page[b->n++] = p;
 		mmu->ndetached += spage_frames(p);
 	}
-	mmu_account(mmu);
 }
 
 /* Clears up to `entries` entries of p. Returns how many; p is clean when span(p) is 0. */
@@ -100,7 +99,7 @@ static unsigned clear(struct spage *p, unsigned entries)
 unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 {
 	struct batch b = { 0 };
-	unsigned done = 0, left = entries, touched = 0;
+	unsigned done = 0, left = entries, touched = 0, logs;
 	uint64_t since;
 
 	if (!mmu_reclaim_waiting(mmu) || !pages || !entries)
@@ -109,8 +108,10 @@ unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 		return 0;
 	since = rdtsc();
 	mmu_lock(mmu);
-	dirty_logs_reap(mmu, false);
-	detach_batch(mmu, &b, min(pages, BATCH_MOST), entries);
+	logs = dirty_log_reap(mmu);
+	if (pages > logs)
+		detach_batch(mmu, &b, min(pages - logs, BATCH_MOST), entries);
+	mmu_account(mmu);
 	mmu_unlock(mmu);
 
 	while (done < b.n) {
@@ -147,7 +148,7 @@ unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 		TRACE(TRACE_MMU, "reclaimed %lu pages, %lu entries", done, touched, 0);
 	}
 	atomic_store(&mmu->draining, 0);
-	return done;
+	return done + logs;
 }
 
 unsigned mmu_retire(struct mmu *mmu, unsigned n)
