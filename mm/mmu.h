@@ -147,7 +147,14 @@ static inline void mmu_cpu_idle(unsigned cpu)
 int mmu_serve_slow(struct mmu_vcpu *v);
 void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu);
 void mmu_tags_check(const struct mmu_vcpu *v, unsigned cpu);
-extern bool mmu_debug; /* poison, high generations, tag checks at every entry; set before mmu_create */
+
+/* Checks that cost time; set before mmu_create(). Each by itself, since one can hide what another finds: a table full of
+ * poison is cleared when it is taken, so with poison no entry that reclaim failed to clear is ever met again. */
+#define MMU_DEBUG_POISON   (1u << 0) /* freed tables are full of what no walk may meet */
+#define MMU_DEBUG_HIGH_GEN (1u << 1) /* generations begin near their maximum */
+#define MMU_DEBUG_TAGS	   (1u << 2) /* the state of the TLB tags is checked at every entry */
+#define MMU_DEBUG_ALL	   (MMU_DEBUG_POISON | MMU_DEBUG_HIGH_GEN | MMU_DEBUG_TAGS)
+extern unsigned mmu_debug; /* MMU_DEBUG_* */
 
 /* Serves what was asked of this vCPU, on the CPU that is about to run v, and makes that ready for it: so a vCPU that
  * comes to a CPU comes here before mmu_enter(), which does not look at the CPU (release builds). 0; -E_AGAIN:
@@ -188,7 +195,7 @@ static inline int mmu_enter_on(struct mmu_vcpu *v, unsigned cpu)
 	YIELD();
 	if (MUTANT(entered_late))
 		atomic_xchg(&v->entered, v->root_gen);
-	if (unlikely(mmu_debug))
+	if (unlikely(mmu_debug & MMU_DEBUG_TAGS))
 		mmu_tags_check(v, cpu);
 	atomic_store(&mmu_host_cpu[cpu].busy, 0);
 	return 0;
@@ -206,21 +213,32 @@ static inline int mmu_enter(struct mmu_vcpu *v, uint64_t *eptp)
 
 static inline void mmu_exit_on(struct mmu_vcpu *v, unsigned cpu)
 {
-	/* The exchange also keeps look-ups behind `busy`, as in mmu_cpu_quiescent(). */
-	atomic_store_relaxed(&mmu_host_cpu[cpu].busy, atomic_load(&mmu_host_epoch));
+	/*
+	 * 1. The CPU is busy, before it looks up a slot: draining does.
+	 * 2. The buffer goes into the logs while v still counts as inside: what waits for v to leave waits for its records.
+	 * 3. v is outside. The exchange keeps later look-ups behind `busy`, as in mmu_cpu_quiescent().
+	 */
+	if (!MUTANT(busy_late))
+		atomic_store_relaxed(&mmu_host_cpu[cpu].busy, atomic_load(&mmu_host_epoch));
 	YIELD();
-	/* While it still counts as inside: whoever waits for it to leave waits for what it has logged, too. */
-	if (unlikely(v->pml))
+	if (unlikely(v->pml) && !MUTANT(drained_late))
 		v->ops->pml_drain(v);
+	YIELD();
 	atomic_xchg(&v->entered, 0);
+	YIELD();
+	if (MUTANT(busy_late))
+		atomic_store_relaxed(&mmu_host_cpu[cpu].busy, atomic_load(&mmu_host_epoch));
+	if (MUTANT(drained_late) && v->pml)
+		v->ops->pml_drain(v);
 }
 static inline void mmu_exit(struct mmu_vcpu *v)
 {
 	mmu_exit_on(v, this_cpu_id());
 }
 
-/* Gives back one batch: at most `pages` pages and `entries` entries. Returns the pages freed; 0 also if another
- * CPU drains this VM now or nothing is ready. No lock held. mmu_reclaim_waiting(): is there any debt at all? */
+/* Gives back one batch: at most `pages` pages and `entries` entries. A retired dirty log counts as a page; a batch has at most
+ * one. Returns the pages freed; 0 also if another CPU drains this VM now or nothing is ready. No lock held.
+ * mmu_reclaim_waiting(): is there any debt at all? */
 unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries);
 static inline bool mmu_reclaim_waiting(const struct mmu *mmu)
 {

@@ -9,7 +9,7 @@
  *	     +---------+---------------------------------+
  *
  * That is 81.6 bytes a table beside the table itself. A table on the clean list is all zeros; one on the dirty list
- * is zeroed when it is taken. In debug builds every free table is full of POISON, a present-looking misconfiguration
+ * is zeroed when it is taken. With MMU_DEBUG_POISON every free table is full of POISON, a present-looking misconfiguration
  * that no walk may ever meet, and goes to the dirty list.
  *
  * A chunk is fetched without the MMU lock (the frame allocator may have to scrub it), and stays until the VM ends:
@@ -66,7 +66,7 @@ void pool_init(struct mmu_pool *pool, owner_t owner, uint64_t limit)
 void pool_fini(struct mmu_pool *pool)
 {
 	list_for_each_safe (c, &pool->chunks, struct chunk, link) {
-		if (mmu_debug)
+		if (mmu_debug & MMU_DEBUG_POISON)
 			memset(c, 0x6b, sizeof(*c));
 		frame_free(FRAME_2M, pool->owner, hpa_to_pfn(virt_to_hpa(c)));
 	}
@@ -204,7 +204,7 @@ void pool_put(struct mmu_pool *pool, struct spage *p, bool clean)
 	}
 	p->flags = SPAGE_FREE;
 	p->gen = 0;
-	if (unlikely(mmu_debug)) {
+	if (unlikely(mmu_debug & MMU_DEBUG_POISON)) {
 		uint64_t *t = spage_table(p);
 
 		for (unsigned i = 0; i < ENTRIES; i++)

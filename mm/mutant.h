@@ -19,6 +19,7 @@
 	X(free_before_grace)	/* 4	tables are freed while a vCPU still runs on them */                     \
 	X(ticket_guest_only)	/* 4	RAM is reused while a CPU may hold a pointer to it */                   \
 	X(ticket_at_once)	/* 4	RAM is reused while a vCPU may still reach it */                        \
+	X(busy_late)		/* 4	a CPU that leaves the guest is busy only when the vCPU is outside */    \
 	X(new_at_tail)		/* 5	new pages enter the active list at the wrong end */                     \
 	X(batch_overrun)	/* 5	a batch does not stop inside a page */                                  \
 	X(two_drainers)		/* 5	no try-lock: two CPUs go on with the same half-cleared page */          \
@@ -45,6 +46,7 @@
 	X(dirty_no_flush)	/* 13	read-and-clear does not flush */                                       \
 	X(pml_not_drained)	/* 13	read-and-clear leaves PML buffers full */                              \
 	X(pml_left_on)		/* 13	A and D go off, and the CPU is still relied on to log */               \
+	X(drained_late)		/* 13	a vCPU counts as outside before its PML buffer is drained */           \
 	X(host_store_unlogged)	/* 14	stores by devices are not logged */                                    \
 	X(host_store_untold)	/* 14	stores by devices into the guest's tables are not told */              \
 	X(exec_large)		/* 15	large leaves are executable on a CPU prone to iTLB multihit */         \

@@ -21,28 +21,33 @@ static void leave(struct nested_vcpu *v)
 static void enter(struct nested_vcpu *v)
 {
 	unsigned cpu = below(8) ? v->cpu : (unsigned)below(nested.c->cpus);
-	int err;
+	int err = -E_AGAIN;
 
 	if (nested.cpu_taken[cpu])
 		return;
 	nested.cpu_taken[cpu] = v->on_cpu = true;
 	nested_seen.migrations += cpu != v->cpu;
 	v->cpu = test_cpu_id = cpu;
-	mmu_cpu_quiescent(cpu);
 	hw_load(cpu, &v->v);
-	if (!below(16))
-		v->root = (unsigned)below(3);
-	err = mmu_serve(&v->v);
-	if (!err)
-		err = nested_load_root(v);
-	/* The order of the production's: what is made ready is the root that it enters on. */
-	if (!err)
-		mmu_make_ready(&v->v, cpu);
-	if (below(2))
-		nested_seen.reclaimed +=
-			mmu_reclaim(nested.mmu, 1 + (unsigned)below(20), 1 + (unsigned)below(600));
-	if (!err)
+	/* The handshake first, as the run loop does, or after having been served. */
+	if (v->v.cpu == cpu && below(2))
 		err = mmu_enter(&v->v, &v->eptp);
+	if (err) {
+		mmu_cpu_quiescent(cpu);
+		if (!below(16))
+			v->root = (unsigned)below(3);
+		err = mmu_serve(&v->v);
+		if (!err)
+			err = nested_load_root(v);
+		/* The order of the production's: what is made ready is the root that it enters on. */
+		if (!err)
+			mmu_make_ready(&v->v, cpu);
+		if (below(2))
+			nested_seen.reclaimed +=
+				mmu_reclaim(nested.mmu, 1 + (unsigned)below(20), 1 + (unsigned)below(600));
+		if (!err)
+			err = mmu_enter(&v->v, &v->eptp);
+	}
 	v->in = !err;
 	v->stuck = err ? v->stuck + 1 : 0;
 	if (v->stuck > 500)
@@ -365,7 +370,7 @@ void nested_run(const struct nested_config *c, uint64_t seed, unsigned steps)
 {
 	memset(&nested, 0, sizeof(nested));
 	nested.c = c;
-	oracle_begin(seed, kicked, true);
+	oracle_begin(seed, kicked, oracle_debug(seed));
 	arena_open(&nested.arena, hpa(4 * GiB), 128 * MiB);
 	arena_start(&nested.arena);
 	mmu_yield = NULL;

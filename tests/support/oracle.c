@@ -341,7 +341,12 @@ void oracle_mtrr_wb(void)
 	mtrr_read(rdmsr_all_wb, 40);
 }
 
-void oracle_begin(uint64_t seed, void (*kick)(struct mmu_vcpu *v), bool debug)
+unsigned oracle_debug(uint64_t seed)
+{
+	return seed & 1 ? MMU_DEBUG_ALL & ~MMU_DEBUG_POISON : MMU_DEBUG_ALL;
+}
+
+void oracle_begin(uint64_t seed, void (*kick)(struct mmu_vcpu *v), unsigned debug)
 {
 	oracle_seed(seed);
 	oracle_mtrr_wb();

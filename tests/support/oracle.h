@@ -111,5 +111,8 @@ bool model_allows(struct model *m, uint64_t gfn, unsigned access, uint64_t pfn);
 void oracle_mtrr_wb(void);
 
 /* ---- all of it ---- */
-/* A machine as after power-on: randomness from `seed`, CPUs with nothing in their TLBs that hold no pointers, RAM all WB. */
-void oracle_begin(uint64_t seed, void (*kick)(struct mmu_vcpu *v), bool debug);
+/* A machine as after power-on: randomness from `seed`, CPUs with nothing in their TLBs that hold no pointers, RAM all WB.
+ * debug: MMU_DEBUG_*. */
+void oracle_begin(uint64_t seed, void (*kick)(struct mmu_vcpu *v), unsigned debug);
+/* The checks for a run of random operations: every other seed goes without poison, as the product does. */
+unsigned oracle_debug(uint64_t seed);

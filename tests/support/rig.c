@@ -43,7 +43,7 @@ void rig_start_with(const struct mmu_params *p, uint64_t ram, bool debug)
 	rig.params.owner = RIG_TABLES;
 	if (!rig.params.guest_maxphyaddr)
 		rig.params.guest_maxphyaddr = 40;
-	oracle_begin(1, kicked, debug);
+	oracle_begin(1, kicked, debug ? MMU_DEBUG_ALL : 0);
 	test_cpu_id = 0;
 	if (given) {
 		rig.arena = *given;
@@ -85,7 +85,7 @@ void rig_stop(void)
 	if (!given)
 		arena_close(&rig.arena);
 	test_cpu_id = 0;
-	mmu_debug = false;
+	mmu_debug = 0;
 }
 
 slot_id rig_slot(uint64_t at, uint64_t pages, unsigned flags)

@@ -5,7 +5,7 @@
 #include "tests/support/arena.h"
 #include "tests/support/oracle.h"
 
-#define RIG_VCPUS  64
+#define RIG_VCPUS  80
 #define RIG_RAM	   (OWNER_VM0 + 0)
 #define RIG_TABLES (OWNER_VM0 + 1)
 

@@ -20,8 +20,9 @@ void sim_nest(void)
 		return;
 	sim.depth++;
 	sim_seen.nested++;
-	/* The map changes more often than elsewhere: it is what comes at the worst moment. */
-	if (!below(5))
+	/* The map changes more often than elsewhere: it is what comes at the worst moment. Not where its version is to come
+	 * round while entries of the last round are there still. */
+	if (!below(sim.c->wrap ? 50 : 12))
 		sim_slots();
 	for (unsigned n = 1 + (unsigned)below(3); n; n--)
 		step();
@@ -247,7 +248,7 @@ void sim_run(const struct sim_config *c, uint64_t seed, unsigned steps)
 	sim.c = c;
 	for (unsigned i = 0; i < ORACLE_CPUS; i++)
 		sim.cpu[i].vcpu = -1;
-	oracle_begin(seed, kicked, true);
+	oracle_begin(seed, kicked, oracle_debug(seed));
 	arena_open(&sim.arena, hpa(4 * GiB), 512 * MiB);
 	arena_start(&sim.arena);
 	vm_create();

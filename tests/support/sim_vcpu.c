@@ -35,12 +35,30 @@ void sim_reclaim(void)
 		oracle_fail("a batch of %u entries touched %lu", entries, sim.mmu->stats.batch_entries_max);
 }
 
+/* The handshake. What the map was before this vCPU entered, no vCPU reaches any more. */
+static int handshake(struct sim_vcpu *v, unsigned c)
+{
+	uint64_t version = sim.m.version;
+	int err = mmu_enter(&v->v, &v->eptp);
+
+	if (err) {
+		sim_seen.backed_out++;
+		return err;
+	}
+	if (v->cpu != c)
+		sim_seen.migrations++;
+	v->cpu = c;
+	v->in = true;
+	sim.cpu[c].vcpu = (int)(v - sim.vcpu);
+	model_forget(&sim.m, version);
+	return 0;
+}
+
 void sim_enter(struct sim_vcpu *v)
 {
 	int c = v->cpu < ORACLE_CPUS && below(8) && !sim.cpu[v->cpu].locked && sim.cpu[v->cpu].vcpu < 0
 			? (int)v->cpu
 			: sim_free_cpu();
-	uint64_t version;
 	int err;
 
 	if (c < 0)
@@ -49,30 +67,23 @@ void sim_enter(struct sim_vcpu *v)
 	sim.cpu[c].locked = true;
 	test_cpu_id = (unsigned)c;
 	sim.cpu[c].held = NULL;
-	mmu_cpu_quiescent((unsigned)c);
 	hw_load((unsigned)c, &v->v);
 	sim_nest();
-	err = mmu_serve(&v->v);
-	if (err == -E_AGAIN)
-		sim_seen.blocked++;
-	else if (err)
-		oracle_fail("no root: %d", err);
-	if (below(2))
-		sim_reclaim();
-	sim_nest();
-	if (!err) {
-		version = sim.m.version;
-		err = mmu_enter(&v->v, &v->eptp);
-		if (err) {
-			sim_seen.backed_out++;
-		} else {
-			if (v->cpu != (unsigned)c)
-				sim_seen.migrations++;
-			v->cpu = (unsigned)c;
-			v->in = true;
-			sim.cpu[c].vcpu = (int)(v - sim.vcpu);
-			model_forget(&sim.m, version);
-		}
+	/* As the run loop does it on a CPU that was made ready for v: the handshake first, and served only if that is
+	 * refused. Or as a vCPU that has just come to the CPU. */
+	err = v->v.cpu == (unsigned)c && below(2) ? handshake(v, (unsigned)c) : -E_AGAIN;
+	if (err) {
+		mmu_cpu_quiescent((unsigned)c);
+		err = mmu_serve(&v->v);
+		if (err == -E_AGAIN)
+			sim_seen.blocked++;
+		else if (err)
+			oracle_fail("no root: %d", err);
+		if (below(2))
+			sim_reclaim();
+		sim_nest();
+		if (!err)
+			err = handshake(v, (unsigned)c);
 	}
 	/* Kicked vCPUs leave within a few steps, and bumps are not that many: nobody waits for long. */
 	v->outside = err ? v->outside + 1 : 0;

@@ -236,7 +236,7 @@ void world_start(const struct world_vm what[VMS], uint64_t seed)
 {
 	memset(&world, 0, sizeof(world));
 	world.seed = seed;
-	oracle_begin(seed, kicked, true);
+	oracle_begin(seed, kicked, oracle_debug(seed));
 	arena_open(&arena, hpa(4 * GiB), 512 * MiB);
 	arena_start(&arena);
 	for (unsigned i = 0; i < VMS; i++)
@@ -275,7 +275,7 @@ void world_end(void)
 	mmu_yield = NULL;
 	for (unsigned i = 0; i < VMS; i++)
 		vm_end(&world.vm[i]);
-	mmu_debug = false;
+	mmu_debug = 0;
 	arena_close(&arena);
 }
 
