@@ -20,6 +20,11 @@ HOSTED	:= lib mm drivers guest
 .SUFFIXES:
 .SECONDARY:
 
+# As many jobs as there are CPUs, unless make was told how many.
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc)
+endif
+
 # Times and paths must not get into the image: the same commit gives the same bytes.
 export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 1)
 VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned)

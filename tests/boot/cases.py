@@ -15,6 +15,10 @@ from typing import Callable, Dict, List, Tuple, Union
 
 SKYLAKE = "corei7_skylake_x"
 LINUX_CPUS = [SKYLAKE, "corei7_haswell_4770", "corei7_icelake_u", "corei5_lynnfield_750"]
+# One of each kind of VMX that Bochs has with EPT, the oldest first.
+EVERY_CPU = ["corei5_lynnfield_750", "corei5_arrandale_m520", "corei7_sandy_bridge_2600k", "corei7_ivy_bridge_3770k",
+             "corei7_haswell_4770", "broadwell_ult", SKYLAKE, "corei3_cnl", "corei7_icelake_u", "tigerlake",
+             "sapphire_rapids", "arrow_lake", "wildcat_lake"]
 
 MACHINE_OFF = r"^lethe: machine off"
 PANIC = r"^lethe: PANIC"
@@ -33,7 +37,7 @@ class Case:
     cpus: List[str] = field(default_factory=lambda: [SKYLAKE])  # models of CPU in make test
     all_cpus: List[str] = field(default_factory=list)  # further ones in make test-all
     where: str = "test"  # "test": in make test and make test-all; "all": in the latter only
-    cost: float = 15  # CPU seconds of one start on an idle machine; the firmware takes 9
+    cost: float = 6  # CPU seconds of one start on an idle machine; the firmware takes 4
     args: List[str] = field(default_factory=list)  # further arguments of tools/run
     conf: str = ""  # a lethe.conf; without one, tools/run writes one for the demo guest
     files: Dict[str, Callable] = field(default_factory=dict)  # name on the disk -> makes its bytes
@@ -100,7 +104,9 @@ LINUX = [
         "linux-shell",
         TO_SHELL + [("send", "poweroff\\r"), r"^lethe: vm demo exited: ", MACHINE_OFF],
         cpus=LINUX_CPUS,
+        all_cpus=EVERY_CPU,
         args=["--cmdline", "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+        cost=11,
     ),
     Case(
         "linux-typing",  # the keyboard of the machine reaches the shell on the UART, and the screen shows it
@@ -111,6 +117,7 @@ LINUX = [
         ],
         args=["--screen", "--cmdline", "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
         backend="bochs",
+        cost=11,
     ),
     Case(
         "linux-rom",  # a ROM that comes and goes while the guest works: it is right each time, and nothing else breaks
@@ -127,6 +134,7 @@ LINUX = [
         ],
         args=["--set", "devices=rom", "--set", "removal=bulk", "--cmdline",
               "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+        cost=15,
     ),
     Case(
         "linux-rom-2",  # the same on two CPUs: every bump fetches the other vCPU out of the guest
@@ -151,6 +159,7 @@ LINUX = [
         ],
         args=["--cpus", "2", "--vcpus", "2", "--set", "devices=rom", "--set", "removal=bulk", "--cmdline",
               "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+        cost=17,
     ),
     Case(
         "linux-shared-cpus",  # twice as many vCPUs as CPUs: they wake and wait for one another, and none is forgotten
@@ -167,8 +176,10 @@ LINUX = [
             MACHINE_OFF,
         ],
         cpus=[SKYLAKE, "corei7_sandy_bridge_2600k"],
+        all_cpus=EVERY_CPU,
         args=["--cpus", "2", "--vcpus", "4", "--cmdline",
               "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+        cost=18,
     ),
     Case(
         "guest-slots",  # 10,000 tables forgotten at once, and again; the bench has the figures
@@ -176,12 +187,14 @@ LINUX = [
         conf=vm("slots", kernel="slots.bin", memory="128M", devices="rom", bar_size="32G", large_pages="off",
                 removal="bulk"),
         files={"slots.bin": demo("slots.bin")},
+        cost=10,
     ),
     Case(
         "native-linux",  # the same without Lethe: if this fails, it is the test bed
         [r"^native: start tsc \d+", r"^lethe-demo: ready, tsc \d+", r"demo:~# "],
         args=["--native", "--cmdline", "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
         backend="bochs",
+        cost=10,
     ),
 ]
 
@@ -220,6 +233,7 @@ GUESTS = [
         + list(BAD.values())
         + [r"^lethe: vm %s exited: power-off" % name for name in GOOD if name != "fault"]
         + [r"^lethe: vm fault exited: triple-fault"],
+        all_cpus=EVERY_CPU,
         **guests([*GOOD, *BAD]),
     ),
 ]
@@ -388,6 +402,8 @@ GUESTS += [
         + vm("exits", kernel="exits.bin", memory="16M"),
         files={name: demo(name) for name in ("hostile.bin", "exits.bin")},
         cpus=[SKYLAKE, "corei5_lynnfield_750"],
+        all_cpus=EVERY_CPU,
+        cost=13,
     ),
 ]
 
