@@ -93,6 +93,9 @@ void platform_mmio_write(struct platform *p, unsigned vcpu, gpa_t at, unsigned s
 /* Local APIC MSRs: IA32_APIC_BASE, IA32_TSC_DEADLINE and 0x800-0x8ff. 0, or -E_INVAL: inject #GP(0). */
 int platform_apic_rdmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t *value);
 int platform_apic_wrmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t value);
+/* The guest has written its TSC or IA32_TSC_ADJUST: its TSC is ops->clock plus this from now on. Its TSC deadline, if it is
+ * passed by that, fires. */
+void platform_tsc_adjust(struct platform *p, unsigned vcpu, uint64_t adjust);
 enum apic_mode { APIC_OFF, APIC_XAPIC, APIC_X2APIC };
 enum apic_mode platform_apic_mode(struct platform *p, unsigned vcpu);
 /* CR8 = TPR bits 7:4 when there is no TPR shadow. */

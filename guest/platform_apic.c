@@ -47,6 +47,13 @@ int platform_apic_wrmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_
 	return ok ? 0 : -E_INVAL;
 }
 
+void platform_tsc_adjust(struct platform *p, unsigned vcpu, uint64_t adjust)
+{
+	platform_lock(p);
+	vlapic_timer_tsc_adjust(&p->lapic[vcpu], adjust);
+	platform_unlock(p);
+}
+
 enum apic_mode platform_apic_mode(struct platform *p, unsigned vcpu)
 {
 	const struct vlapic *l = &p->lapic[vcpu];

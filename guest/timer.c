@@ -54,6 +54,9 @@ void timers_run(struct platform *p, unsigned vcpu, uint64_t now)
 			continue;
 		t->due = TIMER_OFF;
 		t->fire(t, now);
+		/* Whatever a device has computed: the same timer is not due again at once. */
+		if (unlikely(t->due <= now))
+			t->due = tsc_after(now, p->period_min);
 	}
 	queue_refresh(p, vcpu);
 }

@@ -8,6 +8,8 @@
  * looking at all of them. A timer fires once and must be armed again: however late a vCPU comes, each timer fires
  * at most once per timers_run(), and a period shorter than platform->period_min cannot be had. So no guest can make
  * Lethe loop over missed ticks.
+ *
+ * Times are unsigned and the arithmetic is right for all of them: a device arms a timer for after now, or never.
  */
 #pragma once
 

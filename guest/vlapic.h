@@ -89,9 +89,10 @@ struct vlapic {
 
 	/* vlapic_timer.c */
 	struct vtimer timer;
-	uint64_t start;	   /* guest TSC when the count was loaded */
-	uint64_t count;	   /* as loaded at `start`; 0: stopped */
-	uint64_t deadline; /* IA32_TSC_DEADLINE; 0: disarmed */
+	uint64_t start;	     /* guest TSC when the count was loaded */
+	uint64_t count;	     /* as loaded at `start`; 0: stopped */
+	uint64_t deadline;   /* IA32_TSC_DEADLINE as the guest wrote it; 0: disarmed */
+	uint64_t tsc_adjust; /* the guest's TSC is the platform's clock plus this */
 };
 
 /* A register of the page. Relaxed atomics: other vCPUs read while the owner, or the CPU's APICv, writes. */
@@ -160,6 +161,7 @@ void vlapic_timer_lvt(struct vlapic *l, uint32_t lvt); /* the LVT entry changed 
 uint32_t vlapic_timer_current(const struct vlapic *l);
 uint64_t vlapic_timer_deadline(const struct vlapic *l);
 void vlapic_timer_set_deadline(struct vlapic *l, uint64_t tsc);
+void vlapic_timer_tsc_adjust(struct vlapic *l, uint64_t adjust);
 
 /* vlapic_icr.c: interrupt messages and who is meant by them. */
 struct apic_msg {

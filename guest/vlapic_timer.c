@@ -25,10 +25,26 @@ static unsigned shift(const struct vlapic *l)
 	return CLOCK_SHIFT + (code == 7 ? 0 : code + 1);
 }
 
-/* Counts since the load. The guest may have moved its TSC backwards meanwhile. */
+/* Counts since the load. (The TSCs of two CPUs may be a little apart.) */
 static uint64_t elapsed(const struct vlapic *l, uint64_t now)
 {
-	return (int64_t)(now - l->start) < 0 ? 0 : (now - l->start) >> shift(l);
+	return now < l->start ? 0 : (now - l->start) >> shift(l);
+}
+
+/* The deadline is compared with the TSC as the guest sees it: SDM Vol. 3A 10.5.4.1, Vol. 3B 17.17.3. */
+static void arm_deadline(struct vlapic *l, uint64_t now)
+{
+	uint64_t seen = now + l->tsc_adjust;
+
+	if (l->deadline > seen) {
+		timer_arm(l->p, &l->timer, tsc_after(now, l->deadline - seen));
+		return;
+	}
+	timer_stop(l->p, &l->timer);
+	if (!l->deadline)
+		return;
+	l->deadline = 0;
+	vlapic_local(l, APIC_LVT_TIMER);
 }
 
 static void arm(struct vlapic *l, uint64_t now, bool again)
@@ -36,10 +52,7 @@ static void arm(struct vlapic *l, uint64_t now, bool again)
 	uint64_t due, counts;
 
 	if (mode(l) == MODE_DEADLINE) {
-		if (l->deadline)
-			timer_arm(l->p, &l->timer, l->deadline);
-		else
-			timer_stop(l->p, &l->timer);
+		arm_deadline(l, now);
 		return;
 	}
 	if (mode(l) == MODE_ONE_SHOT && l->count && elapsed(l, now) >= l->count)
@@ -139,11 +152,12 @@ void vlapic_timer_set_deadline(struct vlapic *l, uint64_t tsc)
 	if (mode(l) != MODE_DEADLINE)
 		return;
 	l->deadline = tsc;
-	if (tsc && tsc <= platform_now(l->p)) {
-		timer_stop(l->p, &l->timer);
-		l->deadline = 0;
-		vlapic_local(l, APIC_LVT_TIMER);
-		return;
-	}
-	arm(l, 0, false);
+	arm_deadline(l, platform_now(l->p));
+}
+
+void vlapic_timer_tsc_adjust(struct vlapic *l, uint64_t adjust)
+{
+	l->tsc_adjust = adjust;
+	if (mode(l) == MODE_DEADLINE)
+		arm_deadline(l, platform_now(l->p));
 }

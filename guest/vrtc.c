@@ -52,7 +52,7 @@ static bool divider_reset(const struct vrtc *v)
 
 static uint64_t ticks_at(const struct vrtc *v, uint64_t tsc)
 {
-	return v->epoch + ((int64_t)(tsc - v->origin) < 0 ? 0 : rate_ticks(&v->rate, tsc - v->origin));
+	return v->epoch + (tsc < v->origin ? 0 : rate_ticks(&v->rate, tsc - v->origin));
 }
 
 static uint64_t ticks(const struct vrtc *v)

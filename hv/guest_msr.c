@@ -38,21 +38,9 @@ static int apic_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 	return platform_apic_rdmsr(v->vm->platform, v->index, msr, value);
 }
 
-/* The deadline is in the guest's TSC, which IA32_TSC_ADJUST moves; the platform's clock does not move. */
 static int apic_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	if (msr == MSR_TSC_DEADLINE && value)
-		value -= v->tsc_adjust;
 	return platform_apic_wrmsr(v->vm->platform, v->index, msr, value);
-}
-
-static int deadline_read(struct vcpu *v, uint32_t msr, uint64_t *value)
-{
-	int err = apic_read(v, msr, value);
-
-	if (!err && *value)
-		*value += v->tsc_adjust;
-	return err;
 }
 
 static int tsc_read(struct vcpu *v, uint32_t msr, uint64_t *value)
@@ -65,6 +53,7 @@ static int tsc_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
 	v->tsc_adjust = msr == MSR_TSC ? value - rdtsc() - v->vm->tsc_offset : value;
 	vmcs_update_tsc(v);
+	platform_tsc_adjust(v->vm->platform, v->index, v->tsc_adjust);
 	return 0;
 }
 
@@ -252,7 +241,7 @@ static const struct msr table[] = {
 	{ MSR_DEBUGCTL, MSR_DEBUGCTL, debugctl_read, debugctl_write },
 	{ MSR_MTRR_PHYSBASE0, MSR_MTRR_FIX4K_C0000 + 7, mtrr_read_, mtrr_write },
 	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, mtrr_read_, mtrr_write },
-	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, deadline_read, apic_write },
+	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, apic_read, apic_write },
 	{ MSR_X2APIC, MSR_X2APIC + 0xff, apic_read, apic_write },
 	{ MSR_XSS, MSR_XSS, zero_read, zero_write },
 	{ MSR_EFER, MSR_EFER, efer_do_read, efer_do_write },

@@ -162,6 +162,70 @@ static void a_past_deadline_fires_at_once(void **state)
 	assert_int_equal(take_irq(f, 1), 0x40);
 }
 
+static uint64_t deadline_read(void)
+{
+	uint64_t v = 0;
+
+	assert_int_equal(platform_apic_rdmsr(f->p, 1, DEADLINE, &v), 0);
+	return v;
+}
+
+static void a_past_deadline_fires_at_once_with_a_large_adjust(void **state)
+{
+	program(0x40040, 0xb, 0);
+	platform_tsc_adjust(f->p, 1, 1ul << 40);
+	platform_apic_wrmsr(f->p, 1, DEADLINE, 1000); /* smaller than the adjustment */
+	assert_int_equal(take_irq(f, 1), 0x40);
+	assert_true(deadline_read() == 0);
+}
+
+static void the_deadline_follows_the_tsc_that_the_guest_sees(void **state)
+{
+	uint64_t seen, at;
+
+	program(0x40040, 0xb, 0);
+	platform_tsc_adjust(f->p, 1, 0 - f->now); /* its TSC begins at 0 */
+	platform_apic_wrmsr(f->p, 1, DEADLINE, 5000);
+	assert_true(platform_next_event(f->p, 1) == f->now + 5000);
+	assert_true(deadline_read() == 5000);
+	platform_tsc_adjust(
+		f->p, 1, 2000 - f->now); /* ... is at 2000 now: less is left, the MSR is as it was */
+	assert_true(deadline_read() == 5000);
+	assert_true(platform_next_event(f->p, 1) == f->now + 3000);
+	fake_vm_advance(f, 2999);
+	assert_int_equal(take_irq(f, 1), -1);
+	fake_vm_advance(f, 1);
+	assert_int_equal(take_irq(f, 1), 0x40);
+	assert_true(deadline_read() == 0);
+	lapic_wr(f, 1, APIC_EOI, 0);
+
+	seen = f->now + f->p->lapic[1].tsc_adjust;
+	at = seen + (1ul << 36);
+	platform_apic_wrmsr(f->p, 1, DEADLINE, at);
+	platform_tsc_adjust(f->p, 1, f->p->lapic[1].tsc_adjust + (1ul << 35));
+	assert_true(deadline_read() == at);
+	assert_int_equal(take_irq(f, 1), -1);
+	platform_tsc_adjust(f->p, 1, f->p->lapic[1].tsc_adjust + (1ul << 35)); /* moved up to it */
+	assert_int_equal(take_irq(f, 1), 0x40);
+	assert_true(deadline_read() == 0);
+	assert_true(platform_next_event(f->p, 1) == TIMER_OFF);
+}
+
+static void periods_go_on_when_the_clock_is_large(void **state)
+{
+	program(0x20040, 3, 15625);
+	f->now = (1ul << 63) + 5 * SEC;
+	fake_vm_advance(f, 1);
+	take_irq(f, 1);
+	lapic_wr(f, 1, APIC_EOI, 0);
+	assert_in_range(irqs_in(1 * SEC), 999, 1001);
+	assert_in_range(lapic_rd(f, 1, APIC_TIMER_NOW), 1, 15625);
+	program(0x40, 0xb, 1000);
+	f->now += 3ul << 61; /* it ran out long ago */
+	fake_vm_advance(f, 1);
+	assert_int_equal(lapic_rd(f, 1, APIC_TIMER_NOW), 0);
+}
+
 static void zero_disarms_the_deadline(void **state)
 {
 	program(0x40040, 0xb, 0);
@@ -238,6 +302,9 @@ int main(void)
 		T(divider_changes_speed_only),
 		T(deadline),
 		T(a_past_deadline_fires_at_once),
+		T(a_past_deadline_fires_at_once_with_a_large_adjust),
+		T(the_deadline_follows_the_tsc_that_the_guest_sees),
+		T(periods_go_on_when_the_clock_is_large),
 		T(zero_disarms_the_deadline),
 		T(modes_do_not_mix),
 		T(an_earlier_event_wakes_the_vcpu),

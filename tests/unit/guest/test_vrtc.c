@@ -241,6 +241,27 @@ static void reset_keeps_the_time(void **state)
 	assert_int_equal(rd(0x40), 0);
 }
 
+/* Its timer was armed for one and the same time again and again. */
+static void interrupts_go_on_when_the_clock_is_large(void **state)
+{
+	wr(0x0a, 0x26); /* 1024 Hz */
+	wr(0x0b, 0x42);
+	for (unsigned i = 0; i < 3; i++) {
+		unsigned n = 0;
+
+		f->now += i < 2 ? 3ul << 61 : 1ul << 61;
+		fake_vm_advance(f, 1);
+		rd(0x0c);
+		for (uint64_t end = f->now + SEC, next; f->now < end;) {
+			next = platform_next_event(f->p, 0);
+			assert_true(next > f->now);
+			fake_vm_advance(f, min(next, end) - f->now);
+			n += rd(0x0c) >> 6 & 1;
+		}
+		assert_in_range(n, 1022, 1026);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -260,6 +281,7 @@ int main(void)
 		T(memory_sizes_and_checksum),
 		T(nonsense_gives_some_time),
 		T(reset_keeps_the_time),
+		T(interrupts_go_on_when_the_clock_is_large),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
