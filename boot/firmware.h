@@ -7,7 +7,7 @@
 #include "lib/types.h"
 
 struct preflight_facts;
-struct framebuffer;
+struct boot_info;
 
 extern struct firmware {
 	EFI_HANDLE image; /* Lethe's own */
@@ -36,8 +36,9 @@ hpa_t firmware_rsdp(void);
 uint64_t firmware_time(void);
 /* ResetSystem (UEFI 8.5.1), callable after ExitBootServices where the runtime regions are mapped. */
 void firmware_reset(bool power_off);
-/* The screen's current mode as linear memory (UEFI 12.9); format FB_NONE if there is none (video.c). */
-void firmware_video(struct framebuffer *fb);
+/* bi->fb: the screen's current mode as linear memory (UEFI 12.9); format FB_NONE if there is none, or if what firmware says of
+ * it cannot be, which is said (video.c). Uses the memory map of memory_look(). */
+void firmware_video(struct boot_info *bi);
 /* n bytes of EfiLoaderData in whole pages, or NULL; zeroed, or as they come. */
 void *firmware_pages(uint64_t n);
 void *firmware_pages_raw(uint64_t n);

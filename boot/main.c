@@ -91,7 +91,7 @@ static enum outcome prepare(struct boot_info *bi, struct conf *conf)
 	bi->conf = conf;
 	bi->reset = firmware_reset;
 	bi->rsdp = firmware_rsdp();
-	firmware_video(&bi->fb);
+	firmware_video(bi);
 	image_sections(bi);
 	bi->trampoline = memory_trampoline();
 	return report_blocks(&report) ? REFUSE : GO;

@@ -70,6 +70,7 @@ void memory_look(struct boot_info *bi, struct preflight_facts *f, struct report 
 		return;
 	}
 	map = ranges_of(bi, &m);
+	bi->nranges = map.n;
 	firmware_free_pages(m.at, m.room);
 	if (map.lost)
 		report_add(r, REPORT_MACHINE,
@@ -116,6 +117,19 @@ static void mark_own(struct memory_map *map)
 	memory_map_merge(map);
 }
 
+/* There was no free page below 1 MiB while the firmware ran, but what its boot services had is free now. The tables and the stack
+ * that are still in use may lie there: other CPUs are started long after they were left (hv/smp.c). */
+static void late_trampoline(struct boot_info *bi, struct memory_map *map)
+{
+	uint64_t at = memory_map_find_trampoline(map);
+
+	if (!at)
+		return;
+	memory_map_mark(map, at, 2 * PAGE_SIZE, MEM_BOOT);
+	memory_map_merge(map);
+	bi->trampoline = hpa(at);
+}
+
 EFI_STATUS memory_take(struct boot_info *bi)
 {
 	struct memory_map map;
@@ -137,6 +151,8 @@ EFI_STATUS memory_take(struct boot_info *bi)
 	irq_disable();
 	map = ranges_of(bi, &m);
 	mark_own(&map);
+	if (!bi->trampoline.v)
+		late_trampoline(bi, &map);
 	bi->nranges = map.n;
 	return EFI_SUCCESS;
 }

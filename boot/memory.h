@@ -8,9 +8,11 @@
 struct preflight_facts;
 struct report;
 
-/* Fills in memory_total and memory_usable; a map that Lethe cannot hold is reported. Uses bi->range for it. */
+/* Fills in memory_total and memory_usable; a map that Lethe cannot hold is reported. bi->range holds
+ * the map of this moment, until memory_take(). */
 void memory_look(struct boot_info *bi, struct preflight_facts *f, struct report *r);
-/* Two pages below 1 MiB, where a CPU starts after a SIPI; 0 if there are none. */
+/* Two pages below 1 MiB, where a CPU starts after a SIPI; 0 if none are free: memory_take() looks again then, among what the boot
+ * services leave. */
 hpa_t memory_trampoline(void);
 /*
  * Ends the boot services (UEFI 7.4.6): from here on the machine is Lethe's, and interrupts are off. Fills in

@@ -29,5 +29,11 @@ void memory_map_add(struct memory_map *m, const void *descriptors, size_t bytes,
 void memory_map_mark(struct memory_map *m, uint64_t base, uint64_t bytes, enum mem_type type);
 /* Joins neighbours that differ in nothing that matters. */
 void memory_map_merge(struct memory_map *m);
+/*
+ * Two free pages below 1 MiB for the start of other CPUs, as high up as there are: in memory of the boot services, which is free
+ * after ExitBootServices, or in usable memory. Not page 0; nothing from 512 KiB on, where the EBDA may lie: firmware and
+ * system-management code use it, whatever the map says, and its address stands in page 0, which need not be mapped. 0: none.
+ */
+uint64_t memory_map_find_trampoline(const struct memory_map *m);
 /* Bytes of this type. */
 uint64_t memory_map_total(const struct memory_map *m, enum mem_type type);

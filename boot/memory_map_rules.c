@@ -209,6 +209,25 @@ void memory_map_mark(struct memory_map *m, uint64_t base, uint64_t bytes, enum m
 	add(m, &r);
 }
 
+#define TRAMPOLINE_PAGES 2u
+#define EBDA_LOWEST	 0x80000ul
+
+uint64_t memory_map_find_trampoline(const struct memory_map *m)
+{
+	uint64_t best = 0;
+
+	for (unsigned i = 0; i < m->n; i++) {
+		uint64_t from = max(start_of(&m->range[i]), PAGE_SIZE),
+			 to = min(end_of(&m->range[i]), EBDA_LOWEST);
+
+		if (m->range[i].type != MEM_BOOT_SERVICES && m->range[i].type != MEM_USABLE)
+			continue;
+		if (to > from && to - from >= TRAMPOLINE_PAGES * PAGE_SIZE)
+			best = max(best, to - TRAMPOLINE_PAGES * PAGE_SIZE);
+	}
+	return best;
+}
+
 uint64_t memory_map_total(const struct memory_map *m, enum mem_type type)
 {
 	uint64_t pages = 0;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The screen: the current mode of the Graphics Output Protocol (UEFI 12.9), if it is plain memory. */
-#include "boot/firmware.h"
+#include "boot/video.h"
 
-#include "lib/boot_info.h"
+#include "boot/firmware.h"
+#include "boot/screen.h"
 
 /* The four-byte pixels that Lethe draws; any other order of colours is FB_NONE. */
 static enum fb_format format_of(const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *info)
@@ -27,8 +28,10 @@ static enum fb_format format_of(const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *info
 	}
 }
 
-void firmware_video(struct framebuffer *fb)
+void firmware_video(struct boot_info *bi)
 {
+	struct framebuffer *fb = &bi->fb;
+	const char *why;
 	EFI_GUID guid = EFI_GRAPHICS_OUTPUT_PROTOCOL_GUID;
 	EFI_GRAPHICS_OUTPUT_PROTOCOL *gop = NULL;
 	const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *info;
@@ -41,13 +44,14 @@ void firmware_video(struct framebuffer *fb)
 	if (!gop || !gop->Mode || !gop->Mode->Info || !gop->Mode->FrameBufferBase)
 		return;
 	info = gop->Mode->Info;
-	if (info->PixelsPerScanLine < info->HorizontalResolution ||
-		(uint64_t)info->PixelsPerScanLine * info->VerticalResolution * 4 > gop->Mode->FrameBufferSize)
-		return;
 	fb->base = hpa(gop->Mode->FrameBufferBase);
-	fb->size = gop->Mode->FrameBufferSize;
 	fb->width = info->HorizontalResolution;
 	fb->height = info->VerticalResolution;
 	fb->stride = info->PixelsPerScanLine;
 	fb->format = format_of(info);
+	if (fb->format == FB_NONE)
+		return;
+	why = video_size(fb, gop->Mode->FrameBufferSize, bi->range, bi->nranges);
+	if (why)
+		say("The screen will not be used: %s.", why);
 }

@@ -314,6 +314,10 @@ static int init_screen(const struct framebuffer *fb)
 
 	if (fb->format == FB_NONE || !fbcon_geometry(fb->width, fb->height, &scale, &cols, &rows))
 		return -E_NOENT;
+	if (fb->reported < fb->size)
+		log_warn("firmware says that the screen's memory has %lu bytes; the picture has %lu, and is "
+			 "mapped whole",
+			fb->reported, fb->size);
 	pixels = hostmap_mmio(fb->base, min(fb->size, (uint64_t)fb->stride * fb->height * 4), MT_WC);
 	if (!pixels ||
 		frames_alloc_run((fbcon_memory(cols, rows) + PAGE_MASK) / PAGE_SIZE, OWNER_LETHE, &memory))
@@ -339,7 +343,10 @@ void console_init(bool want_serial, bool want_screen, const struct framebuffer *
 		err = kbd_init();
 		keyboard = !err;
 		if (err)
-			log_info("no PS/2 keyboard: %s", err_name(err));
+			log_warn("no PS/2 keyboard (%s): type on the serial port; for a USB keyboard switch "
+				 "on \"legacy USB support\" "
+				 "in the firmware's set-up",
+				err_name(err));
 	}
 	if (uart.port)
 		log_info("console: serial port 0x%x, %u baud, FIFO of %u", uart.port, UART_BAUD, uart.fifo);

@@ -7,6 +7,7 @@
  */
 #include "drivers/ioapic.h"
 
+#include "drivers/lapic.h"
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/spinlock.h"
@@ -42,6 +43,20 @@ static void reg_write(const struct ioapic *io, unsigned index, uint32_t v)
 	io->regs[4] = v;
 }
 
+/* Masks input n, unless firmware gets SMIs by it. */
+static void take_over(const struct ioapic *io, unsigned n)
+{
+	uint32_t was = reg_read(io, IDX_ENTRY + 2 * n);
+
+	if (lapic_entry_is_smi(was)) {
+		log_info(
+			"I/O APIC: GSI %u raises SMIs (%#x): kept as firmware set it", io->gsi_base + n, was);
+		return;
+	}
+	reg_write(io, IDX_ENTRY + 2 * n, RTE_MASKED);
+	reg_write(io, IDX_ENTRY + 2 * n + 1, 0);
+}
+
 int ioapic_init(const struct acpi *acpi)
 {
 	tables = acpi;
@@ -61,10 +76,8 @@ int ioapic_init(const struct acpi *acpi)
 		}
 		io->gsi_base = acpi->ioapic[i].gsi_base;
 		io->inputs = (uint32_t)bits_get(version, 23, 16) + 1;
-		for (unsigned n = 0; n < io->inputs; n++) {
-			reg_write(io, IDX_ENTRY + 2 * n, RTE_MASKED);
-			reg_write(io, IDX_ENTRY + 2 * n + 1, 0);
-		}
+		for (unsigned n = 0; n < io->inputs; n++)
+			take_over(io, n);
 		nioapics++;
 	}
 	return nioapics ? 0 : -E_NOENT;
@@ -89,6 +102,10 @@ int ioapic_route(uint32_t gsi, uint8_t vector, uint32_t apic_id, bool level, boo
 		return -E_RANGE;
 	index = IDX_ENTRY + 2 * (gsi - io->gsi_base);
 	spin_lock(&lock);
+	if (lapic_entry_is_smi(reg_read(io, index))) {
+		spin_unlock(&lock);
+		return -E_BUSY;
+	}
 	/* Masked while the halves do not belong together. */
 	reg_write(io, index, RTE_MASKED);
 	reg_write(io, index + 1, apic_id << 24);

@@ -4,10 +4,10 @@
 
 #include "drivers/acpi.h"
 
-/* Maps the I/O APICs of the MADT and masks every input. 0; -E_NOENT: the MADT lists none; -E_NOMEM. */
+/* Maps the I/O APICs of the MADT and masks every input but those by which firmware gets SMIs. 0; -E_NOENT: the MADT lists none; -E_NOMEM. */
 int ioapic_init(const struct acpi *acpi);
 /* Routes a GSI to one CPU (physical destination, fixed delivery), unmasked. -E_NOENT: no I/O APIC has that GSI;
- * -E_RANGE: vector below 16 or an APIC ID that eight bits do not hold. Lock: takes the I/O APIC's. */
+ * -E_RANGE: vector below 16 or an APIC ID that eight bits do not hold; -E_BUSY: firmware gets SMIs by it. Lock: takes the I/O APIC's. */
 int ioapic_route(uint32_t gsi, uint8_t vector, uint32_t apic_id, bool level, bool active_low);
 /* As above for an ISA interrupt: GSI, trigger and polarity from the MADT's overrides, else identity, edge, high. */
 int ioapic_route_isa(uint8_t irq, uint8_t vector, uint32_t apic_id);

@@ -116,9 +116,27 @@ static void end_in_service(void)
 	}
 }
 
+static const uint16_t optional[] = { R_LVT_PERF, R_LVT_THERMAL, R_LVT_CMCI };
+/* What the first CPU's firmware has set among them to raise SMIs. The others' were lost with their INIT. */
+static uint32_t smi_entry[ARRAY_SIZE(optional)];
+
+static void take_over(unsigned i, bool firmware_had)
+{
+	uint32_t was = reg_read(optional[i]);
+
+	if (firmware_had && lapic_entry_is_smi(was)) {
+		smi_entry[i] = was;
+		log_info("local APIC: register %#x raises SMIs (%#x): kept as firmware set it", optional[i],
+			was);
+		return;
+	}
+	reg_write(optional[i], LVT_MASKED);
+}
+
 int lapic_init_cpu(uint8_t spurious_vector)
 {
-	static const uint16_t optional[] = { R_LVT_PERF, R_LVT_THERMAL, R_LVT_CMCI };
+	static bool first_done;
+	bool firmware_had = !atomic_xchg(&first_done, true);
 	uint64_t base = rdmsr(MSR_APIC_BASE);
 	unsigned last_lvt;
 
@@ -142,12 +160,16 @@ int lapic_init_cpu(uint8_t spurious_vector)
 	last_lvt = (unsigned)bits_get(reg_read(R_VERSION), 23, 16);
 	for (unsigned i = 0; i < ARRAY_SIZE(optional); i++)
 		if (last_lvt >= 4 + i)
-			reg_write(optional[i], LVT_MASKED);
+			take_over(i, firmware_had);
 	/* LINT1 carries NMI on every PC since the MP specification (5.1). */
 	reg_write(R_LVT_LINT1, LVT_NMI);
 
 	reg_write(R_TPR, 0);
 	reg_write(R_SVR, (uint32_t)SVR_ENABLE | spurious_vector);
+	/* While the local APIC is disabled by software, as INIT leaves it, LVT entries cannot be unmasked (10.4.7.2). */
+	for (unsigned i = 0; i < ARRAY_SIZE(optional); i++)
+		if (lapic_entry_is_smi(smi_entry[i]))
+			reg_write(optional[i], smi_entry[i]);
 	end_in_service();
 	reg_write(R_ESR, 0);
 	return 0;

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "lib/bits.h"
 #include "lib/types.h"
 
 /* Maps the registers (xAPIC) and decides on the mode for all CPUs: x2APIC if firmware left it on, or if want_x2apic
@@ -13,10 +14,17 @@
 int lapic_init(bool want_x2apic);
 /*
  * Each CPU, the first one too: same mode as the first; masks every LVT entry (timer first: the firmware's may be
- * ticking), ends whatever interrupt the firmware left in service, drops what can be dropped, enables with the
+ * ticking) but those that raise SMIs, which the others get as the first has them; ends whatever interrupt the firmware left in service, drops what can be dropped, enables with the
  * spurious vector. LINT1 is left as NMI input. 0 or -E_IO (globally disabled: clearing that bit is for good).
  */
 int lapic_init_cpu(uint8_t spurious_vector);
+
+/* Is this LVT or I/O APIC entry (low half: both have the delivery mode in 10:8 and the mask in 16) one by which firmware gets
+ * system-management interrupts? Then it stays as it is: the thermal sensor's keeps laptops from overheating. */
+static inline bool lapic_entry_is_smi(uint32_t low)
+{
+	return bits_get(low, 10, 8) == 2 && !(low & BIT(16));
+}
 
 bool lapic_x2apic(void);
 uint32_t lapic_id(void);

@@ -55,8 +55,26 @@ static void setup(struct cpu *c, unsigned n, uint32_t apic_id)
 	c->others_wake = UINT64_MAX;
 }
 
+/*
+ * Control-flow enforcement, where the firmware uses it (SDM Vol. 1 chapter 17). Its shadow stack is mapped by the firmware's page
+ * tables alone, and a far return, such as load_segments() makes, would look for its frame there; so this comes before anything else.
+ *
+ *	1. IA32_S_CET = 0	the CPU pushes to no shadow stack and expects no ENDBR from here on
+ *	2. CR4.CET = 0		while it is set, CR0.WP could not be cleared, and a #CP could come
+ *
+ * A function that was called before the first step returns after it without a check.
+ */
+static void leave_cet(void)
+{
+	if (!(read_cr4() & CR4_CET))
+		return;
+	wrmsr(MSR_S_CET, 0);
+	write_cr4(read_cr4() & ~CR4_CET);
+}
+
 void cpu_init_boot(void)
 {
+	leave_cet();
 	setup(&boot_cpu, 0, 0);
 	cpus[0] = &boot_cpu;
 	ncpus = 1;

@@ -77,7 +77,7 @@ static inline struct cpu *this_cpu(void)
 extern struct cpu *cpus[CPUS_MAX]; /* NULL beyond ncpus */
 extern unsigned ncpus;
 
-/* Very first thing: GS, GDT and IDT of the CPU that firmware started, from static memory, so that a fault has a
+/* Very first thing: no control-flow enforcement of the firmware's any more; then GS, GDT and IDT of the CPU that firmware started, from static memory, so that a fault has a
  * handler and this_cpu_id() works. */
 void cpu_init_boot(void);
 /* Every CPU, on its own stack and under hostmap's root: control registers, PAT, TSS with its stacks, local APIC. */

@@ -38,7 +38,8 @@ enum fb_format { FB_NONE, FB_BGRX8888, FB_RGBX8888 };
 
 struct framebuffer {
 	hpa_t base;
-	uint64_t size; /* bytes */
+	uint64_t size;	   /* bytes */
+	uint64_t reported; /* what firmware said: less, if it was too little for the picture */
 	uint32_t width, height;
 	uint32_t stride; /* pixels a line */
 	enum fb_format format;

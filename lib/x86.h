@@ -140,6 +140,7 @@ enum memtype { MT_UC = 0, MT_WC = 1, MT_WT = 4, MT_WP = 5, MT_WB = 6, MT_UC_MINU
 #define MSR_MTRR_FIX16K_A0000 0x259
 #define MSR_MTRR_FIX4K_C0000  0x268 /* ...0x26f */
 #define MSR_PAT		      0x277
+#define MSR_S_CET	      0x6a2
 #define MSR_MTRR_DEF_TYPE     0x2ff
 #define MSR_TSC_DEADLINE      0x6e0
 #define MSR_X2APIC	      0x800 /* ...0x8ff: register offset >> 4 */

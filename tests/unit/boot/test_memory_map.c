@@ -243,6 +243,38 @@ static void random_maps_agree_with_a_page_by_page_model(void **state)
 	}
 }
 
+/* Firmware may hold all of the memory below 1 MiB until its boot services end. */
+static void memory_of_the_boot_services_serves_for_the_trampoline(void **state)
+{
+	const struct memory_descriptor d[] = {
+		piece(4, 0, 2), /* page 0 is never used, and page 1 alone is too little */
+		piece(0, 0x2000, 6),
+		piece(4, 0x8000, 3),
+		piece(2, 0xb000, 5),
+		piece(3, 0x10000, 1),
+		piece(6, 0x11000, 200),
+	};
+
+	start(BOOT_RANGES_MAX);
+	add(d, 6);
+	assert_int_equal(memory_map_find_trampoline(&map), 0x9000);
+	memory_map_mark(&map, 0x9000, 2 * PAGE_SIZE, MEM_BOOT);
+	memory_map_merge(&map);
+	assert_int_equal(memory_map_find_trampoline(&map), 0);
+	assert_int_equal(memory_map_total(&map, MEM_BOOT_SERVICES), 4 * PAGE_SIZE);
+}
+
+static void the_trampoline_stays_off_the_ebda(void **state)
+{
+	const struct memory_descriptor low = piece(3, 0x1000, 0x9f), high = piece(7, 0x80000, 0x20);
+
+	start(BOOT_RANGES_MAX);
+	add(&high, 1);
+	assert_int_equal(memory_map_find_trampoline(&map), 0);
+	add(&low, 1);
+	assert_int_equal(memory_map_find_trampoline(&map), 0x7e000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -253,6 +285,8 @@ int main(void)
 		cmocka_unit_test(addresses_that_wrap_or_are_odd_are_clipped),
 		cmocka_unit_test(marking_takes_whole_pages_and_respects_what_is_stricter),
 		cmocka_unit_test(a_full_map_counts_what_it_lost_and_keeps_the_stricter_type),
+		cmocka_unit_test(memory_of_the_boot_services_serves_for_the_trampoline),
+		cmocka_unit_test(the_trampoline_stays_off_the_ebda),
 		cmocka_unit_test(random_maps_agree_with_a_page_by_page_model),
 	};
 

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "drivers/lapic.h"
 #include "drivers/pci.h"
 #include "drivers/power.h"
 #include "drivers/time.h"
@@ -180,6 +181,20 @@ static void classes_have_names(void **s)
 	assert_string_equal(pci_class_name(0xee, 0), "unknown");
 }
 
+/* What firmware needs for its system-management mode is not taken from it. */
+static void entries_that_raise_smis_are_kept(void **s)
+{
+	(void)s;
+	assert_true(lapic_entry_is_smi(0x200));	   /* the thermal sensor's, on laptops */
+	assert_true(lapic_entry_is_smi(0xa2ff));   /* level, active low, a vector that does not matter */
+	assert_false(lapic_entry_is_smi(0x10200)); /* masked */
+	assert_false(lapic_entry_is_smi(0x10000)); /* as after a reset */
+	assert_false(lapic_entry_is_smi(0xfa));	   /* fixed, the firmware's own handler */
+	assert_false(lapic_entry_is_smi(0x400));   /* NMI */
+	assert_false(lapic_entry_is_smi(0x500));
+	assert_false(lapic_entry_is_smi(0x700)); /* the 8259s */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -192,6 +207,7 @@ int main(void)
 		cmocka_unit_test(pci_walk_finds_each_function_once),
 		cmocka_unit_test(a_maze_of_bridges_ends),
 		cmocka_unit_test(classes_have_names),
+		cmocka_unit_test(entries_that_raise_smis_are_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
