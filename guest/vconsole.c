@@ -38,13 +38,15 @@ void vconsole_write(struct console *c, const char *text, size_t n)
 		c->p->ops->console_write(c->p->vm, text, n);
 }
 
-/*
- * Who is to hear the next byte. An enabled receive interrupt, or polling, is a clear word for the UART. Without it the
- * keyboard hears if there is a screen to type at, else the UART's FIFO keeps the byte for whoever looks later.
- */
-static bool to_keyboard(const struct console *c)
+/* The device that the next typed byte goes to: the UART if the guest can get it there, else the keyboard. If that is
+ * disabled, too, the byte stays with hv/ until one of them can take it. */
+enum target { TO_NONE, TO_UART, TO_KEYBOARD };
+
+static enum target console_target(const struct console *c)
 {
-	return !vuart_listens(&c->p->uart) && c->p->vga.screen.shown && vkbc_listens(&c->p->kbc);
+	if (vuart_listens(&c->p->uart))
+		return vuart_room(&c->p->uart) ? TO_UART : TO_NONE;
+	return vkbc_listens(&c->p->kbc) && vkbd_room(&c->p->kbc.kbd) ? TO_KEYBOARD : TO_NONE;
 }
 
 void vconsole_pump(struct console *c)
@@ -53,15 +55,15 @@ void vconsole_pump(struct console *c)
 
 	/* Bounded by the room in FIFO and queue. */
 	for (;;) {
-		bool keyboard = to_keyboard(c);
+		enum target target = console_target(c);
 		int byte;
 
-		if (keyboard ? !vkbd_room(&p->kbc.kbd) : !vuart_room(&p->uart))
+		if (target == TO_NONE)
 			return;
 		byte = p->ops->console_read(p->vm);
 		if (byte < 0)
 			return;
-		if (keyboard) {
+		if (target == TO_KEYBOARD) {
 			vkbd_type(&p->kbc.kbd, (uint8_t)byte);
 			vvga_hurry(&p->vga);
 		} else {

@@ -2,9 +2,9 @@
 /*
  * The VM's console: one stream of text out, one of bytes in.
  *
- *	vuart ----bytes---+                         +--> vuart     if the guest listens there
+ *	vuart ----bytes---+                         +--> vuart     if the guest can get it there
  *	vvga --ANSI text--+--> ops->console_write   |
- *	                       ops->console_read ---+--> vkbd      else, if its screen is shown and keyboard on
+ *	                       ops->console_read ---+--> vkbd      else, if the keyboard is enabled
  *
  * Output is gathered up to a line, 256 bytes or 2 ms, so that a guest which prints byte by byte does not cost a call
  * for each.

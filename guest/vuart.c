@@ -47,8 +47,11 @@ enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR }; /* with LCR.DLAB 0 and 
 #define MSR_DCD	  BIT(7)
 #define MSR_DELTA BITS(3, 0)
 
-#define CLOCK_HZ     1843200ul
-#define POLLED_AFTER 16 /* looks at LSR without a character sent: somebody waits for input */
+#define CLOCK_HZ      1843200ul
+#define POLLED_AFTER  16 /* reads of LSR without a character sent: the guest waits for input, not for THRE */
+#define POLLED_FOR_MS 2000 /* after its last poll a guest still counts as one that polls */
+/* A driver that prints by polling turns the interrupts off meanwhile, and on again: Linux's console, for each line. */
+#define PAUSED_FOR_MS 50
 
 static bool fifos(const struct vuart *u)
 {
@@ -75,6 +78,33 @@ static uint8_t interrupt(const struct vuart *u)
 	if ((u->ier & IER_EDSSI) && (u->msr & MSR_DELTA))
 		return IIR_MODEM;
 	return IIR_NONE;
+}
+
+static bool takes_interrupts(const struct vuart *u)
+{
+	return (u->ier & IER_ERBFI) && (u->mcr & MCR_OUT2);
+}
+
+/* The guest counts as listening for so long from now on, if not for longer. */
+static void listens_for(struct vuart *u, uint64_t ms)
+{
+	u->listens_until =
+		max(u->listens_until, tsc_after(platform_now(u->p), mul_div(u->p->tsc_hz, ms, 1000)));
+}
+
+bool vuart_listens(const struct vuart *u)
+{
+	return !(u->mcr & MCR_LOOP) && (takes_interrupts(u) || platform_now(u->p) < u->listens_until);
+}
+
+/* The guest looked for a character by reading LSR, and there was none. */
+static void polled(struct vuart *u)
+{
+	if (++u->idle_polls < POLLED_AFTER)
+		return;
+	listens_for(u, POLLED_FOR_MS);
+	if (u->idle_polls % POLLED_AFTER == 0)
+		vconsole_pump(&u->p->console);
 }
 
 static void update(struct vuart *u)
@@ -129,6 +159,10 @@ static uint8_t pop(struct vuart *u)
 {
 	uint8_t c;
 
+	if (!u->count) {
+		listens_for(u, POLLED_FOR_MS);
+		vconsole_pump(&u->p->console);
+	}
 	if (!u->count)
 		return 0;
 	c = u->fifo[u->head];
@@ -203,8 +237,8 @@ static uint64_t uart_read(void *dev, uint64_t off, unsigned size)
 	case LSR:
 		value = LSR_THRE | LSR_TEMT | u->line_errors |
 			(fifos(u) && (u->line_errors & LSR_BI) ? LSR_ERROR : 0);
-		if (!u->count && ++u->idle_polls % POLLED_AFTER == 0)
-			vconsole_pump(&u->p->console);
+		if (!u->count)
+			polled(u);
 		if (u->count)
 			value |= LSR_DR;
 		if (!u->line_errors)
@@ -226,6 +260,7 @@ static void uart_write(void *dev, uint64_t off, unsigned size, uint64_t v)
 {
 	struct vuart *u = dev;
 	uint8_t value = (uint8_t)v, before;
+	bool listened = vuart_listens(u), interrupts = takes_interrupts(u);
 
 	switch (off) {
 	case RBR_THR:
@@ -244,10 +279,8 @@ static void uart_write(void *dev, uint64_t off, unsigned size, uint64_t v)
 		/* Enabled while the register is empty, the interrupt comes at once. */
 		if (~before & u->ier & IER_ETBEI)
 			u->thre_pending = true;
-		if (~before & u->ier & IER_ERBFI) {
+		if (~before & u->ier & IER_ERBFI)
 			restart_timeout(u);
-			vconsole_pump(&u->p->console);
-		}
 		break;
 	case IIR_FCR:
 		write_fcr(u, value);
@@ -269,12 +302,11 @@ static void uart_write(void *dev, uint64_t off, unsigned size, uint64_t v)
 	default: /* LSR and MSR: factory test only */
 		break;
 	}
+	if (interrupts && !takes_interrupts(u))
+		listens_for(u, PAUSED_FOR_MS);
+	if (!listened && vuart_listens(u))
+		vconsole_pump(&u->p->console);
 	update(u);
-}
-
-bool vuart_listens(const struct vuart *u)
-{
-	return !(u->mcr & MCR_LOOP) && ((u->ier & IER_ERBFI) || u->idle_polls >= POLLED_AFTER);
 }
 
 unsigned vuart_room(const struct vuart *u)
@@ -297,6 +329,7 @@ void vuart_reset(struct vuart *u)
 	u->divisor = 1; /* 115200 */
 	u->thre_pending = u->timeout = false;
 	u->head = u->count = u->idle_polls = 0;
+	u->listens_until = 0;
 	timer_stop(u->p, &u->timer);
 	update(u);
 }

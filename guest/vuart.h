@@ -21,12 +21,14 @@ struct vuart {
 	uint8_t fifo[VUART_FIFO];
 	unsigned head, count;
 	unsigned idle_polls; /* reads of LSR in a row that found neither input nor were followed by output */
-	struct vtimer timer; /* character timeout */
+	uint64_t listens_until; /* TSC: the guest has polled, or paused its interrupts, a short time ago */
+	struct vtimer timer;	/* character timeout */
 };
 
 void vuart_init(struct vuart *u, struct platform *p);
 void vuart_reset(struct vuart *u);
-/* Does the guest listen here: by interrupt, or by polling LSR again and again? */
+/* True if the guest can get a character that is received now: by interrupt (receive interrupt and OUT2), or because it
+ * polls LSR or RBR. Not in loopback mode. */
 bool vuart_listens(const struct vuart *u);
 unsigned vuart_room(const struct vuart *u); /* characters that the receiver can take now */
 void vuart_receive(struct vuart *u, uint8_t c);

@@ -78,7 +78,7 @@ void exit_vmcall(struct vcpu *v)
 		return;
 	}
 	/* Real-mode code lies below this; for all other guests it costs a look at RIP. */
-	if (unlikely(vcpu_rip() <= 0xffff) && exit_vectors(v))
+	if (unlikely(vmread_sure(VMCS_GUEST_RIP) <= 0xffff) && exit_vectors(v))
 		return;
 	vcpu_skip(v);
 	v->regs.gpr[RAX] = (uint64_t)hypercall(v, v->regs.gpr[RAX]);

@@ -115,6 +115,7 @@ static void received_data_interrupt(void **state)
 {
 	outb(f, MCR, 0x08);
 	outb(f, IER, 0x01);
+	outb(f, MCR, 0x08);
 	type("ab");
 	assert_true(irq4());
 	assert_int_equal(inb(f, IIR), 0x04);
@@ -132,6 +133,7 @@ static void fifo_trigger_and_timeout(void **state)
 	outb(f, IIR, 0x81); /* trigger at 8 */
 	outb(f, LCR, 0x03);
 	outb(f, IER, 0x01);
+	outb(f, MCR, 0x08);
 	type("1234567");
 	assert_false(irq4());
 	fake_vm_advance(f, 300 * USEC);
@@ -156,6 +158,7 @@ static void nothing_typed_is_lost(void **state)
 	text[100] = 0;
 	outb(f, IIR, 0x01);
 	outb(f, IER, 0x01);
+	outb(f, MCR, 0x08);
 	type(text);
 	while (inb(f, LSR) & 1)
 		got[n++] = (char)inb(f, DATA);
@@ -171,6 +174,170 @@ static void a_poller_is_heard(void **state)
 	while (!(inb(f, LSR) & 1) && n < 1000)
 		n++;
 	assert_in_range(n, 0, 40);
+	assert_int_equal(inb(f, DATA), 'x');
+}
+
+/* ---- who gets what is typed ---- */
+
+static bool keyboard_has(char c)
+{
+	bool has;
+
+	assert_int_equal(c, 'a'); /* whose make code is 1Eh */
+	has = (inb(f, 0x64) & 1) && inb(f, 0x60) == 0x1e;
+	while (inb(f, 0x64) & 1)
+		inb(f, 0x60);
+	return has;
+}
+
+/* Without polling: what lies in the receiver. */
+static unsigned received(void)
+{
+	return f->p->uart.count;
+}
+
+static void without_a_driver_the_keyboard_is_heard(void **state)
+{
+	type("a");
+	assert_true(keyboard_has('a'));
+	assert_int_equal(received(), 0);
+}
+
+static void a_receive_interrupt_without_out2_hears_nothing(void **state)
+{
+	outb(f, IER, 0x01);
+	type("a");
+	assert_true(keyboard_has('a'));
+	assert_int_equal(received(), 0);
+}
+
+static void out2_without_a_receive_interrupt_hears_nothing(void **state)
+{
+	outb(f, MCR, 0x08);
+	outb(f, IER, 0x0e);
+	type("a");
+	assert_true(keyboard_has('a'));
+	assert_int_equal(received(), 0);
+}
+
+static void out2_and_receive_interrupt_hear_in_either_order(void **state)
+{
+	outb(f, 0x64, 0xad); /* no keyboard: what is typed waits */
+	type("xy");
+	outb(f, IIR, 0x01);
+	assert_int_equal(received(), 0);
+	outb(f, MCR, 0x08);
+	assert_int_equal(received(), 0);
+	outb(f, IER, 0x01);
+	assert_int_equal(received(), 2);
+	outb(f, IIR, 0x03);
+	outb(f, IER, 0x00);
+	outb(f, MCR, 0x00);
+	fake_vm_advance(f, SEC);
+	type("xy");
+	assert_int_equal(received(), 0);
+	outb(f, IER, 0x01);
+	assert_int_equal(received(), 0);
+	outb(f, MCR, 0x08);
+	assert_int_equal(received(), 2);
+}
+
+static void polling_lsr_is_heard_for_a_while(void **state)
+{
+	for (unsigned i = 0; i < 20; i++)
+		inb(f, LSR);
+	fake_vm_advance(f, SEC);
+	type("x");
+	assert_int_equal(received(), 1);
+	assert_int_equal(inb(f, DATA), 'x');
+	fake_vm_advance(f, 3 * SEC); /* it has stopped polling */
+	type("a");
+	assert_true(keyboard_has('a'));
+	assert_int_equal(received(), 0);
+}
+
+static void a_slow_poller_is_heard(void **state)
+{
+	for (unsigned i = 0; i < 20; i++) {
+		inb(f, LSR);
+		fake_vm_advance(f, SEC);
+	}
+	type("x");
+	assert_int_equal(received(), 1);
+}
+
+static void reading_rbr_is_polling(void **state)
+{
+	assert_int_equal(inb(f, DATA), 0);
+	type("x");
+	assert_int_equal(received(), 1);
+	inb(f, DATA);
+	fake_vm_advance(f, 3 * SEC);
+	outb(f, LCR, 0x80);
+	inb(f, DATA); /* the divisor's */
+	outb(f, LCR, 0x03);
+	type("a");
+	assert_true(keyboard_has('a'));
+}
+
+static void waiting_for_thre_is_no_polling(void **state)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		inb(f, LSR);
+		inb(f, LSR);
+		outb(f, DATA, '.');
+		inb(f, LSR);
+	}
+	type("a");
+	assert_true(keyboard_has('a'));
+	assert_int_equal(received(), 0);
+}
+
+static void in_loopback_mode_nothing_is_heard(void **state)
+{
+	outb(f, IER, 0x01);
+	outb(f, MCR, 0x18);
+	for (unsigned i = 0; i < 20; i++)
+		inb(f, LSR);
+	inb(f, DATA);
+	type("a");
+	assert_true(keyboard_has('a'));
+	assert_int_equal(received(), 0);
+	outb(f, 0x64, 0xad);
+	type("x");
+	assert_int_equal(received(), 0);
+	outb(f, MCR, 0x08); /* out of it again: what waited arrives */
+	assert_int_equal(received(), 1);
+}
+
+static void without_fifo_the_second_byte_waits_for_the_first(void **state)
+{
+	outb(f, IER, 0x01);
+	outb(f, MCR, 0x08);
+	type("xy");
+	assert_int_equal(received(), 1);
+	assert_false(inb(f, 0x64) & 1); /* and does not go to the keyboard */
+	assert_int_equal(inb(f, DATA), 'x');
+	assert_int_equal(inb(f, DATA), 'y');
+	assert_int_equal(inb(f, LSR) & 2, 0);
+}
+
+static void a_driver_that_prints_by_polling_does_not_lose_what_is_typed(void **state)
+{
+	outb(f, IIR, 0x01);
+	outb(f, IER, 0x05);
+	outb(f, MCR, 0x08);
+	outb(f, IER, 0x00); /* Linux's console: interrupts off, a line, and on again */
+	for (unsigned i = 0; i < 80; i++) {
+		inb(f, LSR);
+		outb(f, DATA, '.');
+		fake_vm_advance(f, 100 * USEC);
+	}
+	type("x");
+	assert_int_equal(received(), 1);
+	outb(f, IER, 0x05);
+	fake_vm_advance(f, 10 * MSEC);
+	assert_true(irq4());
 	assert_int_equal(inb(f, DATA), 'x');
 }
 
@@ -242,6 +409,17 @@ int main(void)
 		T(fifo_trigger_and_timeout),
 		T(nothing_typed_is_lost),
 		T(a_poller_is_heard),
+		T(without_a_driver_the_keyboard_is_heard),
+		T(a_receive_interrupt_without_out2_hears_nothing),
+		T(out2_without_a_receive_interrupt_hears_nothing),
+		T(out2_and_receive_interrupt_hear_in_either_order),
+		T(polling_lsr_is_heard_for_a_while),
+		T(a_slow_poller_is_heard),
+		T(reading_rbr_is_polling),
+		T(waiting_for_thre_is_no_polling),
+		T(in_loopback_mode_nothing_is_heard),
+		T(without_fifo_the_second_byte_waits_for_the_first),
+		T(a_driver_that_prints_by_polling_does_not_lose_what_is_typed),
 		T(loopback),
 		T(overrun_and_line_status_interrupt),
 		T(modem_status_interrupt),
