@@ -41,6 +41,7 @@ class Case:
     args: List[str] = field(default_factory=list)  # further arguments of tools/run
     conf: str = ""  # a lethe.conf; without one, tools/run writes one for the demo guest
     files: Dict[str, Callable] = field(default_factory=dict)  # name on the disk -> makes its bytes
+    needs: List[str] = field(default_factory=list)  # of `tools/setup guests`; skipped where one could not be had
     backend: str = ""  # "": wherever there is VMX; "tcg", "bochs": there only
     timeout: float = 240
 
@@ -61,6 +62,27 @@ def kernel(made):
 def initrd(made):
     """The demo guest's initramfs."""
     return made.read(made.demo + "/initrd.img")
+
+
+def other(name):
+    """A file of `tools/setup guests`: a guest that other people made."""
+    return lambda made: made.read(made.guests + "/" + name)
+
+
+def i386_initrd(made):
+    """The demo guest's initramfs for an i386 kernel."""
+    return made.initramfs(made.guests + "/busybox-i386")
+
+
+def short_paragraph(of):
+    """A bzImage whose last unit of 16 bytes is short: syssize counts it all the same."""
+
+    def make(made):
+        image = of(made)
+        setup = ((image[0x1F1] or 4) + 1) * 512
+        return image[: setup + 16 * struct.unpack_from("<I", image, 0x1F4)[0] - 8]
+
+    return make
 
 
 def first(count, of):
@@ -496,4 +518,84 @@ INPUT = [
     ),
 ]
 
-CASES = LINUX + GUESTS + TRACES + INPUT
+# Guests that other people made. In `make test` one of each kind; the others are siblings of it.
+LINUX_CMDLINE = "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off"
+
+
+def debian(kernel_file, initrd_maker, **keys):
+    """lethe.conf with a Debian kernel of `tools/setup guests`, and its files."""
+    keys = {"memory": "256M", "cmdline": LINUX_CMDLINE, **keys}
+    return {
+        "conf": vm("debian", kernel="vmlinuz", initrd="initrd.img", **keys),
+        "files": {"vmlinuz": other(kernel_file), "initrd.img": initrd_maker},
+    }
+
+
+# What Linux says of tables that it does not like.
+TABLES_WRONG = r"(?i)ACPI (BIOS )?(warning|error)|MPTABLE: .*(bad|broken|bug)|\[Firmware Bug\]"
+
+OTHERS = [
+    Case(
+        "other-memtest",  # memtest86+ in little memory, cut in its last paragraph: three of its tests, painted as VGA text
+        [r"walking ones, no cache", r"own address", r"Moving inversions, 1s & 0s"],
+        never=[PANIC, r"Errors: +[1-9]", r"Unexpected interrupt"],
+        needs=["memtest86+"],
+        cost=8,
+        conf=vm("memtest", kernel="memtest.bin", memory="16M", cmdline="console=ttyS0,115200"),
+        files={"memtest.bin": short_paragraph(other("memtest86+"))},
+    ),
+    Case(
+        "other-i386-pae",  # no 64-bit entry point; with acpi=off the CPUs and the wiring are those of the MP table
+        [
+            r"found SMP MP-table at \[mem 0x000f0000",
+            r"demo:~# ",
+            ("send", "uname -m; grep -c ^processor /proc/cpuinfo; grep -c IO-APIC.*ttyS0 /proc/interrupts\\r"),
+            r"^i686\n2\n1$",
+            ("send", "reboot\\r"),
+            r"^lethe: vm debian exited: reset",
+            MACHINE_OFF,
+        ],
+        never=[PANIC, TABLES_WRONG],
+        needs=["vmlinuz-i386-686-pae", "busybox-i386"],
+        cost=30,
+        timeout=480,
+        args=["--cpus", "2"],
+        **debian("vmlinuz-i386-686-pae", i386_initrd, vcpus=2, cmdline=LINUX_CMDLINE + " acpi=off"),
+    ),
+    Case(
+        "other-i386",  # without PAE, with ACPI
+        [
+            r"demo:~# ",
+            ("send", "uname -m; dmesg | grep -c 'ACPI: FACS'\\r"),
+            r"^i686\n[12]$",
+            ("send", "poweroff\\r"),
+            r"^lethe: vm debian exited: power-off",
+            MACHINE_OFF,
+        ],
+        never=[PANIC, TABLES_WRONG],
+        needs=["vmlinuz-i386-686", "busybox-i386"],
+        where="all",
+        cost=30,
+        timeout=480,
+        **debian("vmlinuz-i386-686", i386_initrd),
+    ),
+    Case(
+        "other-testing",  # the newest kernel that Debian has
+        [
+            r"^lethe-demo: ready, tsc \d+",
+            r"demo:~# ",
+            ("send", "dmesg | grep -ciE 'oops|BUG:|unchecked MSR'; poweroff\\r"),
+            r"^0$",
+            r"^lethe: vm debian exited: power-off",
+            MACHINE_OFF,
+        ],
+        never=[PANIC, TABLES_WRONG],
+        needs=["vmlinuz-testing"],
+        where="all",
+        cost=40,
+        timeout=480,
+        **debian("vmlinuz-testing", initrd),
+    ),
+]
+
+CASES = LINUX + GUESTS + TRACES + INPUT + OTHERS

@@ -5,7 +5,7 @@
  *	0 format, 1 memory, 2 entry mode, 3 what else is given, 4-7 load address, 8-9 size of the initrd or module
  *
  * and the rest is the kernel. Whatever the file says: no write leaves the guest's RAM (the rig ends the program), the
- * entry lies in RAM, and a refusal is one sentence.
+ * entry and the stack lie in RAM, the selectors are in the GDT, and a refusal is one sentence.
  */
 #include "lib/regs.h"
 #include "lib/x86.h"
@@ -47,12 +47,29 @@ static void check_refusal(int err)
 		abort();
 }
 
+/* A selector can be loaded again: its descriptor lies in the GDT, in RAM, and is present code or data. */
+static void check_selector(const struct vcpu_state *s, unsigned i)
+{
+	uint64_t d;
+
+	if (s->seg[i].selector + 7u > s->gdtr.limit)
+		abort();
+	d = rig_u64(s->gdtr.base + s->seg[i].selector);
+	if ((d >> 40 & 0x98) != (i == SEG_CS ? 0x98 : 0x90))
+		abort();
+}
+
 static void check_start(void)
 {
 	const struct vcpu_state *s = &rig.start;
 	uint64_t entry = s->regs.rip + s->seg[SEG_CS].base;
 
 	rig_at(entry, 1);
+	if (s->cr0 & CR0_PE)
+		for (unsigned i = 0; i < SEGS; i++)
+			check_selector(s, i);
+	if (s->regs.gpr[RSP])
+		rig_at(s->regs.gpr[RSP] - 1, 1);
 	if (s->cr0 & CR0_PG && rig_translate(s->cr3, entry) != entry)
 		abort();
 }
