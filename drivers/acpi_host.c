@@ -33,6 +33,11 @@ const struct acpi *acpi_get(void)
 	return &tables;
 }
 
+static const char *plural(unsigned n)
+{
+	return n == 1 ? "" : "s";
+}
+
 void acpi_log(const struct acpi *a)
 {
 	char list[ACPI_TABLES_MAX * 5 + 1];
@@ -47,9 +52,15 @@ void acpi_log(const struct acpi *a)
 	for (unsigned i = 0; i < a->ntables; i++)
 		n += (size_t)fmt_snprintf(list + n, sizeof(list) - n, " %s", a->table[i].sig);
 	log_info("ACPI %u (%s):%s", a->revision, a->oem, list);
-	log_info("ACPI: %u CPUs, %u I/O APICs, %u interrupt overrides, %u PCI segments, %u DMA remapping "
-		 "units",
-		a->ncpus, a->nioapics, a->noverrides, a->nmcfg, a->ndrhd);
+	log_info("ACPI: %u CPU%s, %u I/O APIC%s, %u interrupt override%s", a->ncpus, plural(a->ncpus),
+		a->nioapics, plural(a->nioapics), a->noverrides, plural(a->noverrides));
+	if (a->nmcfg)
+		log_info("ACPI: PCI configuration space in memory, %u segment%s (MCFG)", a->nmcfg,
+			plural(a->nmcfg));
+	else
+		log_info("ACPI: PCI configuration space by ports 0xcf8 and 0xcfc only (no MCFG)");
+	if (a->ndrhd)
+		log_info("ACPI: %u DMA remapping unit%s (VT-d)", a->ndrhd, plural(a->ndrhd));
 	if (a->ncpus_offline)
 		log_info("ACPI: %u CPUs could be plugged in and are not used", a->ncpus_offline);
 	if (a->ncpus_disabled)

@@ -2,6 +2,8 @@
 /*
  * Hypercalls: VMCALL at CPL 0 with a number in RAX; the result comes back in RAX, negative for errors (enum err).
  *
+ * 1 is free: -E_NOSUP, as every number that is not here.
+ *
  *	0  nothing					what a bare exit costs
  *	2  statistics of the guest's MMU		RBX: which (see hypercall.c)
  *	3  counters of a MEASURE=1 build		RBX: which (hv/measure.h)

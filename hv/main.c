@@ -186,8 +186,8 @@ void machine_ready(void)
 	free_files();
 	log_debug("own memory: %lu bytes", own_memory());
 	log_debug("start: %lu ticks, %lu of them reading files", rdtsc() - boot->tsc_start, boot->tsc_files);
-	log_info("started in %lu us (%lu us of them reading files)",
-		tsc_to_ns(rdtsc() - boot->tsc_start) / 1000, tsc_to_ns(boot->tsc_files) / 1000);
+	log_info("started in %lu ms (%lu ms of them reading files)",
+		tsc_to_ns(rdtsc() - boot->tsc_start) / 1000000, tsc_to_ns(boot->tsc_files) / 1000000);
 	log_debug("%lu us building VMs", tsc_to_ns(rdtsc() - start) / 1000);
 	for (unsigned i = 0; i < nvms; i++)
 		for (unsigned n = 0; vms[i] && n < vms[i]->nvcpus; n++)

@@ -302,6 +302,19 @@ TRACES = [
     ),
 ]
 
+# An operating system whose timer is faster than the serial line: the number of lines lets it go on.
+TRACES += [
+    Case(
+        "linux-trace",
+        [r"^lethe: trace: no more of exits is shown after 1000 lines", r"demo:~# ", ("send", "poweroff\\r"),
+         r"^lethe: vm demo exited: power-off", MACHINE_OFF],
+        never=[PANIC, r"(?<!^)lethe: trace"],
+        args=["--hv", "trace=exits, mmu, irq:200, io:200, boot", "--cmdline",
+              "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+        cost=16,
+    ),
+]
+
 GUESTS += [
     Case(
         "guests-wakeup",  # who wakes need not wait for the end of another's turn on the same CPU

@@ -20,6 +20,12 @@ Starts Lethe on a machine: QEMU/KVM where nested VMX is usable, else Bochs. With
 guest is the demo: Debian's kernel and a busybox shell. Without --expect the terminal is the guest's console.
 """
 EPILOG = """\
+examples:
+  tools/run                                              a Linux shell on the terminal
+  tools/run --kernel build/demo/hello.bin --expect 'machine off' -v
+  tools/run --set devices=rom --set removal=bulk --hv log=debug
+  tools/run --cpus 2 --vcpus 2 --expect 'demo:~# ' --send 'nproc\\r' --expect '^2$'
+the keys of --set and --hv: README.md, lethe.conf.
 escape key: %s.
 exit status: 0 all expectations met (or an interactive run ended); 1 time-out, dead guest or machine; 2 usage.
 """ % HELP
