@@ -21,8 +21,9 @@ sys.path.insert(0, os.path.join(TOP, "tools", "initramfs"))
 import newc  # noqa: E402 (the path comes first)
 
 PROGRAM = "/usr/bin/qemu-system-x86_64"
-# QEMU's own files: what the README's line and the cases need. The last is KVM's option ROM for the PIC.
-QEMU_FILES = ["/usr/share/seabios/vgabios-stdvga.bin", "/usr/share/qemu/kvmvapic.bin"]
+# QEMU's own files: for the README's line the display's ROM; KVM's for the local APIC; the rest for a Linux that QEMU loads.
+QEMU_FILES = ["/usr/share/seabios/vgabios-stdvga.bin", "/usr/share/qemu/kvmvapic.bin", "/usr/share/seabios/bios-256k.bin",
+              "/usr/share/qemu/linuxboot_dma.bin"]
 # Debian 12's firmware asks 50,000 times for a TPM that is not there, which takes 20 s here; the one of Bochs does not.
 FIRMWARE = "/usr/share/ovmf/OVMF.fd"
 CC = ["gcc", "-Os", "-Wall", "-Wextra", "-s", "-static"]
@@ -86,5 +87,5 @@ def write_disk(path, made, work, files):
         _output("cp", "--sparse=always", "--dereference", source, to)
         size += os.stat(to).st_blocks * 512
     size += size // 12 + (8 << 20)
-    _output("mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", tree, path, "%dM" % (size >> 20))
+    _output("/sbin/mke2fs", "-q", "-t", "ext4", "-O", "^has_journal", "-m", "0", "-d", tree, path, "%dM" % (size >> 20))
     shutil.rmtree(tree)
