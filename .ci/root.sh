@@ -12,6 +12,7 @@ apt_settings() {
 # Makes the root: root_make FOLDER LOG. Its apt is set up as this machine's.
 root_make() {
 	local root=$1 log=$2 uri keyring file etc
+	: >"$log"
 	read -r uri keyring < <(tools/setup mirror) && [ -n "$uri" ] || return 1
 	apt_settings >"$work/apt.conf"
 	mmdebstrap --variant=minbase --include=git,make,ca-certificates --aptopt="$work/apt.conf" bookworm "$root" \

@@ -48,7 +48,6 @@ MIXED = """
 NO_LISTS = "||bookworm|main|http://deb.example/debian/|$(SIGNED_BY)\n"
 
 APT = r"""
-    #!/bin/sh
     # apt-get and apt-cache of a made-up system, for test_setup.py.
     here=$(dirname "$0")
     list='' arguments=''
@@ -96,11 +95,15 @@ class System:
         for name in ("tools", "guest", "lib"):
             shutil.copytree(os.path.join(TOP, name), os.path.join(directory, name))
         for name in ("apt-get", "apt-cache"):
-            self.write("bin/" + name, textwrap.dedent(APT).lstrip())
-            os.chmod(os.path.join(self.bin, name), 0o755)
+            self.tool(name, textwrap.dedent(APT))
         self.write("bin/targets", textwrap.dedent(targets).lstrip())
         self.write("bin/calls", "")
         self.write("os-release", "ID=%s\nVERSION_CODENAME=some\n" % os_id)
+
+    def tool(self, name, script):
+        """A program that this system's set-up finds before the real one."""
+        self.write("bin/" + name, "#!/bin/sh\n" + script + "\n")
+        os.chmod(os.path.join(self.bin, name), 0o755)
 
     def write(self, name, text):
         path = os.path.join(self.directory, name)
@@ -128,8 +131,9 @@ class System:
     def start(self, *words, **variables):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("DEBIAN_")}
         environment.update(
-            variables, PATH=self.bin + ":" + os.environ["PATH"], OS_RELEASE=os.path.join(self.directory, "os-release"),
+            PATH=self.bin + ":" + os.environ["PATH"], OS_RELEASE=os.path.join(self.directory, "os-release"),
             LETHE_CACHE=os.path.join(self.directory, "cache"))
+        environment.update(variables)
         return subprocess.Popen(
             [os.path.join(self.directory, "tools", "setup"), *words], env=environment, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
@@ -254,6 +258,26 @@ class Setup(unittest.TestCase):
         shutil.rmtree(os.path.join(self.directory, "build"))
         status, output = system.run("demo")
         self.assertEqual((status, system.downloads()), (0, 1), output)
+
+    def test_missing_packages_are_named_to_a_user(self):
+        system = System(self.directory, DEBIAN_12, "debian")
+        system.tool("dpkg-query", "printf 'installed gcc\\n'")
+        system.tool("id", "echo 1000")
+        status, output = system.run("build")
+        self.assertEqual(status, 1)
+        self.assertRegex(output, r"^setup: these packages are missing; as root, run:\n"
+                                 r"    apt-get update && apt-get install --no-install-recommends libc6-dev make nasm ")
+
+    def test_system_without_dpkg_is_told_what_to_install(self):
+        system = System(self.directory, "", "fedora")
+        for name in ("apt-get", "apt-cache"):
+            os.unlink(os.path.join(system.bin, name))
+        for name in ("sh", "dirname", "sed", "gcc", "make"):
+            os.symlink(shutil.which(name), os.path.join(system.bin, name))
+        status, output = system.run("build", PATH=system.bin)
+        self.assertEqual(status, 1)
+        self.assertRegex(output, r"no Debian-like system .*by hand.*: .*\bnasm\b")
+        self.assertNotRegex(output, r" (gcc|make)\b")
 
     def test_two_at_a_time_fetch_once(self):
         system = System(self.directory, DEBIAN_12, "debian")

@@ -6,7 +6,6 @@
 # The suite of Debian whose Bochs starts UEFI firmware (Debian 12's 2.7 does not).
 bochs_suite=forky
 bochs_tree_packages='bochs bochs-term bochsbios vgabios ovmf'
-bochs_set=bochs-$bochs_suite
 
 bochs_is_new() {
 	[ -x /usr/bin/bochs-bin ] || [ -x /usr/bin/bochs ] || return 1
@@ -15,14 +14,16 @@ bochs_is_new() {
 }
 
 bochs_tree() {
-	[ ! -e "$made/bochs-tree" ] || return 0
+	stale "$made/bochs-tree/whole" "$top/tools/setup.d/bochs.sh" || return 0
 	lock
-	[ ! -e "$made/bochs-tree" ] || return 0
+	stale "$made/bochs-tree/whole" "$top/tools/setup.d/bochs.sh" || return 0
+	bochs_set=bochs-$bochs_suite-$(printf %s "$bochs_tree_packages" | cksum | cut -d' ' -f1)
 	[ -e "$cache/sets/$bochs_set" ] || say "fetching Bochs from Debian $bochs_suite (about 100 MB) into $cache"
 	# shellcheck disable=SC2086 # a list
 	fetch_closure "$bochs_set" "$bochs_suite" amd64 $bochs_tree_packages || die "Bochs: $why"
 	say "unpacking Bochs"
 	set_unpack "$bochs_set" "$made/bochs-tree"
+	touch "$made/bochs-tree/whole"
 }
 
 # Writes the command that starts Bochs with its repairs. It finds its parts beside itself.

@@ -26,9 +26,9 @@ take_modules() {
 
 # The kernel and its modules must be of one version: all is taken out of the packages when one file is missing.
 demo_files() {
-	[ ! -e "$made/demo/whole" ] || return 0
+	stale "$made/demo/whole" "$top/tools/setup.d/demo.sh" || return 0
 	lock
-	[ ! -e "$made/demo/whole" ] || return 0
+	stale "$made/demo/whole" "$top/tools/setup.d/demo.sh" || return 0
 	kernel_parts='image|binary|modules'
 	if [ "$(os_id)" = debian ] && [ -z "${DEBIAN_MIRROR:-}" ]; then
 		demo_set=demo-$(os_codename)

@@ -14,9 +14,9 @@ guests_suite=bookworm
 # Takes a file out of a package: guest_file NAME SUITE ARCHITECTURE PACKAGE PATTERN
 guest_file() {
 	file=$made/guests/$1
-	[ ! -e "$file" ] || return 0
+	stale "$file" "$top/tools/setup.d/guests.sh" || return 0
 	lock
-	[ ! -e "$file" ] || return 0
+	stale "$file" "$top/tools/setup.d/guests.sh" || return 0
 	set_name=guest-$4-$2-$3
 	[ -e "$cache/sets/$set_name" ] || say "fetching $4 ($3) of Debian $2"
 	mkdir -p "$made/guests"

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""make help says what is so."""
+"""make: help says what is so, and set-up comes before what needs it."""
 
 import os
 import re
 import subprocess
+import tempfile
 import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
@@ -34,6 +35,29 @@ class Help(unittest.TestCase):
         help_text = make("help")
         for name, value in re.findall(r"\b([A-Z]+(?:_[A-Z]+)+)=(\d+)", help_text):
             self.assertIn("%s=%s" % (name, 7 * int(value)), make("help", "%s=%d" % (name, 7 * int(value))))
+
+
+class Order(unittest.TestCase):
+    """On a fresh machine: a target's set-up comes before the first compiler that it calls."""
+
+    COMPILER = re.compile(r"(?:^|&& )(?:gcc|clang|nasm|iasl|nm|ar|objcopy) ")
+    NEEDS_CLANG = ("unit", "unit-lib", "unit-threads", "fuzz", "soak", "test", "test-all", "bench")
+
+    def test_setup_comes_first(self):
+        for target in ("all", "run", "image", "bench", "boot-tests", "check", "test-nested", *self.NEEDS_CLANG):
+            with self.subTest(target), tempfile.TemporaryDirectory() as out:
+                lines = make("-n", "-j1", "O=" + out, target).splitlines()
+                compilers = [number for number, line in enumerate(lines) if self.COMPILER.search(line)]
+                self.assertTrue(compilers)
+                before = lines[: compilers[0]]
+                self.assertIn("tools/setup build", before)
+                clang = [number for number, line in enumerate(lines) if re.search(r"(?:^|&& )clang ", line)]
+                if target in self.NEEDS_CLANG[:-1]:
+                    self.assertTrue(clang)
+                if clang:
+                    self.assertIn("tools/setup unit", lines[: clang[0]])
+                if target in ("run", "image"):
+                    self.assertIn("tools/setup run", lines[:-1])
 
 
 if __name__ == "__main__":
