@@ -132,6 +132,12 @@ class UsageTest(unittest.TestCase):
         self.assertEqual(status, 2)
         self.assertIn("--guest-mem 4096M is not less than the machine's memory, 2048M", text)
 
+    @unittest.skipUnless(os.path.exists(os.path.join(TOP, "build", "setup", "bochs")), "Bochs is not set up")
+    def test_an_unknown_model_of_cpu_is_named_with_its_neighbours(self):
+        status, text = run("--backend", "bochs", "--cpu", "corei7_skylak", "--expect", "x", "--no-config", "--efi", __file__)
+        self.assertEqual((status, text.count("\n")), (2, 1))
+        self.assertIn("Bochs has no such model; nearest: corei7_skylake_x", text)
+
     def test_help_says_the_rates_of_the_clocks(self):
         text = " ".join(parser().format_help().split())
         self.assertIn("the TSC has 50 MHz", text)
@@ -200,6 +206,15 @@ class SessionTest(unittest.TestCase):
         result, said = self.session(machine, dialogue("never"), timeout=0.7)
         self.assertIn("time-out", str(result))
         self.assertGreaterEqual(said.count(" s: last line: working\n"), 1)
+
+    def test_a_silent_shell_on_a_terminal_is_left_alone(self):
+        for begun, notes in ((b"firmware", True), (b"lethe: Lethe 1", False), (b"native: start tsc 1", False)):
+            machine = Machine()
+            machine.say(b"\n" + begun + b"\n")
+            console = mock.Mock(ended=False, open=False)
+            self.session(machine, dialogue(), timeout=0.6, console=console)
+            said = [call.args[0] for call in console.note.call_args_list]
+            self.assertEqual(len(said) > 1, notes, said)
 
     def test_a_dead_guest_comes_with_the_reasons_of_the_machine(self):
         machine = Machine()

@@ -2,6 +2,7 @@
 """One run from its start to its end: moves bytes between the machine, the terminal, the log and the dialogue."""
 
 import os
+import re
 import select
 import sys
 import time
@@ -21,6 +22,8 @@ STILL_MOST_SECONDS = 30.0
 # After so much silence the run says that it is alive.
 SILENCE_SECONDS = 10.0
 SHOWN_COLUMNS = 100
+# From here on a silence is the guest's own business: the log of Lethe begins, or tools/native has started the kernel.
+STARTED = re.compile(r"^(?:lethe: Lethe|native: start)", re.MULTILINE)
 # Output comes by single bytes; a dialogue that looked at each would take a CPU from the machine.
 BATCH_SECONDS = 0.01
 
@@ -88,8 +91,7 @@ class Session:
         shown = self.console or self._show
         if now - max(self._said, self._heard if shown else 0) < SILENCE_SECONDS:
             return
-        text = self.dialogue.transcript.text
-        if self.console and "lethe: Lethe" in text:
+        if self.console and STARTED.search(self.dialogue.transcript.text):
             return
         last = self.dialogue.transcript.last_lines(1)
         self.note("%d s: %s" % (now - self._start, "last line: " + _cut(last[0]) if last else "nothing from the firmware yet"))
