@@ -62,6 +62,15 @@ struct acpi_gas { /* Generic Address Structure (5.2.3.2) */
 	uint64_t address; /* 0: there is none */
 };
 
+struct acpi_serial {	    /* the 16550 that firmware uses as console (SPCR) */
+	struct acpi_gas at; /* ACPI_MEMORY or ACPI_IO; address 0: there is none */
+	uint8_t stride;	    /* bytes from one register to the next: 1, 2 or 4 */
+	bool pc;	    /* the PC's clock: its divisor may be set */
+	bool pci;	    /* the following say which function it is */
+	uint16_t segment, vendor, device;
+	uint8_t bus, dev, fn;
+};
+
 struct acpi_mcfg {
 	uint64_t base; /* of bus 0, even if bus_first is not 0 */
 	uint16_t segment;
@@ -125,9 +134,8 @@ struct acpi {
 	/* the rest */
 	unsigned nmcfg;
 	struct acpi_mcfg mcfg[ACPI_MCFG_MAX];
-	uint64_t hpet;	    /* base of its registers, 0: none */
-	uint16_t spcr_port; /* I/O port of a 16550 that firmware uses as console, 0: none */
-	uint64_t spcr_mmio; /* or its memory address */
+	uint64_t hpet; /* base of its registers, 0: none */
+	struct acpi_serial spcr;
 	bool have_dmar, dmar_intr_remap, dmar_x2apic_opt_out;
 	uint8_t dmar_width; /* host address width, bits */
 	unsigned ndrhd, nrmrr;

@@ -35,18 +35,42 @@ void acpi_parse_hpet(struct acpi *a, const uint8_t *t, size_t n)
 		a->hpet = base;
 }
 
+enum { SPCR_16550 = 0, SPCR_16450 = 1, SPCR_16550_GAS = 0x12 };
+
+/* By the access size (1 to 4: 1, 2, 4, 8 bytes), or, where that is not said, by the width of a register. */
+static uint8_t spcr_stride(const struct acpi_gas *g)
+{
+	unsigned bytes = g->access ? 1u << ((g->access - 1) & 3) : g->bit_width / 8u;
+
+	return bytes == 2 || bytes == 4 ? (uint8_t)bytes : 1;
+}
+
 void acpi_parse_spcr(struct acpi *a, const uint8_t *t, size_t n)
 {
-	uint64_t address;
+	struct acpi_serial s = { 0 };
 
-	if (n < 52)
+	if (n < 52 || (t[36] != SPCR_16550 && t[36] != SPCR_16450 && t[36] != SPCR_16550_GAS))
 		return;
-	/* Interface type: 0 and 1 are 16550s on PCs, 0x12 one with any address. */
-	if (t[36] != 0 && t[36] != 1 && t[36] != 0x12)
+	s.at = (struct acpi_gas){ .space = t[40],
+		.bit_width = t[41],
+		.bit_offset = t[42],
+		.access = t[43],
+		.address = le64(t + 44) };
+	s.stride = s.at.space == ACPI_IO ? 1 : spcr_stride(&s.at);
+	if (s.at.space == ACPI_IO
+			? s.at.address > 0xfff8
+			: s.at.space != ACPI_MEMORY || !range_within(s.at.address, 8ull * s.stride, BIT(52)))
 		return;
-	address = le64(t + 44);
-	if (t[40] == ACPI_IO && address <= 0xfff8)
-		a->spcr_port = (uint16_t)address;
-	else if (t[40] == ACPI_MEMORY)
-		a->spcr_mmio = address;
+	/* The vendor is all ones where it is no PCI function. */
+	if (n >= 76 && le16(t + 66) != 0xffff && le16(t + 66) && t[69] < 32 && t[70] < 8) {
+		s.pci = true;
+		s.device = le16(t + 64);
+		s.vendor = le16(t + 66);
+		s.bus = t[68];
+		s.dev = t[69];
+		s.fn = t[70];
+		s.segment = t[75];
+	}
+	s.pc = s.at.space == ACPI_IO && !s.pci && t[36] != SPCR_16550_GAS;
+	a->spcr = s;
 }

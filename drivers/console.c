@@ -14,7 +14,7 @@
 #include "drivers/fbcon.h"
 #include "drivers/kbd.h"
 #include "drivers/time.h"
-#include "drivers/uart.h"
+#include "drivers/serial.h"
 #include "lib/atomic.h"
 #include "lib/log.h"
 #include "lib/spinlock.h"
@@ -82,7 +82,7 @@ static void send_some(void)
 
 static void put_serial(const char *text, size_t n)
 {
-	if (uart.port)
+	if (uart.present)
 		for (size_t i = 0; i < n; i++) {
 			/* Full: the line sets the pace from here on. A byte that it cannot take in time is lost. */
 			if (out_head - out_tail == OUT_BYTES)
@@ -282,7 +282,7 @@ void console_init_serial(bool want_serial)
 	static bool registered;
 
 	if (want_serial)
-		uart_init(&uart, UART_COM1, UART_BAUD);
+		uart_init(&uart, &(struct uart_place){ .port = UART_COM1, .stride = 1 }, UART_BAUD);
 	if (!registered)
 		log_add_sink(&log_sink);
 	registered = true;
@@ -325,13 +325,29 @@ static int init_screen(const struct framebuffer *fb)
 	return fbcon_init(&screen, fb, pixels, pfn_to_virt(memory));
 }
 
-void console_init(bool want_serial, bool want_screen, const struct framebuffer *fb, uint16_t serial_port)
+/* The serial console is another one than at first: it gets what the log has so far, too. */
+static void show_log_on_line(void)
 {
+	static char tail[4096];
+	size_t n = log_tail(tail, sizeof(tail));
+
+	spin_lock(&out);
+	put_lines(tail, n, put_serial);
+	send_all();
+	spin_unlock(&out);
+}
+
+void console_init(bool want_serial, bool want_screen, const struct framebuffer *fb, const struct acpi *acpi)
+{
+	char text[80];
 	int err;
 
-	if (want_serial && !uart.port && serial_port && serial_port != UART_COM1)
-		uart_init(&uart, serial_port, UART_BAUD);
-	screen_answers = !uart.port;
+	if (want_serial) {
+		uart_drain(&uart);
+		if (serial_find(&uart, acpi))
+			show_log_on_line();
+	}
+	screen_answers = !uart.present;
 	if (want_screen) {
 		err = init_screen(fb);
 		if (!err) {
@@ -343,13 +359,15 @@ void console_init(bool want_serial, bool want_screen, const struct framebuffer *
 		err = kbd_init();
 		keyboard = !err;
 		if (err)
-			log_warn("no PS/2 keyboard (%s): type on the serial port; for a USB keyboard switch "
-				 "on \"legacy USB support\" "
-				 "in the firmware's set-up",
+			log_warn("no PS/2 keyboard: type on the serial port, or switch on \"legacy USB "
+				 "support\" in the "
+				 "firmware's set-up (%s)",
 				err_name(err));
 	}
-	if (uart.port)
-		log_info("console: serial port 0x%x, %u baud, FIFO of %u", uart.port, UART_BAUD, uart.fifo);
+	if (uart.present)
+		log_info("console: %s", serial_describe(&uart, text, sizeof(text)));
+	else if (want_serial)
+		log_info("console: no serial port answers");
 	if (screen.pixels)
 		log_info("console: screen %ux%u, %u columns, %u rows%s", screen.width, screen.height,
 			screen.vt.cols, screen.vt.rows, keyboard ? ", keyboard" : "");
@@ -359,8 +377,8 @@ unsigned console_isa_irqs(uint8_t irq[2])
 {
 	unsigned n = 0;
 
-	if (uart.port == UART_COM1)
-		irq[n++] = UART_COM1_IRQ;
+	if (uart_isa_irq(&uart) >= 0)
+		irq[n++] = (uint8_t)uart_isa_irq(&uart);
 	if (keyboard)
 		irq[n++] = KBD_IRQ;
 	return n;

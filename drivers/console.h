@@ -14,15 +14,15 @@
  */
 #pragma once
 
+#include "drivers/acpi.h"
 #include "lib/boot_info.h"
 #include "lib/types.h"
 
 /* First thing at start-up, before own page tables: the serial port, if wanted and there. Registers the log sink. */
 void console_init_serial(bool want_serial);
 /* Once hostmap is active and frames can be had: screen and keyboard (if wanted and there). The log so far is shown.
- * fb may say FB_NONE. `serial_port`: 0, or the UART that the ACPI SPCR table names (I/O port), used if COM1 was
- * not found. */
-void console_init(bool want_serial, bool want_screen, const struct framebuffer *fb, uint16_t serial_port);
+ * fb may say FB_NONE. The serial port becomes the one that serial_find() names; pci_init() was called. */
+void console_init(bool want_serial, bool want_screen, const struct framebuffer *fb, const struct acpi *acpi);
 
 /* A guest's output or the monitor's: raw, no newline is changed. */
 void console_write(const char *text, size_t n);

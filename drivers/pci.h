@@ -26,6 +26,12 @@ int pci_write(struct pci_addr at, unsigned offset, unsigned bytes, uint32_t v);
 
 /* Configuration reads as pci_read, so that tests can put a machine of their own before the walk. */
 typedef uint32_t (*pci_reader)(struct pci_addr at, unsigned offset, unsigned bytes);
+struct pci_bar {
+	bool io;
+	uint64_t base; /* 0: not there, or firmware has assigned nothing */
+};
+/* Base address register `index` (0 to 5) of a device (header type 0) as firmware left it; 64-bit ones in two. */
+struct pci_bar pci_bar(pci_reader read, struct pci_addr at, unsigned index);
 /*
  * Calls back for each function of a segment, from its first bus through every bus that bridges lead to, until the
  * callback returns false. Bridges that lead back are followed once. Returns how many functions it was called for.

@@ -153,3 +153,22 @@ void pci_log(void)
 
 	log_info("PCI: %u functions", n);
 }
+
+struct pci_bar pci_bar(pci_reader read, struct pci_addr at, unsigned index)
+{
+	uint32_t low = index < 6 ? read(at, 0x10 + 4 * index, 4) : 0;
+	uint64_t base;
+
+	if (!low || low == 0xffffffff)
+		return (struct pci_bar){ 0 };
+	if (low & 1)
+		return (struct pci_bar){ .io = true, .base = low & 0xfffc };
+	base = low & ~0xfu;
+	/* Bits 2:1: 2 is 64 bits wide. */
+	if ((low >> 1 & 3) == 2) {
+		if (index == 5)
+			return (struct pci_bar){ 0 };
+		base |= (uint64_t)read(at, 0x14 + 4 * index, 4) << 32;
+	}
+	return (struct pci_bar){ .base = base };
+}

@@ -49,12 +49,23 @@ enum { DATA, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR, DLL = DATA, DLM = IER };
 
 static uint8_t reg_read(const struct uart *u, unsigned r)
 {
-	return in8((uint16_t)(u->port + r));
+	unsigned at = r * u->at.stride;
+
+	if (u->at.port)
+		return in8((uint16_t)(u->at.port + at));
+	return u->at.stride == 4 ? (uint8_t) * (volatile uint32_t *)(u->at.regs + at) : u->at.regs[at];
 }
 
 static void reg_write(const struct uart *u, unsigned r, uint8_t v)
 {
-	out8((uint16_t)(u->port + r), v);
+	unsigned at = r * u->at.stride;
+
+	if (u->at.port)
+		out8((uint16_t)(u->at.port + at), v);
+	else if (u->at.stride == 4)
+		*(volatile uint32_t *)(u->at.regs + at) = v;
+	else
+		u->at.regs[at] = v;
 }
 
 static bool wait_lsr(const struct uart *u, uint8_t bit)
@@ -91,7 +102,31 @@ static bool loopback_works(const struct uart *u)
 	return same;
 }
 
-int uart_init(struct uart *u, uint16_t port, uint32_t baud)
+static void set_line(const struct uart *u, uint32_t divisor)
+{
+	if (!u->at.keep_rate) {
+		reg_write(u, LCR, LCR_DLAB);
+		reg_write(u, DLL, (uint8_t)divisor);
+		reg_write(u, DLM, (uint8_t)(divisor >> 8));
+	}
+	reg_write(u, LCR, LCR_8N1);
+}
+
+int uart_isa_irq(const struct uart *u)
+{
+	switch (u->present ? u->at.port : 0) {
+	case UART_COM1:
+	case UART_COM3:
+		return 4;
+	case UART_COM2:
+	case UART_COM4:
+		return 3;
+	default:
+		return -1;
+	}
+}
+
+int uart_init(struct uart *u, const struct uart_place *at, uint32_t baud)
 {
 	uint32_t divisor;
 	bool fifo;
@@ -100,17 +135,14 @@ int uart_init(struct uart *u, uint16_t port, uint32_t baud)
 	if (!baud || baud > 115200 || 115200 % baud)
 		return -E_INVAL;
 	divisor = 115200 / baud;
-	u->port = port;
-	if (!port || reg_read(u, LSR) == 0xff || !scratch_works(u))
+	u->at = *at;
+	if ((!at->port && !at->regs) || reg_read(u, LSR) == 0xff || !scratch_works(u))
 		goto absent;
 
 	/* What the firmware printed last is still on its way out. */
 	wait_lsr(u, LSR_TEMT);
 	reg_write(u, IER, 0);
-	reg_write(u, LCR, LCR_DLAB);
-	reg_write(u, DLL, (uint8_t)divisor);
-	reg_write(u, DLM, (uint8_t)(divisor >> 8));
-	reg_write(u, LCR, LCR_8N1);
+	set_line(u, divisor);
 	reg_write(u, IIR_FCR, FCR_ENABLE | FCR_CLEAR_RX | FCR_CLEAR_TX | FCR_RX_AT_8);
 	fifo = (reg_read(u, IIR_FCR) & IIR_FIFO) == IIR_FIFO;
 	/* Some virtual machines' UARTs leave the loopback out, but have a FIFO; nothing else reads like that. */
@@ -120,15 +152,15 @@ int uart_init(struct uart *u, uint16_t port, uint32_t baud)
 	reg_write(u, IIR_FCR, fifo ? FCR_ENABLE | FCR_CLEAR_RX | FCR_CLEAR_TX | FCR_RX_AT_8 : 0);
 	reg_write(u, MCR, MCR_DTR | MCR_RTS | MCR_OUT2);
 	u->fifo = fifo ? 16 : 1;
+	u->present = true;
 	return 0;
 absent:
-	u->port = 0;
 	return -E_NOENT;
 }
 
 bool uart_put(struct uart *u, uint8_t byte)
 {
-	if (!u->port)
+	if (!u->present)
 		return false;
 	/* Once it was stuck, only look: a console must not cost a tenth of a second for every lost byte. */
 	if (u->stuck ? !(reg_read(u, LSR) & LSR_THRE) : !wait_lsr(u, LSR_THRE)) {
@@ -142,7 +174,7 @@ bool uart_put(struct uart *u, uint8_t byte)
 
 size_t uart_send_some(struct uart *u, const uint8_t *bytes, size_t n)
 {
-	if (!u->port || !n || !(reg_read(u, LSR) & LSR_THRE))
+	if (!u->present || !n || !(reg_read(u, LSR) & LSR_THRE))
 		return 0;
 	/* THRE says that the whole FIFO is empty. */
 	n = min(n, (size_t)u->fifo);
@@ -153,13 +185,13 @@ size_t uart_send_some(struct uart *u, const uint8_t *bytes, size_t n)
 
 void uart_drain(struct uart *u)
 {
-	if (u->port && !u->stuck)
+	if (u->present && !u->stuck)
 		wait_lsr(u, LSR_TEMT);
 }
 
 int uart_get(struct uart *u)
 {
-	if (!u->port)
+	if (!u->present)
 		return -1;
 	/* At most a FIFO of bytes that arrived damaged. */
 	for (unsigned i = 0; i < 16; i++) {
@@ -179,7 +211,7 @@ void uart_interrupts(struct uart *u, bool rx, bool tx)
 	uint8_t ier = (uint8_t)((rx ? IER_RX : 0) | (tx ? IER_TX : 0));
 
 	/* Writing it again would raise a transmitter interrupt anew on some chips: only changes are written. */
-	if (!u->port || ier == u->ier)
+	if (!u->present || ier == u->ier)
 		return;
 	u->ier = ier;
 	reg_write(u, IER, ier);
@@ -190,7 +222,7 @@ bool uart_ack(struct uart *u)
 	bool mine = false;
 
 	/* Four causes, each told once; but received data stays pending until it is read, so no loop until "none". */
-	for (unsigned i = 0; u->port && i < 4; i++) {
+	for (unsigned i = 0; u->present && i < 4; i++) {
 		uint8_t iir = reg_read(u, IIR_FCR);
 
 		if (iir & IIR_NONE)

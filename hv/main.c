@@ -115,12 +115,11 @@ static void on_own_stack(void *arg)
 		panic("this machine's local APIC cannot be used");
 	lapic_timer_init();
 	cpu_init(c);
-	console_init(
-		boot->conf->console_serial, boot->conf->console_screen, &boot->fb, acpi_get()->spcr_port);
+	pci_init(acpi_get());
+	console_init(boot->conf->console_serial, boot->conf->console_screen, &boot->fb, acpi_get());
 	power_init(acpi_get(), reset_by_firmware);
 	host_irq_init();
 	TRACE(TRACE_BOOT, "console, power-off and interrupts are ready", 0, 0, 0);
-	pci_init(acpi_get());
 	pci_log();
 	say_memory();
 	guest_cpu_init();

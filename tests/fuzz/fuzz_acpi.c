@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/assert.h"
+#include "lib/bits.h"
 #include "tests/support/acpi_image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -15,6 +16,10 @@ static void check(const struct acpi *a)
 	ASSERT(a->nnmis <= ACPI_NMIS_MAX && a->nmcfg <= ACPI_MCFG_MAX && a->ndrhd <= ACPI_DRHD_MAX);
 	ASSERT(a->nrmrr <= ACPI_RMRR_MAX && a->ntables <= ACPI_TABLES_MAX);
 	ASSERT(a->s5_typ_a < 8 && a->s5_typ_b < 8);
+	ASSERT(!a->spcr.at.address || a->spcr.stride == 1 || a->spcr.stride == 2 || a->spcr.stride == 4);
+	ASSERT(a->spcr.at.space == ACPI_IO ? a->spcr.at.address <= 0xfff8
+					   : a->spcr.at.address <= BIT(52) - 8);
+	ASSERT(!a->spcr.pci || (a->spcr.dev < 32 && a->spcr.fn < 8));
 	for (unsigned i = 0; i < a->ncpus; i++)
 		for (unsigned j = 0; j < i; j++)
 			ASSERT(a->cpu[i].apic_id != a->cpu[j].apic_id);

@@ -288,7 +288,7 @@ static void mcfg_entries_are_checked(void **s)
 	assert_true(a.mcfg[1].segment == 1 && a.mcfg[1].bus_first == 16 && a.mcfg[1].base == 0x400000000);
 }
 
-static void hpet_and_spcr(void **s)
+static void hpet_in_memory_alone(void **s)
 {
 	(void)s;
 	begin();
@@ -299,18 +299,59 @@ static void hpet_and_spcr(void **s)
 	PUT("\1\xa2\x86\x80\1\x40\0\0\0\0\xd0\xfe\0\0\0\0\0\0\0\0"); /* in I/O space */
 	acpi_parse_hpet(&a, table.p, table.n);
 	assert_int_equal(a.hpet, 0);
+}
+
+#define SPCR_REST "\0\0\0\0\0\0\7\0\1\0\0\0"	       /* interrupts, 115200, ... up to the PCI part */
+#define SPCR_PCI  "\xa1\x9d\x86\x80\0\x19\2\0\0\0\0\1" /* 8086:9da1 at 00:19.2 of segment 1 */
+
+static void spcr_names_the_console(void **s)
+{
+	(void)s;
 	begin();
-	PUT("\0\0\0\0\1\x8\0\1\xf8\2\0\0\0\0\0\0");
+	PUT("\0\0\0\0\1\x8\0\1\xf8\2\0\0\0\0\0\0"); /* COM2 */
 	acpi_parse_spcr(&a, table.p, table.n);
-	assert_int_equal(a.spcr_port, 0x2f8);
+	assert_true(a.spcr.at.space == ACPI_IO && a.spcr.at.address == 0x2f8 && a.spcr.stride == 1);
+	assert_true(a.spcr.pc && !a.spcr.pci);
+	begin();
+	PUT("\0\0\0\0\0\x8\0\1\0\0\0\xfe\0\0\0\0"); /* memory, bytes */
+	acpi_parse_spcr(&a, table.p, table.n);
+	assert_true(a.spcr.at.space == ACPI_MEMORY && a.spcr.at.address == 0xfe000000 && a.spcr.stride == 1);
+	assert_false(a.spcr.pc);
+	begin();
+	PUT("\x12\0\0\0\0\x20\0\3\0\0\3\xfe\0\0\0\0" SPCR_REST SPCR_PCI); /* a chipset's, by 4 bytes */
+	acpi_parse_spcr(&a, table.p, table.n);
+	assert_int_equal(a.spcr.stride, 4);
+	assert_true(a.spcr.pci && a.spcr.vendor == 0x8086 && a.spcr.device == 0x9da1);
+	assert_true(a.spcr.bus == 0 && a.spcr.dev == 0x19 && a.spcr.fn == 2 && a.spcr.segment == 1);
+	begin();
+	PUT("\x12\0\0\0\0\x20\0\0\0\0\3\xfe\0\0\0\0"); /* the access size is not said: the width decides */
+	acpi_parse_spcr(&a, table.p, table.n);
+	assert_true(a.spcr.stride == 4 && !a.spcr.pci);
+	begin();
+	PUT("\0\0\0\0\1\x8\0\1\xf8\3\0\0\0\0\0\0" SPCR_REST
+	    "\xff\xff\xff\xff\0\0\0\0\0\0\0\0"); /* no PCI function */
+	acpi_parse_spcr(&a, table.p, table.n);
+	assert_true(a.spcr.at.address == 0x3f8 && !a.spcr.pci);
+}
+
+static void spcr_that_names_no_16550_is_left_out(void **s)
+{
+	(void)s;
 	begin();
 	PUT("\3\0\0\0\1\x8\0\1\xf8\2\0\0\0\0\0\0"); /* a PL011 */
 	acpi_parse_spcr(&a, table.p, table.n);
-	assert_int_equal(a.spcr_port, 0);
 	begin();
-	PUT("\0\0\0\0\0\x20\0\1\0\0\0\xfe\0\0\0\0");
+	PUT("\0\0\0\0\1\x8\0\1\xf9\xff\0\0\0\0\0\0"); /* ports beyond the last */
 	acpi_parse_spcr(&a, table.p, table.n);
-	assert_int_equal(a.spcr_mmio, 0xfe000000);
+	assert_int_equal(a.spcr.at.address, 0);
+	begin();
+	PUT("\0\0\0\0\0\x8\0\1\xff\xff\xff\xff\xff\xff\xff\xff"); /* memory that there is not */
+	acpi_parse_spcr(&a, table.p, table.n);
+	assert_int_equal(a.spcr.at.address, 0);
+	begin();
+	PUT("\0\0\0\0\2\x8\0\1\0\0\0\xfe\0\0\0\0"); /* configuration space */
+	acpi_parse_spcr(&a, table.p, table.n);
+	assert_int_equal(a.spcr.at.address, 0);
 }
 
 static void dmar_units_reserved_memory_and_scopes(void **s)
@@ -420,7 +461,9 @@ int main(void)
 		cmocka_unit_test(madt_other_entries),
 		cmocka_unit_test(madt_entries_with_wrong_lengths_end_it),
 		cmocka_unit_test(mcfg_entries_are_checked),
-		cmocka_unit_test(hpet_and_spcr),
+		cmocka_unit_test(hpet_in_memory_alone),
+		cmocka_unit_test(spcr_names_the_console),
+		cmocka_unit_test(spcr_that_names_no_16550_is_left_out),
 		cmocka_unit_test(dmar_units_reserved_memory_and_scopes),
 		cmocka_unit_test(fadt_of_acpi_1_has_ports_only),
 		cmocka_unit_test(s5_in_all_its_spellings),

@@ -10,6 +10,7 @@
 #include "drivers/lapic.h"
 #include "drivers/pci.h"
 #include "drivers/power.h"
+#include "drivers/serial.h"
 #include "drivers/time.h"
 
 static void rate_from_cpuid(void **s)
@@ -195,6 +196,52 @@ static void entries_that_raise_smis_are_kept(void **s)
 	assert_false(lapic_entry_is_smi(0x700)); /* the 8259s */
 }
 
+static uint32_t config[64];
+
+static uint32_t read_config(struct pci_addr at, unsigned offset, unsigned bytes)
+{
+	assert_true(bytes == 4 && offset < 256);
+	return config[offset / 4];
+}
+
+static void bars_of_a_pci_uart(void **s)
+{
+	struct pci_addr at = { 0 };
+	struct pci_bar b;
+
+	(void)s;
+	memset(config, 0, sizeof(config));
+	assert_int_equal(pci_bar(read_config, at, 0).base, 0);
+	config[4] = 0xffffffff; /* nothing answers */
+	assert_int_equal(pci_bar(read_config, at, 0).base, 0);
+	config[4] = 0xf0e1; /* serial-over-LAN: ports */
+	b = pci_bar(read_config, at, 0);
+	assert_true(b.io && b.base == 0xf0e0);
+	config[4] = 0xfe030000;
+	b = pci_bar(read_config, at, 0);
+	assert_true(!b.io && b.base == 0xfe030000);
+	config[4] = 0x17004004; /* 64 bits wide, prefetchable or not */
+	config[5] = 0x60;
+	b = pci_bar(read_config, at, 0);
+	assert_true(!b.io && b.base == 0x6017004000);
+	config[9] = 0x4; /* the last one cannot be the first half of two */
+	assert_int_equal(pci_bar(read_config, at, 5).base, 0);
+	assert_int_equal(pci_bar(read_config, at, 6).base, 0);
+}
+
+static void uarts_are_known_by_their_class(void **s)
+{
+	(void)s;
+	assert_true(serial_is_pci_uart(&(struct pci_function){ .class = 7, .prog_if = 2 }));
+	assert_true(serial_is_pci_uart(&(struct pci_function){ .class = 7 }));
+	assert_false(serial_is_pci_uart(&(struct pci_function){ .class = 7, .prog_if = 7 }));
+	assert_false(serial_is_pci_uart(&(struct pci_function){ .class = 7, .subclass = 0x80 }));
+	assert_false(serial_is_pci_uart(
+		&(struct pci_function){ .class = 7, .subclass = 1 })); /* a parallel port */
+	assert_false(serial_is_pci_uart(&(struct pci_function){ .class = 2 }));
+	assert_false(serial_is_pci_uart(&(struct pci_function){ .class = 7, .header = 1 }));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +254,8 @@ int main(void)
 		cmocka_unit_test(pci_walk_finds_each_function_once),
 		cmocka_unit_test(a_maze_of_bridges_ends),
 		cmocka_unit_test(classes_have_names),
+		cmocka_unit_test(bars_of_a_pci_uart),
+		cmocka_unit_test(uarts_are_known_by_their_class),
 		cmocka_unit_test(entries_that_raise_smis_are_kept),
 	};
 
