@@ -14,7 +14,7 @@ static const uint8_t rom[] = {
 #define RESET_AT 0xffff0ul /* where the CPU begins after a reset, as real mode reaches it */
 
 _Static_assert(LAYOUT_VECTORS >> 16 == SEGMENT >> 12, "the handlers lie in the segment that the table names");
-_Static_assert(LAYOUT_VECTORS + sizeof(rom) <= LAYOUT_VECTORS + PAGE_SIZE, "the handlers fit");
+_Static_assert(sizeof(rom) <= PAGE_SIZE, "the handlers fit");
 
 #define INT_MEMORY_SIZE 0x12
 #define INT_KEYBOARD	0x16

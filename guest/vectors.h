@@ -21,15 +21,16 @@ struct platform;
 /* A trap: what the guest had when it came to this vector. */
 struct vectors_frame {
 	uint16_t ax;
-	uint16_t cs, ip,
-		flags;	   /* what IRET would pop: where the handler returns to; CF and ZF may be changed */
-	uint16_t ss, sp;   /* of the handler's frame */
+	/* What IRET will pop: where the handler returns to. CF and ZF may be changed. */
+	uint16_t ip, cs, flags;
+	uint16_t sp, ss;   /* where that lies */
 	uint8_t before[2]; /* the two bytes before cs:ip */
 	uint64_t exits;	   /* VM exits of this vCPU so far */
 };
 
 enum vectors_verdict {
-	VECTORS_RETURN, /* frame.ax, and CF and ZF of frame.flags, are the answer; the handler goes on behind its VMCALL */
+	/* frame.ax, and CF and ZF of frame.flags, are the answer; the handler goes on behind its VMCALL. */
+	VECTORS_RETURN,
 	VECTORS_FAULT, /* an exception that the guest has no handler for: the VM ends */
 	VECTORS_BOOT,  /* the guest gives the machine back to a BIOS (18h, 19h): the VM ends */
 };
