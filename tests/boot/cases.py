@@ -7,6 +7,7 @@ in the output, in whatever order; `never` nowhere. Where several guests run behi
 takes longer than they do, `seen` tells them apart by their own words.
 """
 
+import gzip
 import hashlib
 import re
 import struct
@@ -72,6 +73,11 @@ def other(name):
 def i386_initrd(made):
     """The demo guest's initramfs for an i386 kernel."""
     return made.initramfs(made.guests + "/busybox-i386")
+
+
+def gunzip(of):
+    """A file without its compression."""
+    return lambda made: gzip.decompress(of(made))
 
 
 def short_paragraph(of):
@@ -556,6 +562,24 @@ OTHERS = [
         cost=8,
         conf=vm("memtest", kernel="memtest.bin", memory="16M", cmdline="console=ttyS0,115200"),
         files={"memtest.bin": short_paragraph(other("memtest86+"))},
+    ),
+    Case(
+        "other-bios",  # Xen asks the BIOS in real mode and lives without answers; what cannot is told so when it ends
+        [MACHINE_OFF],
+        seen=[
+            r"^lethe: vm xen: BIOS call int 15h AX=E820: ",
+            r"\(XEN\) Xen version 4\.",
+            r"\(XEN\) dom0 kernel not specified",
+            r"^lethe: vm ipxe exited: unsupported",
+            r"^lethe: vm memdisk exited: unsupported",
+            r"this image may want a BIOS(?s:.*)this image may want a BIOS",
+        ],
+        needs=["xen.gz", "ipxe.lkrn", "memdisk"],
+        cost=8,
+        conf=vm("xen", kernel="xen.bin", memory="256M", cmdline="com1=115200,8n1 console=com1")
+        + vm("ipxe", kernel="ipxe.lkrn", memory="64M")
+        + vm("memdisk", kernel="memdisk", memory="64M"),
+        files={"xen.bin": gunzip(other("xen.gz")), "ipxe.lkrn": other("ipxe.lkrn"), "memdisk": other("memdisk")},
     ),
     Case(
         "other-i386-pae",  # no 64-bit entry point; with acpi=off the CPUs and the wiring are those of the MP table

@@ -6,6 +6,8 @@
 #     vmlinuz-i386-686      Debian's i386 kernel without PAE
 #     vmlinuz-i386-686-pae  the same with PAE
 #     busybox-i386          a static i386 busybox for the two
+#     xen.gz                Debian's Xen, a multiboot kernel that asks the BIOS
+#     ipxe.lkrn, memdisk    images with a Linux header that cannot do without a BIOS
 #     vmlinuz-testing       the cloud kernel of Debian testing
 # What cannot be had is skipped, with the reason: a mirror may lack a suite, or its index may not verify.
 
@@ -32,5 +34,8 @@ guests() {
 	guest_file vmlinuz-i386-686 "$guests_suite" i386 linux-image-686 '^\./boot/vmlinuz-'
 	guest_file vmlinuz-i386-686-pae "$guests_suite" i386 linux-image-686-pae '^\./boot/vmlinuz-'
 	guest_file busybox-i386 "$guests_suite" i386 busybox-static '^\./(usr/)?bin/busybox$'
+	guest_file xen.gz "$guests_suite" amd64 xen-hypervisor-4.17-amd64 '^\./boot/xen-[^/]*\.gz$'
+	guest_file ipxe.lkrn "$guests_suite" amd64 ipxe '^\./boot/ipxe\.lkrn$'
+	guest_file memdisk "$guests_suite" amd64 syslinux-common '^\./usr/lib/syslinux/memdisk$'
 	guest_file vmlinuz-testing "$bochs_suite" amd64 linux-image-cloud-amd64 '^\./(usr/lib/[^ ]*/|boot/)vmlinuz-?'
 }
