@@ -19,10 +19,15 @@ static char line[65536];
 static size_t used, room;
 static unsigned tx_asked; /* how often its transmitter interrupt was switched on */
 
-int uart_init(struct uart *u, uint16_t port, uint32_t baud)
+int uart_init(struct uart *u, const struct uart_place *at, uint32_t baud)
 {
-	*u = (struct uart){ .port = port, .fifo = 16 };
+	*u = (struct uart){ .at = *at, .present = true, .fifo = 16 };
 	return 0;
+}
+
+int uart_isa_irq(const struct uart *u)
+{
+	return 4;
 }
 
 bool uart_put(struct uart *u, uint8_t byte)
