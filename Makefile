@@ -67,6 +67,7 @@ help:
 	@echo '  make             build/BOOTX64.EFI and the demo guests (demos: only those)'
 	@echo '  make run         boot a Linux guest to a shell (Ctrl-] x ends it)'
 	@echo '  make image       build/lethe.img: a GPT disk image to write to a USB stick as it is'
+	@echo '                   (SIGN_KEY=FILE SIGN_CERT=FILE: signed for Secure Boot)'
 	@echo '  make test        unit tests, fuzzers, models and boot tests, in 45 minutes at most on two CPUs; the last line is'
 	@echo '                   N passed, N failed, N skipped (tests/README.md: what is in which)'
 	@echo '  make test-all    everything, in 4 hours at most: each CPU model, FUZZ_ALL_SECONDS=$(FUZZ_ALL_SECONDS), soak'
@@ -87,7 +88,7 @@ help:
 # Each rule that needs a tool has its set-up as an order-only prerequisite, so that nothing is compiled before its compiler
 # is there, with -j too, whatever target was asked for. They are phony and explicit: a target of a pattern rule would be an
 # intermediate file, which make (.SECONDARY) does not make at all.
-SETUPS	:= $(addprefix setup-,build unit run nested test check guests)
+SETUPS	:= $(addprefix setup-,build unit run nested test check guests sign)
 $(SETUPS): setup-%:
 	$(Q)tools/setup $*
 setup-unit setup-run setup-check: | setup-build
@@ -143,7 +144,7 @@ $(O)/lethe.so: $(OBJS) $(O)/symbols.o boot/lethe.lds
 	$(Q)$(call LINK,$(O)/symbols.o)
 
 $(O)/BOOTX64.EFI: $(O)/lethe.so
-	$(Q)objcopy --strip-all -j .text -j .rodata -j .reloc -j .relro -j .data -j .bss -j .symbols \
+	$(Q)objcopy --strip-all -j .text -j .rodata -j .reloc -j .relro -j .data -j .bss -j .symbols -j .sbat \
 		--output-target=efi-app-x86_64 $< $@
 	@printf '  %-8s %s  %s bytes  %s\n' EFI $@ $$(stat -c %s $@) $$(sha256sum $@ | cut -c1-16)
 
@@ -153,8 +154,18 @@ $(O)/demo/%.bin: guest/demo/%.asm $(wildcard guest/demo/*.inc) | setup-build
 
 demos: $(DEMOS)
 
+# SIGN_KEY= and SIGN_CERT=: files in PEM form, with which the program in the image is signed for Secure Boot.
+SIGN_KEY ?=
+SIGN_CERT ?=
+ifneq ($(SIGN_KEY)$(SIGN_CERT),)
+ifeq ($(and $(SIGN_KEY),$(SIGN_CERT)),)
+$(error SIGN_KEY= and SIGN_CERT= go together: a private key and its certificate, as PEM files)
+endif
+image: setup-sign
+endif
 image: setup-run all
-	$(Q)tools/image --out $(O)/lethe.img --efi $(O)/BOOTX64.EFI --demo
+	$(Q)$(if $(SIGN_KEY),tools/sign $(SIGN_KEY) $(SIGN_CERT) $(O)/BOOTX64.EFI $(O)/signed/BOOTX64.EFI)
+	$(Q)tools/image --out $(O)/lethe.img --efi $(O)$(if $(SIGN_KEY),/signed)/BOOTX64.EFI --demo
 
 run: setup-run all
 	$(Q)tools/run --efi $(O)/BOOTX64.EFI
