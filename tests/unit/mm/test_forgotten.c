@@ -46,7 +46,7 @@ static struct {
 } at[PLACES];
 
 static struct {
-	bool in, busy;
+	bool in, leaving, busy;
 	unsigned cpu;
 	uint64_t eptp, linear;
 } vcpu[VCPUS];
@@ -145,8 +145,9 @@ static void leave(unsigned i)
 	unsigned was = test_cpu_id;
 
 	test_cpu_id = vcpu[i].cpu;
+	vcpu[i].leaving = true;
 	mmu_exit(&rig.v[i]);
-	vcpu[i].in = rig.kicked[i] = false;
+	vcpu[i].in = vcpu[i].leaving = rig.kicked[i] = false;
 	on_cpu[vcpu[i].cpu] = -1;
 	test_cpu_id = was;
 }
@@ -155,15 +156,16 @@ static void leave(unsigned i)
 static void settle(void)
 {
 	for (unsigned i = 0; i < VCPUS; i++) {
-		bool behind = vcpu[i].in && (rig.v[i].entered != rig.mmu->front.valid_gen ||
-						    rig.v[i].entered_epoch != rig.mmu->front.flush_epoch);
+		bool behind = vcpu[i].in && rig.v[i].entered &&
+			      (rig.v[i].entered != rig.mmu->front.valid_gen ||
+				      rig.v[i].entered_epoch != rig.mmu->front.flush_epoch);
 
 		if (behind && !rig.kicked[i]) {
 			if (happened && left_out_kind == KICK)
 				_exit(SEEN);
 			oracle_fail("vCPU %u is behind, and nobody has kicked it", i);
 		}
-		if (rig.kicked[i] && vcpu[i].in)
+		if (rig.kicked[i] && vcpu[i].in && !vcpu[i].leaving)
 			leave(i);
 	}
 }
@@ -305,11 +307,11 @@ static void step(void)
 		mmu_reclaim(rig.mmu, 1 + (unsigned)next(8), 1 + (unsigned)next(700));
 		break;
 	case 4:
-		if (vcpu[i].in)
+		if (vcpu[i].in && !vcpu[i].leaving)
 			leave(i);
 		break;
 	default:
-		if (vcpu[i].busy)
+		if (vcpu[i].busy || vcpu[i].leaving)
 			break;
 		if (!vcpu[i].in)
 			enter(i);

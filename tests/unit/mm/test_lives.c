@@ -187,6 +187,7 @@ static void a_vcpu_that_changes_cpu_flushes_where_it_comes_to(void **state)
 static void a_vm_that_dies_in_the_middle_leaves_nothing(void **state)
 {
 	struct mmu_params p = { .vcpus = 3, .caps = rig_caps(), .pool_pages = 40 };
+	bool half_cleared = false;
 
 	p.caps.ept_2m = false;
 	for (unsigned round = 0; round < 20; round++) {
@@ -214,13 +215,13 @@ static void a_vm_that_dies_in_the_middle_leaves_nothing(void **state)
 		for (unsigned n = 0; n < round; n++)
 			mmu_reclaim(rig.mmu, 2, 7);
 		assert_true(mmu_reclaim_waiting(rig.mmu));
-		if (round == 1)
-			assert_non_null(rig.mmu->partial);
+		half_cleared |= rig.mmu->partial != NULL;
 		assert_true(rig.v[2].root && rig.v[2].root->gen != rig.mmu->front.valid_gen);
 		if (round % 3)
 			assert_int_equal(slot_delete(rig.mmu, ram, &t), 0);
 		/* rig_stop() finds that neither tables nor RAM are left. */
 	}
+	assert_true(half_cleared);
 }
 
 int main(void)
