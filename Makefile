@@ -194,7 +194,7 @@ rooms_lib     := lib
 rooms_mm      := mm lib
 rooms_drivers := drivers mm lib
 rooms_guest   := guest mm lib
-rooms_hv      := hv lib
+rooms_hv      := hv guest mm lib
 rooms_boot    := boot hv guest mm lib
 archives      = $(foreach r,$(rooms_$(2)),$(O)/$(1)/$(r).a)
 

@@ -24,7 +24,7 @@ static int start_real(struct load *l, uint64_t at, struct vcpu_state *start)
 			"sector's is "
 			"0x7c00)",
 			l->p->kernel.name, (unsigned long long)at);
-	vcpu_state_reset(start);
+	vcpu_state_power_up(start, 0); /* EDX: the BIOS has used it since */
 	for (unsigned i = 0; i < SEGS; i++) {
 		start->seg[i].selector = i == SEG_CS ? cs : 0;
 		start->seg[i].base = (uint64_t)start->seg[i].selector << 4;

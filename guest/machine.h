@@ -40,6 +40,7 @@ struct platform {
 	struct guest_layout layout;
 	unsigned vcpus;
 	uint64_t tsc_hz;
+	unsigned maxphyaddr;
 	uint64_t period_min; /* in TSC ticks: no timer fires more often */
 	bool debug_exit, ended, extint_refused;
 	unsigned console_poll_ms;

@@ -29,7 +29,8 @@ void platform_end(struct platform *p, enum vm_end why, uint32_t code)
 
 int platform_init(struct platform *p, const struct platform_params *params)
 {
-	if (!params->vcpus || params->vcpus > CPUS_MAX || params->tsc_hz < PLATFORM_TSC_HZ_MIN)
+	if (!params->vcpus || params->vcpus > CPUS_MAX || params->tsc_hz < PLATFORM_TSC_HZ_MIN ||
+		params->maxphyaddr < 36 || params->maxphyaddr > 52)
 		return -E_INVAL;
 	p->ops = params->ops;
 	p->vm = params->vm;
@@ -38,6 +39,7 @@ int platform_init(struct platform *p, const struct platform_params *params)
 	p->layout = params->layout;
 	p->vcpus = params->vcpus;
 	p->tsc_hz = params->tsc_hz;
+	p->maxphyaddr = params->maxphyaddr;
 	p->period_min = params->tsc_hz / 20000;
 	p->debug_exit = params->debug_exit;
 	p->cpu_signature = params->cpu_signature;

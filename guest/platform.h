@@ -55,7 +55,8 @@ struct platform_params {
 	struct mmu *mmu; /* for DMA-like accesses and slots that devices add and delete */
 	struct guest_layout layout;
 	unsigned vcpus;
-	uint64_t tsc_hz; /* rate of ops->clock; at least PLATFORM_TSC_HZ_MIN */
+	uint64_t tsc_hz;     /* rate of ops->clock; at least PLATFORM_TSC_HZ_MIN */
+	unsigned maxphyaddr; /* of its CPUID, 36 to 52: IA32_APIC_BASE has no bits above it */
 	bool debug_exit;
 	uint64_t rom_bytes, bar_bytes; /* of the test device (guest/vrom.h); rom_bytes 0: there is none */
 	uint64_t start_time;	       /* what the RTC shows at creation: seconds since 1970, UTC */
@@ -70,7 +71,7 @@ struct platform_params {
 
 /* Besides the object: adds the slots of the VGA text memory (32 KiB at LAYOUT_VGA_TEXT) and of option ROMs and
  * BIOS (256 KiB read-only at LAYOUT_ROMS) to p->mmu; RAM is hv/'s to add. mmu may be NULL in tests: then there is neither,
- * and no test device. 0, -E_NOMEM, -E_INVAL (vcpus, tsc_hz), or what slot_add says. The devices start as platform_reset() leaves them. */
+ * and no test device. 0, -E_NOMEM, -E_INVAL (vcpus, tsc_hz, maxphyaddr), or what slot_add says. The devices start as platform_reset() leaves them. */
 int platform_create(const struct platform_params *p, struct platform **out);
 /* After mmu_destroy(): gives back the object and the RAM of its slots. */
 void platform_destroy(struct platform *p);
@@ -98,6 +99,11 @@ int platform_apic_wrmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_
 void platform_tsc_adjust(struct platform *p, unsigned vcpu, uint64_t adjust);
 enum apic_mode { APIC_OFF, APIC_XAPIC, APIC_X2APIC };
 enum apic_mode platform_apic_mode(struct platform *p, unsigned vcpu);
+/* Guest-physical address of the vCPU's local APIC registers, of meaning in xAPIC mode only. Its own CPU. */
+uint64_t platform_apic_page(struct platform *p, unsigned vcpu);
+/* True if x2APIC mode has a register behind this MSR (800h to 8FFh) that can be read, or written (SDM Vol. 3A table
+ * 10-6). Pure. */
+bool platform_x2apic_register(uint32_t msr, bool write);
 /* CR8 = TPR bits 7:4 when there is no TPR shadow. */
 uint64_t platform_cr8_read(struct platform *p, unsigned vcpu);
 void platform_cr8_write(struct platform *p, unsigned vcpu, uint64_t value);
@@ -110,10 +116,11 @@ void platform_cr8_write(struct platform *p, unsigned vcpu, uint64_t value);
  *	vector actually acknowledged (the 8259 may answer another: spurious), or -1 if it went away.
  * With APICv (virtual-interrupt delivery), hv/ uses irq_sync_apicv instead: merges, sets *extint if an 8259 interrupt
  * waits (then irq_ack(vcpu, -1) runs the 8259's cycle), rewrites eoi_exit (hv/'s copy of the EOI-exit bitmap, 4 x 64
- * bits, zero at first) if it may have changed, and returns the highest IRR vector if something new came (RVI must be
- * at least that); -1: RVI is right as it is, for it follows IRR without our doing.
+ * bits, zero at first) if it may have changed, and returns the guest interrupt status that follows from the page (SDM
+ * Vol. 3C 24.4.2: RVI in bits 7:0, SVI in bits 15:8) if software has changed IRR or ISR; -1: RVI and SVI are right as
+ * they are, for the CPU changes them together with the page.
  *
- * INIT: the APIC resets itself at the vCPU's first sync after it; with APICv hv/ clears RVI and SVI.
+ * INIT: the APIC resets itself at the vCPU's first sync after it.
  */
 int platform_irq_sync(struct platform *p, unsigned vcpu);
 /* With a TPR shadow but no APICv: the class (vector bits 7:4) of the highest interrupt that only TPR holds back, for

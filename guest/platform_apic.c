@@ -5,12 +5,17 @@
 #include "lib/x86.h"
 
 /* IA32_X2APIC MSRs: register offset >> 4 (SDM Vol. 3A table 10-6). */
-static bool x2apic_register(const struct vlapic *l, uint32_t msr, unsigned *off)
+static bool x2apic_offset(const struct vlapic *l, uint32_t msr, unsigned *off)
 {
-	if (!vlapic_x2(l) || msr < MSR_X2APIC || msr > MSR_X2APIC + 0x3f)
+	if (!vlapic_x2(l) || msr < MSR_X2APIC || msr > MSR_X2APIC + 0xff)
 		return false;
 	*off = (msr - MSR_X2APIC) << 4;
 	return true;
+}
+
+bool platform_x2apic_register(uint32_t msr, bool write)
+{
+	return vlapic_has((msr - MSR_X2APIC) << 4, true, write);
 }
 
 int platform_apic_rdmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t *value)
@@ -25,7 +30,7 @@ int platform_apic_rdmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_
 	else if (msr == MSR_TSC_DEADLINE)
 		*value = vlapic_timer_deadline(l);
 	else
-		ok = x2apic_register(l, msr, &off) && vlapic_read(l, off, value);
+		ok = x2apic_offset(l, msr, &off) && vlapic_read(l, off, value);
 	platform_unlock(p);
 	return ok ? 0 : -E_INVAL;
 }
@@ -42,7 +47,7 @@ int platform_apic_wrmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_
 	else if (msr == MSR_TSC_DEADLINE)
 		vlapic_timer_set_deadline(l, value);
 	else
-		ok = x2apic_register(l, msr, &off) && vlapic_write(l, off, value);
+		ok = x2apic_offset(l, msr, &off) && vlapic_write(l, off, value);
 	platform_unlock(p);
 	return ok ? 0 : -E_INVAL;
 }
@@ -52,6 +57,11 @@ void platform_tsc_adjust(struct platform *p, unsigned vcpu, uint64_t adjust)
 	platform_lock(p);
 	vlapic_timer_tsc_adjust(&p->lapic[vcpu], adjust);
 	platform_unlock(p);
+}
+
+uint64_t platform_apic_page(struct platform *p, unsigned vcpu)
+{
+	return p->lapic[vcpu].base & BITS(51, 12);
 }
 
 enum apic_mode platform_apic_mode(struct platform *p, unsigned vcpu)

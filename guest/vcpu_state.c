@@ -32,17 +32,29 @@ static void real_mode(struct vcpu_state *s, uint16_t cs, uint64_t cs_base, uint6
 	s->gdtr.limit = 0xffff;
 	s->idtr.limit = 0xffff;
 	s->cr0 = CR0_CD | CR0_NW | CR0_ET;
+	s->dr6 = 0xffff0ff0;
 	s->dr7 = 0x400;
 }
 
-void vcpu_state_reset(struct vcpu_state *s)
+void vcpu_state_power_up(struct vcpu_state *s, uint32_t signature)
 {
 	real_mode(s, 0xf000, 0xffff0000, 0xfff0);
+	s->regs.gpr[RDX] = signature;
+}
+
+void vcpu_state_init(struct vcpu_state *s, uint32_t signature)
+{
+	uint64_t caches = s->cr0 & (CR0_CD | CR0_NW);
+
+	vcpu_state_power_up(s, signature);
+	s->cr0 = caches | CR0_ET; /* note 2 of the table */
 }
 
 void vcpu_state_sipi(struct vcpu_state *s, uint8_t vector)
 {
-	real_mode(s, (uint16_t)(vector << 8), (uint64_t)vector << 12, 0);
+	s->seg[SEG_CS].selector = (uint16_t)(vector << 8);
+	s->seg[SEG_CS].base = (uint64_t)vector << 12;
+	s->regs.rip = 0;
 }
 
 /* Flat segments of 4 GiB; the loader that writes the GDT sets the selectors. */

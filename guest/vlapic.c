@@ -11,7 +11,7 @@
 #define X2 2u /* in x2APIC mode */
 struct reg_rule {
 	uint8_t readable, writable; /* X | X2 */
-	uint32_t bits; /* that a write may set in x2APIC mode; in xAPIC mode the others are dropped */
+	uint32_t bits; /* that a write may set; others raise #GP in x2APIC mode, are dropped in xAPIC mode */
 };
 static const struct reg_rule rules[64] = {
 	[APIC_ID >> 4] = { X | X2, 0, 0 },
@@ -40,10 +40,33 @@ static const struct reg_rule rules[64] = {
 	[APIC_SELF_IPI >> 4] = { 0, X2, 0xff },
 };
 
-/* NULL: there is no register at this offset. */
-static const struct reg_rule *rule_of(unsigned off)
+/* Read-only bits among those that can be written: dropped in both modes. */
+static uint32_t status_bits(unsigned off)
 {
-	return off & 15 || off >> 4 >= ARRAY_SIZE(rules) ? NULL : &rules[off >> 4];
+	if (off == APIC_LVT_LINT0 || off == APIC_LVT_LINT1)
+		return LVT_STATUS | LVT_REMOTE_IRR;
+	return off >= APIC_LVT_TIMER && off <= APIC_LVT_ERROR ? LVT_STATUS : 0;
+}
+
+/* Returns the register at this offset; NULL: there is none that may be accessed so in this mode. */
+static const struct reg_rule *accessible(unsigned off, bool x2apic, bool write)
+{
+	const struct reg_rule *r = off & 15 || off >> 4 >= ARRAY_SIZE(rules) ? NULL : &rules[off >> 4];
+
+	return r && (write ? r->writable : r->readable) & (x2apic ? X2 : X) ? r : NULL;
+}
+
+bool vlapic_has(unsigned off, bool x2apic, bool write)
+{
+	return accessible(off, x2apic, write) != NULL;
+}
+
+/* A refused access: xAPIC mode notes it in the ESR, x2APIC mode raises #GP instead (SDM Vol. 3A 10.5.3). */
+static bool refuse(struct vlapic *l)
+{
+	if (!vlapic_x2(l))
+		vlapic_error(l, ESR_REGISTER);
+	return false;
 }
 
 static void refresh_lint0(struct vlapic *l)
@@ -84,6 +107,7 @@ void vlapic_reset_registers(struct vlapic *l)
 	l->divide = 0;
 	l->errors = 0;
 	l->extint_offered = false;
+	l->stale = true;
 }
 
 static void forget_posted(struct vlapic *l)
@@ -180,13 +204,9 @@ void vlapic_lint0(struct vlapic *l, bool rising)
 
 bool vlapic_read(struct vlapic *l, unsigned off, uint64_t *value)
 {
-	const struct reg_rule *r = rule_of(off);
-
 	*value = 0;
-	if (!r || !(r->readable & (vlapic_x2(l) ? X2 : X))) {
-		vlapic_error(l, ESR_REGISTER);
-		return false;
-	}
+	if (!accessible(off, vlapic_x2(l), false))
+		return refuse(l);
 	switch (off) {
 	case APIC_PPR:
 	case APIC_APR: /* arbitration has no bus to arbitrate for: the processor priority is what counts */
@@ -232,16 +252,14 @@ static void write_lvt(struct vlapic *l, unsigned off, uint32_t v)
 
 bool vlapic_write(struct vlapic *l, unsigned off, uint64_t value)
 {
-	const struct reg_rule *r = rule_of(off);
+	const struct reg_rule *r = accessible(off, vlapic_x2(l), true);
 	uint32_t v = (uint32_t)value;
 
-	if (!r || !(r->writable & (vlapic_x2(l) ? X2 : X))) {
-		vlapic_error(l, ESR_REGISTER);
-		return false;
-	}
+	if (!r)
+		return refuse(l);
 	if (off == APIC_ICR)
 		return vlapic_icr(l, value);
-	if (vlapic_x2(l) && (value & ~(uint64_t)r->bits))
+	if (vlapic_x2(l) && value & ~(uint64_t)(r->bits | status_bits(off)))
 		return false;
 	v &= r->bits;
 	/* What was held back may be deliverable now. */
@@ -302,7 +320,7 @@ bool vlapic_write_base(struct vlapic *l, uint64_t value)
 	const uint64_t mode = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
 	uint64_t was = l->base & mode, is = value & mode;
 
-	if (value & (BITS(63, 52) | BIT(9) | BITS(7, 0)))
+	if (value & (BITS(63, l->p->maxphyaddr) | BIT(9) | BITS(7, 0)))
 		return false;
 	/* Only these ways lead from one mode to another (SDM figure 10-27). */
 	if (is == APIC_BASE_X2APIC || (was == mode && is == APIC_BASE_ENABLE) || (was == 0 && is == mode))

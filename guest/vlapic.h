@@ -46,6 +46,8 @@ struct platform;
 #define APIC_TIMER_DIV	 0x3e0
 #define APIC_SELF_IPI	 0x3f0 /* x2APIC only */
 
+#define LVT_STATUS	 (1u << 12) /* delivery status; read-only, as is remote IRR */
+#define LVT_REMOTE_IRR	 (1u << 14)
 #define LVT_MASKED	 (1u << 16)
 #define SVR_ENABLED	 (1u << 8)
 #define SVR_NO_BROADCAST (1u << 12) /* EOI broadcast suppression */
@@ -83,7 +85,7 @@ struct vlapic {
 	bool apicv;	     /* the CPU delivers by itself: IRR and ISR change behind our back */
 	bool takes_extint;   /* LINT0 lets the 8259 through */
 	bool extint_offered; /* the last sync answered with the 8259's vector */
-	bool merged;	     /* with apicv: IRR has got bits that hv/ has yet to hear of */
+	bool stale;	     /* with apicv: IRR or ISR differ from what the CPU's RVI and SVI say */
 	uint32_t errors;     /* collected for the next write of ESR */
 	uint32_t lvt_timer, divide; /* as last taken over: APICv has changed the page when we hear of it */
 
@@ -122,6 +124,8 @@ void vlapic_init(struct vlapic *l, struct platform *p, unsigned index, void *pag
 /* Power-up; the boot vCPU's is then set to virtual-wire mode as firmware does. */
 void vlapic_reset(struct vlapic *l);
 
+/* True if the mode has a register at this offset that can be read, or written (SDM Vol. 3A tables 10-1, 10-6). */
+bool vlapic_has(unsigned off, bool x2apic, bool write);
 /* Guest accesses by register offset (16-byte steps), from MMIO or an MSR alike. The lock is held. False: no such
  * register, or (write) a reserved bit that x2APIC mode checks. */
 bool vlapic_read(struct vlapic *l, unsigned off, uint64_t *value);

@@ -54,7 +54,7 @@ void vlapic_merge(struct vlapic *l)
 	/* An exchange, not a store: the loads of pir below must not come before it, or a bit set in between would
 	 * wait for the next post. */
 	atomic_xchg(&l->posted, 0);
-	l->merged = true;
+	l->stale = true;
 	if (unlikely(atomic_load(&l->init_pending))) {
 		atomic_store(&l->init_pending, 0);
 		for (unsigned i = 0; i < 8; i++)
@@ -140,21 +140,21 @@ unsigned vlapic_tpr_threshold(struct vlapic *l)
 
 int vlapic_sync_apicv(struct vlapic *l, bool *extint, uint64_t eoi_exit[4])
 {
-	int rvi = -1;
+	int status = -1;
 
 	vlapic_merge(l);
 	/* vlapic_waiting(), which a halted vCPU is asked first, may have merged what hv/ must hear of here. */
-	if (unlikely(!l->apicv) || l->merged) {
+	if (unlikely(!l->apicv) || l->stale) {
 		l->apicv = true;
-		l->merged = false;
+		l->stale = false;
 		for (unsigned i = 0; i < 4; i++)
 			eoi_exit[i] = vlapic_get(l, APIC_TMR + 32 * i) |
 				      (uint64_t)vlapic_get(l, APIC_TMR + 32 * i + 16) << 32;
-		rvi = highest(l, APIC_IRR);
+		status = max(highest(l, APIC_ISR), 0) << 8 | max(highest(l, APIC_IRR), 0);
 	}
 	l->extint_offered = l->takes_extint && atomic_load(&l->p->pic.out) >= 0;
 	*extint = l->extint_offered;
-	return rvi;
+	return status;
 }
 
 void vlapic_eoi_level(struct vlapic *l, uint8_t vector)
@@ -177,6 +177,7 @@ void vlapic_eoi(struct vlapic *l)
 		return; /* an EOI for nothing in service, or after a spurious interrupt, has no effect */
 	clear_bit(l, APIC_ISR, vector);
 	l->isrv = highest(l, APIC_ISR);
+	l->stale = true;
 	if (test_bit(l, APIC_TMR, vector))
 		vlapic_eoi_level(l, (uint8_t)vector);
 }

@@ -122,25 +122,30 @@ static void prepare_interrupt(struct vcpu *v, bool room)
 	}
 }
 
-/* With virtual-interrupt delivery the CPU itself evaluates RVI against PPR; only ExtINT is injected. */
-static void prepare_apicv(struct vcpu *v, bool room)
+/* Tells the CPU what software has changed in the local APIC's page. True if the 8259's interrupt waits, too. */
+static bool sync_apicv(struct vcpu *v)
 {
-	bool extint = false;
+	bool extint;
 	uint64_t before[4] = { v->eoi_exit[0], v->eoi_exit[1], v->eoi_exit[2], v->eoi_exit[3] };
-	int rvi = platform_irq_sync_apicv(v->vm->platform, v->index, &extint, v->eoi_exit);
+	int status = platform_irq_sync_apicv(v->vm->platform, v->index, &extint, v->eoi_exit);
 
 	for (unsigned i = 0; i < 4; i++)
 		if (before[i] != v->eoi_exit[i])
 			vmwrite(VMCS_EOI_EXIT_0 + 2 * i, v->eoi_exit[i]);
-	if (rvi >= 0) {
-		uint64_t status = vmread(VMCS_GUEST_INTR_STATUS);
-
-		if ((int)(status & 0xff) < rvi) {
-			TRACE(TRACE_IRQ, "request vector %#lx at %#lx: the CPU delivers it", rvi, vcpu_rip(),
-				0);
-			vmwrite(VMCS_GUEST_INTR_STATUS, (status & 0xff00) | (unsigned)rvi);
-		}
+	if (status >= 0) {
+		if (status & 0xff)
+			TRACE(TRACE_IRQ, "request vector %#lx at %#lx: the CPU delivers it", status & 0xff,
+				vcpu_rip(), 0);
+		vmwrite(VMCS_GUEST_INTR_STATUS, (unsigned)status);
 	}
+	return extint;
+}
+
+/* With virtual-interrupt delivery the CPU itself evaluates RVI against PPR; only ExtINT is injected. */
+static void prepare_apicv(struct vcpu *v, bool room)
+{
+	bool extint = sync_apicv(v);
+
 	if (extint && room && interrupts_open()) {
 		int vector = platform_irq_ack(v->vm->platform, v->index, -1);
 
@@ -148,31 +153,28 @@ static void prepare_apicv(struct vcpu *v, bool room)
 			put_event(v, (uint32_t)vector | INTR_EXTERNAL, 0, 0);
 			enter_with(v);
 		}
-		platform_irq_sync_apicv(
-			v->vm->platform, v->index, &extint, v->eoi_exit); /* one more waiting? */
+		extint = sync_apicv(v); /* one more waiting? */
 	}
 	vmcs_set_proc(v, PROC_INTERRUPT_WINDOW, extint || (v->nmi_pending && !vmx.virtual_nmis));
 }
 
 static void prepare_nmi(struct vcpu *v, bool room)
 {
-	if (!room || !nmis_open()) {
-		/* Without virtual NMIs there is no window for them: an interrupt window comes near enough. */
-		if (vmx.virtual_nmis)
-			vmcs_set_proc(v, PROC_NMI_WINDOW, true);
-		return;
+	if (v->nmi_pending && room && nmis_open()) {
+		v->nmi_pending = false;
+		put_event(v, VEC_NMI | INTR_NMI, 0, 0);
+		enter_with(v);
 	}
-	v->nmi_pending = false;
-	vmcs_set_proc(v, PROC_NMI_WINDOW, false);
-	put_event(v, VEC_NMI | INTR_NMI, 0, 0);
-	enter_with(v);
+	/* An INIT may have taken the NMI away that the window was for: without one the window goes. Without virtual NMIs
+	 * there is none: an interrupt window comes near enough. */
+	vmcs_set_proc(v, PROC_NMI_WINDOW, v->nmi_pending && vmx.virtual_nmis);
 }
 
 void events_prepare(struct vcpu *v)
 {
 	if (v->event_pending && !v->event_armed)
 		enter_with(v);
-	if (unlikely(v->nmi_pending))
+	if (unlikely(v->nmi_pending || v->proc & PROC_NMI_WINDOW))
 		prepare_nmi(v, !v->event_armed);
 	if (v->proc2 & PROC2_INTERRUPT_DELIVERY)
 		prepare_apicv(v, !v->event_armed);

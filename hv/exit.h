@@ -25,7 +25,6 @@ exit_handler exit_apic_access, exit_apic_write, exit_eoi, exit_tpr_below, exit_u
 /* hv/guest_msr.c. 0, -E_NOENT (unknown) or -E_INVAL: #GP(0). */
 int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value);
 int guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value);
-void guest_msr_bitmap(uint8_t *bitmap, bool x2apic_virtual);
 
 /* hv/exit_emulate.c: emulates the instruction at RIP, whose access at `at` hit no RAM. `known`: EMU_* that hardware
  * has let through (guest/emulate.h). */

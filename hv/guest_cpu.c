@@ -59,15 +59,27 @@ static uint64_t area_frames(void)
 	return align_up(xsave_bytes, PAGE_SIZE) >> PAGE_SHIFT;
 }
 
-int guest_cpu_create(struct guest_cpu *g)
+/* FXSAVE's layout and the XSAVE header (SDM Vol. 1 10.5.1, 13.4.2). After power-up the x87 differs from what FNINIT makes
+ * of it: FCW = 0040h, all tags "zero" (5555h), which FXSAVE shows as registers in use. */
+static void fill_xsave_area(uint8_t *area, bool firmware)
+{
+	memset(area, 0, area_frames() << PAGE_SHIFT);
+	*(uint16_t *)area = firmware ? 0x37f : 0x40;
+	area[4] = firmware ? 0 : 0xff;
+	*(uint32_t *)(area + 24) = 0x1f80; /* MXCSR */
+	if (xcr0_supported)
+		*(uint64_t *)(area + 512) = BIT(0); /* XSTATE_BV: XRSTOR initialises all but the x87 */
+}
+
+int guest_cpu_create(struct guest_cpu *g, bool firmware)
 {
 	pfn_t first;
 	int err = frames_alloc_run(area_frames(), OWNER_LETHE, &first);
 
 	if (err)
 		return err;
-	g->xsave = pfn_to_virt(first);
-	guest_cpu_reset(g);
+	*g = (struct guest_cpu){ .xcr0 = xcr0_supported ? 1 : 0, .xsave = pfn_to_virt(first) };
+	fill_xsave_area(g->xsave, firmware);
 	return 0;
 }
 
@@ -76,17 +88,6 @@ void guest_cpu_destroy(struct guest_cpu *g)
 	if (g->xsave)
 		frames_free_run(area_frames(), OWNER_LETHE, hpa_to_pfn(virt_to_hpa(g->xsave)));
 	g->xsave = NULL;
-}
-
-void guest_cpu_reset(struct guest_cpu *g)
-{
-	void *area = g->xsave;
-
-	memset(area, 0, area_frames() << PAGE_SHIFT);
-	/* The layout of FXSAVE (SDM Vol. 1 10.5.1); XSTATE_BV = 0 makes XRSTOR initialise what it does not find. */
-	*(uint16_t *)area = 0x37f;		      /* FCW */
-	*(uint32_t *)((uint8_t *)area + 24) = 0x1f80; /* MXCSR */
-	*g = (struct guest_cpu){ .xcr0 = xcr0_supported ? 1 : 0, .dr6 = 0xffff0ff0, .xsave = area };
 }
 
 static void load_fpu(const struct guest_cpu *g)
@@ -114,6 +115,24 @@ static void save_fpu(struct guest_cpu *g)
 #define DR_WRITE(n, v) __asm__ volatile("mov %0, %%dr" #n : : "r"(v))
 #define DR_READ(n, v)  __asm__ volatile("mov %%dr" #n ", %0" : "=r"(v))
 
+void guest_cpu_write_debug(const uint64_t dr[4], uint64_t dr6)
+{
+	DR_WRITE(0, dr[0]);
+	DR_WRITE(1, dr[1]);
+	DR_WRITE(2, dr[2]);
+	DR_WRITE(3, dr[3]);
+	DR_WRITE(6, dr6);
+}
+
+void guest_cpu_read_debug(uint64_t dr[4], uint64_t *dr6)
+{
+	DR_READ(0, dr[0]);
+	DR_READ(1, dr[1]);
+	DR_READ(2, dr[2]);
+	DR_READ(3, dr[3]);
+	DR_READ(6, *dr6);
+}
+
 void guest_cpu_load(struct guest_cpu *g)
 {
 	wrmsr(MSR_STAR, g->star);
@@ -125,11 +144,7 @@ void guest_cpu_load(struct guest_cpu *g)
 		wrmsr(MSR_TSC_AUX, g->tsc_aux);
 	if (have_spec_ctrl)
 		wrmsr(MSR_SPEC_CTRL, g->spec_ctrl);
-	DR_WRITE(0, g->dr[0]);
-	DR_WRITE(1, g->dr[1]);
-	DR_WRITE(2, g->dr[2]);
-	DR_WRITE(3, g->dr[3]);
-	DR_WRITE(6, g->dr6);
+	guest_cpu_write_debug(g->dr, g->dr6);
 	write_cr2(g->cr2);
 	load_fpu(g);
 }
@@ -145,11 +160,7 @@ void guest_cpu_save(struct guest_cpu *g)
 		g->tsc_aux = rdmsr(MSR_TSC_AUX);
 	if (have_spec_ctrl)
 		g->spec_ctrl = rdmsr(MSR_SPEC_CTRL);
-	DR_READ(0, g->dr[0]);
-	DR_READ(1, g->dr[1]);
-	DR_READ(2, g->dr[2]);
-	DR_READ(3, g->dr[3]);
-	DR_READ(6, g->dr6);
+	guest_cpu_read_debug(g->dr, &g->dr6);
 	g->cr2 = read_cr2();
 	save_fpu(g);
 }

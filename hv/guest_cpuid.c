@@ -158,8 +158,7 @@ static void fill_extended(struct guest_cpuid *t)
 		t->extended[1].edx &= ~(uint32_t)BIT(27);
 	t->extended[7].edx = BIT(8); /* invariant TSC: vCPUs do not move between CPUs or machines */
 	t->extended[7].eax = t->extended[7].ebx = t->extended[7].ecx = 0;
-	/* Four levels of EPT reach over 48 bits (create_mmu() in hv/vm.c). */
-	t->extended[8].eax = (t->extended[8].eax & 0xff00) | min(t->extended[8].eax & 0xff, 48u);
+	t->extended[8].eax = (t->extended[8].eax & 0xff00) | guest_maxphyaddr();
 	t->extended[8].ebx = t->extended[8].ecx = t->extended[8].edx = 0;
 }
 
@@ -236,6 +235,17 @@ static void read_xsave(const struct guest_cpuid *t, uint32_t sub, struct cpuid *
 const struct cpuid *guest_cpuid_features(const struct guest_cpuid *t)
 {
 	return &t->basic[1];
+}
+
+unsigned guest_maxphyaddr(void)
+{
+	static unsigned bits; /* the same on every CPU; written with the same value by any */
+
+	if (!bits)
+		/* Four levels of EPT reach over 48 bits (create_mmu() in hv/vm.c). */
+		bits = min(
+			cpuid(0x80000000, 0).eax >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36, 48u);
+	return bits;
 }
 
 void guest_cpuid_read(struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid *out)

@@ -32,6 +32,7 @@ static inline const struct cpuid *guest_cpuid_plain(const struct guest_cpuid *t,
 
 /* Leaf 1 as it stands in the table: EAX and EDX are the same for all vCPUs. */
 const struct cpuid *guest_cpuid_features(const struct guest_cpuid *t);
-
+/* The guest's physical address width (leaf 80000008h EAX bits 7:0), the same for all guests. */
+unsigned guest_maxphyaddr(void);
 /* The answer for a vCPU: table entry, then what depends on its state (OSXSAVE, APIC ID, XCR0's area). */
 void guest_cpuid_read(struct vcpu *v, uint32_t leaf, uint32_t sub, struct cpuid *out);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "hv/guest_cr.h"
 
+#include "hv/guest_cpuid.h"
 #include "hv/guest_cr_rules.h"
 #include "hv/mmu_ops.h"
 #include "hv/vm.h"
@@ -11,15 +12,6 @@
 static uint64_t cr0_mask(void)
 {
 	return CR0_HIDDEN | (vmx.unrestricted ? 0 : CR0_PE | CR0_PG);
-}
-
-static unsigned maxphyaddr(void)
-{
-	static unsigned bits; /* the same on every CPU; written with the same value by any */
-
-	if (!bits)
-		bits = cpuid(0x80000000, 0).eax >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36;
-	return bits;
 }
 
 uint64_t cr4_allowed(void)
@@ -43,7 +35,7 @@ uint64_t cr4_allowed(void)
 void cr_init(struct vcpu *v)
 {
 	vmwrite(VMCS_CR0_MASK, cr0_mask() | ~(uint64_t)UINT32_MAX);
-	vmwrite(VMCS_CR4_MASK, ~cr4_allowed());
+	vmwrite(VMCS_CR4_MASK, cr4_mask(cr4_allowed(), false));
 }
 
 uint64_t cr0_read(struct vcpu *v)
@@ -83,17 +75,11 @@ static void read_state(struct vcpu *v, struct cr_state *s)
 		.tss16 = !(tr & BIT(3)) };
 }
 
-/* CR4 as the CPU gets it. Behind the hidden page directory: 32-bit paging with 4 MiB pages, and nothing that has
- * rules of its own there. */
 static void put_cr4(struct vcpu *v, uint64_t cr4)
 {
-	uint64_t real = cr4;
-
-	if (v->hidden_paging)
-		real = (real | CR4_PSE) & ~(CR4_PAE | CR4_PCIDE | CR4_SMEP | CR4_SMAP);
 	vmwrite(VMCS_CR4_SHADOW, cr4);
-	vmwrite(VMCS_CR4_MASK, v->hidden_paging ? ~0ull : ~cr4_allowed());
-	vmwrite(VMCS_GUEST_CR4, real | vmx.cr4_fixed0);
+	vmwrite(VMCS_CR4_MASK, cr4_mask(cr4_allowed(), v->hidden_paging));
+	vmwrite(VMCS_GUEST_CR4, cr4_real(cr4, v->hidden_paging) | vmx.cr4_fixed0);
 }
 
 static void put_hidden_paging(struct vcpu *v, bool on)
@@ -110,7 +96,7 @@ static void put_hidden_paging(struct vcpu *v, bool on)
 /* PAE paging keeps four entries in registers; with EPT they are the VMCS's (SDM Vol. 3A 4.4.1, Vol. 3C 26.3.2.4). */
 static int load_pdptes(struct vcpu *v, uint64_t cr3)
 {
-	uint64_t reserved = BITS(63, maxphyaddr()) | BITS(8, 5) | BITS(2, 1), pdpte[4];
+	uint64_t reserved = BITS(63, guest_maxphyaddr()) | BITS(8, 5) | BITS(2, 1), pdpte[4];
 
 	if (guest_read(v->vm->mmu, gpa(cr3 & BITS(31, 5)), pdpte, sizeof(pdpte)))
 		return -E_INVAL;
@@ -177,7 +163,7 @@ int cr3_write(struct vcpu *v, uint64_t new)
 	read_state(v, &s);
 	if (s.efer & EFER_LMA && s.cr4 & CR4_PCIDE)
 		new &= ~CR3_NOFLUSH;
-	if (s.efer & EFER_LMA && new &BITS(63, maxphyaddr()))
+	if (s.efer & EFER_LMA && new &BITS(63, guest_maxphyaddr()))
 		return -E_INVAL;
 	if (v->hidden_paging) {
 		v->hidden_cr3 = new;

@@ -53,3 +53,15 @@ bool xcr0_ok(uint64_t new, uint64_t supported)
 		return false;
 	return !avx512 || (avx512 == BITS(7, 5) && new &BIT(2));
 }
+
+uint64_t cr4_real(uint64_t cr4, bool hidden_paging)
+{
+	if (hidden_paging)
+		cr4 = (cr4 | CR4_PSE) & ~(CR4_PAE | CR4_PCIDE | CR4_SMEP | CR4_SMAP);
+	return cr4 | CR4_MCE;
+}
+
+uint64_t cr4_mask(uint64_t allowed, bool hidden_paging)
+{
+	return hidden_paging ? ~0ull : ~allowed | CR4_MCE;
+}

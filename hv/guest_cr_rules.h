@@ -17,6 +17,12 @@ struct cr_state {
 bool cr0_ok(const struct cr_state *s, uint64_t new);
 bool cr4_ok(const struct cr_state *s, uint64_t new);
 bool efer_ok(const struct cr_state *s, uint64_t new);
+/* CR4 as the CPU gets it. MCE is Lethe's and always on: with it off a machine check shuts the machine down instead of
+ * exiting (SDM Vol. 3C 25.2). Behind the hidden page directory: 32-bit paging with 4 MiB pages, and nothing that has rules
+ * of its own there. */
+uint64_t cr4_real(uint64_t cr4, bool hidden_paging);
+/* The guest/host mask of CR4: bits that the guest reads from the shadow, and whose change exits. */
+uint64_t cr4_mask(uint64_t allowed, bool hidden_paging);
 /* Does the write load the PDPTEs of PAE paging? (The entries may have reserved bits: #GP, too.) */
 bool cr0_loads_pdptes(const struct cr_state *s, uint64_t new);
 bool cr4_loads_pdptes(const struct cr_state *s, uint64_t new);

@@ -2,35 +2,19 @@
 /*
  * MSRs of a guest. Three kinds:
  *
- *	passed    in the bitmap: the CPU's own register, the guest's while its vCPU has the CPU (hv/guest_cpu.c), or
- *		  switched by the VMCS
+ *	passed    in the bitmap (hv/guest_msr_rules.c): the CPU's own register, the guest's while its vCPU has the CPU
+ *		  (hv/guest_cpu.c), or switched by the VMCS
  *	emulated  a row of the table below
  *	refused   everything else: #GP(0), and a line in the log, the first time round
  */
 #include "hv/exit.h"
+#include "hv/guest_cpuid.h"
 #include "hv/guest_cr.h"
-#include "hv/vmx_cpu.h"
-#include "lib/log.h"
-#include "lib/string.h"
 
 struct msr {
 	uint32_t first, last;
 	int (*read)(struct vcpu *v, uint32_t msr, uint64_t *value);
 	int (*write)(struct vcpu *v, uint32_t msr, uint64_t value); /* NULL: #GP */
-};
-
-static const uint32_t passed[] = {
-	MSR_SYSENTER_CS,
-	MSR_SYSENTER_ESP,
-	MSR_SYSENTER_EIP,
-	MSR_STAR,
-	MSR_LSTAR,
-	MSR_CSTAR,
-	MSR_SYSCALL_MASK,
-	MSR_FS_BASE,
-	MSR_GS_BASE,
-	MSR_KERNEL_GS_BASE,
-	MSR_PAT,
 };
 
 static int apic_read(struct vcpu *v, uint32_t msr, uint64_t *value)
@@ -41,6 +25,16 @@ static int apic_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 static int apic_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
 	return platform_apic_wrmsr(v->vm->platform, v->index, msr, value);
+}
+
+/* Where the registers lie, or whether they lie there at all, may have changed: what follows is the VM's. */
+static int apic_base_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	int err = apic_write(v, msr, value);
+
+	if (!err)
+		vm_apic_base_written(v);
+	return err;
 }
 
 static int tsc_read(struct vcpu *v, uint32_t msr, uint64_t *value)
@@ -70,66 +64,35 @@ static int efer_do_write(struct vcpu *v, uint32_t msr, uint64_t value)
 
 static int misc_enable_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
-	/* Fast strings as the guest has set them; BTS and PEBS are unavailable (SDM Vol. 4 table 2-2). */
-	*value = v->misc_enable | BIT(11) | BIT(12);
+	*value = v->misc_enable;
 	return 0;
 }
 
 static int misc_enable_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	v->misc_enable = value & BIT(0);
+	v->misc_enable = guest_misc_enable(value);
 	return 0;
 }
 
 /* Memory types are the host's and the guest's PAT's (EPT back end); the guest's MTRRs are kept for it to read. */
-static int mtrr_index(uint32_t msr)
-{
-	if (msr >= MSR_MTRR_PHYSBASE0 && msr < MSR_MTRR_PHYSBASE0 + 16)
-		return (int)(msr - MSR_MTRR_PHYSBASE0);
-	if (msr == MSR_MTRR_FIX64K_00000)
-		return 16;
-	if (msr == MSR_MTRR_FIX16K_80000 || msr == MSR_MTRR_FIX16K_A0000)
-		return (int)(17 + msr - MSR_MTRR_FIX16K_80000);
-	if (msr >= MSR_MTRR_FIX4K_C0000 && msr < MSR_MTRR_FIX4K_C0000 + 8)
-		return (int)(19 + msr - MSR_MTRR_FIX4K_C0000);
-	return msr == MSR_MTRR_DEF_TYPE ? 27 : -1;
-}
-_Static_assert(GUEST_MTRRS == 28, "mtrr_index() counts 28");
-
 static int mtrr_read_(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
-	int i = mtrr_index(msr);
+	int i = guest_mtrr_index(msr);
 
-	if (msr == MSR_MTRRCAP) {
-		*value = 8 | BIT(8) | BIT(10); /* eight variable ranges, fixed ranges, WC */
-		return 0;
-	}
-	if (i < 0)
+	if (msr == MSR_MTRRCAP)
+		*value = GUEST_MTRRCAP;
+	else if (i < 0)
 		return -E_INVAL;
-	*value = v->mtrr[i];
+	else
+		*value = v->mtrr[i];
 	return 0;
-}
-
-static bool memtype_ok(uint64_t t)
-{
-	return t == MT_UC || t == MT_WC || (t >= MT_WT && t <= MT_WB);
 }
 
 static int mtrr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	int i = mtrr_index(msr);
-	bool ok = true;
+	int i = guest_mtrr_index(msr);
 
-	if (i < 0)
-		return -E_INVAL;
-	if (i < 16)
-		ok = i & 1 ? !(value & BITS(10, 0)) : memtype_ok(value & 0xff) && !(value & BITS(11, 8));
-	else if (i < 27)
-		for (unsigned b = 0; b < 64; b += 8)
-			ok &= memtype_ok(value >> b & 0xff);
-	else
-		ok = memtype_ok(value & 0xff) && !(value & ~(BITS(11, 10) | 0xff));
-	if (!ok)
+	if (i < 0 || !guest_mtrr_ok((unsigned)i, value, guest_maxphyaddr()))
 		return -E_INVAL;
 	v->mtrr[i] = value;
 	return 0;
@@ -222,7 +185,7 @@ static int debugctl_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 static const struct msr table[] = {
 	{ MSR_TSC, MSR_TSC, tsc_read, tsc_write },
 	{ 0x17, 0x17, platform_id_read, NULL },
-	{ MSR_APIC_BASE, MSR_APIC_BASE, apic_read, apic_write },
+	{ MSR_APIC_BASE, MSR_APIC_BASE, apic_read, apic_base_write },
 	{ 0x34, 0x34, zero_read, NULL }, /* SMI count */
 	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, feature_control_read, NULL },
 	{ MSR_TSC_ADJUST, MSR_TSC_ADJUST, tsc_read, tsc_write },
@@ -283,38 +246,4 @@ int guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value)
 	const struct msr *m = find(v, msr);
 
 	return !m ? -E_NOENT : m->write ? m->write(v, msr, value) : -E_INVAL;
-}
-
-/* One bit per MSR and direction: 0 passes (SDM Vol. 3C 24.6.9). */
-static void pass(uint8_t *bitmap, uint32_t msr, bool read, bool write)
-{
-	unsigned at = (msr & 0x1fff) / 8 + (msr >= 0xc0000000 ? 1024 : 0);
-	uint8_t bit = (uint8_t)(1u << (msr & 7));
-
-	if (read)
-		bitmap[at] &= (uint8_t)~bit;
-	if (write)
-		bitmap[at + 2048] &= (uint8_t)~bit;
-}
-
-void guest_msr_bitmap(uint8_t *bitmap, bool x2apic_virtual)
-{
-	memset(bitmap, 0xff, PAGE_SIZE);
-	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++)
-		pass(bitmap, passed[i], true, true);
-	if (vmx.unrestricted) /* else the VMCS may not hold what the guest believes (hv/guest_cr.c) */
-		pass(bitmap, MSR_EFER, true, false);
-	pass(bitmap, MSR_TSC, true, false);
-	if (cpuid(0x80000000, 0).eax >= 0x80000001 && cpuid(0x80000001, 0).edx & BIT(27))
-		pass(bitmap, MSR_TSC_AUX, true, true);
-	if (!x2apic_virtual)
-		return;
-	/* Reads come from the virtual-APIC page but for the timer's current count; TPR, EOI and self-IPI writes are
-	 * the CPU's to do (SDM Vol. 3C 29.5). */
-	for (uint32_t msr = MSR_X2APIC; msr < MSR_X2APIC + 0x40; msr++)
-		if (msr != MSR_X2APIC + 0x39)
-			pass(bitmap, msr, true, false);
-	pass(bitmap, MSR_X2APIC + 0x08, true, true);
-	pass(bitmap, MSR_X2APIC + 0x0b, false, true);
-	pass(bitmap, MSR_X2APIC + 0x3f, false, true);
 }

@@ -15,6 +15,7 @@
 
 #include "hv/clock.h"
 #include "hv/exit.h"
+#include "hv/guest_cpuid.h"
 #include "hv/vmx_cpu.h"
 #include "lib/log.h"
 
@@ -78,10 +79,9 @@ static void init_vcpu(struct vcpu *v)
 		vm_end(v->vm, VM_END_RESET, 0);
 		return;
 	}
-	vcpu_state_reset(&s);
+	vmcs_get_state(v, &s);
+	vcpu_state_init(&s, guest_cpuid_features(v->vm->cpuid)->eax);
 	vmcs_set_state(v, &s);
-	if (vmx.apicv) /* the local APIC forgets what was requested and in service */
-		vmwrite(VMCS_GUEST_INTR_STATUS, 0);
 	atomic_store(&v->run, VCPU_WAIT_SIPI);
 	v->nmi_pending = false;
 }
@@ -97,6 +97,7 @@ static void start_vcpu(struct vcpu *v)
 	if (atomic_load(&v->mmu.requests) & REQ_INIT)
 		atomic_store(&v->sipi_wanted, true);
 	/* In real mode: VMs have one vCPU where the CPU cannot run that (vcpus_given()). */
+	vmcs_get_state(v, &s);
 	vcpu_state_sipi(&s, v->sipi_vector);
 	vmcs_set_state(v, &s);
 	atomic_store(&v->run, VCPU_RUNNING);

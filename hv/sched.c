@@ -10,6 +10,7 @@
 #include "drivers/power.h"
 #include "drivers/time.h"
 #include "hv/clock.h"
+#include "hv/guest_cpuid.h"
 #include "hv/main.h"
 #include "hv/run.h"
 #include "hv/trap.h"
@@ -62,9 +63,12 @@ static void switch_to(struct cpu *c, struct vcpu *v)
 	if (!vmptrld(v->vmcs))
 		panic("VMPTRLD of vm %s vcpu %u failed", v->vm->name, v->index);
 	if (!v->built) {
+		struct vcpu_state s;
+
 		vmcs_init(v);
 		guest_cpu_load(&v->guest);
-		vmcs_set_state(v, &v->vm->start);
+		vcpu_state_power_up(&s, guest_cpuid_features(v->vm->cpuid)->eax);
+		vmcs_set_state(v, v->index ? &s : &v->vm->start);
 		v->built = true;
 		TRACE(TRACE_BOOT, "vm %lu vcpu %lu: first entry, on CPU %lu", v->vm->id, v->index, c->id);
 		if (!v->index)

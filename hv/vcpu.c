@@ -2,6 +2,7 @@
 #include "hv/vcpu.h"
 
 #include "drivers/lapic.h"
+#include "hv/guest_cpuid.h"
 #include "hv/run.h"
 #include "hv/vm.h"
 #include "hv/vmx_cpu.h"
@@ -25,7 +26,7 @@ static int create(struct vm *vm, struct vcpu *v, unsigned index)
 		if (!v->pml_buffer)
 			return -E_NOMEM;
 	}
-	if (guest_cpu_create(&v->guest))
+	if (guest_cpu_create(&v->guest, !index)) /* only the boot CPU has run firmware */
 		return -E_NOMEM;
 	return mmu_vcpu_init(&v->mmu, vm->mmu, index, vmx.vpid ? next_vpid++ : 0);
 }
@@ -45,7 +46,8 @@ int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **ou
 	v->run = index ? VCPU_WAIT_SIPI : VCPU_RUNNING;
 	v->sipi_wanted = index;
 	v->deadline = v->look_at = UINT64_MAX;
-	v->misc_enable = BIT(0); /* fast strings; SDM Vol. 4 table 2-2 */
+	v->misc_enable = guest_misc_enable(MISC_ENABLE_FAST_STRINGS);
+	guest_mtrr_firmware(v->mtrr, guest_maxphyaddr());
 	list_init(&v->turn.in_queue);
 	err = create(vm, v, index);
 	if (err) {

@@ -15,14 +15,13 @@
 #include "guest/platform.h"
 #include "guest/vcpu_state.h"
 #include "hv/cpu.h"
+#include "hv/guest_msr_rules.h"
 #include "hv/vmx.h"
 #include "lib/atomic.h"
 #include "mm/mmu.h"
 
 struct vm;
 struct msr;
-
-#define GUEST_MTRRS 28 /* eight variable pairs, eleven fixed ones, the default type */
 
 enum vcpu_run { VCPU_WAIT_SIPI, VCPU_RUNNING, VCPU_HALTED, VCPU_STOPPED };
 
@@ -72,7 +71,6 @@ struct vcpu {
 	uint64_t *pml_buffer; /* 512 guest-physical addresses; NULL where the CPU cannot */
 	uint64_t eoi_exit[4]; /* APICv: bitmap as written */
 	unsigned tpr_threshold;
-	uint8_t apic_mode; /* enum apic_mode that the controls are set for */
 
 	uint64_t tsc_adjust; /* guest's IA32_TSC_ADJUST */
 	uint64_t deadline;   /* host TSC at which it has to leave the guest; UINT64_MAX: never */
@@ -119,11 +117,14 @@ void vmcs_update_tsc(struct vcpu *v);
 void guest_cpu_init(void); /* first CPU: what XCR0 can be, how big the area is */
 uint64_t guest_xcr0_supported(void);
 size_t guest_xsave_bytes(void);
-int guest_cpu_create(struct guest_cpu *g); /* -E_NOMEM */
+/* As after power-up (SDM Vol. 3A table 9-1); firmware: the x87 as firmware hands it over. 0, or -E_NOMEM. */
+int guest_cpu_create(struct guest_cpu *g, bool firmware);
 void guest_cpu_destroy(struct guest_cpu *g);
-void guest_cpu_reset(struct guest_cpu *g); /* as after power-up */
 void guest_cpu_load(struct guest_cpu *g);
 void guest_cpu_save(struct guest_cpu *g);
+/* DR0 to DR3 and DR6 of the vCPU whose state is in the CPU; DR7 is in the VMCS. */
+void guest_cpu_write_debug(const uint64_t dr[4], uint64_t dr6);
+void guest_cpu_read_debug(uint64_t dr[4], uint64_t *dr6);
 
 /* hv/events.c: what is delivered at the next entry. */
 void inject_exception(struct vcpu *v, unsigned vector);

@@ -10,6 +10,7 @@
 #include "hv/mmu_ops.h"
 #include "hv/run.h"
 #include "hv/vmx_cpu.h"
+#include "lib/assert.h"
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/string.h"
@@ -100,6 +101,15 @@ static int create_memory(struct vm *vm)
 	return err ? fail(vm, err, "placing its RAM") : 0;
 }
 
+static int add_apic_page(struct vm *vm)
+{
+	const struct slot_desc d = {
+		.base = gfn(LAYOUT_LAPIC >> PAGE_SHIFT), .pages = 1, .backing = vm->apic
+	};
+
+	return slot_add(vm->mmu, &d, &vm->apic_slot);
+}
+
 /* The APIC-access page: a frame of its own behind the local APIC's address, which the CPU never lets through. */
 static int create_apic_page(struct vm *vm)
 {
@@ -111,7 +121,64 @@ static int create_apic_page(struct vm *vm)
 	if (err)
 		return err;
 	vm->apic_access = pfn_to_hpa(backing_pfn(vm->apic, 0));
-	return add_slot(vm, LAYOUT_LAPIC, LAYOUT_LAPIC + PAGE_SIZE, vm->apic, 0);
+	return add_apic_page(vm);
+}
+
+/* True if each local APIC of the VM has its registers in memory at the usual address. */
+static bool apics_at_home(struct vm *vm)
+{
+	for (unsigned i = 0; i < vm->nvcpus; i++)
+		if (platform_apic_mode(vm->platform, i) != APIC_XAPIC ||
+			platform_apic_page(vm->platform, i) != LAYOUT_LAPIC)
+			return false;
+	return true;
+}
+
+/*
+ * All vCPUs share the EPT, so the APIC-access page can serve only while all local APICs have their registers there: to
+ * a vCPU that has moved them away, switched them off or to x2APIC mode it would be RAM. Without the page accesses of all
+ * vCPUs are device accesses, which find each vCPU's own registers.
+ *
+ *	on the way there   1. no vCPU enters the guest any more with register and interrupt virtualization in xAPIC
+ *			      mode (hv/vmcs.c); between 1 and 2 each access to the page exits
+ *			   2. the page goes; a vCPU that is in the guest with the old map is fetched out by that
+ *	and back	   the other way round
+ */
+static void emulate_apics(struct vm *vm, bool emulate)
+{
+	struct mmu_ticket ticket;
+	int err;
+
+	if (!emulate && add_apic_page(vm))
+		return; /* no memory: as right as before, only slower */
+	atomic_store(&vm->apic_emulated, emulate);
+	for (unsigned i = 0; i < vm->nvcpus; i++) {
+		vcpu_request(vm->vcpu[i], REQ_EVENTS);
+		vcpu_kick(vm->vcpu[i]);
+	}
+	if (!emulate)
+		return;
+	err = slot_delete(vm->mmu, vm->apic_slot, &ticket);
+	ASSERT(!err); /* it is there; the page's RAM stays the VM's */
+}
+
+void vm_apic_base_written(struct vcpu *v)
+{
+	struct vm *vm = v->vm;
+	uint64_t page = platform_apic_page(vm->platform, v->index);
+	uint8_t byte;
+
+	if (platform_apic_mode(vm->platform, v->index) == APIC_XAPIC && page != LAYOUT_LAPIC &&
+		!guest_read(vm->mmu, gpa(page), &byte, 1)) {
+		vm_unsupported(v, "it moves its local APIC to %#lx, where it has memory already", page);
+		return;
+	}
+	if (!vm->apic)
+		return;
+	spin_lock(&vm->apic_lock);
+	if (apics_at_home(vm) == vm->apic_emulated)
+		emulate_apics(vm, !vm->apic_emulated);
+	spin_unlock(&vm->apic_lock);
 }
 
 /* The hidden page directory: linear addresses 0 to 4 GiB to themselves, in 4 MiB pages. It lies in a page of its own that is
@@ -136,6 +203,11 @@ static int create_identity_map(struct vm *vm)
 
 static int create_bitmaps(struct vm *vm)
 {
+	struct msr_bitmap_params p = {
+		.unrestricted = vmx.unrestricted,
+		.tsc_aux = cpuid(0x80000000, 0).eax >= 0x80000001 && cpuid(0x80000001, 0).edx & BIT(27),
+		.x2apic_register = platform_x2apic_register,
+	};
 	pfn_t io, msr;
 
 	if (frames_alloc_run(2, OWNER_LETHE, &io))
@@ -145,8 +217,9 @@ static int create_bitmaps(struct vm *vm)
 	if (frames_alloc_run(2, OWNER_LETHE, &msr))
 		return -E_NOMEM;
 	vm->msr_bitmap = pfn_to_hpa(msr); /* the second for when the guest is in x2APIC mode */
-	guest_msr_bitmap(pfn_to_virt(msr), false);
-	guest_msr_bitmap((uint8_t *)pfn_to_virt(msr) + PAGE_SIZE, true);
+	guest_msr_bitmap(pfn_to_virt(msr), &p);
+	p.x2apic = true;
+	guest_msr_bitmap((uint8_t *)pfn_to_virt(msr) + PAGE_SIZE, &p);
 	return 0;
 }
 
@@ -200,6 +273,7 @@ static int create_platform(struct vm *vm, const struct boot_info *bi)
 		.layout = vm->layout,
 		.vcpus = vm->nvcpus,
 		.tsc_hz = tsc_hz(),
+		.maxphyaddr = guest_maxphyaddr(),
 		.debug_exit = vm->conf->debug_exit,
 		.rom_bytes = vm->conf->test_device ? vm->conf->rom_bytes : 0,
 		.bar_bytes = vm->conf->bar_bytes,

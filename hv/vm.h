@@ -19,8 +19,11 @@ struct vm {
 	struct platform *platform;
 	struct guest_layout layout;
 	struct backing *low, *high; /* RAM below and above 4 GiB; high may be NULL */
-	struct backing *apic;	    /* APICv: behind the local APIC's address */
-	struct backing *identity;   /* without unrestricted guest: the hidden page directory */
+	struct backing *apic;	    /* APICv: behind the local APIC's usual address */
+	slot_id apic_slot;
+	bool apic_emulated;	   /* ... is not there now (atomic); see vm_apic_base_written() */
+	struct spinlock apic_lock; /* for changing these two; outside the MMU's lock */
+	struct backing *identity;  /* without unrestricted guest: the hidden page directory */
 	struct guest_cpuid *cpuid;
 	hpa_t io_bitmap, msr_bitmap; /* two frames in a row; one */
 	hpa_t apic_access;	     /* page for the APIC access address */
@@ -47,6 +50,9 @@ extern unsigned nvms;
 int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned id, struct vm **out);
 /* Ends it: any CPU, any number of times; the first reason counts. Returns at once. */
 void vm_end(struct vm *vm, enum vm_end why, uint32_t code);
+/* The guest has written IA32_APIC_BASE of this vCPU: follows a move of the registers, or ends the VM in words. On its own
+ * CPU. */
+void vm_apic_base_written(struct vcpu *v);
 /* Gives everything back once all its vCPUs have stopped. CPU 0. */
 void vm_destroy(struct vm *vm);
 const char *vm_end_name(enum vm_end why);

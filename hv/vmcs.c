@@ -123,30 +123,33 @@ void vmcs_set_proc(struct vcpu *v, uint32_t bits, bool on)
 	}
 }
 
+#define APIC_CONTROLS (PROC2_APIC_ACCESS | PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY | PROC2_X2APIC)
+
+static uint32_t apic_controls(const struct vcpu *v, enum apic_mode mode)
+{
+	if (mode == APIC_X2APIC)
+		return vmx.x2apic_virtual ? PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY
+					  : 0;
+	/* The APIC-access page goes or comes (vm_apic_base_written()): while it is there, each access to it exits. */
+	if (mode == APIC_OFF || atomic_load(&v->vm->apic_emulated))
+		return PROC2_APIC_ACCESS;
+	return PROC2_APIC_ACCESS | PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY;
+}
+
 /* The ways of APIC virtualization follow the mode that the guest has put its local APIC in (SDM Vol. 3C 29). */
 void vmcs_update_apic_mode(struct vcpu *v)
 {
-	enum apic_mode mode = platform_apic_mode(v->vm->platform, v->index);
-	uint32_t all = PROC2_APIC_ACCESS | PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY | PROC2_X2APIC;
-	unsigned was = v->apic_mode;
-	uint32_t use = 0;
+	uint32_t use, proc2;
 
-	if (mode == was || !vmx.apicv)
+	if (!vmx.apicv)
 		return;
-	v->apic_mode = (uint8_t)mode;
-	if (mode == APIC_XAPIC)
-		use = PROC2_APIC_ACCESS | PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY;
-	else if (mode == APIC_X2APIC && vmx.x2apic_virtual)
-		use = PROC2_X2APIC | PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY;
-	v->proc2 = (v->proc2 & ~all) | use;
-	vmwrite(VMCS_PROC2, v->proc2);
+	use = apic_controls(v, platform_apic_mode(v->vm->platform, v->index));
+	proc2 = (v->proc2 & ~(uint32_t)APIC_CONTROLS) | use;
+	if (proc2 == v->proc2)
+		return;
+	v->proc2 = proc2;
+	vmwrite(VMCS_PROC2, proc2);
 	vmwrite(VMCS_MSR_BITMAP, v->vm->msr_bitmap.v + (use & PROC2_X2APIC ? PAGE_SIZE : 0));
-	if (was == APIC_OFF ||
-		mode == APIC_OFF) /* its registers are as after a reset: nothing requested or served */
-		vmwrite(VMCS_GUEST_INTR_STATUS, 0);
-	/* What RVI and SVI said was of the APIC as it was: the page and the platform's records tell anew. */
-	if (mode == APIC_OFF)
-		vmwrite(VMCS_GUEST_INTR_STATUS, 0);
 }
 
 void vmcs_set_segment(enum seg s, const struct cpu_segment *seg)
@@ -178,6 +181,7 @@ void vmcs_set_state(struct vcpu *v, const struct vcpu_state *s)
 	vmwrite(VMCS_GUEST_GDTR_LIMIT, s->gdtr.limit);
 	vmwrite(VMCS_GUEST_IDTR_BASE, s->idtr.base);
 	vmwrite(VMCS_GUEST_IDTR_LIMIT, s->idtr.limit);
+	guest_cpu_write_debug(s->dr, s->dr6);
 	vmwrite(VMCS_GUEST_DR7, s->dr7);
 	vmwrite(VMCS_GUEST_PENDING_DEBUG, 0);
 	vmwrite(VMCS_GUEST_INTERRUPTIBILITY, 0);
@@ -198,6 +202,7 @@ void vmcs_get_state(struct vcpu *v, struct vcpu_state *s)
 	vmcs_get_segment(SEGS + 1, &s->tr);
 	s->gdtr = (struct cpu_table){ vmread(VMCS_GUEST_GDTR_BASE), (uint16_t)vmread(VMCS_GUEST_GDTR_LIMIT) };
 	s->idtr = (struct cpu_table){ vmread(VMCS_GUEST_IDTR_BASE), (uint16_t)vmread(VMCS_GUEST_IDTR_LIMIT) };
+	guest_cpu_read_debug(s->dr, &s->dr6);
 	s->dr7 = vmread(VMCS_GUEST_DR7);
 	s->cr0 = cr0_read(v);
 	s->cr2 = read_cr2();

@@ -148,8 +148,11 @@ main32:	call	idt_init
 	out	0x40, al
 	mov	al, 0
 	out	0x40, al
-	mov	ecx, 100000
-.pit:	loop	.pit
+	mov	al, 0x0a		; the 8259's requests are what port 20h shows
+	out	0x20, al
+.pit:	in	al, 0x20
+	test	al, 1
+	jz	.pit
 	mov	dword [irq_count], 0
 	mov	dword [irqs_at_trap], -1
 	mov	al, 0xfe

@@ -421,6 +421,20 @@ GUESTS += [
     ),
 ]
 
+# The CPU and its local APIC as the manual has them: on CPUs that virtualise the local APIC in full, in part, not at all.
+OWN_CPU = ["apic"]
+GUESTS += [
+    Case(
+        "guests-cpu-state",
+        [MACHINE_OFF],
+        seen=[DONE % name for name in OWN_CPU],
+        cpus=[SKYLAKE, "corei7_sandy_bridge_2600k"],
+        all_cpus=["corei7_haswell_4770", "corei5_lynnfield_750"],
+        cost=6,
+        **guests(OWN_CPU),
+    ),
+]
+
 # What hostile.bin can be asked for by a word on its command line, and how its VM ends then.
 HOSTILE_ENDS = {
     "gate": "unsupported",

@@ -110,9 +110,10 @@ static void deliver_apicv(unsigned vcpu)
 {
 	uint64_t eoi[4] = { 0 };
 	bool extint;
-	int rvi = platform_irq_sync_apicv(f->p, vcpu, &extint, eoi);
+	int status = platform_irq_sync_apicv(f->p, vcpu, &extint, eoi), rvi = status & 0xff,
+	    svi = status >> 8;
 
-	must(rvi < 256 && (rvi < 0 || rvi >= 16));
+	must(status < 0 || (svi < 256 && (!rvi || rvi >= 16) && (!svi || svi >= 16)));
 	platform_irq_waiting(f->p, vcpu);
 	if (extint)
 		platform_irq_ack(f->p, vcpu, -1);

@@ -11,10 +11,11 @@
 
 #include "guest/machine.h"
 
-#define FAKE_TSC_HZ 1000000000ul /* a tick is a nanosecond */
-#define USEC	    1000ul
-#define MSEC	    1000000ul
-#define SEC	    1000000000ul
+#define FAKE_TSC_HZ	1000000000ul /* a tick is a nanosecond */
+#define FAKE_MAXPHYADDR 40
+#define USEC		1000ul
+#define MSEC		1000000ul
+#define SEC		1000000000ul
 
 struct fake_vm {
 	struct platform *p;

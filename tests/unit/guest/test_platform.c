@@ -7,7 +7,6 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "guest/vcpu_state.h"
 #include "tests/support/fake_vm.h"
 #include "tests/support/guest_memory.h"
 #include "tests/support/guest_tables.h"
@@ -130,6 +129,7 @@ static void a_failed_creation_leaves_nothing_behind(void **state)
 		.mmu = mmu,
 		.vcpus = 1,
 		.tsc_hz = FAKE_TSC_HZ,
+		.maxphyaddr = FAKE_MAXPHYADDR,
 		.apic_page = { f->apic_page[0] } };
 	uint64_t owned = frames_owned(OWNER_LETHE);
 	struct platform *other;
@@ -138,7 +138,11 @@ static void a_failed_creation_leaves_nothing_behind(void **state)
 	assert_int_equal(frames_owned(OWNER_LETHE), owned);
 	params.tsc_hz = 1000;
 	assert_int_equal(platform_create(&params, &other), -E_INVAL);
+	params.tsc_hz = FAKE_TSC_HZ;
 	params.vcpus = 0;
+	assert_int_equal(platform_create(&params, &other), -E_INVAL);
+	params.vcpus = 1;
+	params.maxphyaddr = 53;
 	assert_int_equal(platform_create(&params, &other), -E_INVAL);
 	assert_int_equal(frames_owned(OWNER_LETHE), owned);
 }
@@ -264,29 +268,6 @@ static void layouts(void **state)
 	assert_int_equal(layout_init(&l, ~0xfffull), -E_RANGE);
 }
 
-static void start_states(void **state)
-{
-	struct vcpu_state s;
-
-	vcpu_state_reset(&s);
-	assert_int_equal(s.seg[SEG_CS].base + s.regs.rip, 0xfffffff0);
-	assert_int_equal(s.cr0, 0x60000010);
-	assert_int_equal(s.regs.rflags, 2);
-	vcpu_state_sipi(&s, 0x9a);
-	assert_int_equal(s.seg[SEG_CS].selector, 0x9a00);
-	assert_int_equal(s.seg[SEG_CS].base, 0x9a000);
-	assert_int_equal(s.regs.rip, 0);
-	vcpu_state_flat32(&s, 0x100000);
-	assert_int_equal(s.cr0 & (CR0_PE | CR0_PG), CR0_PE);
-	assert_int_equal(s.seg[SEG_CS].access, 0xc09b);
-	assert_int_equal(s.seg[SEG_SS].access, 0xc093);
-	vcpu_state_flat64(&s, 0x1000200, 0x9000);
-	assert_int_equal(s.seg[SEG_CS].access, 0xa09b);
-	assert_int_equal(s.efer, EFER_LME | EFER_LMA);
-	assert_int_equal(s.cr4 & CR4_PAE, CR4_PAE);
-	assert_int_equal(s.cr3, 0x9000);
-}
-
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -304,7 +285,6 @@ int main(void)
 		T(what_was_printed_last_is_not_lost),
 		T(typing_is_seen_soon),
 		cmocka_unit_test(layouts),
-		cmocka_unit_test(start_states),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

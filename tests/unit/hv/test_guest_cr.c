@@ -129,6 +129,21 @@ static void xcr0_rules(void **state)
 	assert_false(xcr0_ok(BIT(63) | 1, all));
 }
 
+/* MCE is always on, whatever the guest believes; what it believes it reads from the shadow. */
+static void cr4_mce_is_on_and_the_guest_sees_its_own(void **state)
+{
+	for (unsigned hidden = 0; hidden < 2; hidden++) {
+		assert_true(cr4_real(0, hidden) & CR4_MCE);
+		assert_true(cr4_real(CR4_MCE | CR4_PAE, hidden) & CR4_MCE);
+		assert_true(cr4_mask(ALLOWED | CR4_MCE, hidden) & CR4_MCE);
+	}
+	assert_int_equal(cr4_real(CR4_PAE | CR4_PGE, false), CR4_PAE | CR4_PGE | CR4_MCE);
+	assert_int_equal(cr4_real(CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP, true),
+		CR4_PSE | CR4_PGE | CR4_MCE);
+	assert_true(cr4_mask(ALLOWED, false) == (~(uint64_t)ALLOWED | CR4_MCE));
+	assert_true(cr4_mask(ALLOWED, true) == ~0ull);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -137,6 +152,7 @@ int main(void)
 		cmocka_unit_test(cr4_rules),
 		cmocka_unit_test(efer_rules),
 		cmocka_unit_test(xcr0_rules),
+		cmocka_unit_test(cr4_mce_is_on_and_the_guest_sees_its_own),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
