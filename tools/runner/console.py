@@ -67,10 +67,10 @@ class Console:
                 self.note(HELP)
         return bytes(out)
 
-    def note(self, text):
-        """Says something of the runner's own on the terminal."""
+    def note(self, text, fresh=False):
+        """Says something of the runner's own on the terminal; `fresh`: nothing stands in the line yet."""
         end = "\r\n" if self._saved else "\n"
-        sys.stderr.write("%srun: %s%s" % (end, text, end))
+        sys.stderr.write("%srun: %s%s" % ("" if fresh else end, text, end))
         sys.stderr.flush()
 
     @staticmethod

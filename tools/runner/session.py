@@ -78,7 +78,8 @@ class Session:
         """Says something of the runner's own, on a line of its own."""
         self._said = time.monotonic()
         if self.console:
-            self.console.note(text)
+            self.console.note(text, fresh=not self._line_begun)
+            self._line_begun = False
             return
         if self._line_begun:
             _Output.write(b"\n")
