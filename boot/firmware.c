@@ -56,21 +56,21 @@ static EFI_GUID lethe_variables = { 0x5a1e7b4c, 0x93d2, 0x4f06,
 	{ 0x8e, 0x51, 0x6c, 0x65, 0x74, 0x68, 0x65, 0x01 } };
 
 /* Not EFI_VARIABLE_NON_VOLATILE: a reset forgets it, and the machine's flash is not written. */
-void firmware_mark_refused(void)
+void firmware_mark_refused(uint64_t page)
 {
-	UINT8 one = 1;
-
 	firmware.table->RuntimeServices->SetVariable(
-		L"LetheRefused", &lethe_variables, EFI_VARIABLE_BOOTSERVICE_ACCESS, sizeof(one), &one);
+		L"LetheRefused", &lethe_variables, EFI_VARIABLE_BOOTSERVICE_ACCESS, sizeof(page), &page);
 }
 
-bool firmware_marked_refused(void)
+uint64_t firmware_marked_refused(void)
 {
-	UINT8 one;
-	UINTN size = sizeof(one);
+	uint64_t page = 0;
+	UINTN size = sizeof(page);
 
-	return !EFI_ERROR(firmware.table->RuntimeServices->GetVariable(
-		L"LetheRefused", &lethe_variables, NULL, &size, &one));
+	return EFI_ERROR(firmware.table->RuntimeServices->GetVariable(
+		       L"LetheRefused", &lethe_variables, NULL, &size, &page))
+		       ? 0
+		       : page;
 }
 
 const char *firmware_words(EFI_STATUS status)

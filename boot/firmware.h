@@ -25,9 +25,10 @@ bool firmware_has_shell(void);
 /* True if the firmware starts a boot option of its list (Boot####, UEFI 3.1.3), false if it starts the default file of a
  * disk because no option was left, as it does last of all (3.4.3). */
 bool firmware_boots_option(void);
-/* Keeps a mark until the next reset, and tells whether it was set: from one start of Lethe to the next. */
-void firmware_mark_refused(void);
-bool firmware_marked_refused(void);
+/* Keeps a number until the next reset, from one start of Lethe to the next: that of the page that a refusal showed. */
+void firmware_mark_refused(uint64_t page);
+/* The number kept, or 0. */
+uint64_t firmware_marked_refused(void);
 /* Words for the statuses that reading files can meet (UEFI appendix D). */
 const char *firmware_words(EFI_STATUS status);
 /* The RSDP's address: that of ACPI 2.0, else of 1.0, else 0 (UEFI 4.6). */

@@ -118,6 +118,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 		break;
 	case REFUSE:
 		refuse(&report, &facts, !options.nowait);
+		firmware_free_pages(h, sizeof(*h)); /* the firmware keeps what a program leaves allocated */
 		return go_back(EFI_UNSUPPORTED);
 	case REPORTED:
 		return go_back(EFI_SUCCESS);

@@ -49,23 +49,34 @@ void report_write(const struct report *r, const struct preflight_facts *f)
 			volume_folder()[1] ? "\\" : "");
 }
 
+/* FNV-1a over the lines of a page (to: the number so far). */
+static void page_number_line(void *to, const char *text)
+{
+	uint64_t *number = to;
+
+	for (; *text; text++)
+		*number = (*number ^ (uint8_t)*text) * 0x100000001b3;
+}
+
 /*
  * When the last boot option has failed, firmware starts the default file of each disk (UEFI 3.4.3), and so a Lethe that
- * has just refused. Started from the shell or by its own boot option, Lethe shows the page again: the reason may be
- * another by then.
+ * has just refused. Started from the shell or by its own boot option, or with something else to say, Lethe shows the page.
  */
-static bool refused_already(void)
+static bool shown_already(uint64_t page)
 {
-	return firmware_marked_refused() && !firmware_boots_option() && !firmware_has_shell();
+	return firmware_marked_refused() == page && !firmware_boots_option() && !firmware_has_shell();
 }
 
 void refuse(const struct report *r, const struct preflight_facts *f, bool wait)
 {
-	if (refused_already()) {
+	uint64_t page = 0xcbf29ce484222325;
+
+	report_show(r, page_number_line, &page);
+	if (shown_already(page)) {
 		say("The firmware has started Lethe again. It still cannot start; " REPORT_FILE " says why.");
 		return;
 	}
-	firmware_mark_refused();
+	firmware_mark_refused(page);
 	screen_clear();
 	report_show(r, screen_line, NULL);
 	screen_line(NULL, "");

@@ -9,5 +9,5 @@
 /* Writes the report with all capabilities beside the image, and says where, or why it could not. */
 void report_write(const struct report *r, const struct preflight_facts *f);
 /* Shows what blocks, writes the report, and gives people time to read unless a shell keeps it on the screen. Does so once:
- * when the firmware starts Lethe again because no boot option is left, there is one line. */
+ * when the firmware starts Lethe again because no boot option is left, one line stands for the same page. */
 void refuse(const struct report *r, const struct preflight_facts *f, bool wait);
