@@ -78,7 +78,7 @@ archive_open() {
 		return 0
 	fi
 	rm -rf "$archive_apt"
-	why="the index of Debian $1 ($2) at $3 could not be had, or does not verify with ${4:-apts keys}; see $log. \
+	why="the index of Debian $1 ($2) at $3 could not be had, or does not verify with ${4:-the keys of apt}; see $log. \
 DEBIAN_MIRROR= names another mirror, DEBIAN_KEYRING= another file of keys"
 	return 1
 }
