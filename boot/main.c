@@ -80,7 +80,7 @@ static enum outcome prepare(struct boot_info *bi, struct conf *conf)
 		return REFUSE;
 	if (options.report) {
 		say("Lethe can start on this machine.");
-		report_write(&report, &facts);
+		report_write(&report, &facts, bi);
 		return REPORTED;
 	}
 	start = rdtsc();
@@ -117,10 +117,11 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	case GO:
 		break;
 	case REFUSE:
-		refuse(&report, &facts, !options.nowait);
+		refuse(&report, &facts, &h->info, !options.nowait);
 		firmware_free_pages(h, sizeof(*h)); /* the firmware keeps what a program leaves allocated */
 		return go_back(EFI_UNSUPPORTED);
 	case REPORTED:
+		firmware_free_pages(h, sizeof(*h));
 		return go_back(EFI_SUCCESS);
 	}
 	status = memory_take(&h->info);

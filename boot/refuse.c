@@ -3,6 +3,7 @@
 #include "boot/refuse.h"
 
 #include "boot/firmware.h"
+#include "boot/machine.h"
 #include "boot/screen.h"
 #include "boot/volume.h"
 #include <version.h>
@@ -13,7 +14,7 @@
 
 /* The file's text, with the line ends that every editor knows. */
 struct paper {
-	char text[24 * KiB];
+	char text[160 * KiB];
 	size_t n;
 };
 
@@ -29,19 +30,26 @@ static void paper_line(void *to, const char *text)
 	p->n += n + 2;
 }
 
-void report_write(const struct report *r, const struct preflight_facts *f)
+void report_write(const struct report *r, const struct preflight_facts *f, struct boot_info *bi)
 {
-	static struct paper paper;
+	struct paper *paper = firmware_pages(sizeof(*paper));
 	EFI_STATUS status;
 
-	paper.n = 0;
-	report_show(r, paper_line, &paper);
+	if (!paper) {
+		say("(" REPORT_FILE " could not be written: no memory)");
+		return;
+	}
+	report_show(r, paper_line, paper);
 	if (!report_blocks(r))
-		paper_line(&paper, "Lethe can start on this machine.");
-	paper_line(&paper, "");
-	paper_line(&paper, "Lethe " LETHE_VERSION " found:");
-	preflight_describe(f, paper_line, &paper);
-	status = file_write(REPORT_FILE, paper.text, paper.n);
+		paper_line(paper, "Lethe can start on this machine.");
+	paper_line(paper, "");
+	paper_line(paper, "Lethe " LETHE_VERSION " found:");
+	preflight_describe(f, paper_line, paper);
+	bi->rsdp = firmware_rsdp();
+	firmware_video(bi);
+	machine_describe(machine_look(bi, f), paper_line, paper);
+	status = file_write(REPORT_FILE, paper->text, paper->n);
+	firmware_free_pages(paper, sizeof(*paper));
 	if (EFI_ERROR(status))
 		say("(" REPORT_FILE " could not be written: %s)", firmware_words(status));
 	else
@@ -67,7 +75,7 @@ static bool shown_already(uint64_t page)
 	return firmware_marked_refused() == page && !firmware_boots_option() && !firmware_has_shell();
 }
 
-void refuse(const struct report *r, const struct preflight_facts *f, bool wait)
+void refuse(const struct report *r, const struct preflight_facts *f, struct boot_info *bi, bool wait)
 {
 	uint64_t page = 0xcbf29ce484222325;
 
@@ -82,7 +90,7 @@ void refuse(const struct report *r, const struct preflight_facts *f, bool wait)
 	screen_line(NULL, "");
 	say("Found: %s%s%s", f->brand, f->hypervisor ? ", in a virtual machine of " : "",
 		f->hypervisor_vendor);
-	report_write(r, f);
+	report_write(r, f, bi);
 	if (wait && !firmware_has_shell())
 		screen_wait(READING_SECONDS);
 }

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The machine as lethe-report.txt lists it, for people who look for a fault from afar: what firmware says of it, and what the
+ * CPU says. Looking (machine.c) is apart from describing (machine_rules.c, no hardware).
+ */
+#pragma once
+
+#include "boot/preflight.h"
+#include "drivers/acpi.h"
+#include "lib/boot_info.h"
+
+#define MACHINE_LEAVES_MAX 96
+
+struct machine_leaf {
+	uint32_t leaf, subleaf, eax, ebx, ecx, edx;
+};
+
+struct machine_facts {
+	char firmware[64]; /* its vendor, as far as that is ASCII */
+	uint32_t firmware_revision;
+	uint64_t microcode; /* IA32_BIOS_SIGN_ID bits 63:32; 0: unknown */
+	unsigned nleaves;
+	struct machine_leaf leaf[MACHINE_LEAVES_MAX];
+	unsigned nmsrs;
+	struct {
+		uint32_t msr;
+		uint64_t value;
+	} msr[32];
+	struct vmx_reasons vmx; /* what is degraded, and what is missing */
+	const struct boot_info *boot;
+	const struct acpi *acpi;
+	int acpi_error; /* of acpi_read() */
+};
+
+/* Reads CPU and firmware's tables. bi: range, nranges, fb and rsdp are filled in. The result is valid until the next call. */
+const struct machine_facts *machine_look(const struct boot_info *bi, const struct preflight_facts *f);
+/* Line by line. */
+void machine_describe(const struct machine_facts *m, void (*line)(void *to, const char *text), void *to);
