@@ -152,6 +152,155 @@ static uint64_t bit_test(enum insn_op op, unsigned bits, uint64_t v, uint64_t nu
 	}
 }
 
+static uint64_t sign_extended(uint64_t v, unsigned bits)
+{
+	return (uint64_t)((int64_t)(v << (64 - bits)) >> (64 - bits));
+}
+
+/* CF and OF say whether the product needs more than its lower half; the others are undefined, and stay. */
+static void product_flags(bool wide, uint64_t *rflags)
+{
+	set_flags(rflags, RFLAGS_CF | RFLAGS_OF, wide ? RFLAGS_CF | RFLAGS_OF : 0);
+}
+
+void alu_multiply(enum insn_op op, unsigned size, uint64_t a, uint64_t b, uint64_t *high, uint64_t *low,
+	uint64_t *rflags)
+{
+	uint64_t mask = alu_mask(size);
+	unsigned bits = 8 * size;
+	unsigned __int128 product;
+
+	a &= mask;
+	b &= mask;
+	if (op == INSN_MUL)
+		product = (unsigned __int128)a * b;
+	else
+		product = (unsigned __int128)((__int128)(int64_t)sign_extended(a, bits) *
+					      (int64_t)sign_extended(b, bits));
+	*low = (uint64_t)product & mask;
+	*high = (uint64_t)(product >> bits) & mask;
+	product_flags(*high != (op == INSN_MUL || !(*low >> (bits - 1)) ? 0 : mask), rflags);
+}
+
+/* high:low / divisor for high < divisor. By shifting and subtracting: the compiler's 128-bit division is a library's. */
+static void divide(uint64_t high, uint64_t low, uint64_t divisor, uint64_t *quotient, uint64_t *rest)
+{
+	uint64_t q = 0;
+
+	for (unsigned bit = 0; bit < 64; bit++) {
+		bool over = high >> 63;
+
+		high = high << 1 | low >> 63;
+		low <<= 1;
+		q <<= 1;
+		if (over || high >= divisor) {
+			high -= divisor;
+			q |= 1;
+		}
+	}
+	*quotient = q;
+	*rest = high;
+}
+
+bool alu_divide(enum insn_op op, unsigned size, uint64_t high, uint64_t low, uint64_t divisor,
+	uint64_t *quotient, uint64_t *rest)
+{
+	uint64_t mask = alu_mask(size), top = mask ^ (mask >> 1);
+	bool by_negative = op == INSN_IDIV && divisor & top, negative = op == INSN_IDIV && high & top;
+	uint64_t q, r;
+
+	high &= mask;
+	low &= mask;
+	divisor &= mask;
+	if (by_negative)
+		divisor = -divisor & mask;
+	if (negative) {
+		low = -low & mask;
+		high = (~high + !low) & mask;
+	}
+	if (high >= divisor) /* a divisor of 0, too */
+		return false;
+	if (size < 8)
+		divide(0, high << 8 * size | low, divisor, &q, &r);
+	else
+		divide(high, low, divisor, &q, &r);
+	if (op == INSN_IDIV && q > (negative != by_negative ? top : top - 1))
+		return false;
+	*quotient = (negative != by_negative ? -q : q) & mask;
+	*rest = (negative ? -r : r) & mask;
+	return true;
+}
+
+uint64_t alu_shift_double(
+	enum insn_op op, unsigned size, uint64_t first, uint64_t fill, uint64_t count, uint64_t *rflags)
+{
+	uint64_t mask = alu_mask(size), top = mask ^ (mask >> 1), v = first & mask;
+	unsigned bits = 8 * size;
+	bool out = false;
+
+	count &= size == 8 ? 63 : 31;
+	if (!count)
+		return v;
+	fill &= mask;
+	while (count--) { /* bit by bit, as rotate() */
+		if (op == INSN_SHLD) {
+			out = v & top;
+			v = (v << 1 | fill >> (bits - 1)) & mask;
+			fill = fill << 1 & mask;
+		} else {
+			out = v & 1;
+			v = v >> 1 | (fill & 1 ? top : 0);
+			fill >>= 1;
+		}
+	}
+	set_flags(rflags, ALU_FLAGS,
+		flags_of(v, top) | (out ? RFLAGS_CF : 0) | ((first ^ v) & top ? RFLAGS_OF : 0));
+	return v;
+}
+
+/* CRC-32C (SDM Vol. 2A, CRC32), bit by bit: its polynomial 11EDC6F41H with the bits reversed. */
+uint32_t alu_crc32(uint32_t crc, uint64_t value, unsigned bytes)
+{
+	for (unsigned k = 0; k < bytes; k++) {
+		crc ^= (uint8_t)(value >> 8 * k);
+		for (unsigned bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	return crc;
+}
+
+/* BSF, BSR: ZF tells of a source of 0, the others are undefined. TZCNT, LZCNT count to the width, CF tells of it. */
+static uint64_t bit_scan(enum insn_op op, unsigned bits, uint64_t first, uint64_t v, uint64_t *rflags)
+{
+	uint64_t from_low = v ? (uint64_t)__builtin_ctzll(v) : bits,
+		 top = v ? 63 - (uint64_t)__builtin_clzll(v) : 0, n;
+
+	switch (op) {
+	case INSN_BSF:
+	case INSN_BSR:
+		set_flags(rflags, RFLAGS_ZF, v ? 0 : RFLAGS_ZF);
+		return !v ? first : op == INSN_BSF ? from_low : top;
+	case INSN_TZCNT:
+		n = from_low;
+		break;
+	default: /* LZCNT */
+		n = v ? bits - 1 - top : bits;
+	}
+	set_flags(rflags, RFLAGS_CF | RFLAGS_ZF, (v ? 0 : RFLAGS_CF) | (n ? 0 : RFLAGS_ZF));
+	return n;
+}
+
+/* The number of ones (Kernighan: each step clears the lowest). ZF tells of a source of 0; the others become 0. */
+static uint64_t ones(uint64_t v, uint64_t *rflags)
+{
+	uint64_t n = 0;
+
+	set_flags(rflags, ALU_FLAGS, v ? 0 : RFLAGS_ZF);
+	for (; v; v &= v - 1)
+		n++;
+	return n;
+}
+
 uint64_t alu(enum insn_op op, unsigned size, uint64_t first, uint64_t second, uint64_t *rflags)
 {
 	uint64_t mask = alu_mask(size), carry = *rflags & RFLAGS_CF; /* CF is bit 0 */
@@ -205,6 +354,19 @@ uint64_t alu(enum insn_op op, unsigned size, uint64_t first, uint64_t second, ui
 	case INSN_BTR:
 	case INSN_BTC:
 		return bit_test(op, bits, first, second, rflags);
+	case INSN_IMUL: {
+		uint64_t high, low;
+
+		alu_multiply(op, size, first, second, &high, &low, rflags);
+		return low;
+	}
+	case INSN_BSF:
+	case INSN_BSR:
+	case INSN_TZCNT:
+	case INSN_LZCNT:
+		return bit_scan(op, bits, first, second, rflags);
+	case INSN_POPCNT:
+		return ones(second, rflags);
 	default:
 		panic("alu: operation %d has no arithmetic", op);
 	}

@@ -5,7 +5,8 @@
  *	emulate.c      one instruction: decoded, done, RIP
  *	emu_operand.h  its operands
  *	emu_mem.c      a memory operand: segment -> linear -> gpa -> RAM or device
- *	emu_move.c     MOV and its kind, SETcc, CMOVcc, PUSH, POP, SSE moves
+ *	emu_move.c     MOV and its kind, SETcc, CMOVcc, SSE moves
+ *	emu_stack.c    what uses the stack: PUSH, POP, ENTER, LEAVE, CALL, RET
  *	emu_arith.c    arithmetic, bit tests, exchanges (alu.c: results and flags)
  *	emu_string.c   MOVS, CMPS, STOS, LODS, SCAS, and their REP
  *	emu_io.c       INS and OUTS
@@ -54,14 +55,22 @@ const struct cpu_segment *emu_segment(struct emu *e, unsigned seg);
 int emu_exec_mov(struct emu *e); /* MOV, MOVZX, MOVSX, MOVBE */
 int emu_exec_setcc(struct emu *e);
 int emu_exec_cmovcc(struct emu *e);
-int emu_exec_push(struct emu *e);
-int emu_exec_pop(struct emu *e);
+int emu_exec_stack(struct emu *e);  /* PUSH and POP of all kinds, ENTER, LEAVE */
+int emu_exec_branch(struct emu *e); /* CALL, RET, JMP: sets RIP, too */
+int emu_exec_system(struct emu *e); /* SMSW, SLDT, STR */
 int emu_exec_xmm(struct emu *e);
 int emu_exec_clflush(struct emu *e);
-int emu_exec_alu(struct emu *e); /* INSN_ADD..INSN_BTC, XCHG, XADD */
+int emu_exec_alu(struct emu *e); /* INSN_ADD..INSN_CRC32, XCHG, XADD */
+int emu_exec_shift_double(struct emu *e);
+int emu_exec_wide(struct emu *e); /* MUL, IMUL, DIV, IDIV with RDX:RAX */
 int emu_exec_cmpxchg(struct emu *e);
 int emu_exec_cmpxchg8b(struct emu *e);
 int emu_string(struct emu *e);
+
+static inline bool emu_canonical(uint64_t linear, unsigned bits)
+{
+	return (uint64_t)((int64_t)(linear << (64 - bits)) >> (64 - bits)) == linear;
+}
 
 /* Return the error that the callers return. */
 int emu_fault(struct emu *e, unsigned vector); /* error code 0 where the vector has one */

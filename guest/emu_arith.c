@@ -28,6 +28,7 @@ static int exec_alu_read(struct emu *e)
 {
 	const struct insn *i = &e->insn;
 	uint64_t flags = e->regs->rflags, v, result;
+	enum insn_op op = i->op;
 	struct emu_mem m;
 	int rc = i->op == INSN_BT && i->form == INSN_RM_REG ? open_bit_string(e, &m, EMU_READ)
 							    : emu_open_rm(e, &m, EMU_READ);
@@ -36,13 +37,82 @@ static int exec_alu_read(struct emu *e)
 		rc = emu_read_value(e, &m, &v);
 	if (rc)
 		return rc;
+	/* The prefix that makes TZCNT of BSF means nothing to a CPU without it. */
+	if (op == INSN_TZCNT && !(e->ops->has && e->ops->has(e, EMU_HAS_TZCNT)))
+		op = INSN_BSF;
+	if (op == INSN_LZCNT && !(e->ops->has && e->ops->has(e, EMU_HAS_LZCNT)))
+		op = INSN_BSR;
 	if (i->form == INSN_REG_RM)
-		result = alu(i->op, i->size, emu_get_op_reg(e, i->reg), v, &flags);
+		result = alu(op, i->size, emu_get_op_reg(e, i->reg), v, &flags);
 	else
-		result = alu(i->op, i->size, v, emu_other(e), &flags);
-	if (i->form == INSN_REG_RM && !only_looks(i->op))
+		result = alu(op, i->size, v, emu_other(e), &flags);
+	/* A bit scan of 0 leaves the register as it is, its upper half too. */
+	if (i->form != INSN_RM_REG && i->form != INSN_RM_IMM && i->form != INSN_RM && !only_looks(op) &&
+		!((op == INSN_BSF || op == INSN_BSR) && !v))
 		emu_set_op_reg(e, i->reg, result);
 	e->regs->rflags = flags;
+	return 0;
+}
+
+/* CRC32: the checksum is 32 bits, the register perhaps 64; no flags. */
+static int exec_crc32(struct emu *e)
+{
+	const struct insn *i = &e->insn;
+	struct emu_mem m;
+	uint64_t v;
+	int rc = emu_open_rm(e, &m, EMU_READ);
+
+	if (!rc)
+		rc = emu_read_value(e, &m, &v);
+	if (!rc)
+		emu_set_reg(e, i->reg, 8, true, alu_crc32((uint32_t)e->regs->gpr[i->reg], v, i->mem_size));
+	return rc;
+}
+
+/* SHLD, SHRD. */
+int emu_exec_shift_double(struct emu *e)
+{
+	const struct insn *i = &e->insn;
+	uint64_t count = i->form == INSN_RM_REG_CL ? emu_reg(e, RCX, 1, true) : i->imm,
+		 flags = e->regs->rflags, v;
+	struct emu_mem m;
+	int rc = emu_open_rm(e, &m, EMU_READ | EMU_WRITE);
+
+	if (!rc)
+		rc = emu_read_value(e, &m, &v);
+	if (!rc)
+		rc = emu_write_value(
+			e, &m, alu_shift_double(i->op, i->size, v, emu_get_op_reg(e, i->reg), count, &flags));
+	if (!rc)
+		e->regs->rflags = flags;
+	return rc;
+}
+
+/* The upper half of a product or dividend: RDX, of bytes AH, which is byte register 4 without REX. */
+static unsigned high_reg(unsigned size)
+{
+	return size == 1 ? 4 : RDX;
+}
+
+/* MUL, IMUL, DIV, IDIV with RDX:RAX, of bytes AX. */
+int emu_exec_wide(struct emu *e)
+{
+	const struct insn *i = &e->insn;
+	uint64_t low = emu_reg(e, RAX, i->size, false), high = emu_reg(e, high_reg(i->size), i->size, false),
+		 v;
+	struct emu_mem m;
+	int rc = emu_open_rm(e, &m, EMU_READ);
+
+	if (!rc)
+		rc = emu_read_value(e, &m, &v);
+	if (rc)
+		return rc;
+	if (i->op == INSN_MUL || i->op == INSN_IMUL_WIDE)
+		alu_multiply(i->op, i->size, low, v, &high, &low, &e->regs->rflags);
+	else if (!alu_divide(i->op, i->size, high, low, v, &low, &high))
+		return emu_fault(e, VEC_DE);
+	emu_set_reg(e, RAX, i->size, false, low);
+	emu_set_reg(e, high_reg(i->size), i->size, false, high);
 	return 0;
 }
 
@@ -152,5 +222,10 @@ int emu_exec_cmpxchg8b(struct emu *e)
 
 int emu_exec_alu(struct emu *e)
 {
-	return e->insn.form == INSN_REG_RM || only_looks(e->insn.op) ? exec_alu_read(e) : exec_alu_modify(e);
+	const struct insn *i = &e->insn;
+
+	if (i->op == INSN_CRC32)
+		return exec_crc32(e);
+	return i->form == INSN_REG_RM || i->form == INSN_REG_RM_IMM || only_looks(i->op) ? exec_alu_read(e)
+											 : exec_alu_modify(e);
 }

@@ -41,6 +41,7 @@ int emulate_string_io(struct emu *e, const struct emu_string_io *io)
 		return -E_INVAL;
 	e->known = 0; /* the exit was for the port */
 	e->segs_known = 0;
+	e->branched = false;
 	e->hits = 0;
 	e->why = NULL;
 	e->insn = (struct insn){ .op = INSN_NONE };

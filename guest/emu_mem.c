@@ -20,7 +20,8 @@
 
 int emu_fault(struct emu *e, unsigned vector)
 {
-	e->fault = (struct emu_fault){ .vector = (uint8_t)vector, .has_error = vector != VEC_UD };
+	e->fault = (struct emu_fault){ .vector = (uint8_t)vector,
+		.has_error = vector != VEC_UD && vector != VEC_DE };
 	return -E_FAULT;
 }
 
@@ -45,11 +46,6 @@ static int segment_fault(struct emu *e, unsigned seg)
 	return emu_fault(e, seg == SEG_SS ? VEC_SS : VEC_GP);
 }
 
-static inline bool canonical(uint64_t linear, unsigned bits)
-{
-	return (uint64_t)((int64_t)(linear << (64 - bits)) >> (64 - bits)) == linear;
-}
-
 /* 64-bit mode: base 0 but for FS and GS, no limits (SDM Vol. 3A 3.4.4, 5.3.1). */
 static int linear_64(struct emu *e, unsigned seg, uint64_t offset, unsigned size, uint64_t *out)
 {
@@ -57,7 +53,8 @@ static int linear_64(struct emu *e, unsigned seg, uint64_t offset, unsigned size
 
 	if (unlikely(seg >= SEG_FS))
 		linear += emu_segment(e, seg)->base;
-	if (unlikely(!canonical(linear, e->linear_bits) || !canonical(linear + size - 1, e->linear_bits)))
+	if (unlikely(!emu_canonical(linear, e->linear_bits) ||
+		     !emu_canonical(linear + size - 1, e->linear_bits)))
 		return segment_fault(e, seg);
 	*out = linear;
 	return 0;

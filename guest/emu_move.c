@@ -60,50 +60,21 @@ int emu_exec_cmovcc(struct emu *e)
 	return 0;
 }
 
-/* Bytes of the stack pointer: SS.B, in 64-bit mode 8 (SDM Vol. 1 6.2.3). */
-static unsigned stack_size(struct emu *e)
+/* With UMIP these are not for user mode (SDM Vol. 2B, SMSW). */
+int emu_exec_system(struct emu *e)
 {
-	if (e->mode == INSN_MODE_64)
-		return 8;
-	return emu_segment(e, SEG_SS)->access & BIT(14) ? 4 : 2;
-}
+	static const enum emu_system which[] = { EMU_CR0, EMU_LDTR, EMU_TR };
+	struct emu_mem m;
+	int rc;
 
-int emu_exec_push(struct emu *e)
-{
-	unsigned s = stack_size(e), size = e->insn.size;
-	uint64_t top = (emu_addr_reg(e, RSP, s) - size) & (~0ull >> (64 - 8 * s)), v;
-	struct emu_mem m, stack;
-	int rc = emu_open_rm_of_two(e, &m, EMU_READ);
-
-	if (!rc)
-		rc = emu_open(e, &stack, SEG_SS, top, size, EMU_WRITE, false);
-	if (!rc)
-		rc = emu_read_value(e, &m, &v);
-	if (!rc)
-		rc = emu_write_value(e, &stack, v);
-	if (!rc)
-		emu_set_addr_reg(e, RSP, s, top);
-	return rc;
-}
-
-/* A destination that is addressed by RSP is where RSP points to after the pop (SDM Vol. 2B, POP). */
-int emu_exec_pop(struct emu *e)
-{
-	unsigned s = stack_size(e), size = e->insn.size;
-	uint64_t top = emu_addr_reg(e, RSP, s), before = e->regs->gpr[RSP], v;
-	struct emu_mem m, stack;
-	int rc = emu_open(e, &stack, SEG_SS, top, size, EMU_READ, false);
-
-	emu_set_addr_reg(e, RSP, s, top + size);
-	if (!rc)
-		rc = emu_open_rm_of_two(e, &m, EMU_WRITE);
-	if (!rc)
-		rc = emu_read_value(e, &stack, &v);
-	if (!rc)
-		rc = emu_write_value(e, &m, v);
-	if (rc)
-		e->regs->gpr[RSP] = before;
-	return rc;
+	if (e->insn.op != INSN_SMSW && !e->protected_mode)
+		return emu_fault(e, VEC_UD);
+	if (e->umip && e->cpl)
+		return emu_fault(e, VEC_GP);
+	if (!e->ops->system)
+		return emu_refuse(e, "a store of a system register");
+	rc = emu_open_rm(e, &m, EMU_WRITE);
+	return rc ? rc : emu_write_value(e, &m, e->ops->system(e, which[e->insn.op - INSN_SMSW]));
 }
 
 int emu_exec_xmm(struct emu *e)

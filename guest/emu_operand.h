@@ -51,6 +51,7 @@ static inline uint64_t emu_other(const struct emu *e)
 	case INSN_REG_RM:
 		return emu_get_op_reg(e, e->insn.reg);
 	case INSN_RM_IMM:
+	case INSN_REG_RM_IMM:
 		return e->insn.imm;
 	case INSN_RM_CL:
 		return emu_reg(e, RCX, 1, true);

@@ -18,7 +18,7 @@ static __attribute__((noinline)) int exec(struct emu *e)
 	case INSN_MOVSX:
 	case INSN_MOVBE:
 		return emu_exec_mov(e);
-	case INSN_ADD ... INSN_BTC:
+	case INSN_ADD ... INSN_CRC32:
 	case INSN_XCHG:
 	case INSN_XADD:
 		return emu_exec_alu(e);
@@ -30,10 +30,17 @@ static __attribute__((noinline)) int exec(struct emu *e)
 		return emu_exec_setcc(e);
 	case INSN_CMOVCC:
 		return emu_exec_cmovcc(e);
-	case INSN_PUSH:
-		return emu_exec_push(e);
-	case INSN_POP:
-		return emu_exec_pop(e);
+	case INSN_SHLD:
+	case INSN_SHRD:
+		return emu_exec_shift_double(e);
+	case INSN_MUL ... INSN_IDIV:
+		return emu_exec_wide(e);
+	case INSN_PUSH ... INSN_LEAVE:
+		return emu_exec_stack(e);
+	case INSN_CALL ... INSN_JMP:
+		return emu_exec_branch(e);
+	case INSN_SMSW ... INSN_STR:
+		return emu_exec_system(e);
 	case INSN_MOVS ... INSN_OUTS:
 		return emu_string(e);
 	case INSN_XMM_LOAD ... INSN_XMM_STORE_HIGH:
@@ -84,6 +91,7 @@ int emulate_cached(struct emu *e, struct insn_cache *cache, const uint8_t *bytes
 	int rc = cache ? insn_decode_cached(cache, e->regs->rip, bytes, n, e->mode, &e->insn)
 		       : insn_decode(bytes, n, e->mode, &e->insn);
 
+	e->branched = false;
 	e->hits = 0;
 	if (unlikely(rc))
 		return refused(e, rc);
@@ -95,6 +103,10 @@ int emulate_cached(struct emu *e, struct insn_cache *cache, const uint8_t *bytes
 		rc = exec(e);
 		if (rc)
 			return rc;
+		if (e->branched) {
+			e->regs->rflags &= ~RFLAGS_RF;
+			return 0;
+		}
 	}
 	emu_finish(e, e->insn.len);
 	return 0;

@@ -35,6 +35,9 @@ struct emu_fault {
 	uint64_t cr2; /* of #PF */
 };
 
+enum emu_system { EMU_CR0, EMU_LDTR, EMU_TR };
+enum emu_feature { EMU_HAS_TZCNT, EMU_HAS_LZCNT };
+
 struct emu_ops {
 	/*
 	 * Translates a linear address with the guest's paging, CPL and rights (EMU_READ, EMU_WRITE; both: a
@@ -55,6 +58,10 @@ struct emu_ops {
 	/* A segment register with base, limit and rights. Asked only when needed, once a call: never for CS,
 	 * SS, DS and ES in 64-bit mode. */
 	void (*segment)(struct emu *e, enum seg seg, struct cpu_segment *out);
+	/* SMSW, SLDT, STR: what they store. */
+	uint16_t (*system)(struct emu *e, enum emu_system which);
+	/* CPUID, as far as it changes what an encoding means. NULL: the CPU has nothing of it. */
+	bool (*has)(struct emu *e, enum emu_feature feature);
 	/* The guest's XMM registers, 16 bytes. May be NULL: then SSE moves are refused. */
 	void (*xmm_read)(struct emu *e, unsigned n, void *to);
 	void (*xmm_write)(struct emu *e, unsigned n, const void *from);
@@ -75,14 +82,17 @@ struct emu {
 	 */
 	unsigned known;
 	gpa_t gpa;
-	uint8_t linear_bits;		 /* of a canonical address: 48, or 57 with CR4.LA57 */
+	uint8_t linear_bits; /* of a canonical address: 48, or 57 with CR4.LA57 */
+	uint8_t cpl;
+	bool umip;			 /* CR4.UMIP */
 	bool protected_mode;		 /* CR0.PE, and not virtual-8086: segment types count */
 	bool align_check;		 /* CR0.AM, RFLAGS.AC and CPL 3: unaligned is #AC */
 	const struct breakpoints *watch; /* the guest's, if DR7 enables any; else NULL */
 
 	/* Out. */
-	unsigned
-		hits; /* bits B3 to B0 of DR6: watch[] that the accesses met; only if it is done (0, EMU_PARTLY) */
+	bool branched; /* it was a CALL, RET or JMP; only if it is done */
+	/* Bits B3 to B0 of DR6: watch[] that the accesses met; only if it is done (0, EMU_PARTLY). */
+	unsigned hits;
 	struct emu_fault fault; /* if -E_FAULT */
 	const char *why;	/* if -E_NOSUP: what is not supported, in words */
 	struct insn insn;	/* as decoded; insn.op is INSN_NONE if it could not be */

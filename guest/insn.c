@@ -174,19 +174,22 @@ static const uint8_t operand_size[3][OPC_SIZES][4] = {
 		[OPC_STACK] = { 2, 4 },
 		[OPC_DQ] = { 4, 4 },
 		[OPC_DQX2] = { 8, 8 },
-		[OPC_IO] = { 2, 4 } },
+		[OPC_IO] = { 2, 4 },
+		[OPC_NEAR] = { 2, 4 } },
 	{ [OPC_Z] = { 4, 2 },
 		[OPC_BYTE] = { 1, 1 },
 		[OPC_STACK] = { 4, 2 },
 		[OPC_DQ] = { 4, 4 },
 		[OPC_DQX2] = { 8, 8 },
-		[OPC_IO] = { 4, 2 } },
+		[OPC_IO] = { 4, 2 },
+		[OPC_NEAR] = { 4, 2 } },
 	{ [OPC_Z] = { 4, 2, 8, 8 },
 		[OPC_BYTE] = { 1, 1, 1, 1 },
 		[OPC_STACK] = { 8, 2, 8, 8 },
 		[OPC_DQ] = { 4, 4, 8, 8 },
 		[OPC_DQX2] = { 8, 8, 16, 16 },
-		[OPC_IO] = { 4, 2, 4, 4 } },
+		[OPC_IO] = { 4, 2, 4, 4 },
+		[OPC_NEAR] = { 8, 8, 8, 8 } },
 };
 static const uint8_t address_size[3][2] = { { 2, 4 }, { 4, 2 }, { 8, 4 } }; /* without and with 67 */
 
@@ -255,8 +258,64 @@ static int offset_operands(struct decoder *d, bool load, struct insn *out)
 	return 0;
 }
 
+/* The stack is the memory operand. `opcode` is its last byte. */
+static int stack_operands(struct decoder *d, unsigned enc, uint8_t opcode, struct insn *out)
+{
+	unsigned imm_size = 0;
+
+	out->form = INSN_STACK;
+	out->flags |= INSN_MEM;
+	out->seg = SEG_SS;
+	switch (enc) {
+	case ENC_STACK_REG:
+		out->form = INSN_STACK_REG;
+		out->rm = (uint8_t)((opcode & 7) | ((d->rex & REX_B) ? 8 : 0));
+		return 0;
+	case ENC_STACK_SEG:
+		out->reg = opcode >> 3 & 7;
+		return 0;
+	case ENC_STACK_IMM8:
+		imm_size = 1;
+		break;
+	case ENC_STACK_IMMZ:
+		imm_size = out->size == 2 ? 2 : 4;
+		break;
+	case ENC_STACK_IMM16:
+	case ENC_ENTER:
+		imm_size = 2;
+	}
+	if (!imm_size)
+		return 0;
+	if (!has(d, imm_size + (enc == ENC_ENTER)))
+		return ran_out(d, out);
+	out->imm = (uint64_t)take(d, imm_size);
+	if (imm_size == 2 && enc != ENC_STACK_IMMZ)
+		out->imm = (uint16_t)out->imm;
+	if (enc == ENC_ENTER)
+		out->cond = (uint8_t)take(d, 1) & 31;
+	return 0;
+}
+
+static __attribute__((noinline)) int implicit_operands(
+	struct decoder *d, unsigned enc, uint8_t opcode, struct insn *out)
+{
+	if (enc == ENC_STRING)
+		return string_operands(d, out);
+	if (enc == ENC_LOAD_OFFS || enc == ENC_STORE_OFFS)
+		return offset_operands(d, enc == ENC_LOAD_OFFS, out);
+	return stack_operands(d, enc, opcode, out);
+}
+
+static const uint8_t imm_form[] = {
+	[ENC_RM_IMM8] = INSN_RM_IMM,
+	[ENC_RM_REG_IMM8] = INSN_RM_REG_IMM,
+	[ENC_REG_RM_IMM8] = INSN_REG_RM_IMM,
+	[ENC_RM_IMMZ] = INSN_RM_IMM,
+	[ENC_REG_RM_IMMZ] = INSN_REG_RM_IMM,
+};
+
 /* What follows the opcode (ModRM, displacement, immediate), as the table's encoding says. */
-static inline int operands(struct decoder *d, unsigned enc, struct insn *out)
+static inline int operands(struct decoder *d, unsigned enc, uint8_t opcode, struct insn *out)
 {
 	unsigned imm_size;
 	int rc;
@@ -272,15 +331,15 @@ static inline int operands(struct decoder *d, unsigned enc, struct insn *out)
 			return 0;
 		}
 	} else {
-		return enc == ENC_STRING ? string_operands(d, out)
-					 : offset_operands(d, enc == ENC_LOAD_OFFS, out);
+		return implicit_operands(d, enc, opcode, out);
 	}
-	out->form = INSN_RM_IMM;
 	if (enc == ENC_RM_ONE) {
+		out->form = INSN_RM_IMM;
 		out->imm = 1;
 		return 0;
 	}
-	imm_size = enc == ENC_RM_IMM8 ? 1 : out->size == 2 ? 2 : 4;
+	out->form = imm_form[enc];
+	imm_size = enc <= ENC_MODRM_IMM8_LAST ? 1 : out->size == 2 ? 2 : 4;
 	if (!has(d, imm_size))
 		return ran_out(d, out);
 	out->imm = (uint64_t)take(d, imm_size);
@@ -339,7 +398,7 @@ int insn_decode(const uint8_t *bytes, size_t n, enum insn_mode mode, struct insn
 	out->addr_size = address_size[mode >> 5][d.addr67];
 	out->seg = d.seg;
 	out->cond = byte & 15;
-	rc = operands(&d, o.enc, out);
+	rc = operands(&d, o.enc, byte, out);
 	if (unlikely(rc))
 		return rc;
 	out->len = (uint8_t)(d.at - bytes);

@@ -52,14 +52,43 @@ enum insn_op {
 	INSN_BTS,
 	INSN_BTR,
 	INSN_BTC,
+	INSN_IMUL, /* of two or three operands */
+	INSN_BSF,
+	INSN_BSR,
+	INSN_TZCNT, /* BSF on a CPU without it */
+	INSN_LZCNT, /* BSR on a CPU without it */
+	INSN_POPCNT,
+	INSN_CRC32,
 	INSN_XCHG,
 	INSN_XADD,
 	INSN_CMPXCHG,
 	INSN_CMPXCHG8B, /* of 8 or, CMPXCHG16B, 16 bytes */
+	INSN_SHLD,
+	INSN_SHRD,
+	/* RDX:RAX (AX for bytes) with the memory operand. In the order of ModRM.reg in F6, F7. */
+	INSN_MUL,
+	INSN_IMUL_WIDE,
+	INSN_DIV,
+	INSN_IDIV,
 	INSN_SETCC,
 	INSN_CMOVCC,
-	INSN_PUSH,
+	INSN_PUSH, /* form INSN_RM; INSN_STACK_REG: a register; INSN_STACK: the immediate */
 	INSN_POP,
+	INSN_PUSH_SEG, /* the selector of segment register `reg` */
+	INSN_PUSHA,
+	INSN_POPA,
+	INSN_PUSHF,
+	INSN_POPF,
+	INSN_ENTER, /* imm: bytes; cond: nesting level */
+	INSN_LEAVE,
+	/* Near branches. */
+	INSN_CALL, /* form INSN_RM; INSN_STACK: relative by the immediate */
+	INSN_RET,  /* imm: bytes to drop */
+	INSN_JMP,
+	/* 16 bits into memory. */
+	INSN_SMSW,
+	INSN_SLDT,
+	INSN_STR,
 	INSN_MOVS,
 	INSN_CMPS,
 	INSN_STOS,
@@ -82,9 +111,14 @@ enum insn_form {
 	INSN_RM_REG,
 	INSN_REG_RM,
 	INSN_RM_CL,
+	INSN_RM_REG_CL, /* and CL */
 	INSN_RM,
 	INSN_RM_IMM,
-	INSN_STRING, /* implicit: [seg:rSI], [ES:rDI] */
+	INSN_RM_REG_IMM, /* and the immediate */
+	INSN_REG_RM_IMM,
+	INSN_STRING,	/* implicit: [seg:rSI], [ES:rDI] */
+	INSN_STACK,	/* implicit: the stack */
+	INSN_STACK_REG, /* the stack and the register `rm` */
 };
 
 /* struct insn.flags */
@@ -131,7 +165,7 @@ struct insn {
 	uint8_t rm;	   /* enum gpr, if rm is a register */
 	uint8_t base, index;
 	uint8_t scale; /* shift: 0..3 */
-	uint8_t cond;  /* SETcc, CMOVcc: opcode bits 3:0 */
+	uint8_t cond;  /* SETcc, CMOVcc: opcode bits 3:0; ENTER: the nesting level */
 	uint8_t why;   /* enum insn_why, if refused */
 	uint8_t mode;  /* enum insn_mode it was decoded for */
 };

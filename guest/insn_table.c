@@ -13,6 +13,8 @@
 #define BYTE		| OPC_BYTE
 #define LOCK		| OPC_LOCK
 #define STACK		| OPC_STACK
+#define NEAR		| OPC_NEAR
+#define NOT64		| OPC_NOT64
 #define DQ		| OPC_DQ
 #define DQX2		| OPC_DQX2
 #define MEM		| OPC_MEM
@@ -27,13 +29,14 @@
 
 enum group {
 	GRP_1_BYTE, GRP_1_IMMZ, GRP_1_IMM8, GRP_1A, GRP_2_BYTE_IMM, GRP_2_IMM, GRP_2_BYTE_1, GRP_2_1,
-	GRP_2_BYTE_CL, GRP_2_CL, GRP_3_BYTE, GRP_3, GRP_4, GRP_5, GRP_8, GRP_9, GRP_11_BYTE, GRP_11, GRP_15,
-	GRP_15_66, GROUPS
+	GRP_2_BYTE_CL, GRP_2_CL, GRP_3_BYTE, GRP_3, GRP_4, GRP_5, GRP_6, GRP_7, GRP_8, GRP_9, GRP_11_BYTE,
+	GRP_11, GRP_15, GRP_15_66, GROUPS
 };
 enum prefix_row {
 	PFX_MOVUPS, PFX_MOVUPS_ST, PFX_MOVLPS, PFX_MOVLPS_ST, PFX_MOVHPS, PFX_MOVHPS_ST, PFX_MOVAPS,
 	PFX_MOVAPS_ST, PFX_MOVNTPS, PFX_MOVD, PFX_MOVD_ST, PFX_MOVDQ, PFX_MOVDQ_ST, PFX_MOVNTI, PFX_MOVQ_ST,
-	PFX_MOVNTDQ, PFX_LDDQU, PFX_CLFLUSH, PFX_MOVNTDQA, PFX_MOVBE, PFX_MOVBE_ST, PFX_MOVDIRI, PREFIXED
+	PFX_MOVNTDQ, PFX_LDDQU, PFX_CLFLUSH, PFX_MOVNTDQA, PFX_MOVBE, PFX_MOVBE_ST, PFX_MOVDIRI, PFX_BSF,
+	PFX_BSR, PFX_POPCNT, PREFIXED
 };
 
 /* The eight arithmetic instructions have four memory forms each, at the row's start. */
@@ -51,15 +54,27 @@ const struct insn_opcode insn_map1[256] = {
 	ALU(0x28, SUB, LOCK),
 	ALU(0x30, XOR, LOCK),
 	ALU(0x38, CMP, ),
+	[0x06] = I(PUSH_SEG, STACK_SEG, STACK NOT64),
+	[0x0e] = I(PUSH_SEG, STACK_SEG, STACK NOT64),
 	[0x0f] = { 0, ENC_ESCAPE, 0 },
+	[0x16] = I(PUSH_SEG, STACK_SEG, STACK NOT64),
+	[0x1e] = I(PUSH_SEG, STACK_SEG, STACK NOT64),
 	[0x26] = LEGACY,
 	[0x2e] = LEGACY,
 	[0x36] = LEGACY,
 	[0x3e] = LEGACY,
 	[0x40 ... 0x4f] = { 0, ENC_REX, 0 },
+	[0x50 ... 0x57] = I(PUSH, STACK_REG, STACK),
+	[0x58 ... 0x5f] = I(POP, STACK_REG, STACK),
+	[0x60] = I(PUSHA, STACK, STACK NOT64),
+	[0x61] = I(POPA, STACK, STACK NOT64),
 	[0x62] = { INSN_WHY_EVEX, ENC_VEX, 0 },
 	[0x63] = I(MOVSX, REG_RM, M32 | OPC_ONLY64),
 	[0x64 ... 0x67] = LEGACY,
+	[0x68] = I(PUSH, STACK_IMMZ, STACK),
+	[0x69] = I(IMUL, REG_RM_IMMZ),
+	[0x6a] = I(PUSH, STACK_IMM8, STACK),
+	[0x6b] = I(IMUL, REG_RM_IMM8),
 	[0x6c] = I(INS, STRING, BYTE),
 	[0x6d] = I(INS, STRING, IO),
 	[0x6e] = I(OUTS, STRING, BYTE),
@@ -77,6 +92,8 @@ const struct insn_opcode insn_map1[256] = {
 	[0x8a] = I(MOV, REG_RM, BYTE),
 	[0x8b] = I(MOV, REG_RM),
 	[0x8f] = GROUP(1A),
+	[0x9c] = I(PUSHF, STACK, STACK),
+	[0x9d] = I(POPF, STACK, STACK),
 	[0xa0] = I(MOV, LOAD_OFFS, BYTE),
 	[0xa1] = I(MOV, LOAD_OFFS),
 	[0xa2] = I(MOV, STORE_OFFS, BYTE),
@@ -93,14 +110,19 @@ const struct insn_opcode insn_map1[256] = {
 	[0xaf] = I(SCAS, STRING),
 	[0xc0] = GROUP(2_BYTE_IMM),
 	[0xc1] = GROUP(2_IMM),
+	[0xc2] = I(RET, STACK_IMM16, NEAR),
+	[0xc3] = I(RET, STACK, NEAR),
 	[0xc4] = { INSN_WHY_VEX, ENC_VEX, 0 },
 	[0xc5] = { INSN_WHY_VEX, ENC_VEX, 0 },
 	[0xc6] = GROUP(11_BYTE),
 	[0xc7] = GROUP(11),
+	[0xc8] = I(ENTER, ENTER, STACK),
+	[0xc9] = I(LEAVE, STACK, STACK),
 	[0xd0] = GROUP(2_BYTE_1),
 	[0xd1] = GROUP(2_1),
 	[0xd2] = GROUP(2_BYTE_CL),
 	[0xd3] = GROUP(2_CL),
+	[0xe8] = I(CALL, STACK_IMMZ, NEAR),
 	[0xf0] = LEGACY,
 	[0xf2] = LEGACY,
 	[0xf3] = LEGACY,
@@ -111,6 +133,8 @@ const struct insn_opcode insn_map1[256] = {
 };
 
 const struct insn_opcode insn_map0f[256] = {
+	[0x00] = GROUP(6),
+	[0x01] = GROUP(7),
 	[0x10] = PREFIX(MOVUPS),
 	[0x11] = PREFIX(MOVUPS_ST),
 	[0x12] = PREFIX(MOVLPS),
@@ -126,16 +150,26 @@ const struct insn_opcode insn_map0f[256] = {
 	[0x7e] = PREFIX(MOVD_ST),
 	[0x7f] = PREFIX(MOVDQ_ST),
 	[0x90 ... 0x9f] = I(SETCC, RM, BYTE),
+	[0xa0] = I(PUSH_SEG, STACK_SEG, STACK),
 	[0xa3] = I(BT, RM_REG),
+	[0xa4] = I(SHLD, RM_REG_IMM8),
+	[0xa5] = I(SHLD, RM_REG_CL),
+	[0xa8] = I(PUSH_SEG, STACK_SEG, STACK),
 	[0xab] = I(BTS, RM_REG, LOCK),
+	[0xac] = I(SHRD, RM_REG_IMM8),
+	[0xad] = I(SHRD, RM_REG_CL),
 	[0xae] = PREFIX(CLFLUSH),
+	[0xaf] = I(IMUL, REG_RM),
 	[0xb0] = I(CMPXCHG, RM_REG, BYTE LOCK),
 	[0xb1] = I(CMPXCHG, RM_REG, LOCK),
 	[0xb3] = I(BTR, RM_REG, LOCK),
 	[0xb6] = I(MOVZX, REG_RM, M8),
 	[0xb7] = I(MOVZX, REG_RM, M16),
+	[0xb8] = PREFIX(POPCNT),
 	[0xba] = GROUP(8),
 	[0xbb] = I(BTC, RM_REG, LOCK),
+	[0xbc] = PREFIX(BSF),
+	[0xbd] = PREFIX(BSR),
 	[0xbe] = I(MOVSX, REG_RM, M8),
 	[0xbf] = I(MOVSX, REG_RM, M16),
 	[0xc0] = I(XADD, RM_REG, BYTE LOCK),
@@ -174,10 +208,15 @@ const struct insn_opcode insn_groups[][8] = {
 	[GRP_2_CL] = SHIFTS(RM_CL, ),
 	/* /1 does what /0 does (SDM Vol. 2D table A-6 leaves it out; every CPU has it). */
 	[GRP_3_BYTE] = { [0 ... 1] = I(TEST, RM_IMM8, BYTE), [2] = I(NOT, RM, BYTE LOCK),
-			 [3] = I(NEG, RM, BYTE LOCK) },
-	[GRP_3] = { [0 ... 1] = I(TEST, RM_IMMZ), [2] = I(NOT, RM, LOCK), [3] = I(NEG, RM, LOCK) },
+			 [3] = I(NEG, RM, BYTE LOCK), [4] = I(MUL, RM, BYTE), [5] = I(IMUL_WIDE, RM, BYTE),
+			 [6] = I(DIV, RM, BYTE), [7] = I(IDIV, RM, BYTE) },
+	[GRP_3] = { [0 ... 1] = I(TEST, RM_IMMZ), [2] = I(NOT, RM, LOCK), [3] = I(NEG, RM, LOCK),
+		    [4] = I(MUL, RM), [5] = I(IMUL_WIDE, RM), [6] = I(DIV, RM), [7] = I(IDIV, RM) },
 	[GRP_4] = { I(INC, RM, BYTE LOCK), I(DEC, RM, BYTE LOCK) },
-	[GRP_5] = { [0] = I(INC, RM, LOCK), [1] = I(DEC, RM, LOCK), [6] = I(PUSH, RM, STACK) },
+	[GRP_5] = { [0] = I(INC, RM, LOCK), [1] = I(DEC, RM, LOCK), [2] = I(CALL, RM, NEAR),
+		    [4] = I(JMP, RM, NEAR), [6] = I(PUSH, RM, STACK) },
+	[GRP_6] = { [0] = I(SLDT, RM, M16), [1] = I(STR, RM, M16) },
+	[GRP_7] = { [4] = I(SMSW, RM, M16) },
 	[GRP_8] = { [4] = I(BT, RM_IMM8), [5] = I(BTS, RM_IMM8, LOCK), [6] = I(BTR, RM_IMM8, LOCK),
 		    [7] = I(BTC, RM_IMM8, LOCK) },
 	[GRP_9] = { [1] = I(CMPXCHG8B, RM, DQX2 LOCK MEM) },
@@ -218,9 +257,12 @@ const struct insn_opcode insn_prefixed[][4] = {
 	[PFX_LDDQU] = { [PF2] = I(XMM_LOAD, REG_RM, M128 MEM) },
 	[PFX_CLFLUSH] = { [NP] = GROUP(15), [P66] = GROUP(15_66) },
 	[PFX_MOVNTDQA] = { [P66] = I(XMM_LOAD, REG_RM, M128 ALIGN MEM) },
-	[PFX_MOVBE] = { [NP ... P66] = I(MOVBE, REG_RM, MEM) },
-	[PFX_MOVBE_ST] = { [NP ... P66] = I(MOVBE, RM_REG, MEM) },
+	[PFX_MOVBE] = { [NP ... P66] = I(MOVBE, REG_RM, MEM), [PF2] = I(CRC32, REG_RM, DQ M8) },
+	[PFX_MOVBE_ST] = { [NP ... P66] = I(MOVBE, RM_REG, MEM), [PF2] = I(CRC32, REG_RM) },
 	[PFX_MOVDIRI] = { [NP] = I(MOV, RM_REG, DQ MEM) },
+	[PFX_BSF] = { [NP ... P66] = I(BSF, REG_RM), [PF3] = I(TZCNT, REG_RM), [PF2] = I(BSF, REG_RM) },
+	[PFX_BSR] = { [NP ... P66] = I(BSR, REG_RM), [PF3] = I(LZCNT, REG_RM), [PF2] = I(BSR, REG_RM) },
+	[PFX_POPCNT] = { [PF3] = I(POPCNT, REG_RM) },
 };
 /* clang-format on */
 

@@ -19,20 +19,33 @@ enum insn_enc {
 	ENC_RM_REG,
 	ENC_REG_RM,
 	ENC_RM_CL,
+	ENC_RM_REG_CL,
 	ENC_RM,
 	ENC_RM_ONE,
-	ENC_RM_IMM8,   /* sign-extended */
-	ENC_RM_IMMZ,   /* 2 or 4 bytes, sign-extended */
+	ENC_RM_IMM8, /* sign-extended */
+	ENC_RM_REG_IMM8,
+	ENC_REG_RM_IMM8,
+	ENC_RM_IMMZ, /* 2 or 4 bytes, sign-extended */
+	ENC_REG_RM_IMMZ,
+	/* Without. */
 	ENC_LOAD_OFFS, /* A0, A1 */
 	ENC_STORE_OFFS,
 	ENC_STRING,
+	ENC_STACK,	/* nothing follows the opcode */
+	ENC_STACK_REG,	/* opcode bits 2:0 with REX.B: the register */
+	ENC_STACK_SEG,	/* opcode bits 5:3: the segment register */
+	ENC_STACK_IMM8, /* sign-extended */
+	ENC_STACK_IMMZ,
+	ENC_STACK_IMM16, /* zero-extended */
+	ENC_ENTER,	 /* 2 bytes and 1 */
 	ENC_PLAIN_LAST = ENC_RM,
-	ENC_MODRM_LAST = ENC_RM_IMMZ,
-	ENC_INSN_LAST = ENC_STRING,  /* up to here it is an instruction; the others lead on */
-	ENC_LEGACY = ENC_STRING + 1, /* a legacy prefix */
-	ENC_REX,		     /* 40..4F: a prefix in 64-bit mode */
-	ENC_ESCAPE,		     /* 0F */
-	ENC_VEX,		     /* C4, C5, 62: `op` is the reason for refusing */
+	ENC_MODRM_IMM8_LAST = ENC_REG_RM_IMM8,
+	ENC_MODRM_LAST = ENC_REG_RM_IMMZ,
+	ENC_INSN_LAST = ENC_ENTER,  /* up to here it is an instruction; the others lead on */
+	ENC_LEGACY = ENC_ENTER + 1, /* a legacy prefix */
+	ENC_REX,		    /* 40..4F: a prefix in 64-bit mode */
+	ENC_ESCAPE,		    /* 0F */
+	ENC_VEX,		    /* C4, C5, 62: `op` is the reason for refusing */
 	ENC_GROUP,
 	ENC_PREFIX,
 	ENC_REFUSE, /* known, not done: `op` is the reason */
@@ -45,7 +58,8 @@ enum insn_enc {
 #define OPC_DQ	      3u /* 4, with REX.W 8; 66 does not count */
 #define OPC_DQX2      4u /* 8, with REX.W 16 */
 #define OPC_IO	      5u /* as OPC_Z, but never 8 */
-#define OPC_SIZES     6u
+#define OPC_NEAR      6u /* near branches: in 64-bit mode 8, whatever the prefixes */
+#define OPC_SIZES     7u
 /* Any of these. */
 #define OPC_SIZE_BITS 7u
 #define OPC_LOCK      BIT(3) /* may have LOCK (SDM Vol. 2A, LOCK) */

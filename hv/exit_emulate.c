@@ -12,6 +12,7 @@
 struct emulation {
 	struct emu emu; /* first: ops get a pointer to it */
 	struct vcpu *v;
+	uint64_t rflags;		/* before the instruction */
 	struct breakpoints breakpoints; /* emu.watch, if it is set */
 };
 
@@ -127,6 +128,26 @@ static void op_xmm_write(struct emu *e, unsigned n, const void *from)
 #undef WRITE
 }
 
+static uint16_t op_system(struct emu *e, enum emu_system which)
+{
+	switch (which) {
+	case EMU_LDTR:
+		return (uint16_t)vmread(VMCS_GUEST_LDTR);
+	case EMU_TR:
+		return (uint16_t)vmread(VMCS_GUEST_TR);
+	default:
+		return (uint16_t)vcpu_of(e)->mmu.regs.cr0;
+	}
+}
+
+/* The guest's CPUID shows both as the host has them (hv/guest_cpuid.c). */
+static bool op_has(struct emu *e, enum emu_feature feature)
+{
+	if (feature == EMU_HAS_TZCNT)
+		return cpuid(0, 0).eax >= 7 && cpuid(7, 0).ebx & BIT(3);
+	return cpuid(0x80000000, 0).eax >= 0x80000001 && cpuid(0x80000001, 0).ecx & BIT(5);
+}
+
 static const struct emu_ops ops = {
 	.translate = op_translate,
 	.ram_read = op_ram_read,
@@ -135,6 +156,8 @@ static const struct emu_ops ops = {
 	.mmio_read = op_mmio_read,
 	.mmio_write = op_mmio_write,
 	.segment = op_segment,
+	.system = op_system,
+	.has = op_has,
 	.xmm_read = op_xmm_read,
 	.xmm_write = op_xmm_write,
 };
@@ -148,6 +171,7 @@ static void begin(struct vcpu *v, struct emulation *e, unsigned known, gpa_t at)
 	vcpu_sync_regs(v);
 	vcpu_paging_regs(v);
 	e->v = v;
+	e->rflags = v->regs.rflags;
 	e->emu.ops = &ops;
 	e->emu.regs = &v->regs;
 	e->emu.mode = r->efer & EFER_LMA && cs & BIT(13)	    ? INSN_MODE_64
@@ -156,6 +180,8 @@ static void begin(struct vcpu *v, struct emulation *e, unsigned known, gpa_t at)
 								    : INSN_MODE_16;
 	e->emu.known = r->cpl == 3 && known == (EMU_READ | EMU_WRITE) ? 0 : known;
 	e->emu.gpa = at;
+	e->emu.cpl = (uint8_t)r->cpl;
+	e->emu.umip = r->cr4 & CR4_UMIP;
 	e->emu.linear_bits = r->cr4 & CR4_LA57 ? 57 : 48;
 	e->emu.protected_mode = r->cr0 & CR0_PE && !(r->rflags & RFLAGS_VM);
 	e->emu.align_check = r->cpl == 3 && r->cr0 & CR0_AM && r->rflags & RFLAGS_AC;
@@ -198,14 +224,9 @@ static void finish(struct vcpu *v, struct emulation *e, int err, const uint8_t *
 
 	switch (err) {
 	case 0:
+	case EMU_PARTLY:
 		vcpu_write_regs(v);
-		vcpu_instruction_done(v->regs.rflags);
-		if (unlikely(e->emu.hits))
-			vcpu_debug_trap(e->emu.hits);
-		break;
-	case EMU_PARTLY: /* RIP is the same, RF stays */
-		vcpu_write_regs(v);
-		vcpu_iteration_done(v->regs.rflags);
+		vcpu_step_done(e->rflags, e->emu.branched);
 		if (unlikely(e->emu.hits))
 			vcpu_debug_trap(e->emu.hits);
 		break;

@@ -121,10 +121,10 @@ static inline void end_blocking(void)
 		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCK_STI | BLOCK_MOV_SS));
 }
 
-/* The trap after this instruction. With BTF it waits for a branch. */
-static void __attribute__((noinline, cold)) single_step(uint64_t rflags)
+/* The trap after this instruction. With BTF it waits for a branch (SDM Vol. 3B 17.4.3). */
+static void __attribute__((noinline, cold)) single_step(uint64_t rflags, bool branched)
 {
-	if (rflags & RFLAGS_TF && !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF))
+	if (rflags & RFLAGS_TF && (branched || !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF)))
 		vcpu_debug_trap(PENDING_BS);
 }
 
@@ -133,15 +133,15 @@ void vcpu_instruction_done(uint64_t rflags)
 	end_blocking();
 	if (unlikely(rflags & (RFLAGS_TF | RFLAGS_RF))) {
 		vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
-		single_step(rflags);
+		single_step(rflags, false);
 	}
 }
 
-void vcpu_iteration_done(uint64_t rflags)
+void vcpu_step_done(uint64_t rflags, bool branched)
 {
 	end_blocking();
 	if (unlikely(rflags & RFLAGS_TF))
-		single_step(rflags);
+		single_step(rflags, branched);
 }
 
 void vcpu_skip(struct vcpu *v)

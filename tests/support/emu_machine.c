@@ -125,6 +125,16 @@ static void segment(struct emu *e, enum seg seg, struct cpu_segment *out)
 	*out = of(e)->seg[seg];
 }
 
+static uint16_t system_register(struct emu *e, enum emu_system which)
+{
+	return (uint16_t)(0x1100 + which);
+}
+
+static bool has(struct emu *e, enum emu_feature feature)
+{
+	return !of(e)->old_cpu;
+}
+
 static void xmm_read(struct emu *e, unsigned n, void *to)
 {
 	memcpy(to, of(e)->xmm[n], 16);
@@ -143,6 +153,8 @@ static const struct emu_ops machine_ops = {
 	.mmio_read = mmio_read,
 	.mmio_write = mmio_write,
 	.segment = segment,
+	.system = system_register,
+	.has = has,
 	.xmm_read = xmm_read,
 	.xmm_write = xmm_write,
 };

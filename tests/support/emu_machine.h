@@ -32,6 +32,7 @@ struct emu_machine {
 	uint64_t linear;
 	unsigned pages;
 	unsigned page[MACHINE_PAGES_MAX];
+	bool old_cpu;	  /* without TZCNT and LZCNT */
 	unsigned disturb; /* so many cmpxchg find that another CPU was there: it adds 1 to the first byte */
 	unsigned translations, ram_accesses, segments_asked, logged;
 	struct machine_access log[MACHINE_LOG]; /* of devices */

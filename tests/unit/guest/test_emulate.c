@@ -64,7 +64,7 @@ static void assert_fault(int rc, unsigned vector, uint32_t error)
 {
 	assert_int_equal(rc, -E_FAULT);
 	assert_int_equal(m.e.fault.vector, vector);
-	assert_int_equal(m.e.fault.has_error, vector != VEC_UD);
+	assert_int_equal(m.e.fault.has_error, vector != VEC_UD && vector != VEC_DE);
 	assert_int_equal(m.e.fault.error, error);
 	assert_int_equal(m.regs.rip, 0x1000);
 }
@@ -528,6 +528,218 @@ static void push_and_pop_use_the_stack_of_their_mode(void **state)
 	assert_int_equal(m.regs.gpr[RSP], 0x7ffffffc);
 }
 
+/* ---- the stack in device memory, and branches through it ---- */
+
+static void near_branches_go_through_device_memory(void **state)
+{
+	fresh_device();
+	m.regs.gpr[RSP] = LINEAR + 0x800;
+	assert_int_equal(RUN("\xe8\xfb\x0f\x00\x00"), 0); /* call 0x2000 */
+	assert_int_equal(m.regs.rip, 0x2000);
+	assert_true(m.e.branched);
+	assert_logged(0, LINEAR + 0x7f8, 8, true, 0x1005);
+	m.regs.rflags |= RFLAGS_RF;
+	assert_int_equal(RUN("\xc2\x10\x00"), 0); /* ret 16 */
+	assert_int_equal(m.regs.rip, 0x1005);
+	assert_int_equal(m.regs.gpr[RSP], LINEAR + 0x810);
+	assert_int_equal(m.regs.rflags & RFLAGS_RF, 0);
+	put(0x300, 0x7654, 8);
+	m.regs.gpr[RAX] = LINEAR + 0x300;
+	assert_int_equal(RUN("\x66\xff\x10"), 0); /* call [rax]: 66 means nothing there */
+	assert_int_equal(m.regs.rip, 0x7654);
+	assert_int_equal(at(0x808, 8), 0x1008);
+	assert_int_equal(RUN("\xff\x20"), 0); /* jmp [rax] */
+	assert_int_equal(m.regs.rip, 0x7654);
+	assert_int_equal(m.regs.gpr[RSP], LINEAR + 0x808);
+	assert_int_equal(RUN("\x90"), -E_NOSUP);
+	assert_false(m.e.branched);
+}
+
+static void call_does_not_take_the_known_gpa_of_its_pointer_for_its_stack(void **state)
+{
+	fresh_device();
+	put(0x1308, 0x5000, 8);
+	m.regs.gpr[RAX] = LINEAR + 0x1308;
+	m.regs.gpr[RSP] = LINEAR + 0x310; /* pushes at the same offset in another page */
+	known(LINEAR + 0x1308, EMU_READ | EMU_WRITE);
+	assert_int_equal(RUN("\xff\x10"), 0);
+	assert_int_equal(at(0x308, 8), 0x1002);
+	assert_int_equal(at(0x1308, 8), 0x5000);
+}
+
+static void a_branch_that_may_not_go_there_changes_nothing(void **state)
+{
+	fresh_device();
+	put(0x300, 0x800000000000, 8); /* not canonical */
+	m.regs.gpr[RAX] = LINEAR + 0x300;
+	m.regs.gpr[RSP] = LINEAR + 0x300;
+	assert_fault(RUN("\xff\x10"), VEC_GP, 0);
+	assert_fault(RUN("\xff\x20"), VEC_GP, 0);
+	assert_fault(RUN("\xc3"), VEC_GP, 0);
+	assert_int_equal(m.regs.gpr[RSP], LINEAR + 0x300);
+	fresh(INSN_MODE_32);
+	m.seg[SEG_CS].limit = 0xfff;
+	put(0x300, 0x1000, 4);
+	m.regs.gpr[RAX] = m.regs.gpr[RSP] = LINEAR + 0x300;
+	assert_fault(RUN("\xff\x10"), VEC_GP, 0);
+	assert_fault(RUN("\xc3"), VEC_GP, 0);
+	assert_fault(RUN("\xe8\x00\x10\x00\x00"), VEC_GP, 0);
+	m.seg[SEG_CS].limit = 0x1000;
+	assert_int_equal(RUN("\xc3"), 0);
+	assert_int_equal(m.regs.rip, 0x1000);
+	fresh(INSN_MODE_16); /* a relative branch wraps at 64 KiB */
+	m.regs.gpr[RSP] = 0xabcd0000 | (LINEAR & 0xffff) | 0x200;
+	m.seg[SEG_SS].base = LINEAR;
+	m.seg[SEG_SS].access = 0x93; /* SS.B = 0: SP counts alone */
+	assert_int_equal(RUN("\xe8\x00\xf0"), 0);
+	assert_int_equal(m.regs.rip, 0x0003);
+	assert_int_equal(m.regs.gpr[RSP], 0xabcd01fe);
+	assert_int_equal(at(0x1fe, 2), 0x1003);
+}
+
+static void pusha_and_popa_move_eight_or_none(void **state)
+{
+	fresh(INSN_MODE_32);
+	for (unsigned r = 0; r < 8; r++)
+		m.regs.gpr[r] = 0x11111111u * r;
+	m.regs.gpr[RSP] = LINEAR + 0x1010;
+	m.page[0] = 0;
+	assert_fault(RUN("\x60"), VEC_PF, PF_WRITE);
+	assert_int_equal(m.regs.gpr[RSP], LINEAR + 0x1010);
+	assert_int_equal(at(0x100c, 4), 0);
+	m.page[0] = PAGE_PRESENT | PAGE_WRITE | PAGE_DEVICE;
+	assert_int_equal(RUN("\x60"), 0);
+	assert_int_equal(m.regs.gpr[RSP], LINEAR + 0xff0);
+	assert_int_equal(at(0xff0 + 4 * 7, 4), 0); /* EAX is highest */
+	assert_int_equal(at(0xff0 + 4 * (7 - RSP), 4), LINEAR + 0x1010);
+	assert_int_equal(at(0xff0, 4), 0x77777777);
+	for (unsigned r = 0; r < 8; r++)
+		if (r != RSP)
+			m.regs.gpr[r] = 0;
+	m.regs.rip = 0x1000;
+	assert_int_equal(RUN("\x61"), 0);
+	for (unsigned r = 0; r < 8; r++)
+		assert_int_equal(m.regs.gpr[r], r == RSP ? LINEAR + 0x1010 : 0x11111111u * r);
+}
+
+static void popf_changes_what_its_privilege_allows(void **state)
+{
+	const uint64_t all = 0x3f7fd7; /* with VM, VIF, VIP, RF */
+
+	for (unsigned cpl = 0; cpl < 4; cpl += 3)
+		for (unsigned iopl = 0; iopl < 4; iopl += 3) {
+			uint64_t may = 0x244dd5 | (cpl <= iopl ? RFLAGS_IF : 0) | (cpl ? 0 : RFLAGS_IOPL);
+
+			fresh_device();
+			m.e.cpl = (uint8_t)cpl;
+			m.regs.gpr[RSP] = LINEAR + 0x100;
+			put(0x100, all, 8);
+			m.regs.rflags = RFLAGS_ONE | iopl << 12;
+			assert_int_equal(RUN("\x9d"), 0);
+			assert_int_equal(m.regs.rflags, RFLAGS_ONE | (iopl << 12 & ~may) | (all & may));
+			m.regs.rip = 0x1000;
+			m.regs.rflags = RFLAGS_ONE | iopl << 12;
+			assert_int_equal(RUN("\x66\x9d"), 0); /* 16 bits do not reach AC and ID */
+			assert_int_equal(m.regs.rflags & (RFLAGS_AC | RFLAGS_ID), 0);
+		}
+	fresh(INSN_MODE_16);
+	m.e.protected_mode = false;
+	m.regs.rflags |= RFLAGS_VM;
+	assert_int_equal(RUN("\x9d"), -E_NOSUP);
+	assert_int_equal(RUN("\x9c"), -E_NOSUP);
+}
+
+static void stores_of_system_registers_are_16_bits_and_heed_umip(void **state)
+{
+	fresh_device();
+	put(0x300, ~0ull, 8);
+	m.regs.gpr[RAX] = LINEAR + 0x300;
+	assert_int_equal(RUN("\x48\x0f\x01\x20"), 0); /* smsw [rax] */
+	assert_logged(0, LINEAR + 0x300, 2, true, 0x1100 + EMU_CR0);
+	m.regs.rip = 0x1000;
+	assert_int_equal(RUN("\x0f\x00\x00"), 0); /* sldt */
+	assert_logged(1, LINEAR + 0x300, 2, true, 0x1100 + EMU_LDTR);
+	m.regs.rip = 0x1000;
+	assert_int_equal(RUN("\x0f\x00\x08"), 0); /* str */
+	assert_logged(2, LINEAR + 0x300, 2, true, 0x1100 + EMU_TR);
+	m.regs.rip = 0x1000;
+	m.e.umip = true;
+	m.e.cpl = 3;
+	assert_fault(RUN("\x0f\x01\x20"), VEC_GP, 0);
+	m.e.cpl = 0;
+	m.e.protected_mode = false;
+	assert_fault(RUN("\x0f\x00\x08"), VEC_UD, 0);
+}
+
+/* ---- arithmetic that the native test leaves out ---- */
+
+static void divisions_fault_where_the_quotient_does_not_fit(void **state)
+{
+	/* Every dividend of 16 bits (a step apart) by every byte, against C's own division. */
+	for (unsigned n = 0; n < 0x10000; n += 7)
+		for (unsigned d = 0; d < 256; d++) {
+			int sn = (int16_t)n, sd = (int8_t)d;
+			bool fits = d && n / d < 256, sfits = d && sn / sd >= -128 && sn / sd <= 127;
+
+			fresh_device();
+			memory[0x300] = (uint8_t)d;
+			m.regs.gpr[RBX] = LINEAR + 0x300;
+			m.regs.gpr[RAX] = 0xff0000 | n;
+			if (fits) {
+				assert_int_equal(RUN("\xf6\x33"), 0); /* div byte [rbx] */
+				assert_int_equal(m.regs.gpr[RAX], 0xff0000 | n % d << 8 | n / d);
+			} else {
+				assert_fault(RUN("\xf6\x33"), VEC_DE, 0);
+			}
+			m.regs.rip = 0x1000;
+			m.regs.gpr[RAX] = n;
+			if (sfits) {
+				assert_int_equal(RUN("\xf6\x3b"), 0); /* idiv */
+				assert_int_equal(
+					m.regs.gpr[RAX], (uint8_t)(sn % sd) << 8 | (uint8_t)(sn / sd));
+			} else {
+				assert_fault(RUN("\xf6\x3b"), VEC_DE, 0);
+			}
+		}
+	/* The edges of 64 bits: -2^63 / 1 fits, 2^63 / 1 does not, -2^127 / -1 even less. */
+	fresh_device();
+	put(0x300, 1, 8);
+	m.regs.gpr[RBX] = LINEAR + 0x300;
+	m.regs.gpr[RAX] = 1ull << 63;
+	m.regs.gpr[RDX] = ~0ull;
+	assert_int_equal(RUN("\x48\xf7\x3b"), 0);
+	assert_int_equal(m.regs.gpr[RAX], 1ull << 63);
+	assert_int_equal(m.regs.gpr[RDX], 0);
+	m.regs.rip = 0x1000;
+	assert_fault(RUN("\x48\xf7\x3b"), VEC_DE, 0);
+	put(0x300, ~0ull, 8);
+	m.regs.gpr[RAX] = 0;
+	m.regs.gpr[RDX] = 1ull << 63;
+	assert_fault(RUN("\x48\xf7\x3b"), VEC_DE, 0);
+	assert_fault(RUN("\x48\xf7\x7b\x08"), VEC_DE, 0); /* by 0 */
+}
+
+static void tzcnt_and_lzcnt_are_bit_scans_to_an_old_cpu(void **state)
+{
+	fresh_device();
+	put(0x300, 0x10, 4);
+	m.regs.gpr[RBX] = LINEAR + 0x300;
+	m.old_cpu = true;
+	assert_int_equal(RUN("\xf3\x0f\xbd\x03"), 0);
+	assert_int_equal(m.regs.gpr[RAX], 4);
+	m.old_cpu = false;
+	m.regs.rip = 0x1000;
+	assert_int_equal(RUN("\xf3\x0f\xbd\x03"), 0);
+	assert_int_equal(m.regs.gpr[RAX], 27);
+	m.old_cpu = true;
+	put(0x300, 0, 4);
+	m.regs.rip = 0x1000;
+	m.regs.gpr[RAX] = 0x123456789abcdef0;
+	assert_int_equal(RUN("\xf3\x0f\xbc\x03"), 0); /* a scan of nothing leaves the register */
+	assert_int_equal(m.regs.gpr[RAX], 0x123456789abcdef0);
+	assert_int_equal(m.regs.rflags & RFLAGS_ZF, RFLAGS_ZF);
+}
+
 /* ---- strings ---- */
 
 static void rep_string_stops_after_its_chunk_and_goes_on(void **state)
@@ -838,6 +1050,14 @@ int main(void)
 		cmocka_unit_test(failed_cmpxchg_still_writes_to_the_device),
 		cmocka_unit_test(sse_moves_reach_devices_in_two_halves),
 		cmocka_unit_test(push_and_pop_use_the_stack_of_their_mode),
+		cmocka_unit_test(near_branches_go_through_device_memory),
+		cmocka_unit_test(call_does_not_take_the_known_gpa_of_its_pointer_for_its_stack),
+		cmocka_unit_test(a_branch_that_may_not_go_there_changes_nothing),
+		cmocka_unit_test(pusha_and_popa_move_eight_or_none),
+		cmocka_unit_test(popf_changes_what_its_privilege_allows),
+		cmocka_unit_test(stores_of_system_registers_are_16_bits_and_heed_umip),
+		cmocka_unit_test(divisions_fault_where_the_quotient_does_not_fit),
+		cmocka_unit_test(tzcnt_and_lzcnt_are_bit_scans_to_an_old_cpu),
 		cmocka_unit_test(rep_string_stops_after_its_chunk_and_goes_on),
 		cmocka_unit_test(exactly_one_chunk_is_finished_at_once),
 		cmocka_unit_test(single_step_sees_each_element),

@@ -46,6 +46,10 @@ static const uint8_t op_of[ZYDIS_MNEMONIC_MAX_VALUE + 1] = {
 	SAME(SUB) SAME(XOR) SAME(CMP) SAME(TEST) SAME(INC) SAME(DEC) SAME(NOT) SAME(NEG) SAME(ROL)
 	SAME(ROR) SAME(RCL) SAME(RCR) SAME(SHL) SAME(SHR) SAME(SAR) SAME(BT) SAME(BTS) SAME(BTR) SAME(BTC)
 	SAME(XCHG) SAME(XADD) SAME(CMPXCHG) SAME(CMPXCHG8B) SAME(PUSH) SAME(POP) SAME(CLFLUSH)
+	SAME(IMUL) SAME(BSF) SAME(BSR) SAME(TZCNT) SAME(LZCNT) SAME(POPCNT) SAME(CRC32) SAME(SHLD) SAME(SHRD)
+	SAME(MUL) SAME(DIV) SAME(IDIV) SAME(ENTER) SAME(LEAVE) SAME(CALL) SAME(RET) SAME(JMP) SAME(SMSW)
+	SAME(SLDT) SAME(STR) AS(PUSHA, PUSHA) AS(PUSHAD, PUSHA) AS(POPA, POPA) AS(POPAD, POPA) AS(PUSHF, PUSHF)
+	AS(PUSHFD, PUSHF) AS(PUSHFQ, PUSHF) AS(POPF, POPF) AS(POPFD, POPF) AS(POPFQ, POPF)
 	AS(MOVSXD, MOVSX) AS(MOVNTI, MOV) AS(MOVDIRI, MOV) AS(CMPXCHG16B, CMPXCHG8B)
 	AS(CLFLUSHOPT, CLFLUSH) AS(CLWB, CLFLUSH) AS(MOVSB, MOVS) AS(MOVSW, MOVS) AS(MOVSQ, MOVS)
 	AS(CMPSB, CMPS) AS(CMPSW, CMPS) AS(CMPSQ, CMPS) AS(STOSB, STOS) AS(STOSW, STOS) AS(STOSD, STOS)
@@ -133,17 +137,17 @@ static bool ask_oracle(const uint8_t *bytes, size_t n, unsigned mode, struct ora
  * */
 static bool may_refuse(const struct oracle *z)
 {
-	static const ZydisMnemonic list[] = { ZYDIS_MNEMONIC_CALL, ZYDIS_MNEMONIC_JMP, ZYDIS_MNEMONIC_LDS,
-		ZYDIS_MNEMONIC_LES, ZYDIS_MNEMONIC_LSS, ZYDIS_MNEMONIC_LFS, ZYDIS_MNEMONIC_LGS,
-		ZYDIS_MNEMONIC_BOUND, ZYDIS_MNEMONIC_ARPL, ZYDIS_MNEMONIC_MUL, ZYDIS_MNEMONIC_IMUL,
-		ZYDIS_MNEMONIC_DIV, ZYDIS_MNEMONIC_IDIV, ZYDIS_MNEMONIC_LAR, ZYDIS_MNEMONIC_LSL,
-		ZYDIS_MNEMONIC_VERR, ZYDIS_MNEMONIC_VERW, ZYDIS_MNEMONIC_LLDT, ZYDIS_MNEMONIC_LTR,
-		ZYDIS_MNEMONIC_SLDT, ZYDIS_MNEMONIC_STR, ZYDIS_MNEMONIC_LGDT, ZYDIS_MNEMONIC_SGDT,
-		ZYDIS_MNEMONIC_LIDT, ZYDIS_MNEMONIC_SIDT, ZYDIS_MNEMONIC_LMSW, ZYDIS_MNEMONIC_SMSW,
-		ZYDIS_MNEMONIC_INVLPG, ZYDIS_MNEMONIC_SHLD, ZYDIS_MNEMONIC_SHRD, ZYDIS_MNEMONIC_BSF,
-		ZYDIS_MNEMONIC_BSR, ZYDIS_MNEMONIC_NOP, ZYDIS_MNEMONIC_UD0, ZYDIS_MNEMONIC_UD1 };
+	static const ZydisMnemonic list[] = { ZYDIS_MNEMONIC_LDS, ZYDIS_MNEMONIC_LES, ZYDIS_MNEMONIC_LSS,
+		ZYDIS_MNEMONIC_LFS, ZYDIS_MNEMONIC_LGS, ZYDIS_MNEMONIC_BOUND, ZYDIS_MNEMONIC_ARPL,
+		ZYDIS_MNEMONIC_LAR, ZYDIS_MNEMONIC_LSL, ZYDIS_MNEMONIC_VERR, ZYDIS_MNEMONIC_VERW,
+		ZYDIS_MNEMONIC_LLDT, ZYDIS_MNEMONIC_LTR, ZYDIS_MNEMONIC_LGDT, ZYDIS_MNEMONIC_SGDT,
+		ZYDIS_MNEMONIC_LIDT, ZYDIS_MNEMONIC_SIDT, ZYDIS_MNEMONIC_LMSW, ZYDIS_MNEMONIC_INVLPG,
+		ZYDIS_MNEMONIC_NOP, ZYDIS_MNEMONIC_UD0, ZYDIS_MNEMONIC_UD1 };
 
 	if (!z->mem)
+		return true;
+	if ((z->i.mnemonic == ZYDIS_MNEMONIC_CALL || z->i.mnemonic == ZYDIS_MNEMONIC_JMP) &&
+		z->i.meta.branch_type == ZYDIS_BRANCH_TYPE_FAR)
 		return true;
 	if (z->i.mnemonic == ZYDIS_MNEMONIC_MOV && z->reg->encoding == ZYDIS_OPERAND_ENCODING_MODRM_REG &&
 		ZydisRegisterGetClass(z->reg->reg.value) == ZYDIS_REGCLASS_SEGMENT)
@@ -228,7 +232,8 @@ static bool same_memory(const struct insn *in, const struct oracle *z)
 	const ZydisDecodedOperandMem *m = &z->mem->mem;
 	uint64_t mask = in->addr_size == 8 ? ~0ull : BIT(8 * in->addr_size) - 1;
 
-	if (ZydisRegisterGetId(m->segment) != in->seg)
+	/* Before a CALL or JMP through memory Zydis takes 3E for NOTRACK alone; it is DS as well (SDM Vol. 2A 2.1.1). */
+	if (ZydisRegisterGetId(m->segment) != in->seg && !(z->i.attributes & ZYDIS_ATTRIB_HAS_NOTRACK))
 		return false;
 	if (z->string)
 		return true;
@@ -254,6 +259,26 @@ static uint64_t imm_bits(const struct insn *in, const struct oracle *z)
 	return bits >= 64 ? ~0ull : BIT(bits) - 1;
 }
 
+/* The same for what has no memory operand but the stack. */
+static const char *stack_difference(const struct insn *in, const struct oracle *z)
+{
+	unsigned size = z->i.operand_width / 8u;
+
+	/* Near branches have 64 bits in 64-bit mode, and Zydis says so, too. */
+	if (in->size != size)
+		return "operand size";
+	if (in->form == INSN_STACK_REG && reg_number(z->reg->reg.value) != in->rm)
+		return "register";
+	if (in->op == INSN_PUSH_SEG && ZydisRegisterGetId(z->reg->reg.value) != in->reg)
+		return "segment register";
+	if (in->op == INSN_ENTER)
+		return z->o[0].imm.value.u != in->imm || (z->o[1].imm.value.u & 31) != in->cond ? "immediates"
+												: NULL;
+	if (z->imm && (z->imm->imm.value.u ^ in->imm) & (BIT(8 * min(size, 4u)) - 1))
+		return "value of the immediate";
+	return NULL;
+}
+
 /* Both accept: NULL, or what differs. */
 static const char *difference(const struct insn *in, const struct oracle *z)
 {
@@ -267,10 +292,16 @@ static const char *difference(const struct insn *in, const struct oracle *z)
 
 	if (op == INSN_NONE)
 		op = sse_op_of(z->i.mnemonic, store);
+	if (op == INSN_PUSH && z->reg && ZydisRegisterGetClass(z->reg->reg.value) == ZYDIS_REGCLASS_SEGMENT)
+		op = INSN_PUSH_SEG;
+	if (op == INSN_IMUL && in->form == INSN_RM)
+		op = INSN_IMUL_WIDE;
 	if (in->len != z->i.length)
 		return "length";
 	if (in->op != op)
 		return "operation";
+	if (in->form == INSN_STACK || in->form == INSN_STACK_REG)
+		return stack_difference(in, z);
 	if (in->addr_size != addr)
 		return "address size";
 	if (!!(in->flags & INSN_MEM) != !!z->mem)
@@ -292,18 +323,20 @@ static const char *difference(const struct insn *in, const struct oracle *z)
 			       : (in->flags & (INSN_REP | INSN_REPNE)) != (rep || repne ? INSN_REP : 0)
 					 ? "REP"
 					 : NULL;
-	if (z->imm && in->form != INSN_RM_IMM)
+	if (z->imm && in->form != INSN_RM_IMM && in->form != INSN_RM_REG_IMM && in->form != INSN_REG_RM_IMM)
 		return "immediate";
 	if (z->imm && z->i.raw.imm[0].size && ((z->imm->imm.value.u ^ in->imm) & imm_bits(in, z)))
 		return "value of the immediate";
-	if (in->form == INSN_RM_REG || in->form == INSN_REG_RM) {
-		const ZydisDecodedOperand *r = &z->o[in->form == INSN_RM_REG];
+	if (in->form == INSN_RM_REG || in->form == INSN_REG_RM || in->form == INSN_RM_REG_IMM ||
+		in->form == INSN_REG_RM_IMM || in->form == INSN_RM_REG_CL) {
+		const ZydisDecodedOperand *r = &z->o[in->form != INSN_REG_RM && in->form != INSN_REG_RM_IMM];
 
 		if (r->type != ZYDIS_OPERAND_TYPE_REGISTER)
 			return "form";
 		if (reg_number(r->reg.value) != in->reg)
 			return "register";
-		if (ZydisRegisterGetClass(r->reg.value) != ZYDIS_REGCLASS_XMM && r->size / 8 != in->size)
+		if (ZydisRegisterGetClass(r->reg.value) != ZYDIS_REGCLASS_XMM && r->size / 8 != in->size &&
+			in->op != INSN_CRC32) /* its size is the source's */
 			return "operand size";
 		if (in->size == 1 && r->reg.value >= ZYDIS_REGISTER_SPL &&
 			r->reg.value <= ZYDIS_REGISTER_DIL && !(in->flags & INSN_REX))
@@ -312,7 +345,8 @@ static const char *difference(const struct insn *in, const struct oracle *z)
 			in->flags & INSN_REX)
 			return "high byte register";
 	}
-	if (!z->mem && reg_number(z->o[in->form == INSN_REG_RM].reg.value) != in->rm)
+	if (!z->mem &&
+		reg_number(z->o[in->form == INSN_REG_RM || in->form == INSN_REG_RM_IMM].reg.value) != in->rm)
 		return "second register";
 	return NULL;
 }
