@@ -26,7 +26,7 @@ static unsigned __attribute__((noinline, cold)) port_hits(uint16_t port, unsigne
 	return breakpoints_io(&b, port, size, vmread(VMCS_GUEST_CR4) & CR4_DE);
 }
 
-static void string_io(struct vcpu *v, uint64_t q)
+static void __attribute__((noinline)) string_io(struct vcpu *v, uint64_t q)
 {
 	uint64_t info = vmread(VMCS_INSTR_INFO);
 	struct emu_string_io io = {
@@ -47,7 +47,7 @@ static void string_io(struct vcpu *v, uint64_t q)
 
 void exit_io(struct vcpu *v)
 {
-	uint64_t q = vmread(VMCS_QUALIFICATION);
+	uint64_t q = vmread_sure(VMCS_QUALIFICATION);
 	unsigned size = (q & 7) + 1;
 	uint16_t port = (uint16_t)(q >> 16);
 
