@@ -65,6 +65,9 @@ archive() {
 # archive_open SUITE ARCHITECTURE. Fails where there is no such index, or its signature is not Debian's: $why says so.
 archive_open() {
 	archive_arch=$2
+	# Relatives of Debian have its keys in a package, which they do not install by themselves.
+	[ -n "${DEBIAN_KEYRING:-}" ] || ls /usr/share/keyrings/debian-archive-keyring.* >/dev/null 2>&1 ||
+		packages debian-archive-keyring
 	# shellcheck disable=SC2046 # two words
 	set -- "$1" "$2" $(need_mirror)
 	[ $# -ge 3 ] || exit 1
