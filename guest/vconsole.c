@@ -2,13 +2,23 @@
 /* The VM's console: gathers output, and gives what is typed to the device that the guest listens to. */
 #include "guest/machine.h"
 
+#include "lib/atomic.h"
 #include "lib/string.h"
+#include "lib/trace.h"
 
-#define FLUSH_AFTER_MS 2
+/* How long a begun line waits for more. While events are traced live, each of a line's characters is some events and so
+ * some lines of the log, which would come between them: then it waits for its end. */
+#define FLUSH_AFTER_MS	2
+#define FLUSH_TRACED_MS 2000
 
 static uint64_t ms(const struct console *c, uint64_t n)
 {
 	return mul_div(c->p->tsc_hz, n, 1000);
+}
+
+static uint64_t flush_after(void)
+{
+	return atomic_load_relaxed(&trace_live) ? FLUSH_TRACED_MS : FLUSH_AFTER_MS;
 }
 
 void vconsole_flush(struct console *c)
@@ -28,14 +38,15 @@ void vconsole_put(struct console *c, char byte)
 	if (byte == '\n' || c->n == sizeof(c->out))
 		vconsole_flush(c);
 	else if (c->n == 1)
-		timer_arm(c->p, &c->flush, tsc_after(platform_now(c->p), ms(c, FLUSH_AFTER_MS)));
+		timer_arm(c->p, &c->flush, tsc_after(platform_now(c->p), ms(c, flush_after())));
 }
 
 void vconsole_write(struct console *c, const char *text, size_t n)
 {
+	if (!n)
+		return; /* as from a screen that has not changed: nothing that a begun line would have to come before */
 	vconsole_flush(c);
-	if (n)
-		c->p->ops->console_write(c->p->vm, text, n);
+	c->p->ops->console_write(c->p->vm, text, n);
 }
 
 /* The device that the next typed byte goes to: the UART if the guest can get it there, else the keyboard. If that is

@@ -302,7 +302,7 @@ TRACES = [
             TRACED + r"boot: vm 0 vcpu 0: first entry, on CPU 0$",
             TRACED + r"mmu vm 0 vcpu 0: INVEPT of EPTP 0x",
             TRACED + r"irq vm 0 vcpu 0: inject 0x800000",
-            TRACED + r"io vm 0 vcpu 0: out 0x3f8 size 1 = 0x",
+            TRACED + r"io vm 0 vcpu 0: out 0x20 size 1 = 0x11$",
         ],
         **traced("interrupt", "mmu, irq, io, boot"),
         never=[PANIC, "FAILED", r"(?<!^)lethe: trace"],

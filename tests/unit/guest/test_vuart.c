@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "lib/trace.h"
 #include "tests/support/fake_vm.h"
 
 static struct fake_vm *f;
@@ -76,6 +77,23 @@ static void output_is_gathered_to_lines(void **state)
 	assert_int_equal(f->writes, 1);
 	fake_vm_advance(f, 3 * MSEC); /* a prompt does not wait long */
 	assert_string_equal(f->out, "hello\n$");
+}
+
+static void a_line_is_whole_while_events_are_traced(void **state)
+{
+	trace_live = 1u << TRACE_EXITS;
+	outb(f, DATA, 'h');
+	fake_vm_advance(f, 500 * MSEC); /* the events of one character take the serial line so long */
+	outb(f, DATA, 'i');
+	fake_vm_advance(f, 500 * MSEC);
+	assert_int_equal(f->writes, 0);
+	outb(f, DATA, '\n');
+	assert_string_equal(f->out, "hi\n");
+	assert_int_equal(f->writes, 1);
+	outb(f, DATA, '$');
+	fake_vm_advance(f, 2001 * MSEC); /* a prompt is seen all the same */
+	assert_string_equal(f->out, "hi\n$");
+	trace_live = 0;
 }
 
 static void a_long_line_comes_in_pieces(void **state)
@@ -402,6 +420,7 @@ int main(void)
 		T(looks_like_a_16550a),
 		T(divisor_latch),
 		T(output_is_gathered_to_lines),
+		T(a_line_is_whole_while_events_are_traced),
 		T(a_long_line_comes_in_pieces),
 		T(thr_empty_interrupt),
 		T(interrupts_need_out2),
