@@ -284,6 +284,7 @@ TRACES = [
         "trace-exits",  # every exit of a guest that has interrupts; what the console does is none of them
         [TRACED + r"exits vm 0 vcpu 0: I/O instruction at 0x10[0-9a-f]+, qualification 0x3f80000$",
          r"^interrupt: done", r"^lethe: vm interrupt exited: power-off", MACHINE_OFF],
+        cost=7,
         **traced("interrupt", "exits"),
         never=[PANIC, "FAILED", r"(?<!^)lethe: trace", "external interrupt.*\n.*external interrupt.*\n.*external interrupt"],
     ),
@@ -304,6 +305,7 @@ TRACES = [
             TRACED + r"irq vm 0 vcpu 0: inject 0x800000",
             TRACED + r"io vm 0 vcpu 0: out 0x20 size 1 = 0x11$",
         ],
+        cost=10,
         **traced("interrupt", "mmu, irq, io, boot"),
         never=[PANIC, "FAILED", r"(?<!^)lethe: trace"],
         cpus=["corei5_lynnfield_750"],
