@@ -32,7 +32,7 @@ COST = re.compile(r"# ([\d.]+) s$")
 STATUS = re.compile(r"# status (\d+)$")
 NOT_RUN = re.compile(r"# not run: (.+)$")
 # What begins a command; it must not stand where no test sees it.
-COMMAND = re.compile(r"(?:\$ |# )?(?:sudo )?(?:[A-Z_]+=\S+ )*(?:make|tools/|tests/\w+/run|build/|qemu-system|dd |modprobe |docker |podman )")
+COMMAND = re.compile(r"(?:\$ |# )?(?:sudo )?(?:[A-Z_]+=\S+ )*(?:make|openssl |tools/|tests/\w+/run|build/|qemu-system|dd |modprobe |docker |podman )")
 INLINE = re.compile(r"`(tools/run --(?!help)[^`]+|LETHE_\w+=[^` ]+ [^`]+)`")
 
 
