@@ -151,6 +151,7 @@ CASES = [
             [pattern for pattern in DEMOS_SEEN if "vm realmode" not in pattern]
             + [r"^lethe: error: vm realmode: its image starts in real mode, which this CPU's VMX cannot run"]),
     Case("bare-kvm", DEMOS, DEMOS_SEEN, cpus=2, outer=BARE),
+    Case("two-cpus", DEMOS, DEMOS_SEEN, cpus=2, outer=TWO_CPUS),
     Case("wakeup", WAKEUP, [DONE % "wakeup", DONE % "compute", MACHINE_OFF], outer=FAST_CLOCK),
     refused("no-vmx", "host,-vmx", ["no VT-x (VMX): hidden by the hypervisor around this machine, KVM"], sample=True),
     refused("no-ept", "host,vmx-ept=off", ["no EPT (extended page tables", HOST_CPU]),
