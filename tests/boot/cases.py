@@ -210,6 +210,7 @@ LINUX = [
         args=["--cpus", "2", "--vcpus", "4", "--cmdline",
               "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
         cost=18,
+        timeout=600,
     ),
     Case(
         "guest-slots",  # 10,000 tables forgotten at once, and again; the bench has the figures
@@ -462,7 +463,8 @@ GUESTS += [
         files={name: demo(name) for name in ("hostile.bin", "exits.bin")},
         cpus=[SKYLAKE, "corei5_lynnfield_750"],
         all_cpus=EVERY_CPU,
-        cost=20,
+        cost=20,  # 36 on the oldest model
+        timeout=600,
     ),
 ]
 

@@ -78,13 +78,19 @@ __attribute__((noreturn)) static void leave(long code)
 		CALL(SYS_EXIT, code, 0, 0);
 }
 
+/* Puts text into the line; a whole line is written at once, as another load may be writing one to the same terminal. */
 static void say(const char *text)
 {
-	long n = 0;
+	static char line[256];
+	static unsigned long n;
 
-	while (text[n])
-		n++;
-	CALL(SYS_WRITE, 1, text, n);
+	for (; *text; text++) {
+		line[n++] = *text;
+		if (*text == '\n' || n == sizeof line) {
+			CALL(SYS_WRITE, 1, line, n);
+			n = 0;
+		}
+	}
 }
 
 static void say_number(unsigned long v)
