@@ -121,7 +121,7 @@ class System:
         for package, files in PACKAGES.items():
             tree = "tree/" + package + "/"
             self.write(tree + "DEBIAN/control", "Package: %s\nVersion: 1\nArchitecture: all\n"
-                       "Maintainer: nobody <nobody@example.org>\nDescription: for a test\n" % package)
+                       "Maintainer: Test <test@example.org>\nDescription: for a test\n" % package)
             for name, text in files.items():
                 self.write(tree + name, text)
             subprocess.run(
