@@ -119,6 +119,9 @@ TO_SHELL = [
     r"-cloud-amd64\n0\nMemTotal: +\d+ kB",
     ("send", "grep -cw hypervisor /proc/cpuinfo; dmesg | grep -ciE 'oops|BUG:|unchecked MSR'\\r"),
     r"^1\n0$",
+    # MTRRs as firmware leaves them: then Linux uses the PAT, with write-combining.
+    ("send", "grep -c 'base=0x0c0000000.*uncachable' /proc/mtrr; dmesg | grep -c 'PAT: Configuration.*: WB  WC'\\r"),
+    r"^1\n1$",
 ]
 
 
@@ -427,7 +430,7 @@ GUESTS += [
 ]
 
 # The CPU and its local APIC as the manual has them: on CPUs that virtualise the local APIC in full, in part, not at all.
-OWN_CPU = ["apic"]
+OWN_CPU = ["apic", "msrs", "tsc"]
 GUESTS += [
     Case(
         "guests-cpu-state",
@@ -437,6 +440,16 @@ GUESTS += [
         all_cpus=["corei7_haswell_4770", "corei5_lynnfield_750"],
         cost=6,
         **guests(OWN_CPU),
+    ),
+    Case(
+        "guest-init",  # a second CPU after power-up, after INIT, and after INIT with an NMI waiting
+        [DONE % "init", r"^lethe: vm init exited: power-off", MACHINE_OFF],
+        args=["--cpus", "2"],
+        cpus=[SKYLAKE],
+        all_cpus=["corei7_haswell_4770", "corei7_sandy_bridge_2600k"],
+        cost=6,
+        conf=vm("init", kernel="init.bin", memory="16M", vcpus=2),
+        files={"init.bin": demo("init.bin")},
     ),
 ]
 
