@@ -142,11 +142,11 @@ main32:	call	idt_init
 	STEPS	"REP OUTSB of nothing: one trap", 0, rep outsb
 
 	; The trap comes before an interrupt that the instruction lets in: IRQ 0 waits in the 8259, OUT unmasks it.
-	mov	al, 0x30		; channel 0, mode 0: once, 4 ticks of the PIT
+	mov	al, 0x30		; channel 0, mode 0: once, 1000 ticks of the PIT
 	out	0x43, al
-	mov	al, 4
+	mov	al, 1000 & 255
 	out	0x40, al
-	mov	al, 0
+	mov	al, 1000 >> 8
 	out	0x40, al
 	mov	al, 0x0a		; the 8259's requests are what port 20h shows
 	out	0x20, al

@@ -421,11 +421,11 @@ GUESTS += [
 
 GUESTS += [
     Case(
-        "guests-cpu",  # what a guest's debugger sees is what it would see on a CPU of its own
+        "guests-cpu",  # what a guest's debugger and its exception handlers see is what a CPU of its own would show
         [MACHINE_OFF],
-        seen=[DONE % name for name in ["debug"]],
+        seen=[DONE % name for name in ["debug", "exceptions"]],
         cpus=[SKYLAKE, "corei5_lynnfield_750"],
-        **guests(["debug"]),
+        **guests(["debug", "exceptions"]),
     ),
 ]
 
