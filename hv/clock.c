@@ -88,6 +88,13 @@ void clock_idle_begins(struct cpu *c, uint64_t wake)
 	lapic_timer_set(c, wake);
 }
 
+/* The exits' look at the clock is due at `at`; earlier, where that is too far away for 32 bits. */
+static void look_later(struct vcpu *v, uint64_t now, uint64_t at)
+{
+	v->looked = (uint32_t)now;
+	v->look_after = at > now ? (uint32_t)min(at - now, (uint64_t)UINT32_MAX) : 0;
+}
+
 static void set_timer(struct vcpu *v, uint64_t now)
 {
 	struct cpu *c = v->cpu;
@@ -98,14 +105,14 @@ static void set_timer(struct vcpu *v, uint64_t now)
 	c->armed = true;
 	if (!vmx.preemption_timer) {
 		lapic_timer_set(c, v->deadline);
-		v->look_at = v->deadline;
+		look_later(v, now, v->deadline);
 		return;
 	}
 	ticks = (v->deadline > now ? v->deadline - now : 0) >> vmx.preemption_shift;
 	c->armed_at = now;
 	c->armed_ticks = min(ticks, (uint64_t)UINT32_MAX);
 	vmwrite(VMCS_PREEMPTION_TIMER, c->armed_ticks);
-	v->look_at = min(v->deadline, now + c->look_ticks);
+	look_later(v, now, min(v->deadline, now + c->look_ticks));
 }
 
 void clock_arm(struct vcpu *v)
@@ -116,8 +123,10 @@ void clock_arm(struct vcpu *v)
 	set_timer(v, rdtsc());
 }
 
-void __attribute__((noinline)) clock_passed(struct vcpu *v, uint64_t now)
+void __attribute__((noinline)) clock_passed(struct vcpu *v)
 {
+	uint64_t now = rdtsc();
+
 	if (now >= v->deadline)
 		vcpu_request(v,
 			REQ_EVENTS); /* what is due is done before the next entry, which sets the timer anew */

@@ -22,14 +22,14 @@
  * VMCS is current; interrupts are off. */
 void clock_arm(struct vcpu *v);
 /* The slow half of clock_look(). */
-void clock_passed(struct vcpu *v, uint64_t now);
+void clock_passed(struct vcpu *v);
 /* After each exit, handled: is anything due, or is the timer to be set anew? */
 static inline void clock_look(struct vcpu *v)
 {
-	uint64_t now = rdtsc();
-
-	if (unlikely(now >= v->look_at))
-		clock_passed(v, now);
+	/* The low half of the TSC is enough: it goes round once in a second or two, and the preemption timer ends the guest
+	 * at the deadline whatever is seen here. */
+	if (unlikely(rdtsc_low() - v->looked >= v->look_after))
+		clock_passed(v);
 }
 
 /* Once, when this CPU begins to run vCPUs. */

@@ -29,31 +29,33 @@ static void block_nmi_again(uint64_t qualification, bool delivering)
 
 /* Bit 7: there was a linear address. Bit 8: the access to what it translates to; 0: to a paging structure on the way. (Loads
  * of PAE's PDPTEs by MOV to CR have no linear address, and are reads always: 28.3.5.) */
-static unsigned walk_of(uint64_t qualification)
+static bool is_walk(uint64_t qualification)
 {
-	return (qualification & (BIT(7) | BIT(8))) == BIT(7) ? MMU_WALK : 0;
+	return (qualification & (BIT(7) | BIT(8))) == BIT(7);
 }
 
 void exit_ept_violation(struct vcpu *v)
 {
 	uint64_t q = vmread(VMCS_QUALIFICATION);
 	gpa_t at = gpa(vmread(VMCS_GUEST_PHYSICAL));
-	unsigned access = (q & (MMU_READ | MMU_WRITE | MMU_EXEC)) | walk_of(q);
+	unsigned access = q & (MMU_READ | MMU_WRITE | MMU_EXEC);
 	bool delivering = events_redeliver(v);
-	enum mmu_verdict verdict;
 
 	block_nmi_again(q, delivering);
-	verdict = mmu_fault(&v->mmu, at, access);
-	switch (verdict) {
+	switch (mmu_fault(&v->mmu, at, access)) {
 	case MMU_RESUME:
 		break;
-	case MMU_MMIO:
 	case MMU_ROM:
+		if (is_walk(q)) {
+			if (mmu_rom_walked(&v->mmu, at) == MMU_ROM)
+				tables_in_rom(v, at);
+			break;
+		}
+		__attribute__((fallthrough));
+	case MMU_MMIO:
 		/* The access itself, not one to the guest's page tables on the way. What an event's delivery reads or
 		 * pushes is no operand of the instruction at RIP. */
-		if (verdict == MMU_ROM && (access & MMU_WALK))
-			tables_in_rom(v, at);
-		else if (!(q & BIT(7)) || !(q & BIT(8)) || delivering)
+		if (!(q & BIT(7)) || !(q & BIT(8)) || delivering)
 			no_ram(v, at);
 		else
 			emulate_at(v, access & MMU_WRITE ? EMU_WRITE : EMU_READ, at);

@@ -73,14 +73,16 @@ void exit_rdpmc(struct vcpu *v)
 
 void exit_vmcall(struct vcpu *v)
 {
+	uint64_t rip = vmread_sure(VMCS_GUEST_RIP);
+
 	if (vcpu_cpl()) {
 		inject_exception(v, VEC_UD);
 		return;
 	}
 	/* Real-mode code lies below this; for all other guests it costs a look at RIP. */
-	if (unlikely(vmread_sure(VMCS_GUEST_RIP) <= 0xffff) && exit_vectors(v))
+	if (unlikely(rip <= 0xffff) && exit_vectors(v))
 		return;
-	vcpu_skip(v);
+	vcpu_skip_from(v, rip);
 	v->regs.gpr[RAX] = (uint64_t)hypercall(v, v->regs.gpr[RAX]);
 }
 

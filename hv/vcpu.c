@@ -45,7 +45,7 @@ int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **ou
 	cpu->placed++;
 	v->run = index ? VCPU_WAIT_SIPI : VCPU_RUNNING;
 	v->sipi_wanted = index;
-	v->deadline = v->look_at = UINT64_MAX;
+	v->deadline = UINT64_MAX;
 	v->misc_enable = guest_misc_enable(MISC_ENABLE_FAST_STRINGS);
 	guest_mtrr_firmware(v->mtrr, guest_maxphyaddr());
 	list_init(&v->turn.in_queue);
@@ -144,9 +144,9 @@ void vcpu_step_done(uint64_t rflags, bool branched)
 		single_step(rflags, branched);
 }
 
-void vcpu_skip(struct vcpu *v)
+void vcpu_skip_from(struct vcpu *v, uint64_t at)
 {
-	uint64_t at = vmread_sure(VMCS_GUEST_RIP), rip = at + vmread_sure(VMCS_INSTR_LENGTH);
+	uint64_t rip = at + vmread_sure(VMCS_INSTR_LENGTH);
 
 	/* The CPU computes the next RIP in 32 bits outside 64-bit mode; only a wrap shows the difference. */
 	if (unlikely((at ^ rip) >> 32) && !vcpu_long_mode(v))

@@ -72,9 +72,9 @@ struct vcpu {
 	uint64_t eoi_exit[4]; /* APICv: bitmap as written */
 	unsigned tpr_threshold;
 
-	uint64_t tsc_adjust; /* guest's IA32_TSC_ADJUST */
-	uint64_t deadline;   /* host TSC at which it has to leave the guest; UINT64_MAX: never */
-	uint64_t look_at;    /* host TSC from which on an exit looks at the clock (hv/clock.h) */
+	uint64_t tsc_adjust;	     /* guest's IA32_TSC_ADJUST */
+	uint64_t deadline;	     /* host TSC at which it has to leave the guest; UINT64_MAX: never */
+	uint32_t looked, look_after; /* an exit looks at the clock so many ticks after that (hv/clock.h) */
 
 	/* Without unrestricted guest: CR3 and EFER.LME as the guest believes them to be while its paging is off. */
 	bool hidden_paging, hidden_lme;
@@ -140,8 +140,12 @@ static inline uint64_t vcpu_rip(void)
 {
 	return vmread(VMCS_GUEST_RIP);
 }
-/* Steps over the instruction that exited: RIP, STI/MOV SS blocking, single-step trap. */
-void vcpu_skip(struct vcpu *v);
+/* Steps over the instruction that exited, whose RIP is `at`: RIP, STI/MOV SS blocking, single-step trap. */
+void vcpu_skip_from(struct vcpu *v, uint64_t at);
+static inline void vcpu_skip(struct vcpu *v)
+{
+	vcpu_skip_from(v, vmread_sure(VMCS_GUEST_RIP));
+}
 /* What ends with an instruction besides RIP: STI and MOV SS blocking, RF; the single-step trap comes. rflags: as the VMCS
  * holds them. */
 void vcpu_instruction_done(uint64_t rflags);

@@ -251,21 +251,22 @@ static inline bool mmu_reclaim_waiting(const struct mmu *mmu)
 	(1u << 0) /* as bits 2:0 of the exit qualification of an EPT violation (SDM Vol. 3C 27.2.1) */
 #define MMU_WRITE (1u << 1)
 #define MMU_EXEC  (1u << 2)
-#define MMU_WALK                                                                                             \
-	(1u << 3) /* the CPU walked the guest's own tables: with EPT A/D that is a write, too (28.3.5) */
 
 enum mmu_verdict {
 	MMU_RESUME,    /* mapped, or spurious: enter the guest again */
 	MMU_MMIO,      /* no RAM there: ask the platform (decode and emulate) */
-	MMU_ROM,       /* a write to a read-only slot: as MMIO (of a walk: the guest ends) */
+	MMU_ROM,       /* a write to a read-only slot: as MMIO */
 	MMU_EXEC_MMIO, /* instruction fetch from what is not RAM: the guest ends */
 	MMU_NO_MEMORY, /* no table page could be had: the guest ends */
 	MMU_INJECT,    /* shadow: inject #PF with the walk's error code and the faulting address in CR2 */
 };
 
-/* EPT violation at a gpa; access: MMU_*. A walk of guest tables in a read-only slot switches EPT's A and D flags off for
- * this VM (mmu_ad.c) and is tried again. Locks: takes the MMU lock. */
+/* EPT violation at a gpa; access: MMU_*. Locks: takes the MMU lock. */
 enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access);
+/* mmu_fault() said MMU_ROM, and the access was a walk of the guest's own tables, which counts as a write where EPT's A and D
+ * flags are in use: switches them off for this VM (mmu_ad.c). MMU_RESUME; MMU_ROM: they are off already, so that it was a
+ * write indeed. Locks: takes the MMU lock. */
+enum mmu_verdict mmu_rom_walked(struct mmu_vcpu *v, gpa_t at);
 /* EPT misconfiguration at a gpa: MMU_MMIO if the entry is one of ours and current, MMU_RESUME if it was stale and
  * is gone now. A misconfiguration that is not ours is a bug of Lethe's and panics. Locks: takes the MMU lock, but not
  * for another access to the hole that the last one was in. */

@@ -16,9 +16,11 @@
  *
  * The flags stay off for the rest of the VM's life: the guest can cause one bump in this way.
  */
+#include "lib/log.h"
 #include "mm/mmu_internal.h"
 
-void mmu_ad_off(struct mmu *mmu)
+/* Lock held. */
+static void ad_off(struct mmu *mmu)
 {
 	if (!MUTANT(pml_left_on)) {
 		atomic_store(&mmu->front.pml, 0);
@@ -28,4 +30,21 @@ void mmu_ad_off(struct mmu *mmu)
 	mmu->stats.ad_off++;
 	if (!MUTANT(ad_root_kept))
 		mmu_bump(mmu);
+}
+
+enum mmu_verdict mmu_rom_walked(struct mmu_vcpu *v, gpa_t at)
+{
+	struct mmu *mmu = v->mmu;
+	bool off;
+
+	YIELD();
+	mmu_lock(mmu);
+	off = !mmu->caps.ept_ad;
+	if (!off)
+		ad_off(mmu);
+	mmu_unlock(mmu);
+	if (!off)
+		log_info("vm %u: page tables in read-only memory at %#lx: EPT's A and D flags go off",
+			mmu->vm, at.v);
+	return off ? MMU_ROM : MMU_RESUME;
 }

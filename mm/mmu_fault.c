@@ -5,7 +5,6 @@
  * up after that, under the same lock: a slot that went away meanwhile took the generation with it, or left a request to
  * wait for all, so its faults start again and are never mistaken for MMIO.
  */
-#include "lib/log.h"
 #include "mm/mmu_internal.h"
 
 /* May v's root be built on, and what the map says now be acted on? With a flush to be waited for, others may reach what
@@ -23,7 +22,6 @@ enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access)
 {
 	struct mmu *mmu = v->mmu;
 	enum mmu_verdict verdict = MMU_RESUME;
-	bool ad_off = false;
 	int err;
 
 	YIELD();
@@ -38,16 +36,8 @@ enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access)
 	if (err == -E_NOMEM)
 		verdict = MMU_NO_MEMORY;
 	else if (!err && current(mmu, v))
-		verdict = ept_fault(mmu, v->eptp, gpa_to_gfn(at), access & ~MMU_WALK);
-	if (unlikely(verdict == MMU_ROM && (access & MMU_WALK) && mmu->caps.ept_ad)) {
-		mmu_ad_off(mmu);
-		ad_off = true;
-		verdict = MMU_RESUME;
-	}
+		verdict = ept_fault(mmu, v->eptp, gpa_to_gfn(at), access);
 	mmu_unlock(mmu);
-	if (unlikely(ad_off))
-		log_info("vm %u: page tables in read-only memory at %#lx: EPT's A and D flags go off",
-			mmu->vm, at.v);
 	return verdict;
 }
 

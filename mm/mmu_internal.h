@@ -190,10 +190,6 @@ void mmu_bump(struct mmu *mmu);
  * epoch: mmu_flushed(epoch) says that all have left. */
 uint64_t mmu_flush_request(struct mmu *mmu, bool wait);
 
-/* ---- mmu_ad.c; lock held ---- */
-/* EPT's A and D flags, and page-modification logging, are not used any more by this VM. Bumps. */
-void mmu_ad_off(struct mmu *mmu);
-
 /* ---- mmu_grace.c; lock not needed ---- */
 /* No vCPU is in the guest on a generation below `gen`. */
 bool mmu_quiescent_below(struct mmu *mmu, uint64_t gen);

@@ -80,6 +80,13 @@ static inline unsigned hw_walk(uint64_t eptp)
 {
 	return eptp & EPTP_AD ? MMU_READ | MMU_WRITE : MMU_READ;
 }
+/* The fault that such a walk ends in, as the exit's handler takes it (hv/exit_ept.c). */
+static inline enum mmu_verdict hw_walk_fault(struct mmu_vcpu *v, gpa_t at, unsigned access)
+{
+	enum mmu_verdict d = mmu_fault(v, at, access);
+
+	return d == MMU_ROM ? mmu_rom_walked(v, at) : d;
+}
 /* A walk of the tables as they are, with no cache and no trace: false if nothing is there (or MMIO). */
 bool hw_peek(uint64_t eptp, uint64_t gfn, uint64_t *entry, unsigned *level);
 

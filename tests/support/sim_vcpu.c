@@ -5,6 +5,9 @@
 #include "mm/ept.h"
 #include "tests/support/cpu_id.h"
 
+/* Beside MMU_READ and MMU_WRITE: the CPU walks the guest's own tables. */
+#define WALK BIT(3)
+
 void sim_leave(struct sim_vcpu *v)
 {
 	bool vcpu_was = v->locked, cpu_was = sim.cpu[v->cpu].locked;
@@ -157,7 +160,7 @@ static void check_verdict(enum mmu_verdict d, uint64_t from, uint64_t gfn, unsig
 	case MMU_ROM:
 		sim_seen.rom++;
 		/* (A walk by a CPU that does not count it as a write is none: it faults as a read.) */
-		ok = (access & MMU_WRITE) && !(access & MMU_WALK) && sim_some_version(from, gfn, true, true);
+		ok = (access & MMU_WRITE) && !(access & WALK) && sim_some_version(from, gfn, true, true);
 		break;
 	default:
 		ok = false;
@@ -182,14 +185,14 @@ void sim_access(struct sim_vcpu *v)
 	}
 	gfn = v->again && below(8) ? v->again_gfn : sim_random_gfn();
 	access = v->again && gfn == v->again_gfn     ? v->again_access
-		 : sim.c->walks && !below(SIM_WALKS) ? MMU_WALK
+		 : sim.c->walks && !below(SIM_WALKS) ? WALK
 						     : kinds[below(ARRAY_SIZE(kinds))];
 	/* It may be tried again under another EPTP, and count as something else then. */
-	if (access & MMU_WALK)
-		access = MMU_WALK | hw_walk(v->eptp);
-	r = hw_access(v->cpu, v->eptp, gfn, access & ~MMU_WALK, &e, &level);
+	if (access & WALK)
+		access = WALK | hw_walk(v->eptp);
+	r = hw_access(v->cpu, v->eptp, gfn, access & ~WALK, &e, &level);
 	if (r == HW_HIT) {
-		check_hit(v, gfn, access & ~MMU_WALK, e, level);
+		check_hit(v, gfn, access & ~WALK, e, level);
 		v->again = false;
 		v->stuck = 0;
 		return;
@@ -203,6 +206,7 @@ void sim_access(struct sim_vcpu *v)
 	changes = sim.changes;
 	d = r == HW_PML_FULL	? MMU_RESUME
 	    : r == HW_MISCONFIG ? mmu_misconfig(&v->v, gpa(gfn << 12))
+	    : access & WALK	? hw_walk_fault(&v->v, gpa(gfn << 12), access & ~WALK)
 				: mmu_fault(&v->v, gpa(gfn << 12), access);
 	check_verdict(d, from, gfn, access);
 	v->again = d == MMU_RESUME;

@@ -61,7 +61,7 @@ static enum mmu_verdict walk(unsigned i, uint64_t gfn)
 		if (hw_access(i, rig.eptp[i], gfn, access, &e, &level) == HW_HIT)
 			return MMU_RESUME;
 		rig_exit(i);
-		d = mmu_fault(&rig.v[i], gpa(gfn << 12), access | MMU_WALK);
+		d = hw_walk_fault(&rig.v[i], gpa(gfn << 12), access);
 		if (d != MMU_RESUME)
 			return d;
 		assert_int_equal(rig_enter(i), 0);
@@ -155,7 +155,7 @@ static void records_in_another_buffer_are_kept(void **state)
 	assert_int_equal(rig_enter(0), 0);
 	rig_exit(0);
 	rig.kicked[1] = false;
-	assert_int_equal(mmu_fault(&rig.v[0], gpa(ROM << 12), MMU_READ | MMU_WRITE | MMU_WALK), MMU_RESUME);
+	assert_int_equal(hw_walk_fault(&rig.v[0], gpa(ROM << 12), MMU_READ | MMU_WRITE), MMU_RESUME);
 	assert_true(rig.kicked[1]);
 	/* Rule 3: nobody runs without A and D while it runs with them. */
 	assert_int_equal(rig_enter(0), -E_AGAIN);
@@ -177,7 +177,7 @@ static void a_slot_that_moves_meanwhile_loses_no_record(void **state)
 	assert_int_equal(rig_access(1, RAM + 7, MMU_WRITE, NULL), MMU_RESUME);
 	assert_int_equal(rig_enter(0), 0);
 	rig_exit(0);
-	assert_int_equal(mmu_fault(&rig.v[0], gpa(ROM << 12), MMU_READ | MMU_WRITE | MMU_WALK), MMU_RESUME);
+	assert_int_equal(hw_walk_fault(&rig.v[0], gpa(ROM << 12), MMU_READ | MMU_WRITE), MMU_RESUME);
 	assert_int_equal(slot_move(rig.mmu, ram, gfn(0x4000), &t), 0);
 	rig_exit(1);
 	read_log();
@@ -208,7 +208,7 @@ static void without_them_a_walk_reads(void **state)
 	assert_false(rig.eptp[0] & EPTP_AD);
 	assert_int_equal(walk(0, ROM), MMU_RESUME);
 	rig_exit(0);
-	assert_int_equal(mmu_fault(&rig.v[0], gpa(ROM << 12), MMU_READ | MMU_WRITE | MMU_WALK), MMU_ROM);
+	assert_int_equal(hw_walk_fault(&rig.v[0], gpa(ROM << 12), MMU_READ | MMU_WRITE), MMU_ROM);
 	assert_int_equal(rig_stats().ad_off, 0);
 	assert_int_equal(rig_stats().bumps, bumps);
 }
