@@ -47,7 +47,7 @@ static void __attribute__((noinline)) string_io(struct vcpu *v, uint64_t q)
 
 void exit_io(struct vcpu *v)
 {
-	uint64_t q = vmread_sure(VMCS_QUALIFICATION);
+	uint32_t q = (uint32_t)vmread_sure(VMCS_QUALIFICATION);
 	unsigned size = (q & 7) + 1;
 	uint16_t port = (uint16_t)(q >> 16);
 
