@@ -17,6 +17,7 @@
 #include "drivers/serial.h"
 #include "lib/atomic.h"
 #include "lib/log.h"
+#include "lib/printf.h"
 #include "lib/spinlock.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -24,10 +25,12 @@
 #include "mm/frames.h"
 #include "mm/hostmap.h"
 
-#define OUT_BYTES   16384 /* powers of two */
-#define IN_BYTES    4096
-#define PAINT_US    500 /* a slice; a FIFO of 16 bytes lasts 1389 us */
-#define PAINT_SHARE 16	/* painting may take one part in so many of the time */
+#define OUT_BYTES    16384 /* powers of two */
+#define IN_BYTES     4096
+#define GUESTS_BYTES (OUT_BYTES / 4) /* see console_room() */
+#define PAINT_US                                                                                             \
+	100 /* a slice; a FIFO of 16 bytes lasts 1389 us, and no CPU is to stay in root mode longer than 200 */
+#define PAINT_SHARE 16 /* painting may take one part in so many of the time */
 
 static struct uart uart;
 static struct fbcon screen;
@@ -37,6 +40,8 @@ static struct spinlock out = SPINLOCK_INIT, in = SPINLOCK_INIT;
 static uint8_t out_ring[OUT_BYTES], in_ring[IN_BYTES];
 static uint32_t out_head, out_tail, in_head, in_tail; /* free running: head is written to, tail taken from */
 static struct console_line guest_line;		      /* what the guests have written of their line */
+static bool waits = true;			      /* console_wait() */
+static unsigned lost;				      /* bytes for which there was no room */
 static bool unpainted;
 static uint64_t paint_at; /* TSC */
 /* Serial line and screen both have a terminal that answers questions; the one in use should, and only that one. */
@@ -84,9 +89,14 @@ static void put_serial(const char *text, size_t n)
 {
 	if (uart.present)
 		for (size_t i = 0; i < n; i++) {
-			/* Full: the line sets the pace from here on. A byte that it cannot take in time is lost. */
-			if (out_head - out_tail == OUT_BYTES)
+			if (out_head - out_tail == OUT_BYTES) {
+				if (!waits) {
+					lost++;
+					continue;
+				}
+				/* The line sets the pace from here on. A byte that it cannot take in time is lost. */
 				uart_put(&uart, out_ring[out_tail++ % OUT_BYTES]);
+			}
 			out_ring[out_head++ % OUT_BYTES] = (uint8_t)text[i];
 		}
 }
@@ -141,9 +151,22 @@ static void put_log_on_screen(const char *text, size_t n)
 		put_lines(text, n, put_screen_colored);
 }
 
+static void say_lost(void)
+{
+	char text[96];
+	unsigned n = lost;
+
+	lost = 0;
+	fmt_snprintf(text, sizeof(text),
+		"\r\nlethe: warning: %u bytes of output lost: the serial line is slow\r\n", n);
+	put_serial(text, strlen(text));
+}
+
 static void move_output(void)
 {
 	send_some();
+	if (unlikely(lost) && out_head - out_tail <= GUESTS_BYTES)
+		say_lost();
 	if (unpainted && rdtsc() >= paint_at)
 		paint();
 }
@@ -175,6 +198,31 @@ void console_write(const char *text, size_t n)
 	put(text, n);
 	move_output();
 	spin_unlock(&out);
+}
+
+bool console_room(void)
+{
+	bool room = true;
+
+	if (!uart.port || atomic_load_relaxed(&out_head) - atomic_load_relaxed(&out_tail) <= GUESTS_BYTES)
+		return true;
+	/* The guest that asks may drive the line itself; if another CPU is at it already, that is as good. */
+	if (!spin_trylock(&out))
+		return false;
+	send_some();
+	room = out_head - out_tail <= GUESTS_BYTES;
+	spin_unlock(&out);
+	return room;
+}
+
+void console_wait(bool wait)
+{
+	waits = wait;
+}
+
+uint64_t console_paint_due(void)
+{
+	return atomic_load_relaxed(&unpainted) ? atomic_load_relaxed(&paint_at) : UINT64_MAX;
 }
 
 void console_flush(void)

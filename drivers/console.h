@@ -26,6 +26,14 @@ void console_init(bool want_serial, bool want_screen, const struct framebuffer *
 
 /* A guest's output or the monitor's: raw, no newline is changed. */
 void console_write(const char *text, size_t n);
+/* Is there room for a guest's output? A quarter of the ring is theirs; the rest is kept for the log, and for what a line of
+ * output grows to when it is shown. A guest is asked to wait until there is (platform.h). Any CPU. */
+bool console_room(void);
+/* From now on (false) output for which the ring has no room is lost, and said to be, instead of waiting for the line: VMs
+ * run. Until then, and once they have ended (true), the CPU waits. */
+void console_wait(bool wait);
+/* TSC at which the screen is to be painted on, by console_poll(); UINT64_MAX if there is nothing to paint. */
+uint64_t console_paint_due(void);
 /* The next byte typed, or -1. Does not wait. */
 int console_read(void);
 /* Moves what waits: sends, receives, paints. True if input is waiting. */

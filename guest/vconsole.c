@@ -30,15 +30,38 @@ void vconsole_flush(struct console *c)
 	c->n = 0;
 	timer_stop(c->p, &c->flush);
 	c->p->ops->console_write(c->p->vm, c->out, n);
+	vuart_may_send(&c->p->uart);
+}
+
+static void flush_later(struct console *c)
+{
+	timer_arm(c->p, &c->flush, tsc_after(platform_now(c->p), ms(c, flush_after())));
+}
+
+static void flush_if_room(struct console *c)
+{
+	if (c->p->ops->console_room(c->p->vm))
+		vconsole_flush(c);
+	else if (c->flush.due == TIMER_OFF)
+		flush_later(c);
 }
 
 void vconsole_put(struct console *c, char byte)
 {
+	if (c->n == sizeof(c->out))
+		return;
 	c->out[c->n++] = byte;
 	if (byte == '\n' || c->n == sizeof(c->out))
-		vconsole_flush(c);
+		flush_if_room(c);
 	else if (c->n == 1)
-		timer_arm(c->p, &c->flush, tsc_after(platform_now(c->p), ms(c, flush_after())));
+		flush_later(c);
+}
+
+bool vconsole_has_room(struct console *c)
+{
+	if (c->n + VUART_FIFO > sizeof(c->out))
+		flush_if_room(c);
+	return c->n + VUART_FIFO <= sizeof(c->out);
 }
 
 void vconsole_write(struct console *c, const char *text, size_t n)
@@ -85,7 +108,7 @@ void vconsole_pump(struct console *c)
 
 static void flush_fires(struct vtimer *t, uint64_t now)
 {
-	vconsole_flush(container_of(t, struct console, flush));
+	flush_if_room(container_of(t, struct console, flush));
 }
 
 static void poll_fires(struct vtimer *t, uint64_t now)

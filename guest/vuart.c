@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The 16550A: registers, FIFOs and the interrupt priority chain. The transmitter is infinitely fast: a character
- * written is gone at once, so THR is always empty and FIFO mode makes no difference on that side.
+ * The 16550A: registers, FIFOs and the interrupt priority chain. The transmitter is as fast as the console: a character
+ * written is gone at once, so THR is empty and FIFO mode makes no difference on that side, until the console has no room.
  */
 #include "guest/machine.h"
 
@@ -175,6 +175,13 @@ static uint8_t pop(struct vuart *u)
 	return c;
 }
 
+/* Is the transmitter empty? With that a guest may send a FIFO of characters. */
+static bool ready(struct vuart *u)
+{
+	u->full = !(u->mcr & MCR_LOOP) && !vconsole_has_room(&u->p->console);
+	return !u->full;
+}
+
 static void transmit(struct vuart *u, uint8_t c)
 {
 	u->idle_polls = 0;
@@ -182,7 +189,16 @@ static void transmit(struct vuart *u, uint8_t c)
 		push(u, c);
 	else
 		vconsole_put(&u->p->console, (char)c);
+	u->thre_pending = !u->full && ready(u);
+}
+
+void vuart_may_send(struct vuart *u)
+{
+	if (!u->full)
+		return;
+	u->full = false;
 	u->thre_pending = true;
+	update(u);
 }
 
 static void clear_receiver(struct vuart *u)
@@ -235,7 +251,7 @@ static uint64_t uart_read(void *dev, uint64_t off, unsigned size)
 	case MCR:
 		return u->mcr;
 	case LSR:
-		value = LSR_THRE | LSR_TEMT | u->line_errors |
+		value = (ready(u) ? LSR_THRE | LSR_TEMT : 0) | u->line_errors |
 			(fifos(u) && (u->line_errors & LSR_BI) ? LSR_ERROR : 0);
 		if (!u->count)
 			polled(u);
@@ -278,7 +294,7 @@ static void uart_write(void *dev, uint64_t off, unsigned size, uint64_t v)
 		u->ier = value & 0x0f;
 		/* Enabled while the register is empty, the interrupt comes at once. */
 		if (~before & u->ier & IER_ETBEI)
-			u->thre_pending = true;
+			u->thre_pending = ready(u);
 		if (~before & u->ier & IER_ERBFI)
 			restart_timeout(u);
 		break;
@@ -327,7 +343,7 @@ void vuart_reset(struct vuart *u)
 	u->ier = u->fcr = u->lcr = u->mcr = u->scr = u->line_errors = 0;
 	u->msr = MSR_CTS | MSR_DSR | MSR_DCD;
 	u->divisor = 1; /* 115200 */
-	u->thre_pending = u->timeout = false;
+	u->thre_pending = u->timeout = u->full = false;
 	u->head = u->count = u->idle_polls = 0;
 	u->listens_until = 0;
 	timer_stop(u->p, &u->timer);

@@ -16,6 +16,7 @@ struct vuart {
 	uint16_t divisor;
 	uint8_t line_errors; /* LSR bits 4:1 that wait to be read */
 	bool thre_pending;   /* THR became empty and nobody was told */
+	bool full;	     /* the console had no room for more: to be told when it has */
 	bool timeout;	     /* characters lie below the trigger level and nothing moves */
 	bool irq;
 	uint8_t fifo[VUART_FIFO];
@@ -32,3 +33,5 @@ void vuart_reset(struct vuart *u);
 bool vuart_listens(const struct vuart *u);
 unsigned vuart_room(const struct vuart *u); /* characters that the receiver can take now */
 void vuart_receive(struct vuart *u, uint8_t c);
+/* The console has room again. */
+void vuart_may_send(struct vuart *u);

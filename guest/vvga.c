@@ -6,9 +6,10 @@
 
 #define REFRESH_HZ	 20
 #define REFRESH_QUIET_HZ 5
+#define PIECES_HZ	 100 /* of a change that is too large for one refresh */
 #define QUIET_AFTER	 40  /* refreshes without anything new */
 #define OUT_BYTES	 512 /* of ANSI text a refresh: about what 115200 baud carry meanwhile */
-#define FINISH_ROUNDS	 32  /* a whole screen of changing colours fits */
+#define FINISH_ROUNDS	 256 /* a whole screen of changing colours fits */
 
 #define MISC_COLOR	  BIT(0)
 #define GFX_MISC	  6
@@ -63,6 +64,8 @@ static bool refresh(struct vvga *v)
 
 	if (!v->backing || v->finished || (v->gfx[GFX_MISC] & GFX_GRAPHICS) || !read_cells(v))
 		return false;
+	if (!v->ending && !vconsole_has_room(&v->p->console))
+		return true; /* nothing is lost: what has changed is found when there is room */
 	n = vvga_screen_update(&v->screen, v->now, cursor_cell(v), out, sizeof(out));
 	vconsole_write(&v->p->console, out, n);
 	return n;
@@ -70,6 +73,8 @@ static bool refresh(struct vvga *v)
 
 static uint64_t refresh_ticks(const struct vvga *v)
 {
+	if (v->screen.next) /* the last one was cut */
+		return v->p->tsc_hz / PIECES_HZ;
 	return v->p->tsc_hz / (v->quiet >= QUIET_AFTER ? REFRESH_QUIET_HZ : REFRESH_HZ);
 }
 
@@ -93,6 +98,7 @@ void vvga_finish(struct vvga *v)
 {
 	static const char below[] = "\033[?25h\033[25;1H\r\n";
 
+	v->ending = true;
 	for (unsigned i = 0; i < FINISH_ROUNDS && refresh(v); i++)
 		;
 	if (v->screen.shown && !v->finished)
@@ -305,7 +311,7 @@ void vvga_reset(struct vvga *v)
 	v->dac_read = v->dac_write = v->dac_part = v->dac_state = 0;
 	memset(v->dac, 0, sizeof(v->dac));
 	v->quiet = QUIET_AFTER;
-	v->finished = false;
+	v->finished = v->ending = false;
 	if (v->p->mmu)
 		timer_arm(v->p, &v->timer, tsc_after(platform_now(v->p), refresh_ticks(v)));
 }

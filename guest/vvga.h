@@ -45,6 +45,7 @@ struct vvga {
 	uint8_t dac[768];
 	struct vvga_screen screen;
 	bool finished;	/* the VM has ended: nothing more is drawn */
+	bool ending;	/* what is left is drawn, whether the console has room or not */
 	unsigned quiet; /* refreshes in a row that found nothing new */
 	struct vtimer timer;
 	uint16_t now[VVGA_CELLS];

@@ -9,6 +9,7 @@
 #define BRIDGE	 8	/* so many unchanged cells are written again rather than jumped over */
 #define CELL_MAX (8 + 16 + (BRIDGE + 1) * 17) /* most bytes for one change: place, colours, cells */
 #define TAIL_MAX 32			      /* colours off, cursor */
+#define CHANGES	 64 /* cells that one call changes at most: it is a bounded piece of work */
 
 /* Characters of code page 437 from 0x80 on, as near as ASCII comes. */
 static const char upper[] = "CueaaaaceeeiiiAAEaAooouuyOUcLYPf"
@@ -40,11 +41,26 @@ static bool looks_same(uint16_t a, uint16_t b)
 	return ascii((uint8_t)a) == ' ' && ascii((uint8_t)b) == ' ' && !((a ^ b) & 0x7000);
 }
 
+/* Four cells at once: nearly all of a screen is what it was. */
+#define GROUP 4
+_Static_assert(VVGA_CELLS % GROUP == 0, "groups fill the screen");
+
+typedef uint64_t __attribute__((may_alias, aligned(2))) group;
+
+static inline uint64_t group_at(const uint16_t *cells, unsigned i)
+{
+	return *(const group *)(cells + i);
+}
+
 static bool visible(const uint16_t *cells)
 {
-	for (unsigned i = 0; i < VVGA_CELLS; i++)
-		if (ascii((uint8_t)cells[i]) != ' ')
-			return true;
+	for (unsigned g = 0; g < VVGA_CELLS; g += GROUP) {
+		if (group_at(cells, g) == BLANK * 0x0001000100010001ull)
+			continue;
+		for (unsigned i = g; i < g + GROUP; i++)
+			if (ascii((uint8_t)cells[i]) != ' ')
+				return true;
+	}
 	return false;
 }
 
@@ -102,7 +118,7 @@ static void put_change(struct writer *w, const uint16_t *cells, unsigned i)
 size_t vvga_screen_update(struct vvga_screen *s, const uint16_t *cells, unsigned cursor, char *out, size_t n)
 {
 	struct writer w = { .s = s, .out = out, .size = n, .at = VVGA_CELLS };
-	unsigned done = 0;
+	unsigned done = 0, changes = 0;
 
 	cursor = min(cursor, (unsigned)VVGA_CELLS);
 	if (!s->shown) {
@@ -119,9 +135,14 @@ size_t vvga_screen_update(struct vvga_screen *s, const uint16_t *cells, unsigned
 	for (; done < VVGA_CELLS; done++) {
 		unsigned i = (s->next + done) % VVGA_CELLS;
 
+		if (i % GROUP == 0 && done + GROUP <= VVGA_CELLS &&
+			group_at(cells, i) == group_at(s->cell, i)) {
+			done += GROUP - 1;
+			continue;
+		}
 		if (looks_same(cells[i], s->cell[i]))
 			continue;
-		if (w.size - w.n < CELL_MAX + TAIL_MAX) {
+		if (w.size - w.n < CELL_MAX + TAIL_MAX || changes++ == CHANGES) {
 			s->next = i;
 			break;
 		}

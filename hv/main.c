@@ -188,6 +188,7 @@ void machine_ready(void)
 	log_info("started in %lu ms (%lu ms of them reading files)",
 		tsc_to_ns(rdtsc() - boot->tsc_start) / 1000000, tsc_to_ns(boot->tsc_files) / 1000000);
 	log_debug("%lu us building VMs", tsc_to_ns(rdtsc() - start) / 1000);
+	console_wait(false);
 	for (unsigned i = 0; i < nvms; i++)
 		for (unsigned n = 0; vms[i] && n < vms[i]->nvcpus; n++)
 			sched_add(vms[i]->vcpu[n]);
@@ -195,6 +196,8 @@ void machine_ready(void)
 
 void machine_end(void)
 {
+	console_flush();
+	console_wait(true);
 	if (boot->conf->keep) {
 		log_info("no VM is left; halted (keep = on)");
 		console_flush();

@@ -201,6 +201,7 @@ bool housekeeping(struct cpu *c)
 	if (c->id)
 		return false;
 	console_poll();
+	c->housekeeping = min(c->housekeeping, console_paint_due());
 	vm_console_poll();
 	host_nmi_report();
 	for (unsigned i = 0; i < nvms; i++)

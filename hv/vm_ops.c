@@ -83,10 +83,14 @@ static void op_nmi(void *vm, unsigned vcpu)
 static void write_line(struct vm *vm)
 {
 	char text[CONF_NAME_MAX + sizeof(vm->line) + 8];
-	int n = fmt_snprintf(text, sizeof(text), "[%s] %.*s\r\n", vm->name, (int)vm->line_used, vm->line);
+	size_t n = (size_t)fmt_snprintf(text, sizeof(text), "[%s] ", vm->name);
 
+	memcpy(text + n, vm->line, vm->line_used);
+	n += vm->line_used;
+	text[n++] = '\r';
+	text[n++] = '\n';
 	vm->line_used = 0;
-	console_write(text, (size_t)n);
+	console_write(text, n);
 }
 
 static void op_console_write(void *ctx, const char *text, size_t n)
@@ -112,6 +116,11 @@ void vm_console_end(struct vm *vm)
 		write_line(vm);
 }
 
+static bool op_console_room(void *vm)
+{
+	return console_room();
+}
+
 static int op_console_read(void *vm)
 {
 	return in_front(vm) ? console_read() : -1;
@@ -129,6 +138,7 @@ const struct vm_ops vm_ops = {
 	.sipi = op_sipi,
 	.nmi = op_nmi,
 	.console_write = op_console_write,
+	.console_room = op_console_room,
 	.console_read = op_console_read,
 	.end = op_end,
 };

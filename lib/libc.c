@@ -9,7 +9,13 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {
 	void *at = to;
 
-	__asm__ volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(n) : : "memory");
+	uint64_t words = n / 8;
+
+	n &= 7;
+	__asm__ volatile("rep movsq\n\tmov %[n], %%rcx\n\trep movsb"
+			 : "+D"(at), "+S"(from), "+c"(words)
+			 : [n] "r"(n)
+			 : "memory");
 	return to;
 }
 

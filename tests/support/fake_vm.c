@@ -37,6 +37,10 @@ static void op_console_write(void *vm, const char *text, size_t n)
 	f->out_n += n;
 	f->out[f->out_n] = 0;
 }
+static bool op_console_room(void *vm)
+{
+	return !((struct fake_vm *)vm)->console_full;
+}
 static int op_console_read(void *vm)
 {
 	struct fake_vm *f = vm;
@@ -59,6 +63,7 @@ static const struct vm_ops ops = {
 	.sipi = op_sipi,
 	.nmi = op_nmi,
 	.console_write = op_console_write,
+	.console_room = op_console_room,
 	.console_read = op_console_read,
 	.end = op_end,
 };

@@ -26,7 +26,8 @@ struct fake_vm {
 	char out[65536];
 	size_t out_n;
 	unsigned writes; /* calls of console_write */
-	const char *in;	 /* what a person types, to its NUL */
+	bool console_full;
+	const char *in; /* what a person types, to its NUL */
 	unsigned ended;
 	enum vm_end end;
 	uint32_t code;
