@@ -204,7 +204,7 @@ bool console_room(void)
 {
 	bool room = true;
 
-	if (!uart.port || atomic_load_relaxed(&out_head) - atomic_load_relaxed(&out_tail) <= GUESTS_BYTES)
+	if (!uart.present || atomic_load_relaxed(&out_head) - atomic_load_relaxed(&out_tail) <= GUESTS_BYTES)
 		return true;
 	/* The guest that asks may drive the line itself; if another CPU is at it already, that is as good. */
 	if (!spin_trylock(&out))

@@ -13,7 +13,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t n)
 
 	n &= 7;
 	__asm__ volatile("rep movsq\n\tmov %[n], %%rcx\n\trep movsb"
-			 : "+D"(at), "+S"(from), "+c"(words)
+			 : "+&D"(at), "+&S"(from), "+&c"(words)
 			 : [n] "r"(n)
 			 : "memory");
 	return to;
