@@ -115,7 +115,7 @@ $(O)/gen/acpi/%.hex: guest/acpi/%.asl | setup-build
 	$(Q)mkdir -p $(@D) && iasl -oa -ve -tc -p $(@:.hex=) $< >$(@:.hex=.log) 2>&1 || { cat $(@:.hex=.log); exit 1; }
 
 # Code that the guest finds in its ROM, as the bytes of a C array.
-$(O)/gen/rom/%.inc: guest/rom/%.asm
+$(O)/gen/rom/%.inc: guest/rom/%.asm | setup-build
 	$(call say,NASM,$<)
 	$(Q)mkdir -p $(@D) && $(NASM) -f bin -o $(@:.inc=.bin) $< && \
 		od -An -v -tu1 $(@:.inc=.bin) | sed 's/[0-9][0-9]*/&,/g' >$@
