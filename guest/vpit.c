@@ -123,7 +123,8 @@ static void start(struct vpit *v, struct vpit_channel *c, uint64_t t)
 	if (c == &v->channel[0]) {
 		if (c->mode == 0)
 			irq_set(v->p, IRQ, false);
-		arm(v, platform_now(v->p), false);
+		/* By the time at which it started: an edge that has passed since is due, not forgotten. */
+		arm(v, rate_tsc(&v->rate, t), false);
 	}
 }
 

@@ -7,7 +7,9 @@
 
 static uint64_t op_clock(void *vm)
 {
-	return ((struct fake_vm *)vm)->now;
+	struct fake_vm *f = vm;
+
+	return f->now += f->per_look;
 }
 static void op_wake(void *vm, unsigned vcpu)
 {

@@ -20,6 +20,7 @@
 struct fake_vm {
 	struct platform *p;
 	uint64_t now;
+	uint64_t per_look; /* the clock goes on by this much each time that a device looks at it */
 	unsigned wakes[CPUS_MAX], inits[CPUS_MAX], sipis[CPUS_MAX], nmis[CPUS_MAX];
 	uint8_t sipi_vector[CPUS_MAX];
 	unsigned events; /* timers run by fake_vm_advance */

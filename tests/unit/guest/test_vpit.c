@@ -101,6 +101,18 @@ static void one_shot_fires_once(void **state)
 	assert_int_equal(status_of(0) & 0x80, 0x80);
 }
 
+/* Between the write that starts the counter and the look at the clock that arms the timer the edge may have passed. */
+static void a_one_shot_that_is_over_at_once_fires(void **state)
+{
+	pic_setup(f, 0xfffe);
+	for (uint16_t count = 1; count <= 4; count++) {
+		f->per_look = 20 * USEC;
+		program(0, 0, count);
+		f->per_look = 0;
+		assert_int_equal(irqs_in(1 * MSEC), 1);
+	}
+}
+
 static void software_strobe_fires_once(void **state)
 {
 	pic_setup(f, 0);
@@ -310,6 +322,7 @@ int main(void)
 		T(rate_generator_interrupts_at_its_rate),
 		T(square_wave_too),
 		T(one_shot_fires_once),
+		T(a_one_shot_that_is_over_at_once_fires),
 		T(software_strobe_fires_once),
 		T(a_tiny_period_is_rate_limited),
 		T(counts_down_and_latches),
