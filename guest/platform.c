@@ -40,7 +40,7 @@ int platform_init(struct platform *p, const struct platform_params *params)
 	p->vcpus = params->vcpus;
 	p->tsc_hz = params->tsc_hz;
 	p->maxphyaddr = params->maxphyaddr;
-	p->period_min = params->tsc_hz / 20000;
+	p->period_min = params->tsc_hz / 10000;
 	p->debug_exit = params->debug_exit;
 	p->cpu_signature = params->cpu_signature;
 	p->cpu_features = params->cpu_features;

@@ -38,7 +38,7 @@ void timer_add(struct platform *p, struct vtimer *t, unsigned vcpu, void (*fire)
 void timer_arm(struct platform *p, struct vtimer *t, uint64_t due);
 void timer_stop(struct platform *p, struct vtimer *t);
 void timers_run(struct platform *p, unsigned vcpu, uint64_t now);
-/* `due`, but not so soon after `now` that a guest could make Lethe do nothing but fire timers (50 us). */
+/* `due`, but not so soon after `now` that a guest could make Lethe do nothing but fire timers (100 us). */
 uint64_t timer_periodic_due(const struct platform *p, uint64_t now, uint64_t due);
 
 /* A time `span` after `from`, which may be never. */
