@@ -603,7 +603,7 @@ OTHERS = [
             r"^lethe: vm xen: BIOS call int 15h AX=E820: ",
             r"\(XEN\) Xen version 4\.",
             r"\(XEN\) dom0 kernel not specified",
-            r"^lethe: vm ipxe exited: unsupported",
+            r"^lethe: vm ipxe exited: (unsupported|triple-fault)",  # in garbage: how far it gets is chance
             r"^lethe: vm memdisk exited: unsupported",
             r"this image may want a BIOS(?s:.*)this image may want a BIOS",
         ],
