@@ -6,9 +6,8 @@
 #include "lib/string.h"
 #include "lib/x86.h"
 
-#define MSR_BIOS_SIGN_ID 0x8b
-#define MSR_VMX_VMFUNC	 0x491
-#define BIOS_AREA	 0xe0000ul /* up to 1 MiB: where an RSDP may be though no map lists it */
+#define MSR_VMX_VMFUNC 0x491
+#define BIOS_AREA      0xe0000ul /* up to 1 MiB: where an RSDP may be though no map lists it */
 
 static struct machine_facts facts;
 static struct acpi tables;
@@ -94,16 +93,6 @@ static void look_at_vmx(const struct preflight_facts *f)
 	vmx_controls_choose(&f->msrs, &unused, &facts.vmx);
 }
 
-/* The update's number stands in the MSR after a CPUID of leaf 1 (SDM Vol. 3A 9.11.7.1). */
-static uint64_t microcode(const struct preflight_facts *f)
-{
-	if (strcmp(f->vendor, "GenuineIntel") != 0)
-		return 0;
-	wrmsr(MSR_BIOS_SIGN_ID, 0);
-	cpuid(1, 0);
-	return rdmsr(MSR_BIOS_SIGN_ID) >> 32;
-}
-
 const struct machine_facts *machine_look(const struct boot_info *bi, const struct preflight_facts *f)
 {
 	const struct acpi_memory mem = { map, (void *)bi };
@@ -114,7 +103,7 @@ const struct machine_facts *machine_look(const struct boot_info *bi, const struc
 	for (unsigned i = 0; name && i < sizeof(facts.firmware) - 1 && name[i]; i++)
 		facts.firmware[i] = name[i] >= ' ' && name[i] < 0x7f ? (char)name[i] : '?';
 	facts.firmware_revision = firmware.table->FirmwareRevision;
-	facts.microcode = microcode(f);
+	facts.microcode = strcmp(f->vendor, "GenuineIntel") == 0 ? microcode_revision() : 0;
 	add_leaves(0, 0x20);
 	if (f->hypervisor)
 		add_leaves(0x40000000, 0x10);

@@ -80,6 +80,22 @@ static void reg_write(unsigned r, uint32_t v)
 		regs[r / 4] = v;
 }
 
+static bool deadline_is_right(const struct cpuid *id)
+{
+	uint32_t revision, least = lapic_deadline_microcode(id->eax);
+
+	/* A hypervisor's timers stand behind the local APIC that it shows. */
+	if (!least || id->ecx & BIT(31))
+		return true;
+	revision = microcode_revision();
+	if (!lapic_deadline_wrong(id->eax, revision))
+		return true;
+	log_warn("the local APIC's TSC-deadline timer is not used: this CPU's is wrong with microcode %#x; "
+		 "right from %#x on",
+		revision, least);
+	return false;
+}
+
 int lapic_init(bool want_x2apic)
 {
 	struct cpuid id = cpuid(1, 0);
@@ -98,7 +114,7 @@ int lapic_init(bool want_x2apic)
 		if (!regs)
 			return -E_NOMEM;
 	}
-	deadline_mode = id.ecx & BIT(24);
+	deadline_mode = id.ecx & BIT(24) && deadline_is_right(&id);
 	return 0;
 }
 

@@ -44,13 +44,24 @@ int lapic_hold_cpu(uint32_t apic_id);
 /* False: lapic_init() was not called yet, so no interrupt can be sent. */
 bool lapic_usable(void);
 
+/*
+ * CPUs whose TSC-deadline timer may fire at a wrong time until a microcode update mends it (Haswell to Kaby
+ * Lake; Intel's specification updates). Pure (lapic_rules.c). signature: CPUID.1:EAX.
+ *
+ * The least revision with which it is right; 0: it is right with any.
+ */
+uint32_t lapic_deadline_microcode(uint32_t signature);
+/* True: not to be used with this revision. Revision 0 (no update at all) counts as right: the firmware of every CPU of the
+ * list loads one, so this is an emulator of one that does not show a hypervisor's CPUID bit. */
+bool lapic_deadline_wrong(uint32_t signature, uint32_t revision);
+
 /* The host's timer. Calibrated against the TSC by lapic_timer_init() (first CPU; after time_init()). */
 void lapic_timer_init(void);
 /* Each CPU: the vector it raises. */
 void lapic_timer_init_cpu(uint8_t vector);
 /* One interrupt when the TSC reaches `deadline` (soon, if that is past); replaces an earlier one. Where the CPU has no
- * TSC-deadline timer it may come early, by rounding or because the counter has only 32 bits: the handler looks at the
- * clock. */
+ * TSC-deadline timer that is right it may come early, by rounding or because the counter has only 32 bits: the
+ * handler looks at the clock. */
 void lapic_timer_at(uint64_t deadline);
 void lapic_timer_stop(void);
 

@@ -73,6 +73,21 @@ struct option {
 	const char *degraded; /* what follows if the CPU lacks it, or NULL */
 };
 
+/*
+ * CPUs whose preemption timer does not count at the rate that IA32_VMX_MISC states (Intel's specification updates):
+ * CPUID.1:EAX without the reserved and type bits.
+ */
+static const uint32_t preemption_timer_errata[] = {
+	0x106a0, 0x106a1, 0x106a4, 0x106a5, /* Nehalem-EP, Bloomfield */
+	0x106e5,			    /* Lynnfield, Clarksfield */
+	0x206e6,			    /* Nehalem-EX */
+	0x20652, 0x20655,		    /* Clarkdale, Arrandale */
+	0x306a8,			    /* Xeon E3-1220 v2 */
+};
+#define SIGNATURE_BITS 0x0fff0fffu /* families, models, stepping */
+#define PREEMPTION_TIMER_WRONG                                                                               \
+	"the preemption timer counts wrongly on this CPU: the local APIC's timer ends time slices"
+
 #define NOTHING		(~0u)
 #define MSR(field)	((unsigned)offsetof(struct vmx_msrs, field))
 #define CONTROL(field)	((unsigned)offsetof(struct vmx_controls, field))
@@ -138,6 +153,14 @@ static bool is_used(const struct vmx_controls *c, const struct option *o)
 	return *(const bool *)((const char *)c + o->used);
 }
 
+static bool preemption_timer_wrong(uint32_t signature)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(preemption_timer_errata); i++)
+		if ((signature & SIGNATURE_BITS) == preemption_timer_errata[i])
+			return true;
+	return false;
+}
+
 static void degrade(struct vmx_reasons *why, const char *words)
 {
 	if (words && why->ndegraded < VMX_REASONS_MAX)
@@ -153,6 +176,11 @@ static void choose_option(
 		return;
 	if (!may(msr, o->bits) || !may(m->exit, o->exit_bits) || (m->ept_vpid & o->ept_vpid) != o->ept_vpid) {
 		degrade(why, o->degraded);
+		return;
+	}
+	if (o->used == CONTROL(preemption_timer) && preemption_timer_wrong(m->signature)) {
+		c->preemption_timer_wrong = true;
+		degrade(why, PREEMPTION_TIMER_WRONG);
 		return;
 	}
 	*flag(c, o->used) = true;
@@ -221,9 +249,10 @@ void vmx_controls_describe(const struct vmx_controls *c, char *text, size_t size
 		}
 		if (words && is_used(c, o))
 			list_add(used, sizeof(used), ", ", words);
-		else if (words)
+		else if (words && !(o->used == CONTROL(preemption_timer) && c->preemption_timer_wrong))
 			list_add(missing, sizeof(missing), ", ", words);
 	}
-	fmt_snprintf(
-		text, size, "%s%s%s", used[0] ? used : "none", missing[0] ? "; not there: " : "", missing);
+	fmt_snprintf(text, size, "%s%s%s%s", used[0] ? used : "none",
+		c->preemption_timer_wrong ? "; not used: preemption timer (counts wrongly on this CPU)" : "",
+		missing[0] ? "; not there: " : "", missing);
 }

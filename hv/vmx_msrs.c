@@ -5,8 +5,10 @@
 
 void vmx_msrs_read(struct vmx_msrs *m)
 {
+	struct cpuid id = cpuid(1, 0);
 	bool exact;
 
+	m->signature = id.ecx & BIT(31) ? 0 : id.eax;
 	m->basic = rdmsr(MSR_VMX_BASIC);
 	exact = m->basic & BASIC_TRUE_CONTROLS;
 	m->pin = rdmsr(exact ? MSR_VMX_TRUE_PIN : MSR_VMX_PIN);

@@ -186,6 +186,14 @@ static inline void wrmsr(uint32_t msr, uint64_t v)
 	MEASURE_MSRACCESS();
 	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)v), "d"((uint32_t)(v >> 32)) : "memory");
 }
+/* The revision of the microcode update that this CPU (of Intel's) runs; 0: none was loaded. CPUID leaf 1 puts it into the
+ * MSR (SDM Vol. 3A 9.11.7.1). */
+static inline uint32_t microcode_revision(void)
+{
+	wrmsr(MSR_BIOS_SIGN_ID, 0);
+	cpuid(1, 0);
+	return (uint32_t)(rdmsr(MSR_BIOS_SIGN_ID) >> 32);
+}
 /* May be reordered with earlier loads; the callers that measure do not mind. */
 static inline uint64_t rdtsc(void)
 {

@@ -334,6 +334,7 @@ GUESTS += [
         "guests-wakeup",  # who wakes need not wait for the end of another's turn on the same CPU
         [MACHINE_OFF],
         seen=[DONE % "wakeup", DONE % "compute"],
+        cpus=[SKYLAKE, "corei5_lynnfield_750"],  # the latter's preemption timer is not used: erratum
         conf=vm("wakeup", kernel="wakeup.bin", memory="16M")
         + vm("compute", kernel="wakeup.bin", memory="16M", cmdline="compute"),
         files={"wakeup.bin": demo("wakeup.bin")},

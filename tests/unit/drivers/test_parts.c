@@ -13,6 +13,51 @@
 #include "drivers/serial.h"
 #include "drivers/time.h"
 
+static void a_deadline_timer_needs_its_microcode(void **s)
+{
+	static const struct {
+		uint32_t signature, least;
+	} cpus[] = {
+		{ 0x306c3, 0x22 },
+		{ 0x306f2, 0x3a },
+		{ 0x306f3, 0 },
+		{ 0x306f4, 0x0f },
+		{ 0x40651, 0x20 },
+		{ 0x40661, 0x17 },
+		{ 0x306d4, 0x25 },
+		{ 0x40671, 0x17 },
+		{ 0x406f1, 0x0b000020 },
+		{ 0x50661, 0 },
+		{ 0x50662, 0x11 },
+		{ 0x50663, 0x0700000e },
+		{ 0x50664, 0x0f00000c },
+		{ 0x50665, 0x0e000003 },
+		{ 0x50653, 0x01000136 },
+		{ 0x50654, 0x02000014 },
+		{ 0x50657, 0 } /* Cascade Lake */,
+		{ 0x406e3, 0xb2 },
+		{ 0x506e3, 0xb2 },
+		{ 0x806e9, 0x52 },
+		{ 0x906e9, 0x52 },
+		{ 0x706e5, 0 } /* Ice Lake */,
+		{ 0x306a9, 0 } /* Ivy Bridge */,
+		{ 0x506c9, 0 } /* Goldmont */,
+		{ 0xf43, 0 },
+		{ 0x1306c3, 0 },
+	};
+
+	(void)s;
+	for (unsigned i = 0; i < ARRAY_SIZE(cpus); i++) {
+		uint32_t sig = cpus[i].signature, least = cpus[i].least;
+
+		assert_int_equal(lapic_deadline_microcode(sig), least);
+		assert_int_equal(lapic_deadline_wrong(sig, 1), least > 1);
+		assert_int_equal(lapic_deadline_wrong(sig, least ? least - 1 : UINT32_MAX), least != 0);
+		assert_false(lapic_deadline_wrong(sig, least));
+		assert_false(lapic_deadline_wrong(sig, 0));
+	}
+}
+
 static void rate_from_cpuid(void **s)
 {
 	(void)s;
@@ -245,6 +290,7 @@ static void uarts_are_known_by_their_class(void **s)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_deadline_timer_needs_its_microcode),
 		cmocka_unit_test(rate_from_cpuid),
 		cmocka_unit_test(rate_from_a_run),
 		cmocka_unit_test(median_ignores_outliers),
