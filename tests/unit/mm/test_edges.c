@@ -225,7 +225,7 @@ static void targeted_removal_keeps_count_of_children(void **state)
 
 /* ---- bits are taken from a log while another CPU sets others of the same word ---- */
 
-enum { MARKS = 400000 };
+enum { MARKS = 60000 };
 static bool outstanding[64]; /* marked, and not seen in a reading yet */
 static bool stop_marking;
 
