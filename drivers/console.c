@@ -10,6 +10,7 @@
  */
 #include "drivers/console.h"
 
+#include "drivers/console_input.h"
 #include "drivers/console_line.h"
 #include "drivers/fbcon.h"
 #include "drivers/kbd.h"
@@ -25,11 +26,11 @@
 #include "mm/frames.h"
 #include "mm/hostmap.h"
 
-#define OUT_BYTES    16384 /* powers of two */
-#define IN_BYTES     4096
+#define OUT_BYTES    16384	     /* power of two */
 #define GUESTS_BYTES (OUT_BYTES / 4) /* see console_room() */
 #define PAINT_US                                                                                             \
 	100 /* a slice; a FIFO of 16 bytes lasts 1389 us, and no CPU is to stay in root mode longer than 200 */
+#define PLAIN	    7  /* colour of text, as vt_cell.color */
 #define PAINT_SHARE 16 /* painting may take one part in so many of the time */
 
 static struct uart uart;
@@ -37,11 +38,13 @@ static struct fbcon screen;
 static bool keyboard, interrupts, panicking;
 
 static struct spinlock out = SPINLOCK_INIT, in = SPINLOCK_INIT;
-static uint8_t out_ring[OUT_BYTES], in_ring[IN_BYTES];
-static uint32_t out_head, out_tail, in_head, in_tail; /* free running: head is written to, tail taken from */
-static struct console_line guest_line;		      /* what the guests have written of their line */
-static bool waits = true;			      /* console_wait() */
-static unsigned lost;				      /* bytes for which there was no room */
+static uint8_t out_ring[OUT_BYTES];
+static uint32_t out_head, out_tail; /* free running: head is written to, tail taken from */
+static struct console_input input;
+static uint8_t asker = CONSOLE_TYPED;  /* the VM whose output the terminal is given; CONSOLE_TYPED: none */
+static struct console_line guest_line; /* what the guests have written of their line */
+static bool waits = true;	       /* console_wait() */
+static unsigned lost;		       /* bytes for which there was no room */
 static bool unpainted;
 static uint64_t paint_at; /* TSC */
 /* Serial line and screen both have a terminal that answers questions; the one in use should, and only that one. */
@@ -132,23 +135,30 @@ static void put_lines(const char *text, size_t n, void (*to)(const char *text, s
 	}
 }
 
-static uint8_t log_color;
+static uint8_t line_color;
 
 static void put_screen_colored(const char *text, size_t n)
 {
-	fbcon_write_colored(&screen, log_color, text, n);
+	fbcon_write_colored(&screen, line_color, text, n);
 	unpainted = true;
+}
+
+static void put_lines_on_screen(uint8_t color, const char *text, size_t n)
+{
+	line_color = color;
+	if (screen.pixels)
+		put_lines(text, n, put_screen_colored);
 }
 
 /* A line of the log on the screen: errors are red, warnings yellow, the others as text is, whatever the guest's pen. The
  * serial line stays plain, for it is what logs and scripts read. */
 static void put_log_on_screen(const char *text, size_t n)
 {
-	static const uint8_t color[] = { [LOG_ERROR] = 9, [LOG_WARN] = 11, [LOG_INFO] = 7, [LOG_DEBUG] = 7 };
+	static const uint8_t color[] = {
+		[LOG_ERROR] = 9, [LOG_WARN] = 11, [LOG_INFO] = PLAIN, [LOG_DEBUG] = PLAIN
+	};
 
-	log_color = color[log_line_level(text, n)];
-	if (screen.pixels)
-		put_lines(text, n, put_screen_colored);
+	put_lines_on_screen(color[log_line_level(text, n)], text, n);
 }
 
 static void say_lost(void)
@@ -171,18 +181,22 @@ static void move_output(void)
 		paint();
 }
 
+static void end_guest_line(void)
+{
+	const char *end = console_line_end(&guest_line);
+
+	put(end, strlen(end));
+}
+
 static void write_log(struct log_sink *sink, const char *text, size_t n)
 {
-	const char *end;
-
 	(void)sink;
 	if (panicking) { /* log_raw() */
 		console_panic_write(text, n);
 		return;
 	}
 	spin_lock(&out);
-	end = console_line_end(&guest_line);
-	put(end, strlen(end));
+	end_guest_line();
 	put_lines(text, n, put_serial);
 	put_log_on_screen(text, n);
 	move_output();
@@ -191,11 +205,23 @@ static void write_log(struct log_sink *sink, const char *text, size_t n)
 
 static struct log_sink log_sink = { .write = write_log };
 
-void console_write(const char *text, size_t n)
+void console_write(uint8_t vm, const char *text, size_t n)
 {
 	spin_lock(&out);
 	console_line_feed(&guest_line, text, n);
+	asker = vm;
 	put(text, n);
+	asker = CONSOLE_TYPED;
+	move_output();
+	spin_unlock(&out);
+}
+
+void console_write_line(const char *text, size_t n)
+{
+	spin_lock(&out);
+	end_guest_line();
+	put_lines(text, n, put_serial);
+	put_lines_on_screen(PLAIN, text, n);
 	move_output();
 	spin_unlock(&out);
 }
@@ -258,51 +284,46 @@ void console_panic_write(const char *text, size_t n)
 
 /* ---- input; `in` is held ---- */
 
-static void store(uint8_t c)
-{
-	if (in_head - in_tail < IN_BYTES) /* full: what comes last is lost, as on any line */
-		in_ring[in_head++ % IN_BYTES] = c;
-}
-
 static void move_input(void)
 {
 	int c;
 
-	/* Bounded by the ring: a UART that always says "data" must not keep us here. */
-	for (unsigned i = 0; i < IN_BYTES && (c = uart_get(&uart)) >= 0; i++) {
-		store((uint8_t)c);
+	/* Bounded by the ring: a UART that always says "data" must not keep the CPU here. */
+	for (unsigned i = 0; i < CONSOLE_INPUT_BYTES && (c = uart_get(&uart)) >= 0; i++) {
+		console_input_put(&input, (uint8_t)c, CONSOLE_TYPED);
 		screen_answers = false;
 	}
 	if (!keyboard)
 		return;
 	kbd_app_cursor(screen.vt.app_cursor);
-	for (unsigned i = 0; i < IN_BYTES && (c = kbd_poll()) >= 0; i++) {
-		store((uint8_t)c);
+	for (unsigned i = 0; i < CONSOLE_INPUT_BYTES && (c = kbd_poll()) >= 0; i++) {
+		console_input_put(&input, (uint8_t)c, CONSOLE_TYPED);
 		screen_answers = true;
 	}
 }
 
-/* The screen's terminal was asked something. Called with `out` held. */
+/* The screen's terminal was asked something by VM `asker`. Called with `out` held. */
 static void answer(void *ctx, const char *text, size_t n)
 {
 	(void)ctx;
-	if (!screen_answers)
+	if (!screen_answers || asker == CONSOLE_TYPED)
 		return;
 	spin_lock(&in);
 	for (size_t i = 0; i < n; i++)
-		store((uint8_t)text[i]);
+		console_input_put(&input, (uint8_t)text[i], asker);
 	spin_unlock(&in);
 }
 
-int console_read(void)
+int console_read(uint8_t vm)
 {
-	int c = -1;
+	int c;
 
 	spin_lock(&in);
-	if (in_tail == in_head)
+	c = console_input_take(&input, vm);
+	if (c < 0) {
 		move_input();
-	if (in_tail != in_head)
-		c = in_ring[in_tail++ % IN_BYTES];
+		c = console_input_take(&input, vm);
+	}
 	spin_unlock(&in);
 	return c;
 }
@@ -318,7 +339,7 @@ bool console_poll(void)
 	}
 	spin_lock(&in);
 	move_input();
-	waiting = in_tail != in_head;
+	waiting = console_input_waits(&input);
 	spin_unlock(&in);
 	return waiting;
 }

@@ -5,7 +5,7 @@
  *
  *	console_write() --> transmit ring --> UART            (polled, or by its interrupt)
  *	                \-> terminal grid --> framebuffer     (painted at most so often that it costs ~6 % of the time)
- *	console_read()  <-- input ring <-- UART, keyboard, the terminal's own reports
+ *	console_read()  <-- input ring <-- UART, keyboard, the terminal's own reports (for the VM that asked)
  *
  * Output waits in rings so that a guest which prints does not wait for a slow line; so console_poll() must be called
  * now and then: at the host timer, when a CPU idles, and at console interrupts. It is cheap if nothing waits.
@@ -24,8 +24,12 @@ void console_init_serial(bool want_serial);
  * fb may say FB_NONE. The serial port becomes the one that serial_find() names; pci_init() was called. */
 void console_init(bool want_serial, bool want_screen, const struct framebuffer *fb, const struct acpi *acpi);
 
-/* A guest's output or the monitor's: raw, no newline is changed. */
-void console_write(const char *text, size_t n);
+/* Output of the VM in front: raw, no newline is changed. `vm`: its number; what the screen's terminal answers to it is for
+ * console_read() of that number only. */
+void console_write(uint8_t vm, const char *text, size_t n);
+/* Whole lines without control characters but "\n", which becomes "\r\n". They begin on a line of their own, as those of the
+ * log, and the screen shows them in its usual colour, whatever the pen of the VM in front. */
+void console_write_line(const char *text, size_t n);
 /* Is there room for a guest's output? A quarter of the ring is theirs; the rest is kept for the log, and for what a line of
  * output grows to when it is shown. A guest is asked to wait until there is (platform.h). Any CPU. */
 bool console_room(void);
@@ -34,8 +38,8 @@ bool console_room(void);
 void console_wait(bool wait);
 /* TSC at which the screen is to be painted on, by console_poll(); UINT64_MAX if there is nothing to paint. */
 uint64_t console_paint_due(void);
-/* The next byte typed, or -1. Does not wait. */
-int console_read(void);
+/* The next byte for this VM, typed or an answer to what it wrote, or -1. Does not wait. */
+int console_read(uint8_t vm);
 /* Moves what waits: sends, receives, paints. True if input is waiting. */
 bool console_poll(void);
 /* Everything written is out: rings empty, UART drained, screen painted. Before power-off. */

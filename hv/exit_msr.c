@@ -3,7 +3,7 @@
 #include "hv/exit.h"
 #include "lib/log.h"
 
-/* An unknown MSR is said once in a while, not once per access: guests probe in loops. */
+/* Accesses to unknown MSRs are logged, the first 16 of each vCPU: guests probe in loops. */
 static void unknown(struct vcpu *v, const char *what, uint32_t msr, uint64_t value)
 {
 	if (v->unknown_msrs++ < 16)

@@ -7,6 +7,7 @@
 #include "guest/conf.h"
 #include "guest/layout.h"
 #include "guest/loader.h"
+#include "hv/background_rules.h"
 #include "hv/vcpu.h"
 
 struct guest_cpuid; /* hv/guest_cpuid.h */
@@ -38,8 +39,7 @@ struct vm {
 	bool ending;	  /* end_why and end_code are valid (atomic) */
 	enum vm_end end_why;
 	uint32_t end_code;
-	unsigned line_used; /* output of a VM in the background: its current line */
-	char line[256];
+	struct background background; /* its output while another VM is in front */
 	struct vcpu *vcpu[CPUS_MAX];
 };
 

@@ -3,7 +3,7 @@
  * What the platform asks of us (guest/platform.h): the clock, waking vCPUs, and the console.
  *
  * The VM in front has the console to itself: its output goes out as it is, and what is typed goes to it. The others'
- * output is shown a line at a time behind their name. In front is the first VM that still runs.
+ * output is shown as lines of text behind their name (hv/background_rules.h). In front is the first VM that still runs.
  */
 #include "drivers/console.h"
 #include "hv/vm.h"
@@ -80,17 +80,16 @@ static void op_nmi(void *vm, unsigned vcpu)
 	ask(vm, vcpu, REQ_NMI);
 }
 
-static void write_line(struct vm *vm)
+static void write_line(void *ctx, const char *line, size_t n)
 {
-	char text[CONF_NAME_MAX + sizeof(vm->line) + 8];
-	size_t n = (size_t)fmt_snprintf(text, sizeof(text), "[%s] ", vm->name);
+	const struct vm *vm = ctx;
+	char text[CONF_NAME_MAX + BACKGROUND_LINE + 8];
+	size_t used = (size_t)fmt_snprintf(text, sizeof(text), "[%s] ", vm->name);
 
-	memcpy(text + n, vm->line, vm->line_used);
-	n += vm->line_used;
-	text[n++] = '\r';
-	text[n++] = '\n';
-	vm->line_used = 0;
-	console_write(text, n);
+	memcpy(text + used, line, n);
+	used += n;
+	text[used++] = '\n';
+	console_write_line(text, used);
 }
 
 static void op_console_write(void *ctx, const char *text, size_t n)
@@ -99,21 +98,15 @@ static void op_console_write(void *ctx, const char *text, size_t n)
 
 	if (in_front(vm)) {
 		vm_console_end(vm);
-		console_write(text, n);
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		if (text[i] != '\n' && text[i] != '\r' && vm->line_used < sizeof(vm->line))
-			vm->line[vm->line_used++] = text[i];
-		if (text[i] == '\n' || vm->line_used == sizeof(vm->line))
-			write_line(vm);
+		console_write((uint8_t)vm->id, text, n);
+	} else {
+		background_feed(&vm->background, text, n, write_line, vm);
 	}
 }
 
 void vm_console_end(struct vm *vm)
 {
-	if (vm->line_used)
-		write_line(vm);
+	background_end(&vm->background, write_line, vm);
 }
 
 static bool op_console_room(void *vm)
@@ -121,9 +114,11 @@ static bool op_console_room(void *vm)
 	return console_room();
 }
 
-static int op_console_read(void *vm)
+static int op_console_read(void *ctx)
 {
-	return in_front(vm) ? console_read() : -1;
+	const struct vm *vm = ctx;
+
+	return in_front(vm) ? console_read((uint8_t)vm->id) : -1;
 }
 
 static void op_end(void *vm, enum vm_end why, uint32_t code)

@@ -375,6 +375,47 @@ GUESTS += [
 ]
 
 
+# What the VM in the background of escapes.asm sends, as it is shown.
+BACKGROUND = [
+    r"^\[back\] \^\[\[2J\^\[\[5;17H\^\[\[6n\^\[\[c\^\[\]0;title\^G\^E\\x9b6n\\xc2\\x9b6n$",
+    r"^\[back\] \^\[\[1A\^M\^\[\[2Klethe: forged line$",
+    r"^\[back\] a(\^H){8}lethe: forged by backspaces$",
+    r"^\[back\]         \^\[\[31mred \u00e9$",
+]
+
+GUESTS += [
+    Case(
+        # A VM in the background moves no cursor, forges no line, and gets none of the terminal's answers; the VM in
+        # front gets its own.
+        "guests-escapes",
+        [
+            r"^front: ready",
+            ("type", "k"),
+            r"^got 0000006b$",
+            r"^got 0000001b$",
+            r"^front: answered",
+            r"^\[back\] rounds over",
+            ("type", "q"),
+            r"^got 00000071$",
+            DONE % "front",
+            r"^lethe: vm front exited: power-off",
+            ("type", "x"),
+            r"^got 00000078$",
+            DONE % "back",
+            MACHINE_OFF,
+        ],
+        seen=BACKGROUND,
+        never=[PANIC, "FAILED", r"^lethe: forged", r"^front: answered\n(?:.*\n)*?got 0000001b"],
+        args=["--screen"],
+        conf=vm("front", kernel="escapes.bin", memory="16M")
+        + vm("back", kernel="escapes.bin", memory="16M", cmdline="back"),
+        files={"escapes.bin": demo("escapes.bin")},
+        backend="bochs",
+        cost=10,
+    ),
+]
+
+
 def code(hexadecimal):
     """A flat image of these bytes."""
     return lambda made: bytes.fromhex(hexadecimal)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "drivers/console.h"
+#include "drivers/console_input.h"
 #include "drivers/console_line.h"
 #include "drivers/uart.h"
 #include "lib/log.h"
@@ -70,7 +71,7 @@ bool uart_ack(struct uart *u)
 
 static void guest(const char *text)
 {
-	console_write(text, strlen(text));
+	console_write(0, text, strlen(text));
 }
 
 /* A fresh line, with a FIFO that takes `fifo` bytes. */
@@ -141,6 +142,47 @@ static void escape_sequence_is_ended_before_a_log_line(void **state)
 	}
 }
 
+static void background_line_behind_a_begun_line(void **state)
+{
+	start(sizeof(line));
+	guest("$ ");
+	console_write_line("[b] one\n[b] two\n", 16);
+	guest("ls\033[3");
+	console_write_line("[b] three\n", 10);
+	guest("end\r\n");
+	assert_string_equal(line, "$ \r\n[b] one\r\n[b] two\r\nls\033[3\030\r\n[b] three\r\nend\r\n");
+}
+
+static void answer_for_another_vm(void **state)
+{
+	static struct console_input in;
+
+	console_input_put(&in, 'k', CONSOLE_TYPED);
+	console_input_put(&in, 27, 1);
+	console_input_put(&in, '[', 1);
+	assert_int_equal(console_input_take(&in, 1), 'k');
+	assert_int_equal(console_input_take(&in, 1), 27);
+	console_input_put(&in, 'q', CONSOLE_TYPED);
+	assert_int_equal(console_input_take(&in, 2), 'q');
+	assert_int_equal(console_input_take(&in, 1), -1);
+	assert_false(console_input_waits(&in));
+	console_input_put(&in, 27, 0);
+	assert_true(console_input_waits(&in));
+	assert_int_equal(console_input_take(&in, 1), -1);
+	assert_int_equal(console_input_take(&in, 0), -1);
+}
+
+static void full_input_ring_keeps_what_came_first(void **state)
+{
+	static struct console_input in = { .head = UINT32_MAX - 5, .tail = UINT32_MAX - 5 };
+
+	for (unsigned i = 0; i < CONSOLE_INPUT_BYTES + 10; i++)
+		console_input_put(&in, (uint8_t)(i * 7), CONSOLE_TYPED);
+	for (unsigned i = 0; i < CONSOLE_INPUT_BYTES; i++)
+		assert_int_equal(console_input_take(&in, 0), (uint8_t)(i * 7));
+	assert_int_equal(console_input_take(&in, 0), -1);
+}
+
 static void output_waits_for_the_transmitter_interrupt(void **state)
 {
 	start(4);
@@ -177,6 +219,9 @@ int main(void)
 		cmocka_unit_test(log_line_behind_a_begun_line),
 		cmocka_unit_test(log_line_behind_a_whole_line),
 		cmocka_unit_test(escape_sequence_is_ended_before_a_log_line),
+		cmocka_unit_test(background_line_behind_a_begun_line),
+		cmocka_unit_test(answer_for_another_vm),
+		cmocka_unit_test(full_input_ring_keeps_what_came_first),
 		cmocka_unit_test(output_waits_for_the_transmitter_interrupt),
 		cmocka_unit_test(live_trace_raises_no_transmitter_interrupt),
 	};

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "lib/log.h"
 #include "tests/support/fake_vm.h"
 
 static struct fake_vm *f;
@@ -387,6 +388,45 @@ static void legacy_ports_are_no_holes(void **state)
 	assert_int_equal(s.pio_holes, 0);
 }
 
+static unsigned logged;
+static char last_line[200];
+
+static void count_line(struct log_sink *sink, const char *text, size_t n)
+{
+	assert_true(n < sizeof(last_line));
+	memcpy(last_line, text, n);
+	last_line[n] = 0;
+	logged++;
+}
+
+static void debug_lines(unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		for (const char *c = "\033a\r\n"; *c; c++)
+			outb(f, 0xe9, (uint8_t)*c);
+}
+
+static void debug_port_floods_the_log(void **state)
+{
+	static struct log_sink sink = { .write = count_line };
+
+	log_add_sink(&sink);
+	logged = 0;
+	debug_lines(32);
+	assert_int_equal(logged, 32);
+	assert_non_null(strstr(last_line, ": a\n"));
+	debug_lines(1000);
+	assert_int_equal(logged, 33);
+	assert_non_null(strstr(last_line, "more than 32 lines to port 0xe9 in a second"));
+	fake_vm_advance(f, SEC - 1);
+	debug_lines(1000);
+	assert_int_equal(logged, 33);
+	fake_vm_advance(f, 1);
+	debug_lines(1);
+	assert_int_equal(logged, 34);
+	assert_non_null(strstr(last_line, ": a\n"));
+}
+
 static void regions_never_overlap(void **state)
 {
 	const struct bus_region *at;
@@ -438,6 +478,7 @@ int main(void)
 		T(debug_exit),
 		T(holes_read_all_ones_and_are_counted),
 		T(legacy_ports_are_no_holes),
+		T(debug_port_floods_the_log),
 		T(regions_never_overlap),
 	};
 
