@@ -264,8 +264,8 @@ enum mmu_verdict {
 /* EPT violation at a gpa; access: MMU_*. Locks: takes the MMU lock. */
 enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access);
 /* mmu_fault() said MMU_ROM, and the access was a walk of the guest's own tables, which counts as a write where EPT's A and D
- * flags are in use: switches them off for this VM (mmu_ad.c). MMU_RESUME; MMU_ROM: they are off already, so that it was a
- * write indeed. Locks: takes the MMU lock. */
+ * flags are in use: switches them off for this VM (mmu_ad.c). MMU_RESUME; MMU_ROM: v walked without them, so that it was
+ * a write indeed. Locks: takes the MMU lock. */
 enum mmu_verdict mmu_rom_walked(struct mmu_vcpu *v, gpa_t at);
 /* EPT misconfiguration at a gpa: MMU_MMIO if the entry is one of ours and current, MMU_RESUME if it was stale and
  * is gone now. A misconfiguration that is not ours is a bug of Lethe's and panics. Locks: takes the MMU lock, but not

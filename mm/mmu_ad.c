@@ -17,6 +17,7 @@
  * The flags stay off for the rest of the VM's life: the guest can cause one bump in this way.
  */
 #include "lib/log.h"
+#include "mm/ept.h"
 #include "mm/mmu_internal.h"
 
 /* Lock held. */
@@ -35,16 +36,20 @@ static void ad_off(struct mmu *mmu)
 enum mmu_verdict mmu_rom_walked(struct mmu_vcpu *v, gpa_t at)
 {
 	struct mmu *mmu = v->mmu;
-	bool off;
+	bool first;
 
+	/* It walked without the flags, so it wrote indeed. */
+	if (!(v->eptp & EPTP_AD))
+		return MMU_ROM;
 	YIELD();
 	mmu_lock(mmu);
-	off = !mmu->caps.ept_ad;
-	if (!off)
+	/* Of several vCPUs that walk at the same time one switches them off, and all try again. */
+	first = mmu->caps.ept_ad;
+	if (first)
 		ad_off(mmu);
 	mmu_unlock(mmu);
-	if (!off)
+	if (first)
 		log_info("vm %u: page tables in read-only memory at %#lx: EPT's A and D flags go off",
 			mmu->vm, at.v);
-	return off ? MMU_ROM : MMU_RESUME;
+	return MMU_RESUME;
 }

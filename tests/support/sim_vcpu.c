@@ -48,6 +48,9 @@ static int handshake(struct sim_vcpu *v, unsigned c)
 		sim_seen.backed_out++;
 		return err;
 	}
+	/* (A vCPU that is overtaken by a bump here is behind, and has been kicked.) */
+	if ((v->eptp & EPTP_AD) && !sim.mmu->caps.ept_ad && v->v.root_gen == sim.mmu->front.valid_gen)
+		oracle_fail("vCPU %u enters with EPT's A and D flags, which are off", v->v.index);
 	if (v->cpu != c)
 		sim_seen.migrations++;
 	v->cpu = c;

@@ -199,6 +199,24 @@ static void a_plain_write_to_rom_leaves_them_on(void **state)
 	assert_true(said(5));
 }
 
+/* One of them switches the flags off; the other, whose exit has come from before that, tries again. */
+static void two_vcpus_that_walk_at_the_same_time_go_on(void **state)
+{
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(rig_enter(i), 0);
+	for (unsigned i = 0; i < 2; i++)
+		rig_exit(i);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(mmu_fault(&rig.v[i], gpa(ROM << 12), MMU_READ | MMU_WRITE), MMU_ROM);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(mmu_rom_walked(&rig.v[i], gpa(ROM << 12)), MMU_RESUME);
+	assert_int_equal(rig_stats().ad_off, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(rig_enter(i), 0);
+		assert_int_equal(walk(i, ROM), MMU_RESUME);
+	}
+}
+
 /* Without the flags a walk is a read. A write on the way is the CPU's own, to an entry of the guest's: the caller is told. */
 static void without_them_a_walk_reads(void **state)
 {
@@ -221,6 +239,7 @@ int main(void)
 		T(a_and_d_go_off_once),
 		T(records_in_another_buffer_are_kept),
 		T(a_slot_that_moves_meanwhile_loses_no_record),
+		T(two_vcpus_that_walk_at_the_same_time_go_on),
 		T(a_plain_write_to_rom_leaves_them_on),
 		cmocka_unit_test_setup_teardown(without_them_a_walk_reads, setup_without_ad, teardown),
 	};
