@@ -267,7 +267,7 @@ GUESTS = [
         + list(BAD.values())
         + [r"^lethe: vm %s exited: power-off" % name for name in GOOD if name != "fault"]
         + [r"^lethe: vm fault exited: triple-fault"],
-        all_cpus=EVERY_CPU,
+        all_cpus=UNRESTRICTED_CPUS,
         **guests([*GOOD, *BAD]),
     ),
 ]
