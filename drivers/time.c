@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The rate of the TSC. CPUID leaf 15H gives it exactly on newer CPUs, but emulators and some firmware fill the leaf
- * with numbers of a machine they are not; so a platform timer is always asked too:
+ * with numbers of a machine they are not, and leaf 16H is rounded; so a platform timer is always asked too:
  *
  *	HPET (10 to 100 MHz)  else  ACPI PM timer (3.58 MHz)  else  PIT channel 2 (1.19 MHz)
  *
- * Several short runs, of which the median counts: a system-management interrupt or a busy host spoils one or two.
+ * Several short runs, of which the median counts: a system-management interrupt or a busy host spoils one or two. If
+ * nothing then gives the rate exactly, longer runs follow. time_rules.c chooses.
  */
 #include "drivers/time.h"
 
 #include "lib/atomic.h"
 #include "lib/log.h"
+#include "lib/printf.h"
 #include "lib/x86.h"
 #include "mm/hostmap.h"
 
-#define RUNS   5
-#define RUN_US 5000
+#define RUNS	    5
+#define RUN_US	    5000
+#define LONG_RUN_US 40000 /* below the 55 ms of the PIT's 16 bits */
+
+#define MSR_HYPERV_TSC_HZ 0x40000022u
 
 #define PM_TIMER_HZ 3579545
 #define PIT_HZ	    1193182
@@ -31,44 +36,7 @@ struct counter {
 };
 
 static uint64_t hz;
-
-uint64_t tsc_hz_from_cpuid(
-	uint32_t max_leaf, uint32_t leaf15_eax, uint32_t leaf15_ebx, uint32_t leaf15_ecx, uint32_t leaf16_eax)
-{
-	/* TSC = crystal * EBX / EAX (SDM Vol. 2A, CPUID). */
-	if (max_leaf < 0x15 || !leaf15_eax || !leaf15_ebx)
-		return 0;
-	if (leaf15_ecx)
-		return mul_div_u64(leaf15_ecx, leaf15_ebx, leaf15_eax);
-	/* The crystal is left out on the first CPUs with the leaf; their base frequency is the TSC's (18.7.3). */
-	return max_leaf >= 0x16 ? (leaf16_eax & 0xffff) * 1000000ull : 0;
-}
-
-uint64_t tsc_hz_from_run(uint64_t tsc_ticks, uint64_t count, uint64_t counter_hz)
-{
-	return count ? mul_div_u64(tsc_ticks, counter_hz, count) : 0;
-}
-
-uint64_t median_u64(uint64_t *v, unsigned n)
-{
-	for (unsigned i = 1; i < n; i++) {
-		uint64_t x = v[i];
-		unsigned j = i;
-
-		for (; j && v[j - 1] > x; j--)
-			v[j] = v[j - 1];
-		v[j] = x;
-	}
-	return n ? v[n / 2] : 0;
-}
-
-uint64_t tsc_hz_choose(uint64_t from_cpuid, uint64_t measured, bool *differ)
-{
-	uint64_t apart = from_cpuid > measured ? from_cpuid - measured : measured - from_cpuid;
-
-	*differ = from_cpuid && measured && apart > measured / 100;
-	return from_cpuid && !*differ ? from_cpuid : measured;
-}
+static bool exact;
 
 static uint64_t read_mmio(const struct counter *c)
 {
@@ -139,8 +107,8 @@ static bool pit_counter(struct counter *c)
 	return true;
 }
 
-/* The counter and the TSC at one moment: of three looks the one that took least time. */
-static void look(const struct counter *c, uint64_t *count, uint64_t *tsc)
+/* The counter and the TSC at one moment: of three looks the one that took least time, in TSC ticks. */
+static uint64_t look(const struct counter *c, uint64_t *count, uint64_t *tsc)
 {
 	uint64_t best = UINT64_MAX;
 
@@ -153,16 +121,18 @@ static void look(const struct counter *c, uint64_t *count, uint64_t *tsc)
 		*count = v;
 		*tsc = before + best / 2;
 	}
+	return best;
 }
 
-static uint64_t measure(const struct counter *c)
+/* Runs of `us` microseconds: f->measured and f->uncertain. False: the counter stands still. */
+static bool measure(const struct counter *c, uint64_t us, struct tsc_facts *f)
 {
-	uint64_t want = mul_div_u64(c->hz, RUN_US, 1000000), runs[RUNS];
+	uint64_t want = mul_div_u64(c->hz, us, 1000000), runs[RUNS], off[RUNS];
 
 	for (unsigned i = 0; i < RUNS; i++) {
-		uint64_t c0 = 0, c1 = 0, t0 = 0, t1 = 0, last, still = 0;
+		uint64_t c0 = 0, c1 = 0, t0 = 0, t1 = 0, last, still = 0, looks;
 
-		look(c, &c0, &t0);
+		looks = look(c, &c0, &t0);
 		last = c0;
 		/* No read takes so little that a live counter stands still for a hundred thousand of them. */
 		do {
@@ -171,69 +141,104 @@ static uint64_t measure(const struct counter *c)
 			still = now == last ? still + 1 : 0;
 			last = now;
 			if (still > 100000)
-				return 0;
+				return false;
 			cpu_relax();
 		} while (((last - c0) & c->mask) < want);
-		look(c, &c1, &t1);
+		looks += look(c, &c1, &t1);
 		runs[i] = tsc_hz_from_run(t1 - t0, (c1 - c0) & c->mask, c->hz);
+		/* Half of each look, and one tick of the counter. */
+		off[i] = tsc_uncertain(runs[i], looks / 2 + runs[i] / c->hz, t1 - t0);
 	}
-	return median_u64(runs, RUNS);
+	f->measured = median_u64(runs, RUNS);
+	/* Sorted now. All but the first and the last must agree as well. */
+	f->uncertain = max(median_u64(off, RUNS), runs[RUNS - 2] - runs[1]);
+	f->timer = c->name;
+	return f->measured;
 }
 
-static uint64_t hz_by_cpuid(void)
+static void facts_read(struct tsc_facts *f)
 {
-	uint32_t most = cpuid(0, 0).eax;
-	struct cpuid c15 = { 0 }, c16 = { 0 };
-
-	if (most >= 0x15)
-		c15 = cpuid(0x15, 0);
-	if (most >= 0x16)
-		c16 = cpuid(0x16, 0);
-	return tsc_hz_from_cpuid(most, c15.eax, c15.ebx, c15.ecx, c16.eax);
+	f->max_leaf = cpuid(0, 0).eax;
+	if (f->max_leaf >= 0x15)
+		f->leaf15 = cpuid(0x15, 0);
+	if (f->max_leaf >= 0x16)
+		f->leaf16 = cpuid(0x16, 0);
+	if (!(cpuid(1, 0).ecx & BIT(31)))
+		return;
+	f->hypervisor_max = cpuid(0x40000000, 0).eax;
+	if (f->hypervisor_max >= 0x40000003) {
+		f->hypervisor_interface = cpuid(0x40000001, 0).eax;
+		f->hyperv_eax = cpuid(0x40000003, 0).eax;
+		f->hyperv_edx = cpuid(0x40000003, 0).edx;
+	}
+	if (f->hypervisor_max >= 0x40000010)
+		f->hypervisor_khz = cpuid(0x40000010, 0).eax;
+	if (tsc_hyperv_tells(f))
+		f->hyperv_hz = rdmsr(MSR_HYPERV_TSC_HZ);
 }
 
-static uint64_t hz_by_timer(const struct acpi *acpi, const char **name)
+/* The first timer that counts measures; false: none does. */
+static bool find_timer(const struct acpi *acpi, struct counter *c, struct tsc_facts *f)
 {
-	struct counter c;
-	uint64_t v;
-
 	for (unsigned i = 0; i < 3; i++) {
-		if (!(i == 0 ? hpet_counter(acpi, &c) : i == 1 ? pm_counter(acpi, &c) : pit_counter(&c)))
+		if (!(i == 0 ? hpet_counter(acpi, c) : i == 1 ? pm_counter(acpi, c) : pit_counter(c)))
 			continue;
-		v = measure(&c);
-		*name = c.name;
-		if (v)
-			return v;
-		log_warn("the %s does not count", c.name);
+		if (measure(c, RUN_US, f))
+			return true;
+		log_warn("the %s does not count", c->name);
 	}
-	return 0;
+	return false;
+}
+
+static void rate_log(const struct tsc_facts *f, const struct tsc_rate *r)
+{
+	char how[80] = "";
+
+	if (r->refused)
+		log_warn("%s says that the TSC runs at %llu Hz, but by the %s it is %llu Hz: that is taken",
+			r->refused, (unsigned long long)r->refused_hz, f->timer,
+			(unsigned long long)f->measured);
+	if (f->measured && r->source == f->timer)
+		fmt_snprintf(how, sizeof(how), ", within %llu ppm",
+			(unsigned long long)mul_div_u64(f->uncertain, 1000000, f->measured));
+	else if (f->measured)
+		fmt_snprintf(how, sizeof(how), ", confirmed by %s", f->timer);
+	log_info("TSC: %llu.%03llu MHz by %s%s%s", (unsigned long long)(r->hz / 1000000),
+		(unsigned long long)(r->hz / 1000 % 1000), r->source, how,
+		r->exact ? "" : ": guests are told that it is not exact");
 }
 
 int time_init(const struct acpi *acpi)
 {
-	const char *timer = "no timer";
-	uint64_t said = hz_by_cpuid(), measured = hz_by_timer(acpi, &timer);
-	bool differ;
+	struct tsc_facts f = { 0 };
+	struct tsc_rate rate;
+	struct counter timer;
+	bool counts;
 
-	hz = tsc_hz_choose(said, measured, &differ);
+	facts_read(&f);
+	counts = find_timer(acpi, &timer, &f);
+	rate = tsc_rate_choose(&f);
+	if (!rate.exact && counts && measure(&timer, LONG_RUN_US, &f))
+		rate = tsc_rate_choose(&f);
+	hz = rate.hz;
+	exact = rate.exact;
 	if (!hz) {
 		hz = 1000000000;
 		log_error("neither CPUID nor HPET, PM timer or PIT tell the TSC's rate: 1 GHz is assumed");
 		return -E_NOSUP;
 	}
-	if (differ)
-		log_warn("CPUID leaf 15h says that the TSC runs at %llu Hz, but by the %s it is %llu Hz: "
-			 "that is taken",
-			(unsigned long long)said, timer, (unsigned long long)measured);
-	log_info("TSC: %llu.%03llu MHz by %s%s%s", (unsigned long long)(hz / 1000000),
-		(unsigned long long)(hz / 1000 % 1000), hz == said ? "CPUID 15h" : timer,
-		hz == said && measured ? ", confirmed by " : "", hz == said && measured ? timer : "");
+	rate_log(&f, &rate);
 	return 0;
 }
 
 uint64_t tsc_hz(void)
 {
 	return hz;
+}
+
+bool tsc_hz_exact(void)
+{
+	return exact;
 }
 
 void udelay(uint64_t us)

@@ -114,13 +114,10 @@ static void fill_xsave(struct guest_cpuid *t)
 
 static void fill_time(struct guest_cpuid *t)
 {
-	uint64_t hz = tsc_hz(), bus = hz / PLATFORM_APIC_CLOCK_DIV;
+	bool exact = tsc_hz_exact();
 
-	t->basic[0x15] = (struct cpuid){ 1, PLATFORM_APIC_CLOCK_DIV, (uint32_t)bus, 0 };
-	t->basic[0x16] = (struct cpuid){ (uint32_t)(hz / 1000000), (uint32_t)(hz / 1000000),
-		(uint32_t)(bus / 1000000), 0 };
-	t->frequency = (struct cpuid){ (uint32_t)(hz / 1000), (uint32_t)(bus / 1000), 0, 0 };
-	t->hypervisor.eax = CPUID_FREQUENCY;
+	guest_cpuid_rate(tsc_hz(), exact, &t->basic[0x15], &t->basic[0x16], &t->frequency);
+	t->hypervisor.eax = exact ? CPUID_FREQUENCY : CPUID_LETHE;
 	memcpy(&t->hypervisor.ebx, "LetheLetheLe", 12);
 }
 

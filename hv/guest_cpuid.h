@@ -3,7 +3,7 @@
  * What CPUID tells a guest: computed once per VM from the host's leaves, then looked up.
  *
  * Shown: the hypervisor bit and leaves 0x40000000 (signature "LetheLetheLe"), 0x40000010 (TSC and bus frequency in
- * kHz), 15h and 16h. Hidden: what Lethe does not virtualise (VMX, SMX, MONITOR, PMU, PT, MPX, CET, PKU, AMX, ...).
+ * kHz, if the rate is known exactly), 15h and 16h. Hidden: what Lethe does not virtualise (VMX, SMX, MONITOR, PMU, PT, MPX, CET, PKU, AMX, ...).
  */
 #pragma once
 
@@ -29,6 +29,14 @@ static inline const struct cpuid *guest_cpuid_plain(const struct guest_cpuid *t,
 {
 	return (const struct cpuid *)t + leaf;
 }
+
+/*
+ * The leaves that tell a guest the TSC's rate and the local APIC timer's (pure: guest_cpuid_rules.c). If the rate is not
+ * exact, the guest must find that out and may measure it itself: 15h keeps the ratio and leaves out the clock, 16h has the
+ * rate in MHz, rounded (by its definition for information only), and 0x40000010, which guests take for exact, is 0.
+ */
+void guest_cpuid_rate(
+	uint64_t hz, bool exact, struct cpuid *leaf15, struct cpuid *leaf16, struct cpuid *frequency);
 
 /* Leaf 1 as it stands in the table: EAX and EDX are the same for all vCPUs. */
 const struct cpuid *guest_cpuid_features(const struct guest_cpuid *t);

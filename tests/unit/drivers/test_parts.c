@@ -58,27 +58,15 @@ static void a_deadline_timer_needs_its_microcode(void **s)
 	}
 }
 
-static void rate_from_cpuid(void **s)
-{
-	(void)s;
-	/* Skylake client: 24 MHz crystal not enumerated on some: leaf 16h then. */
-	assert_int_equal(tsc_hz_from_cpuid(0x16, 2, 250, 24000000, 3000), 3000000000);
-	assert_int_equal(tsc_hz_from_cpuid(0x16, 2, 250, 0, 2600), 2600000000);
-	assert_int_equal(tsc_hz_from_cpuid(0x15, 2, 250, 0, 2600), 0);
-	assert_int_equal(tsc_hz_from_cpuid(0x14, 2, 250, 24000000, 0), 0);
-	assert_int_equal(tsc_hz_from_cpuid(0x16, 0, 250, 24000000, 3000), 0);
-	assert_int_equal(tsc_hz_from_cpuid(0x16, 2, 0, 24000000, 3000), 0);
-	/* Hostile: nothing overflows. */
-	assert_int_equal(
-		tsc_hz_from_cpuid(0x16, 1, 0xffffffff, 0xffffffff, 0), 0xffffffffull * 0xffffffffull);
-}
-
 static void rate_from_a_run(void **s)
 {
 	(void)s;
 	/* 5 ms of a 3.579545 MHz timer, in which a 2.4 GHz TSC counted. */
 	assert_int_equal(tsc_hz_from_run(12000000, 17897, 3579545) / 1000000, 2400);
 	assert_int_equal(tsc_hz_from_run(12000000, 0, 3579545), 0);
+	/* Two looks of 1000 ticks in a run of 10^7. */
+	assert_int_equal(tsc_uncertain(2000000000, 1000, 10000000), 200000);
+	assert_int_equal(tsc_uncertain(2000000000, 1000, 0), UINT64_MAX);
 }
 
 static void median_ignores_outliers(void **s)
@@ -89,23 +77,6 @@ static void median_ignores_outliers(void **s)
 	assert_int_equal(median_u64(v, 5), 5);
 	assert_int_equal(median_u64(one, 1), 7);
 	assert_int_equal(median_u64(one, 0), 0);
-}
-
-static void cpuid_is_believed_within_one_percent(void **s)
-{
-	bool differ;
-
-	(void)s;
-	assert_int_equal(tsc_hz_choose(1000000000, 1009000000, &differ), 1000000000);
-	assert_false(differ);
-	assert_int_equal(tsc_hz_choose(1000000000, 1020000000, &differ), 1020000000);
-	assert_true(differ);
-	assert_int_equal(tsc_hz_choose(1000000000, 50000000, &differ), 50000000);
-	assert_true(differ);
-	assert_int_equal(tsc_hz_choose(0, 5, &differ), 5);
-	assert_int_equal(tsc_hz_choose(7, 0, &differ), 7);
-	assert_false(differ);
-	assert_int_equal(tsc_hz_choose(0, 0, &differ), 0);
 }
 
 static void products_of_128_bits(void **s)
@@ -291,10 +262,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_deadline_timer_needs_its_microcode),
-		cmocka_unit_test(rate_from_cpuid),
 		cmocka_unit_test(rate_from_a_run),
 		cmocka_unit_test(median_ignores_outliers),
-		cmocka_unit_test(cpuid_is_believed_within_one_percent),
 		cmocka_unit_test(products_of_128_bits),
 		cmocka_unit_test(s5_keeps_the_other_bits),
 		cmocka_unit_test(pci_walk_finds_each_function_once),
