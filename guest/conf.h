@@ -79,7 +79,7 @@ struct conf_vm {
 struct conf {
 	char source[CONF_PATH_MAX]; /* file name, for messages */
 	bool console_serial, console_screen;
-	int log_level;	  /* enum log_level */
+	int log_level; /* enum log_level */
 	struct trace_conf trace;
 	bool trace_off;	  /* do not even keep the ring */
 	bool mitigations; /* auto = true */

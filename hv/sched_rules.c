@@ -47,8 +47,10 @@ struct turn *queue_next(struct queue *q, uint64_t slice, enum turn_state (*state
 	}
 	if (waker == found)
 		waker = second;
-	*ahead = waker ? waker->ran - found->ran : UINT64_MAX;
+	*ahead = UINT64_MAX;
 	if (found) {
+		if (waker)
+			*ahead = waker->ran - found->ran;
 		q->now = max(q->now, found->ran);
 		list_del(&found->in_queue);
 		list_add_tail(&q->turns, &found->in_queue);

@@ -38,8 +38,7 @@ void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
 	if (v->mmu->kind == MMU_EPT && !(atomic_load(v->root_cpus) & BIT(cpu)) &&
 		!(atomic_fetch_or(v->root_cpus, BIT(cpu)) & BIT(cpu)) && !MUTANT(no_invept_new_root)) {
 		YIELD();
-		TRACE(TRACE_MMU, "INVEPT of EPTP %#lx on CPU %lu, generation %lu", v->eptp, cpu,
-			v->root_gen);
+		TRACE(TRACE_MMU, "INVEPT of EPTP %#lx on CPU %lu, generation %lu", v->eptp, cpu, v->root_gen);
 		v->ops->invept_single(v->eptp);
 	}
 	YIELD();
