@@ -157,7 +157,7 @@ static void records_in_another_buffer_are_kept(void **state)
 	rig.kicked[1] = false;
 	assert_int_equal(hw_walk_fault(&rig.v[0], gpa(ROM << 12), MMU_READ | MMU_WRITE), MMU_RESUME);
 	assert_true(rig.kicked[1]);
-	/* Rule 3: nobody runs without A and D while it runs with them. */
+	/* Rule 3: no vCPU runs without A and D while vCPU 1 runs with them. */
 	assert_int_equal(rig_enter(0), -E_AGAIN);
 	rig_exit(1);
 	assert_int_equal(rig_enter(0), 0);
