@@ -50,7 +50,7 @@ void timers_run(struct platform *p, unsigned vcpu, uint64_t now)
 	for (unsigned i = 0; i < q->n; i++) {
 		struct vtimer *t = q->timer[i];
 
-		if (t->due > now)
+		if (t->due > now || t->due == TIMER_OFF)
 			continue;
 		t->due = TIMER_OFF;
 		t->fire(t, now);

@@ -9,7 +9,8 @@
  * at most once per timers_run(), and a period shorter than platform->period_min cannot be had. So no guest can make
  * Lethe loop over missed ticks.
  *
- * Times are unsigned and the arithmetic is right for all of them: a device arms a timer for after now, or never.
+ * Times are unsigned and the arithmetic is right for all of them, the last one, which TIMER_OFF is too, included: a device
+ * arms a timer for after now, or never, and one that is off never fires.
  */
 #pragma once
 

@@ -275,6 +275,17 @@ static void a_far_deadline_does_not_wrap(void **state)
 	assert_int_equal(f->events, 0);
 }
 
+/* TIMER_OFF is the clock's last value, too. */
+static void a_timer_that_is_off_never_fires(void **state)
+{
+	program(0x40, 0xb, 0);
+	f->now = UINT64_MAX;
+	platform_run_events(f->p, 0, f->now);
+	platform_run_events(f->p, 1, f->now);
+	assert_int_equal(take_irq(f, 1), -1);
+	assert_true(platform_next_event(f->p, 1) == TIMER_OFF);
+}
+
 static void rates(void **state)
 {
 	struct rate r;
@@ -309,6 +320,7 @@ int main(void)
 		T(modes_do_not_mix),
 		T(an_earlier_event_wakes_the_vcpu),
 		T(a_far_deadline_does_not_wrap),
+		T(a_timer_that_is_off_never_fires),
 		T(rates),
 	};
 
