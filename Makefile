@@ -78,7 +78,7 @@ help:
 	@echo '  make boot-tests  only the boot tests'
 	@echo '  make test-nested Lethe nested in QEMU/KVM, which runs in Bochs where this host has no VT-x for it'
 	@echo '  make bench       the figures, one line each: bench NAME VALUE UNIT'
-	@echo '  make check       formatting, clang-tidy, cppcheck'
+	@echo '  make check       formatting, citations, clang-tidy, cppcheck'
 	@echo '  make clean       remove what was built, but not what set-up made (build/setup)'
 	@echo '  make distclean   remove that, too; what was fetched stays for other clones (tools/setup clean removes it)'
 	@echo '  make help        this'
