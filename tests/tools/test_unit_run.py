@@ -34,6 +34,15 @@ HANGS = """
     echo '[ RUN      ] waits_for_ever'
     sleep 100
 """
+SLOW = """
+    for test in one two three four; do
+        echo "[ RUN      ] $test"; sleep 0.8; echo "[       OK ] $test"
+    done
+"""
+TALKS = """
+    echo '[ RUN      ] talks_for_ever'
+    while :; do echo round; sleep 0.1; done
+"""
 CRASHES = "echo '[ RUN      ] bad'; kill -SEGV $$"
 
 
@@ -67,6 +76,15 @@ class UnitRun(unittest.TestCase):
         self.assertLess(time.monotonic() - start, 20)
         self.assertEqual((status, output.splitlines()[-1]), (1, "1 passed, 1 failed, 0 skipped"))
         self.assertRegex(output, r"FAIL unit .*: stopped after 2 s; it was in waits_for_ever")
+
+    def test_limit_is_for_each_test(self):
+        status, output = self.run_on(SLOW, seconds=2)
+        self.assertEqual((status, output.splitlines()[-1]), (0, "4 passed, 0 failed, 0 skipped"))
+
+    def test_what_a_hung_test_prints_is_no_progress(self):
+        status, output = self.run_on(TALKS, seconds=2)
+        self.assertEqual((status, output.splitlines()[-1]), (1, "0 passed, 1 failed, 0 skipped"))
+        self.assertRegex(output, r"stopped after 2 s; it was in talks_for_ever")
 
     def test_crash_is_one_failure(self):
         status, output = self.run_on(CRASHES)
