@@ -3,7 +3,8 @@
 
 Each case starts a machine once. Its `dialogue` goes in order: a text is expected (a regular expression, `^` and `$`
 by line), a pair ("send", text) is sent, ("type", text) typed on the machine's keyboard. `seen` must stand somewhere
-in the output, in whatever order; `never` nowhere. Where several guests run behind one start of the firmware, which
+in the output, in whatever order; `never` nowhere. They see the text as a person would, without escape sequences;
+`exact` sees the bytes. Where several guests run behind one start of the firmware, which
 takes longer than they do, `seen` tells them apart by their own words.
 """
 
@@ -37,6 +38,9 @@ class Case:
     dialogue: List[Step]
     seen: List[str] = field(default_factory=list)
     never: List[str] = field(default_factory=lambda: [PANIC, "FAILED"])
+    # The serial line's bytes behind Lethe's line `started in`: a line belongs to the first of these names that it begins
+    # with (b"" is the last), and all lines of a name together must match its expression from the first byte to the last.
+    exact: Dict[bytes, bytes] = field(default_factory=dict)
     cpus: List[str] = field(default_factory=lambda: [SKYLAKE])  # models of CPU in make test
     all_cpus: List[str] = field(default_factory=list)  # further ones in make test-all
     where: str = "test"  # "test": in make test and make test-all; "all": in the latter only
@@ -383,6 +387,22 @@ BACKGROUND = [
     r"^\[back\]         \^\[\[31mred \u00e9$",
 ]
 
+# All its bytes, and all others, each of which Lethe or the VM in front sends. A line of another VM ends a begun line of
+# the one in front; digits are those of the cursor's place.
+EXACT_BACKGROUND = (
+    rb"(\[back\] \^\[\[2J\^\[\[5;17H\^\[\[6n\^\[\[c\^\[\]0;title\^G\^E\\x9b6n\\xc2\\x9b6n\r\n"
+    rb"\[back\] \^\[\[1A\^M\^\[\[2Klethe: forged line\r\n"
+    rb"\[back\] a(\^H){8}lethe: forged by backspaces\r\n"
+    rb"\[back\] {9}\^\[\[31mred \xc3\xa9\r\n){6}"
+    rb"\[back\] rounds over\r\n"
+)
+EXACT_FOREGROUND = (
+    rb"front: ready\r\ngot 0000006b\r\n\x1b\[6n(\r\n)?got 0000001b\r\ngot 0000005b\r\n(got 000000(3[0-9b])\r\n)+got 00000052\r\n"
+    rb"front: answered\r\ngot 00000071\r\nfront: done\r\n\x1b\[6n\n"
+    rb"lethe: vm front exited: power-off 0\r\ngot 00000078\r\nok: received what was typed\r\nback: done\r\n"
+    rb"lethe: vm back exited: power-off 0\r\nlethe: machine off\r\n"
+)
+
 GUESTS += [
     Case(
         # A VM in the background moves no cursor, forges no line, and gets none of the terminal's answers; the VM in
@@ -405,6 +425,7 @@ GUESTS += [
             MACHINE_OFF,
         ],
         seen=BACKGROUND,
+        exact={b"[back] ": EXACT_BACKGROUND, b"": EXACT_FOREGROUND},
         never=[PANIC, "FAILED", r"^lethe: forged", r"^front: answered\n(?:.*\n)*?got 0000001b"],
         args=["--screen"],
         conf=vm("front", kernel="escapes.bin", memory="16M")
