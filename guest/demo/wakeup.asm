@@ -5,8 +5,11 @@
 ;	[vm wakeup]			sleeps with HLT, a millisecond each time, and looks how late it is when it wakes
 ;	[vm compute] cmdline = compute	never sleeps, for COMPUTE ticks
 ;
-; A turn lasts ten milliseconds where nobody else wakes. Whoever had to wait for the end of the other's turn would be
-; late by several milliseconds as a rule; this guest wants to be back within one.
+; A turn lasts ten milliseconds where no other vCPU wakes. A guest that had to wait for the end of the other's turn would be
+; late by several milliseconds as a rule; this one must be back within one. It prints how late it was.
+;
+; The bound holds where an exit is short against a millisecond. Lethe nested in KVM inside Bochs takes 15,000 ticks for one, 0.3 ms
+; of a machine of 50 MHz: there it holds with `cpu: ips=500000000`, with which an exit takes 0.03 ms (tests/nested does that).
 %include "multiboot.inc"
 %include "idt.inc"
 
@@ -105,6 +108,11 @@ sleeper:
 	mov	eax, [latest]
 	call	print_dec
 	PRINT	13, 10
+	mov	eax, [latest]
+	cmp	eax, [millisecond]
+	jb	.in_time
+	PRINT	"wakeup: nested in KVM inside Bochs this holds with `cpu: ips=500000000` only", 13, 10
+.in_time:
 	mov	eax, [latest]
 	cmp	eax, [millisecond]
 	CHECK	b, "never late by a millisecond"
