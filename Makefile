@@ -38,13 +38,15 @@ HOT	:= mm/ept mm/mmu_fault mm/walker mm/guest% hv/run hv/clock hv/exit hv/exit_m
 OPT	= $(if $(filter $(HOT),$(basename $<)),-O2,-Oz)
 CFLAGS	= $(COMMON) $(OPT) -ffunction-sections -fdata-sections -ffreestanding -fpie -fvisibility=hidden -fshort-wchar -mno-red-zone -mgeneral-regs-only \
 	-fno-omit-frame-pointer -fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \
-	-fcf-protection=none -fno-tree-loop-distribute-patterns -falign-functions=1 -falign-loops=1 -falign-jumps=1 $(LTO) $(if $(MEASURE),-DMEASURE) \
+	-fcf-protection=none $(BRANCHES) -fno-tree-loop-distribute-patterns -falign-functions=1 -falign-loops=1 -falign-jumps=1 $(LTO) $(if $(MEASURE),-DMEASURE) \
 	$(if $(filter boot/%,$<),-fomit-frame-pointer,-mpreferred-stack-boundary=3)
+# No indirect branch but those of the thunks (hv/thunks.asm), and so no jump table.
+BRANCHES := -mindirect-branch=thunk-extern -mindirect-branch-register -fno-jump-tables
 EFIINC	:= -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI -maccumulate-outgoing-args
 # The rooms are optimised together at link time: that is 3 % of the image. Not the functions that the compiler itself
 # calls (lib/libc.c): it must find them.
 LTO	= $(if $(filter lib/libc.c,$<),,-flto)
-LDFLAGS	:= -Oz -flto=auto -flto-partition=one -fuse-linker-plugin -fpie -ffreestanding -mgeneral-regs-only -mno-red-zone -nostdlib -shared \
+LDFLAGS	:= -Oz -flto=auto -flto-partition=one -fuse-linker-plugin -fpie -ffreestanding -mgeneral-regs-only -mno-red-zone $(BRANCHES) -nostdlib -shared \
 	-Wl,-Bsymbolic,-zpack-relative-relocs,-znoexecstack,-zdefs,--gc-sections,--build-id=none,--no-warn-rwx-segments
 HOSTFLAGS := $(COMMON) -fno-strict-aliasing -fno-builtin-memcpy -pthread
 SAN	:= -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-sanitize=alignment -fno-omit-frame-pointer
@@ -143,7 +145,8 @@ $(O)/lethe.so: $(OBJS) $(O)/symbols.o boot/lethe.lds
 	$(call say,LD,$@)
 	$(Q)$(call LINK,$(O)/symbols.o)
 
-$(O)/BOOTX64.EFI: $(O)/lethe.so
+$(O)/BOOTX64.EFI: $(O)/lethe.so tools/branches
+	$(Q)tools/branches $<
 	$(Q)objcopy --strip-all -j .text -j .rodata -j .reloc -j .relro -j .data -j .bss -j .symbols -j .sbat \
 		--output-target=efi-app-x86_64 $< $@
 	@printf '  %-8s %s  %s bytes  %s\n' EFI $@ $$(stat -c %s $@) $$(sha256sum $@ | cut -c1-16)

@@ -8,6 +8,7 @@ default rel
 section .text
 
 extern trap_entry
+extern __x86_indirect_thunk_rax	; hv/thunks.asm
 
 ; A stub per vector: brings every vector to the same frame (struct trap_frame in hv/trap.h):
 ;	r15 ... rax, vector, error code, rip, cs, rflags, rsp, ss
@@ -86,7 +87,7 @@ call_on_stack:
 	xor	ebp, ebp		; the backtrace ends here
 	mov	rax, rdi
 	mov	rdi, rsi
-	call	rax
+	call	__x86_indirect_thunk_rax
 	ud2
 
 ; void load_segments(void): after LGDT. CS by a far return; GS is left alone, its base is the CPU's.

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The hypervisor's own address space. W^X throughout: no page of RAM is writable at one address and executable at
- * the same or another. Nothing is mapped that is not needed, and the null page never.
+ * the same or another. Nothing is mapped that is not needed, and the null page never. (The code of hv/thunks.asm is
+ * replaced once, by the first CPU before the others start, with CR0.WP off for that moment.)
  *
  *	0x0000000000000000  identity	the image, each section with its own rights (boot_info.section)
  *					until hostmap_drop_boot(): MEM_BOOT and MEM_BOOT_SERVICES; writable, NX
