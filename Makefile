@@ -198,7 +198,7 @@ rooms_mm      := mm lib
 rooms_drivers := drivers mm lib
 rooms_guest   := guest mm lib
 rooms_hv      := hv guest mm lib
-rooms_boot    := boot hv guest mm lib
+rooms_boot    := boot hv guest drivers mm lib
 archives      = $(foreach r,$(rooms_$(2)),$(O)/$(1)/$(r).a)
 
 # An archive: a test of lib/ must not need what another room's support needs.

@@ -93,10 +93,25 @@ static void look_at_vmx(const struct preflight_facts *f)
 	vmx_controls_choose(&f->msrs, &unused, &facts.vmx);
 }
 
+/* Before pci_init() the ports of segment 0 are the only way. Device memory may not be mapped by the firmware. */
+static bool add_function(void *ctx, const struct pci_function *f)
+{
+	static const struct dma_access by_ports = { .read = pci_read, .write = pci_write };
+	unsigned i = facts.nfunctions++;
+
+	(void)ctx;
+	if (i < MACHINE_FUNCTIONS_MAX) {
+		facts.function[i].is = *f;
+		facts.function[i].dma = dma_judge(&by_ports, f);
+	}
+	return true;
+}
+
 const struct machine_facts *machine_look(const struct boot_info *bi, const struct preflight_facts *f)
 {
 	const struct acpi_memory mem = { map, (void *)bi };
 	const CHAR16 *name = firmware.table->FirmwareVendor;
+	uint8_t roots[PCI_ROOTS_MAX];
 
 	memset(&facts, 0, sizeof(facts));
 	memset(&tables, 0, sizeof(tables));
@@ -113,5 +128,6 @@ const struct machine_facts *machine_look(const struct boot_info *bi, const struc
 	facts.boot = bi;
 	facts.acpi = &tables;
 	facts.acpi_error = acpi_read(&tables, &mem, bi->rsdp.v);
+	pci_walk_segment(pci_read, 0, roots, pci_roots(&tables, 0, 0, 255, roots), add_function, NULL);
 	return &facts;
 }

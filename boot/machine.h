@@ -7,9 +7,11 @@
 
 #include "boot/preflight.h"
 #include "drivers/acpi.h"
+#include "drivers/dma.h"
 #include "lib/boot_info.h"
 
-#define MACHINE_LEAVES_MAX 96
+#define MACHINE_LEAVES_MAX    96
+#define MACHINE_FUNCTIONS_MAX 128
 
 struct machine_leaf {
 	uint32_t leaf, subleaf, eax, ebx, ecx, edx;
@@ -29,7 +31,12 @@ struct machine_facts {
 	struct vmx_reasons vmx; /* what is degraded, and what is missing */
 	const struct boot_info *boot;
 	const struct acpi *acpi;
-	int acpi_error; /* of acpi_read() */
+	int acpi_error;	     /* of acpi_read() */
+	unsigned nfunctions; /* of PCI segment 0; those that found no room are counted only */
+	struct {
+		struct pci_function is;
+		enum dma_verdict dma; /* what Lethe will do about its bus mastering */
+	} function[MACHINE_FUNCTIONS_MAX];
 };
 
 /* Reads CPU and firmware's tables. bi: range, nranges, fb and rsdp are filled in. The result is valid until the next call. */

@@ -95,6 +95,18 @@ static void put_acpi(const struct lines *o, const struct acpi *a)
 		a->have_s5 ? "known" : "unknown", a->reset_supported ? "by register" : "not by register");
 	lines_put(o, "DMAR: %s, %u units, %u reserved regions", a->have_dmar ? "there" : "none", a->ndrhd,
 		a->nrmrr);
+	for (unsigned i = 0; i < a->ndrhd; i++)
+		lines_put(o, "  Remapping unit at 0x%lx, segment %u", a->drhd[i].base, a->drhd[i].segment);
+}
+
+static void put_pci(const struct lines *o, const struct machine_facts *m)
+{
+	char name[PCI_NAME_SIZE];
+
+	lines_put(o, "PCI: %u functions", m->nfunctions);
+	for (unsigned i = 0; i < min(m->nfunctions, (unsigned)MACHINE_FUNCTIONS_MAX); i++)
+		lines_put(o, "  %s: %s", pci_name(&m->function[i].is, name),
+			dma_verdict_name(m->function[i].dma));
 }
 
 void machine_describe(const struct machine_facts *m, void (*line)(void *to, const char *text), void *to)
@@ -111,6 +123,7 @@ void machine_describe(const struct machine_facts *m, void (*line)(void *to, cons
 			err_name(m->acpi_error));
 	else
 		put_acpi(&o, m->acpi);
+	put_pci(&o, m);
 	put_memory(&o, m->boot);
 	put_cpuid(&o, m);
 }

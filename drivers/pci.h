@@ -33,13 +33,21 @@ struct pci_bar {
 /* Base address register `index` (0 to 5) of a device (header type 0) as firmware left it; 64-bit ones in two. */
 struct pci_bar pci_bar(pci_reader read, struct pci_addr at, unsigned index);
 /*
- * Calls back for each function of a segment, from its first bus through every bus that bridges lead to, until the
- * callback returns false. Bridges that lead back are followed once. Returns how many functions it was called for.
+ * Calls back for each function of a segment, from these root buses through every bus that bridges lead to, until the
+ * callback returns false. No bus is walked twice, wherever bridges lead. Returns how many functions it was called for.
  */
-unsigned pci_walk_segment(pci_reader read, uint16_t segment, uint8_t bus_first,
+unsigned pci_walk_segment(pci_reader read, uint16_t segment, const uint8_t *roots, unsigned nroots,
 	bool (*fn)(void *ctx, const struct pci_function *f), void *ctx);
-/* As above, all segments of this machine. */
+#define PCI_ROOTS_MAX 32
+/* The root buses of a segment between two buses: the first, and those where the DMAR table's device scopes begin, which are
+ * the only ones that tell of a second socket's buses. Returns how many there are; a root may stand there twice. */
+unsigned pci_roots(
+	const struct acpi *a, uint16_t segment, uint8_t first, uint8_t last, uint8_t roots[PCI_ROOTS_MAX]);
+/* As pci_walk_segment, all segments of this machine. */
 unsigned pci_walk(bool (*fn)(void *ctx, const struct pci_function *f), void *ctx);
+/* "0000:00:1f.2 8086:2922 storage: SATA". Returns to. */
+#define PCI_NAME_SIZE 64
+const char *pci_name(const struct pci_function *f, char to[PCI_NAME_SIZE]);
 /* One log line a function (debug level), and a count. */
 void pci_log(void);
 /* "network: Ethernet" and so on; "unknown" for what is not listed. */

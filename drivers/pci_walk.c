@@ -4,6 +4,7 @@
 
 #include "lib/bits.h"
 #include "lib/log.h"
+#include "lib/printf.h"
 
 enum { VENDOR = 0x00, CLASS = 0x08, HEADER = 0x0e, SECONDARY_BUS = 0x19 };
 
@@ -67,12 +68,13 @@ static bool visit_device(struct walk *w, struct pci_addr at)
 	return true;
 }
 
-unsigned pci_walk_segment(pci_reader read, uint16_t segment, uint8_t bus_first,
+unsigned pci_walk_segment(pci_reader read, uint16_t segment, const uint8_t *roots, unsigned nroots,
 	bool (*fn)(void *ctx, const struct pci_function *f), void *ctx)
 {
 	struct walk w = { .read = read, .fn = fn, .ctx = ctx };
 
-	enqueue(&w, bus_first);
+	for (unsigned i = 0; i < nroots; i++)
+		enqueue(&w, roots[i]);
 	for (unsigned i = 0; i < w.nqueue; i++)
 		for (uint8_t dev = 0; dev < 32; dev++)
 			if (!visit_device(&w,
@@ -81,15 +83,35 @@ unsigned pci_walk_segment(pci_reader read, uint16_t segment, uint8_t bus_first,
 	return w.calls;
 }
 
-unsigned pci_walk(bool (*fn)(void *ctx, const struct pci_function *f), void *ctx)
+unsigned pci_roots(
+	const struct acpi *a, uint16_t segment, uint8_t first, uint8_t last, uint8_t roots[PCI_ROOTS_MAX])
 {
-	const struct acpi *a = acpi_get();
 	unsigned n = 0;
 
-	if (!a->nmcfg)
-		return pci_walk_segment(pci_read, 0, 0, fn, ctx);
-	for (unsigned i = 0; i < a->nmcfg; i++)
-		n += pci_walk_segment(pci_read, a->mcfg[i].segment, a->mcfg[i].bus_first, fn, ctx);
+	roots[n++] = first;
+	for (unsigned i = 0; i < a->ndrhd; i++) {
+		const struct acpi_drhd *d = &a->drhd[i];
+
+		for (unsigned j = 0; d->segment == segment && j < d->nscopes; j++)
+			if (n < PCI_ROOTS_MAX && d->scope[j].bus > first && d->scope[j].bus <= last)
+				roots[n++] = d->scope[j].bus;
+	}
+	return n;
+}
+
+unsigned pci_walk(bool (*fn)(void *ctx, const struct pci_function *f), void *ctx)
+{
+	static const struct acpi_mcfg by_ports = { .bus_last = 255 };
+	const struct acpi *a = acpi_get();
+	uint8_t roots[PCI_ROOTS_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < max(a->nmcfg, 1u); i++) {
+		const struct acpi_mcfg *m = a->nmcfg ? &a->mcfg[i] : &by_ports;
+
+		n += pci_walk_segment(pci_read, m->segment, roots,
+			pci_roots(a, m->segment, m->bus_first, m->bus_last, roots), fn, ctx);
+	}
 	return n;
 }
 
@@ -139,11 +161,19 @@ const char *pci_class_name(uint8_t class, uint8_t subclass)
 	return "unknown";
 }
 
+const char *pci_name(const struct pci_function *f, char to[PCI_NAME_SIZE])
+{
+	fmt_snprintf(to, PCI_NAME_SIZE, "%04x:%02x:%02x.%u %04x:%04x %s", f->at.segment, f->at.bus, f->at.dev,
+		f->at.fn, f->vendor, f->device, pci_class_name(f->class, f->subclass));
+	return to;
+}
+
 static bool log_function(void *ctx, const struct pci_function *f)
 {
+	char name[PCI_NAME_SIZE];
+
 	(void)ctx;
-	log_debug("PCI %04x:%02x:%02x.%u %04x:%04x %s", f->at.segment, f->at.bus, f->at.dev, f->at.fn,
-		f->vendor, f->device, pci_class_name(f->class, f->subclass));
+	log_debug("PCI %s", pci_name(f, name));
 	return true;
 }
 

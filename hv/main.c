@@ -4,7 +4,8 @@
  *
  *	tables for faults, serial port		so that whatever goes wrong from here on can be told
  *	frames, own page tables			firmware's map is left behind; a stack with guards
- *	ACPI, time, interrupts, screen		the machine's own hardware
+ *	ACPI, time, devices quiet		before the memory of firmware's drivers is reused
+ *	interrupts, screen			the machine's own hardware
  *	VMX root mode, the other CPUs
  *	the VMs of lethe.conf			and each CPU runs what is pinned to it (hv/sched.c)
  */
@@ -14,11 +15,13 @@
 
 #include "drivers/acpi.h"
 #include "drivers/console.h"
+#include "drivers/dma.h"
 #include "drivers/lapic.h"
 #include "drivers/pci.h"
 #include "drivers/pic.h"
 #include "drivers/power.h"
 #include "drivers/time.h"
+#include "drivers/vtd.h"
 #include "hv/host_irq.h"
 #include "hv/panic.h"
 #include "hv/run.h"
@@ -103,19 +106,22 @@ static void on_own_stack(void *arg)
 
 	hostmap_drop_boot(boot, MEM_BOOT_SERVICES);
 	hostmap_drop_boot(boot, MEM_BOOT);
-	frames_add_boot_services(boot);
 	acpi_init(boot->rsdp);
 	acpi_log(acpi_get());
 	TRACE(TRACE_BOOT, "ACPI read: %lu CPUs, %lu I/O APICs", acpi_get()->ncpus, acpi_get()->nioapics, 0);
 	time_init(acpi_get());
 	TRACE(TRACE_BOOT, "clocks read: the TSC has %lu Hz", tsc_hz(), 0, 0);
+	pci_init(acpi_get());
+	dma_quiesce(); /* before firmware's buffers are handed out */
+	if (vtd_quiesce(acpi_get()))
+		panic("this machine's interrupts are remapped (the lines above say what to do)");
+	frames_add_boot_services(boot);
 	mtrr_read(read_msr, cpuid(0x80000008, 0).eax & 0xff);
 	pic_disable(VEC_PIC);
 	if (lapic_init(acpi_get()->x2apic_ids))
 		panic("this machine's local APIC cannot be used");
 	lapic_timer_init();
 	cpu_init(c);
-	pci_init(acpi_get());
 	console_init(boot->conf->console_serial, boot->conf->console_screen, &boot->fb, acpi_get());
 	power_init(acpi_get(), reset_by_firmware);
 	host_irq_init();

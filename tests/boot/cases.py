@@ -544,6 +544,37 @@ GUESTS += [
     ),
 ]
 
+DMA = r"^lethe: DMA: 0000:00:%s: bus mastering "
+
+GUESTS += [
+    Case(
+        # What firmware left running is switched off, but bridges and a display; a network card and USB controllers of all
+        # kinds are planted. The guest runs, so the machine goes on without them.
+        "dma-quiesced",
+        [DONE % "hello", MACHINE_OFF],
+        seen=[
+            DMA % r"01\.1 8086:7010 storage: IDE" + "goes off$",
+            DMA % r"01\.2 8086:7020 USB controller" + "goes off$",
+            DMA % r"03\.0 8086:100e network: Ethernet" + "goes off$",
+            DMA % r"04\.0 8086:24c2 USB controller" + "goes off$",
+            DMA % r"04\.7 8086:24cd USB controller" + "goes off$",
+            DMA % r"05\.0 1912:0015 USB controller" + "goes off$",
+            DMA % r"00\.0 8086:1237 bridge: host" + "stays on: a bridge$",
+            r"^lethe: DMA: bus mastering switched off on 8 functions that firmware left running; 3 bridges keep it$",
+        ],
+        never=[PANIC, "FAILED", r"DMA: .*(pending|cannot)", r"VT-d"],
+        args=[arg for line in (
+            "pci: enabled=1, chipset=i440fx, slot1=pcivga, slot2=e1000, slot3=usb_ehci, slot4=usb_xhci",
+            "e1000: enabled=1, mac=52:54:00:12:34:56, ethmod=null, ethdev=none",
+            "usb_ehci: enabled=1",
+            "usb_xhci: enabled=1",
+        ) for arg in ("--machine-arg", line)],
+        conf="[hypervisor]\nlog = debug\n" + vm("hello", kernel="hello.bin", memory="16M"),
+        files={"hello.bin": demo("hello.bin")},
+        backend="bochs",
+    ),
+]
+
 REFUSED = r"^Lethe cannot start (on this machine|with these files):"
 
 # The whole page on QEMU/TCG: what is lost on the way from the firmware to the runner is missed here.

@@ -76,6 +76,13 @@ static void the_report_names_what_a_bug_report_needs(void **state)
 		.fn = 2,
 		.vendor = 0x8086,
 		.device = 0x9da1 };
+	acpi.have_dmar = true;
+	acpi.ndrhd = 1;
+	acpi.drhd[0].base = 0xfed90000;
+	facts.nfunctions = 1;
+	facts.function[0].is =
+		(struct pci_function){ .at = { .dev = 2 }, .vendor = 0x8086, .device = 0x3e92, .class = 3 };
+	facts.function[0].dma = DMA_DISPLAY;
 	machine_describe(&facts, line, NULL);
 	says("EDK II");
 	says("Microcode: 0xf0");
@@ -90,6 +97,9 @@ static void the_report_names_what_a_bug_report_needs(void **state)
 	says("  I/O APIC 0 at 0xfec00000");
 	says("SPCR: memory 0xfe030000, registers 4 apart");
 	says("  PCI 0000:00:19.2, 8086:9da1");
+	says("DMAR: there, 1 units");
+	says("  Remapping unit at 0xfed90000, segment 0");
+	says("  0000:00:02.0 8086:3e92 display: VGA: bus mastering stays on: a display");
 }
 
 static void a_machine_without_anything_is_described(void **state)
@@ -118,6 +128,10 @@ static void the_largest_machine_fits(void **state)
 	acpi.nioapics = ACPI_IOAPICS_MAX;
 	acpi.noverrides = ACPI_OVERRIDES_MAX;
 	acpi.nnmis = ACPI_NMIS_MAX;
+	acpi.ndrhd = ACPI_DRHD_MAX;
+	facts.nfunctions = MACHINE_FUNCTIONS_MAX + 1;
+	for (unsigned i = 0; i < MACHINE_FUNCTIONS_MAX; i++)
+		facts.function[i].dma = DMA_USB_UNKNOWN;
 	machine_describe(&facts, line, NULL);
 	assert_in_range(length, 1000, 120 * 1024);
 }

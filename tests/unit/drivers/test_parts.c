@@ -158,11 +158,39 @@ static void pci_walk_finds_each_function_once(void **s)
 	(void)s;
 	nseen = 0;
 	stop_after = 0;
-	assert_int_equal(pci_walk_segment(read_machine, 3, 0, see, NULL), ARRAY_SIZE(want));
+	assert_int_equal(pci_walk_segment(read_machine, 3, (uint8_t[]){ 0 }, 1, see, NULL), ARRAY_SIZE(want));
 	assert_memory_equal(seen, want, sizeof(want));
 	nseen = 0;
 	stop_after = 5;
-	assert_int_equal(pci_walk_segment(read_machine, 3, 0, see, NULL), 5);
+	assert_int_equal(pci_walk_segment(read_machine, 3, (uint8_t[]){ 0 }, 1, see, NULL), 5);
+}
+
+/* A second socket's buses are behind no bridge of the first; firmware's DMAR table names where they begin. */
+static void roots_of_a_second_socket_are_walked(void **s)
+{
+	static struct acpi a = { .ndrhd = 3,
+		.drhd = { { .nscopes = 2, .segment = 3, .scope = { { .bus = 2 }, { .bus = 0 } } },
+			{ .nscopes = 1, .segment = 3, .scope = { { .bus = 1 } } },
+			{ .nscopes = 1, .segment = 4, .scope = { { .bus = 9 } } } } };
+	uint8_t roots[PCI_ROOTS_MAX];
+
+	(void)s;
+	assert_int_equal(pci_roots(&a, 3, 0, 255, roots), 3);
+	assert_true(roots[0] == 0 && roots[1] == 2 && roots[2] == 1);
+	nseen = 0;
+	stop_after = 0;
+	machine[1].header = 0; /* no bridge to buses 1 and 2 any more */
+	assert_int_equal(pci_walk_segment(read_machine, 3, roots, 3, see, NULL), 7);
+	machine[1].header = 0x81;
+	assert_int_equal(pci_roots(&a, 3, 0, 1, roots), 2);
+	assert_int_equal(pci_roots(&a, 0, 0, 255, roots), 1);
+	a.ndrhd = ACPI_DRHD_MAX;
+	for (unsigned i = 0; i < ACPI_DRHD_MAX; i++) {
+		a.drhd[i] = (struct acpi_drhd){ .nscopes = ACPI_SCOPE_MAX };
+		for (unsigned j = 0; j < ACPI_SCOPE_MAX; j++)
+			a.drhd[i].scope[j].bus = (uint8_t)(1 + i);
+	}
+	assert_int_equal(pci_roots(&a, 0, 0, 255, roots), PCI_ROOTS_MAX);
 }
 
 /* Every function of every device is a bridge to some bus: each bus is walked once, and it ends. */
@@ -186,7 +214,7 @@ static void a_maze_of_bridges_ends(void **s)
 	unsigned n = 0;
 
 	(void)s;
-	assert_int_equal(pci_walk_segment(read_maze, 0, 0, count, &n), 256 * 32 * 8);
+	assert_int_equal(pci_walk_segment(read_maze, 0, (uint8_t[]){ 0 }, 1, count, &n), 256 * 32 * 8);
 	assert_int_equal(n, 256 * 32 * 8);
 }
 
@@ -267,6 +295,7 @@ int main(void)
 		cmocka_unit_test(products_of_128_bits),
 		cmocka_unit_test(s5_keeps_the_other_bits),
 		cmocka_unit_test(pci_walk_finds_each_function_once),
+		cmocka_unit_test(roots_of_a_second_socket_are_walked),
 		cmocka_unit_test(a_maze_of_bridges_ends),
 		cmocka_unit_test(classes_have_names),
 		cmocka_unit_test(bars_of_a_pci_uart),
