@@ -57,6 +57,9 @@ void dump_vcpu(struct vcpu *v, const char *why)
 	uint64_t reason = vmread(VMCS_EXIT_REASON);
 	char text[320];
 
+	/* One dump a VM: several vCPUs may fail at the same time. */
+	if (atomic_xchg(&v->vm->dumped, true))
+		return;
 	platform_console_flush(v->vm->platform); /* the guest's last words come first */
 	vmcs_get_state(v, &s);
 	g = s.regs.gpr;

@@ -35,6 +35,7 @@ struct vm {
 	unsigned nvcpus;
 	uint64_t started; /* its own TSC when vCPU 0 first entered it */
 	unsigned stopped; /* vCPUs that have stopped (atomic) */
+	bool dumped;	  /* a vCPU has been dumped (atomic) */
 	bool end_claimed; /* somebody is setting the following three (atomic) */
 	bool ending;	  /* end_why and end_code are valid (atomic) */
 	enum vm_end end_why;

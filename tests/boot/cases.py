@@ -514,6 +514,14 @@ GUESTS += [
         conf=vm("init", kernel="init.bin", memory="16M", vcpus=2),
         files={"init.bin": demo("init.bin")},
     ),
+    Case(
+        "guest-ends-together",  # what vCPUs that fail at the same time put into the log is bounded: one dump
+        [r"^lethe: error: vm together vcpu \d: triple fault", r"^lethe: vm together exited: triple-fault", MACHINE_OFF],
+        never=[PANIC, r"(?s)vcpu \d: triple fault.*vcpu \d: triple fault"],
+        args=["--cpus", "2"],
+        conf=vm("together", kernel="together.bin", memory="16M", vcpus=2, **dict(FLAT["realmode"], load_address="0x8000")),
+        files={"together.bin": demo("together.bin")},
+    ),
 ]
 
 # What hostile.bin can be asked for by a word on its command line, and how its VM ends then.
