@@ -21,6 +21,7 @@ static void leave(struct nested_vcpu *v)
 static void enter(struct nested_vcpu *v)
 {
 	unsigned cpu = below(8) ? v->cpu : (unsigned)below(nested.c->cpus);
+	unsigned root = v->root;
 	int err = -E_AGAIN;
 
 	if (nested.cpu_taken[cpu])
@@ -35,10 +36,10 @@ static void enter(struct nested_vcpu *v)
 	if (err) {
 		mmu_cpu_quiescent(cpu);
 		if (!below(16))
-			v->root = (unsigned)below(3);
+			root = (unsigned)below(3);
 		err = mmu_serve(&v->v);
 		if (!err)
-			err = nested_load_root(v);
+			err = nested_load_root(v, root);
 		/* The order of the production's: what is made ready is the root that it enters on. */
 		if (!err)
 			mmu_make_ready(&v->v, cpu);

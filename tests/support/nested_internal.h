@@ -91,5 +91,5 @@ void nested_check_hit(struct nested_vcpu *v, uint64_t at, unsigned access, uint6
 /* ---- nested_mmu.c ---- */
 /* Makes what an access needs, or asks for a flush that it needs first. False: it is a fault of the guest's own. */
 bool nested_fault(struct nested_vcpu *v, uint64_t at, unsigned access);
-/* v takes the page made from the table that the guest has as its root. 0; -E_AGAIN: a flush comes first. */
-int nested_load_root(struct nested_vcpu *v);
+/* v takes the page made from table `root` of the guest. 0; -E_AGAIN: a flush comes first, or there are no pages: v keeps what it has. */
+int nested_load_root(struct nested_vcpu *v, unsigned root);

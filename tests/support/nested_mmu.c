@@ -146,7 +146,7 @@ bool nested_fault(struct nested_vcpu *v, uint64_t at, unsigned access)
 	return ok;
 }
 
-int nested_load_root(struct nested_vcpu *v)
+int nested_load_root(struct nested_vcpu *v, unsigned root)
 {
 	struct mmu *mmu = nested.mmu;
 	bool flush = false;
@@ -155,11 +155,12 @@ int nested_load_root(struct nested_vcpu *v)
 	mmu_lock(mmu);
 	nested.quiet++;
 	if (!make_available(INDIRECT_NEW_NEEDS) && mmu_quiescent_below(mmu, mmu->front.valid_gen)) {
-		struct spage *p =
-			page_for((gfn_t){ nested.table_gfn[v->root] }, role(LEVELS, EPT_RWX), &flush);
+		struct spage *p = page_for((gfn_t){ nested.table_gfn[root] }, role(LEVELS, EPT_RWX), &flush);
 
 		if (p != v->v.root)
 			mmu_load_root(&v->v, p);
+		/* Not before: without pages for a new root the vCPU may enter on the one it has. */
+		v->root = root;
 		err = 0;
 	}
 	if (flush) {
