@@ -1,59 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* From an exit's reason to its handler. */
+/* From an exit's reason to its handler. Reasons that have none belong to controls that Lethe does not set. */
 #include "hv/exit.h"
 #include "lib/printf.h"
 #include "lib/trace.h"
-
-/* Reasons that are not here belong to controls that Lethe does not set: they end the VM by exit_unknown(). */
-static exit_handler *const handlers[EXIT_REASONS] = {
-	[EXIT_EXCEPTION_NMI] = exit_exception_nmi,
-	[EXIT_EXTERNAL_INTERRUPT] = exit_external_interrupt,
-	[EXIT_TRIPLE_FAULT] = exit_triple_fault,
-	[EXIT_INIT] = exit_init,
-	[EXIT_INTERRUPT_WINDOW] = exit_window,
-	[EXIT_NMI_WINDOW] = exit_window,
-	[EXIT_TASK_SWITCH] = exit_task_switch,
-	[EXIT_CPUID] = exit_cpuid,
-	[EXIT_GETSEC] = exit_undefined,
-	[EXIT_HLT] = exit_hlt,
-	[EXIT_INVD] = exit_nothing,
-	[EXIT_RDPMC] = exit_rdpmc,
-	[EXIT_RSM] = exit_undefined,
-	[EXIT_VMCALL] = exit_vmcall,
-	[EXIT_VMCLEAR] = exit_undefined,
-	[20] = exit_undefined,
-	[21] = exit_undefined,
-	[22] = exit_undefined,
-	[23] = exit_undefined,
-	[24] = exit_undefined,
-	[25] = exit_undefined,
-	[26] = exit_undefined,
-	[EXIT_VMXON] = exit_undefined,
-	[EXIT_CR_ACCESS] = exit_cr_access,
-	[EXIT_IO] = exit_io,
-	[EXIT_RDMSR] = exit_rdmsr,
-	[EXIT_WRMSR] = exit_wrmsr,
-	[EXIT_BAD_GUEST_STATE] = exit_bad_guest_state,
-	[EXIT_BAD_MSR_LOAD] = exit_bad_msr_load,
-	[EXIT_MWAIT] = exit_undefined,
-	[EXIT_MONITOR] = exit_undefined,
-	[EXIT_PAUSE] = exit_pause,
-	[EXIT_MACHINE_CHECK] = exit_machine_check,
-	[EXIT_TPR_BELOW] = exit_tpr_below,
-	[EXIT_APIC_ACCESS] = exit_apic_access,
-	[EXIT_EOI] = exit_eoi,
-	[EXIT_EPT_VIOLATION] = exit_ept_violation,
-	[EXIT_EPT_MISCONFIG] = exit_ept_misconfig,
-	[EXIT_INVEPT] = exit_undefined,
-	[EXIT_PREEMPTION_TIMER] = exit_preemption_timer,
-	[EXIT_INVVPID] = exit_undefined,
-	[EXIT_WBINVD] = exit_nothing,
-	[EXIT_XSETBV] = exit_xsetbv,
-	[EXIT_APIC_WRITE] = exit_apic_write,
-	[EXIT_VMFUNC] = exit_undefined,
-	[EXIT_ENCLS] = exit_undefined,
-	[EXIT_PML_FULL] = exit_pml_full,
-};
 
 int exits_describe(const struct vcpu *v, char *buf, size_t n)
 {
@@ -73,20 +22,104 @@ int exits_describe(const struct vcpu *v, char *buf, size_t n)
 	return at;
 }
 
+/* Out of line, so that the frequent reasons need no registers saved. */
+static void __attribute__((noinline)) handle_rest(struct vcpu *v, uint16_t reason)
+{
+	switch (reason) {
+	case EXIT_EXCEPTION_NMI:
+		return exit_exception_nmi(v);
+	case EXIT_TRIPLE_FAULT:
+		return exit_triple_fault(v);
+	case EXIT_INIT:
+		return exit_init(v);
+	case EXIT_NMI_WINDOW:
+		return exit_window(v);
+	case EXIT_TASK_SWITCH:
+		return exit_task_switch(v);
+	case EXIT_INVD:
+	case EXIT_WBINVD:
+		return exit_nothing(v);
+	case EXIT_RDPMC:
+		return exit_rdpmc(v);
+	case EXIT_GETSEC:
+	case EXIT_RSM:
+	case EXIT_VMCLEAR:
+	case 20: /* VMLAUNCH to VMXOFF */
+	case 21:
+	case 22:
+	case 23:
+	case 24:
+	case 25:
+	case 26:
+	case EXIT_VMXON:
+	case EXIT_MWAIT:
+	case EXIT_MONITOR:
+	case EXIT_INVEPT:
+	case EXIT_INVVPID:
+	case EXIT_VMFUNC:
+	case EXIT_ENCLS:
+		return exit_undefined(v);
+	case EXIT_CR_ACCESS:
+		return exit_cr_access(v);
+	case EXIT_BAD_GUEST_STATE:
+		return exit_bad_guest_state(v);
+	case EXIT_BAD_MSR_LOAD:
+		return exit_bad_msr_load(v);
+	case EXIT_PAUSE:
+		return exit_pause(v);
+	case EXIT_MACHINE_CHECK:
+		return exit_machine_check(v);
+	case EXIT_TPR_BELOW:
+		return exit_tpr_below(v);
+	case EXIT_APIC_ACCESS:
+		return exit_apic_access(v);
+	case EXIT_EOI:
+		return exit_eoi(v);
+	case EXIT_XSETBV:
+		return exit_xsetbv(v);
+	case EXIT_APIC_WRITE:
+		return exit_apic_write(v);
+	case EXIT_PML_FULL:
+		return exit_pml_full(v);
+	default:
+		return exit_unknown(v);
+	}
+}
+/* Compared one after the other, the most frequent first: no branch here is an indirect one, which speculation could lead
+ * astray. */
 static void handle(struct vcpu *v, uint16_t reason)
 {
-	if (likely(reason < EXIT_REASONS && handlers[reason]))
-		handlers[reason](v);
+	if (reason == EXIT_CPUID)
+		exit_cpuid(v);
+	else if (reason == EXIT_EPT_VIOLATION)
+		exit_ept_violation(v);
+	else if (reason == EXIT_RDMSR)
+		exit_rdmsr(v);
+	else if (reason == EXIT_WRMSR)
+		exit_wrmsr(v);
+	else if (reason == EXIT_VMCALL)
+		exit_vmcall(v);
+	else if (reason == EXIT_EPT_MISCONFIG)
+		exit_ept_misconfig(v);
+	else if (reason == EXIT_IO)
+		exit_io(v);
+	else if (reason == EXIT_EXTERNAL_INTERRUPT)
+		exit_external_interrupt(v);
+	else if (reason == EXIT_PREEMPTION_TIMER)
+		exit_preemption_timer(v);
+	else if (reason == EXIT_INTERRUPT_WINDOW)
+		exit_window(v);
+	else if (reason == EXIT_HLT)
+		exit_hlt(v);
 	else
-		exit_unknown(v);
+		handle_rest(v, reason);
 }
 
-static void __attribute__((noinline, cold)) trace_and_handle(struct vcpu *v, uint16_t reason)
+static void __attribute__((noinline, cold)) trace_exit(uint16_t reason)
 {
 	if (trace_wants_exit(reason))
 		TRACE(TRACE_EXITS, "%s at %#lx, qualification %#lx", exit_name(reason),
 			vmread(VMCS_GUEST_RIP), vmread(VMCS_QUALIFICATION));
-	handle(v, reason);
 }
 
 void exit_dispatch(struct vcpu *v)
@@ -95,7 +128,6 @@ void exit_dispatch(struct vcpu *v)
 
 	v->last_exits[v->exits++ % LAST_EXITS] = reason;
 	if (unlikely(trace_mask & 1u << TRACE_EXITS))
-		trace_and_handle(v, reason);
-	else
-		handle(v, reason);
+		trace_exit(reason);
+	handle(v, reason);
 }

@@ -40,9 +40,13 @@ void exit_ept_violation(struct vcpu *v)
 	gpa_t at = gpa(vmread(VMCS_GUEST_PHYSICAL));
 	unsigned access = q & (MMU_READ | MMU_WRITE | MMU_EXEC);
 	bool delivering = events_redeliver(v);
+	enum mmu_verdict verdict;
 
 	block_nmi_again(q, delivering);
-	switch (mmu_fault(&v->mmu, at, access)) {
+	verdict = mmu_fault(&v->mmu, at, access);
+	if (likely(verdict == MMU_RESUME))
+		return;
+	switch (verdict) {
 	case MMU_RESUME:
 		break;
 	case MMU_ROM:

@@ -82,8 +82,8 @@ void exit_vmcall(struct vcpu *v)
 	/* Real-mode code lies below this; for all other guests it costs a look at RIP. */
 	if (unlikely(rip <= 0xffff) && exit_vectors(v))
 		return;
-	vcpu_skip_from(v, rip);
 	v->regs.gpr[RAX] = (uint64_t)hypercall(v, v->regs.gpr[RAX]);
+	vcpu_skip_from(v, rip);
 }
 
 /* The CPU has checked CPL and CR4.OSXSAVE before the exit. */

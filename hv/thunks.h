@@ -7,6 +7,7 @@
 
 #include "hv/mitigate_rules.h"
 
-/* Has every indirect branch of Lethe's take this form from now on; the image starts with THUNK_PLAIN, whose thunks serve as THUNK_ITS, too. The first CPU calls it
- * before the others start, since they may not execute a thunk meanwhile; interrupts are off. */
+/* Has every indirect branch of Lethe's take this form from now on. The image starts with THUNK_PLAIN, whose thunks lie as
+ * THUNK_ITS wants them. The first CPU calls it before the others start, since they may not execute a thunk meanwhile;
+ * interrupts are off. */
 void thunks_patch(enum thunk_form form);
