@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "hv/mitigate_rules.h"
 #include "hv/sched_rules.h"
 #include "lib/boot_info.h"
 #include "lib/cpu_id.h"
@@ -28,9 +29,14 @@ _Static_assert(sizeof(struct tss) == 104, "SDM figure 7-11");
 
 enum { IST_NMI = 1, IST_DF, IST_MC };
 
+/* What vmx_exit_guarded does before root mode's first RET: replaces all return predictions; has one CALL retire; overwrites
+ * the branch history. */
+enum { EXIT_GUARD_FILL = 1, EXIT_GUARD_ONE = 2, EXIT_GUARD_HISTORY = 4 };
+
 struct cpu {
-	struct cpu *self; /* gs:0 */
-	unsigned id;	  /* gs:8 */
+	struct cpu *self;     /* gs:0 */
+	unsigned id;	      /* gs:8 */
+	uint32_t exit_guards; /* gs:12: EXIT_GUARD_*, read by hv/vmx_entry.asm */
 	uint32_t apic_id;
 	struct vcpu *current; /* whose VMCS is loaded here */
 	bool idle;	      /* halted or about to: needs an interrupt to look again (atomic) */
@@ -58,6 +64,8 @@ struct cpu {
 	const char *root_why;
 	uint64_t stretch_max; /* longest stretch in root mode, in TSC ticks, and what for */
 	const char *stretch_why;
+	struct mitigations mitigations; /* against speculation; all zero with `mitigations = off` */
+	uint64_t spec_ctrl_bits; /* of IA32_SPEC_CTRL, that its guests may write; 0: it has no such MSR */
 	hpa_t vmxon_region;
 	uint64_t stack_top;
 	uint64_t gdt[5] __aligned(16);
@@ -65,6 +73,7 @@ struct cpu {
 } __aligned(64);
 
 _Static_assert(offsetof(struct cpu, id) == 8, "this_cpu_id() and entry.asm read gs:8");
+_Static_assert(offsetof(struct cpu, exit_guards) == 12, "vmx_entry.asm reads gs:12");
 
 static inline struct cpu *this_cpu(void)
 {

@@ -14,7 +14,7 @@
 
 static uint64_t xcr0_supported; /* 0: no XSAVE */
 static size_t xsave_bytes = 512;
-static bool have_rdtscp, have_spec_ctrl;
+static bool have_rdtscp;
 
 static uint64_t xgetbv(void)
 {
@@ -32,10 +32,8 @@ static void xsetbv(uint64_t v)
 void guest_cpu_init(void)
 {
 	struct cpuid one = cpuid(1, 0), d;
-	uint64_t dummy;
 
 	have_rdtscp = cpuid(0x80000000, 0).eax >= 0x80000001 && cpuid(0x80000001, 0).edx & BIT(27);
-	have_spec_ctrl = rdmsr_safe(MSR_SPEC_CTRL, &dummy); /* then guests can write it (hv/guest_msr.c) */
 	if (!(one.ecx & BIT(26)))
 		return;
 	d = cpuid(0xd, 0);
@@ -142,8 +140,6 @@ void guest_cpu_load(struct guest_cpu *g)
 	wrmsr(MSR_KERNEL_GS_BASE, g->kernel_gs_base);
 	if (have_rdtscp)
 		wrmsr(MSR_TSC_AUX, g->tsc_aux);
-	if (have_spec_ctrl)
-		wrmsr(MSR_SPEC_CTRL, g->spec_ctrl);
 	guest_cpu_write_debug(g->dr, g->dr6);
 	write_cr2(g->cr2);
 	load_fpu(g);
@@ -158,8 +154,6 @@ void guest_cpu_save(struct guest_cpu *g)
 	g->kernel_gs_base = rdmsr(MSR_KERNEL_GS_BASE);
 	if (have_rdtscp)
 		g->tsc_aux = rdmsr(MSR_TSC_AUX);
-	if (have_spec_ctrl)
-		g->spec_ctrl = rdmsr(MSR_SPEC_CTRL);
 	guest_cpu_read_debug(g->dr, &g->dr6);
 	g->cr2 = read_cr2();
 	save_fpu(g);

@@ -10,6 +10,7 @@
 #include "hv/exit.h"
 #include "hv/guest_cpuid.h"
 #include "hv/guest_cr.h"
+#include "hv/mitigate.h"
 
 struct msr {
 	uint32_t first, last;
@@ -100,13 +101,9 @@ static int mtrr_write(struct vcpu *v, uint32_t msr, uint64_t value)
 
 static int arch_capabilities_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
-	/* What says "not prone to": RDCL_NO IBRS_ALL SKIP_L1DFL_VMENTRY SSB_NO MDS_NO PSCHANGE_MC_NO TAA_NO and the
-	 * later SBDR_SSDP_NO FBSDP_NO PSDP_NO (SDM Vol. 4 table 2-2). RSBA is a warning, and passed too. */
-	const uint64_t known = BITS(6, 0) | BIT(8) | BITS(15, 13);
-
 	if (!rdmsr_safe(MSR_ARCH_CAPABILITIES, value))
 		return -E_NOENT;
-	*value &= known;
+	*value = guest_arch_capabilities(*value, &v->cpu->mitigations);
 	return 0;
 }
 
@@ -148,12 +145,23 @@ static int platform_id_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 
 static int spec_ctrl_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
-	return rdmsr_safe(msr, value) ? 0 : -E_NOENT;
+	*value = v->guest.spec_ctrl;
+	return v->cpu->spec_ctrl_bits ? 0 : -E_NOENT;
 }
 
-static int spec_write(struct vcpu *v, uint32_t msr, uint64_t value)
+static int spec_ctrl_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	return wrmsr_safe(msr, value) ? 0 : -E_INVAL;
+	if (!v->cpu->spec_ctrl_bits)
+		return -E_NOENT;
+	if (value & ~v->cpu->spec_ctrl_bits)
+		return -E_INVAL;
+	mitigate_spec_ctrl(v, value);
+	return 0;
+}
+
+static int pred_cmd_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	return value & ~(uint64_t)PRED_CMD_IBPB || !wrmsr_safe(msr, value) ? -E_INVAL : 0;
 }
 
 static int tsc_aux_read(struct vcpu *v, uint32_t msr, uint64_t *value)
@@ -189,8 +197,8 @@ static const struct msr table[] = {
 	{ 0x34, 0x34, zero_read, NULL }, /* SMI count */
 	{ MSR_FEATURE_CONTROL, MSR_FEATURE_CONTROL, feature_control_read, NULL },
 	{ MSR_TSC_ADJUST, MSR_TSC_ADJUST, tsc_read, tsc_write },
-	{ MSR_SPEC_CTRL, MSR_SPEC_CTRL, spec_ctrl_read, spec_write },
-	{ MSR_PRED_CMD, MSR_PRED_CMD, NULL, spec_write },
+	{ MSR_SPEC_CTRL, MSR_SPEC_CTRL, spec_ctrl_read, spec_ctrl_write },
+	{ MSR_PRED_CMD, MSR_PRED_CMD, NULL, pred_cmd_write },
 	{ 0x79, 0x79, NULL, ignore_write }, /* microcode update: the guest's CPU is as it is */
 	{ MSR_BIOS_SIGN_ID, MSR_BIOS_SIGN_ID, microcode_read, ignore_write },
 	{ MSR_MTRRCAP, MSR_MTRRCAP, mtrr_read_, NULL },

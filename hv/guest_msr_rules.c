@@ -74,6 +74,31 @@ uint64_t guest_misc_enable(uint64_t value)
 	return (value & kept) | BIT(11) | BIT(12);
 }
 
+/* ---- speculation ---- */
+
+uint64_t guest_spec_ctrl_bits(uint32_t edx7)
+{
+	return (edx7 & BITS(27, 26) ? BITS(1, 0) : 0) | (edx7 & BIT(31) ? BIT(2) : 0);
+}
+
+uint64_t guest_arch_capabilities(uint64_t host, const struct mitigations *m)
+{
+	/* RDCL_NO IBRS_ALL RSBA SKIP_L1DFL_VMENTRY SSB_NO MDS_NO PSCHANGE_MC_NO TAA_NO; SBDR_SSDP_NO FBSDP_NO PSDP_NO;
+	 * FB_CLEAR RRSBA BHI_NO PBRSB_NO GDS_NO RFDS_NO RFDS_CLEAR ITS_NO (SDM Vol. 4 table 2-2). */
+	uint64_t value = host & (BITS(6, 0) | BIT(8) | BITS(15, 13) | BIT(17) | BITS(20, 19) | BIT(24) |
+					BITS(28, 26) | CAP_ITS_NO);
+
+	/* What is always on cannot be switched by the guest, and need not be. */
+	if (m->measures.spec_ctrl & SPEC_CTRL_BHI_DIS_S)
+		value |= CAP_BHI_NO;
+	if (m->measures.gds_lock)
+		value |= CAP_GDS_NO;
+	/* No CPU has this bit: hypervisors set it, so that guests need not know the model. */
+	if (m->its_no)
+		value |= CAP_ITS_NO;
+	return value;
+}
+
 /* ---- the bitmap ---- */
 
 static const uint32_t passed[] = {

@@ -23,6 +23,7 @@
 #include "drivers/time.h"
 #include "drivers/vtd.h"
 #include "hv/host_irq.h"
+#include "hv/mitigate.h"
 #include "hv/panic.h"
 #include "hv/run.h"
 #include "hv/vmx_cpu.h"
@@ -176,6 +177,7 @@ void machine_ready(void)
 
 	smp_start(boot);
 	log_info("%u CPU%s in VMX root mode", ncpus, ncpus == 1 ? "" : "s");
+	mitigate_log_others();
 	nvms = conf->nvms;
 	for (unsigned i = 0; i < nvms; i++) {
 		struct vm *vm;

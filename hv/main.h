@@ -8,9 +8,5 @@
 void machine_ready(void);
 /* No VM is left: powers off (or halts, `keep = on`). */
 void machine_end(void);
-/* The guest state of one VM leaves a CPU for that of another: what speculation could carry over is dropped, if
- * `mitigations = auto` and this CPU needs it. */
-void mitigate_switch(void);
-void mitigate_init(bool on);
 /* The way of last resort (UEFI ResetSystem); returns if there is none. Interrupts off. */
 void reset_by_firmware(bool power_off);

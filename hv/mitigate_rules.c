@@ -18,25 +18,7 @@
 #define EDX7_L1D_FLUSH	      BIT(28)
 #define EDX7_2_BHI_CTRL	      BIT(4)
 
-#define CAP_RDCL_NO	 BIT(0)
-#define CAP_IBRS_ALL	 BIT(1)
-#define CAP_RSBA	 BIT(2)
-#define CAP_SKIP_L1DFL	 BIT(3)
-#define CAP_MDS_NO	 BIT(5)
-#define CAP_TSX_CTRL	 BIT(7)
-#define CAP_TAA_NO	 BIT(8)
-#define CAP_SBDR_SSDP_NO BIT(13)
-#define CAP_FBSDP_NO	 BIT(14)
-#define CAP_PSDP_NO	 BIT(15)
-#define CAP_FB_CLEAR	 BIT(17)
-#define CAP_BHI_NO	 BIT(20)
-#define CAP_PBRSB_NO	 BIT(24)
-#define CAP_GDS_CTRL	 BIT(25)
-#define CAP_GDS_NO	 BIT(26)
-#define CAP_RFDS_NO	 BIT(27)
-#define CAP_RFDS_CLEAR	 BIT(28)
-#define CAP_ITS_NO	 BIT(62)
-#define CAP_MMIO_ALL_NO	 (CAP_SBDR_SSDP_NO | CAP_FBSDP_NO | CAP_PSDP_NO)
+#define CAP_MMIO_ALL_NO (CAP_SBDR_SSDP_NO | CAP_FBSDP_NO | CAP_PSDP_NO)
 
 #define CORE_TYPE_CORE 0x40
 
@@ -150,6 +132,7 @@ static void decide_returns(struct decision *d)
 static void decide_its(struct decision *d)
 {
 	if (has(d, CAP_ITS_NO) || d->cpu->edx7_2 & EDX7_2_BHI_CTRL) {
+		d->out->its_no = true;
 		not_needed(d, VULN_ITS, has(d, CAP_ITS_NO) ? "ITS_NO" : WHY_MODEL);
 	} else if (d->traits & PRONE_ITS && d->eibrs) {
 		d->out->measures.thunk = THUNK_ITS;

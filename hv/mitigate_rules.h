@@ -72,6 +72,7 @@ struct mitigations {
 		const char *how; /* why it is not needed; what is done; what the microcode lacks */
 	} of[VULNS];
 	struct mitigate_measures measures;
+	bool its_no; /* ITS does not concern the CPU, within a guest either */
 	/* An SMT sibling can read what a VM leaves in the core: a core may run one VM only. */
 	bool core_of_its_own;
 };
@@ -79,6 +80,28 @@ struct mitigations {
 /* Bits of IA32_SPEC_CTRL. */
 #define SPEC_CTRL_IBRS	    BIT(0)
 #define SPEC_CTRL_BHI_DIS_S BIT(10)
+#define PRED_CMD_IBPB	    BIT(0) /* of IA32_PRED_CMD */
+#define FLUSH_CMD_L1D	    BIT(0) /* of IA32_FLUSH_CMD */
+
+/* Bits of IA32_ARCH_CAPABILITIES. */
+#define CAP_RDCL_NO	 BIT(0)
+#define CAP_IBRS_ALL	 BIT(1)
+#define CAP_RSBA	 BIT(2)
+#define CAP_SKIP_L1DFL	 BIT(3)
+#define CAP_MDS_NO	 BIT(5)
+#define CAP_TSX_CTRL	 BIT(7)
+#define CAP_TAA_NO	 BIT(8)
+#define CAP_SBDR_SSDP_NO BIT(13)
+#define CAP_FBSDP_NO	 BIT(14)
+#define CAP_PSDP_NO	 BIT(15)
+#define CAP_FB_CLEAR	 BIT(17)
+#define CAP_BHI_NO	 BIT(20)
+#define CAP_PBRSB_NO	 BIT(24)
+#define CAP_GDS_CTRL	 BIT(25)
+#define CAP_GDS_NO	 BIT(26)
+#define CAP_RFDS_NO	 BIT(27)
+#define CAP_RFDS_CLEAR	 BIT(28)
+#define CAP_ITS_NO	 BIT(62)
 
 /* Decides for one CPU. */
 void mitigate_decide(const struct mitigate_cpu *cpu, struct mitigations *out);

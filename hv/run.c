@@ -16,6 +16,7 @@
 #include "hv/clock.h"
 #include "hv/exit.h"
 #include "hv/guest_cpuid.h"
+#include "hv/mitigate.h"
 #include "hv/vmx_cpu.h"
 #include "lib/log.h"
 
@@ -114,6 +115,8 @@ static bool serve_requests(struct vcpu *v)
 		return true;
 	if (r & REQ_STOP)
 		return false;
+	if (r & REQ_FLUSH) /* what follows may ask for it again */
+		mitigate_flush();
 	now = rdtsc();
 	if (r & REQ_INIT)
 		init_vcpu(v);

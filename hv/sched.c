@@ -12,6 +12,7 @@
 #include "hv/clock.h"
 #include "hv/guest_cpuid.h"
 #include "hv/main.h"
+#include "hv/mitigate.h"
 #include "hv/run.h"
 #include "hv/trap.h"
 #include "hv/vmx_cpu.h"
@@ -76,6 +77,7 @@ static void switch_to(struct cpu *c, struct vcpu *v)
 	} else {
 		guest_cpu_load(&v->guest);
 	}
+	mitigate_spec_ctrl(v, v->guest.spec_ctrl);
 	vcpu_request(v, REQ_EVENTS);
 }
 
@@ -149,8 +151,10 @@ static void idle(struct cpu *c)
 	uint64_t wake = c->housekeeping;
 
 	/* The others may be taking a VM apart: only CPU 0, which does that, looks into VMs here. */
-	if (!c->id && reclaim_one())
+	if (!c->id && reclaim_one()) {
+		mitigate_other_vm();
 		return;
+	}
 	mmu_cpu_idle(c->id);
 	/* The exchange comes before the last look at the requests: whoever asks later sees us idle, and interrupts. */
 	(void)atomic_xchg(&c->idle, true);
@@ -186,6 +190,7 @@ static void reap(void)
 		struct vm *vm = vms[i];
 
 		if (ended(vm)) {
+			mitigate_other_vm();
 			vms[i] = NULL;
 			vm_destroy(vm);
 		}
@@ -200,6 +205,7 @@ bool housekeeping(struct cpu *c)
 	c->housekeeping = c->id ? UINT64_MAX : rdtsc() + ns_to_tsc(HOUSEKEEPING_US * 1000ull);
 	if (c->id)
 		return false;
+	mitigate_other_vm();
 	console_poll();
 	c->housekeeping = min(c->housekeeping, console_paint_due());
 	vm_console_poll();

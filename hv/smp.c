@@ -7,6 +7,7 @@
 #include "drivers/lapic.h"
 #include "drivers/time.h"
 #include "hv/cpu.h"
+#include "hv/mitigate.h"
 #include "hv/smp_rules.h"
 #include "hv/vmx_cpu.h"
 #include "lib/atomic.h"
@@ -36,6 +37,7 @@ static void arrive(void *arg)
 		for (;;)
 			cpu_halt();
 	cpu_init(c);
+	mitigate_cpu_init(c);
 	cpu_main(c);
 }
 

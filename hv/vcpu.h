@@ -36,6 +36,7 @@ enum vcpu_run { VCPU_WAIT_SIPI, VCPU_RUNNING, VCPU_HALTED, VCPU_STOPPED };
 #define REQ_STOP   (1u << 12) /* the VM ends */
 #define REQ_ALL	   0xffffff00u
 #define REQ_YIELD  (1u << 13) /* the time slice is over, or the CPU has other things to do */
+#define REQ_FLUSH  (1u << 14) /* its CPU has handled another VM's data (hv/mitigate.h) */
 
 /* Guest state that root mode leaves alone: switched when another vCPU gets the CPU (hv/guest_cpu.c). */
 struct guest_cpu {
@@ -44,6 +45,12 @@ struct guest_cpu {
 	uint64_t cr2, dr[4], dr6;
 	void *xsave; /* XSAVE area of all that xcr0_supported names; or FXSAVE's 512 bytes */
 };
+
+/* An MSR that VM entry or exit loads (SDM Vol. 3C table 24-12). */
+struct msr_load {
+	uint32_t msr, reserved;
+	uint64_t value;
+} __aligned(16);
 
 struct vcpu {
 	struct mmu_vcpu mmu;
@@ -83,6 +90,7 @@ struct vcpu {
 	uint64_t eptp;				 /* as written */
 	uint64_t misc_enable, mtrr[GUEST_MTRRS]; /* as the guest believes them to be */
 	struct guest_cpu guest;
+	struct msr_load entry_load, exit_load; /* IA32_SPEC_CTRL: the guest's, root mode's (hv/mitigate.c) */
 	uint64_t exits;			 /* ever */
 	uint16_t last_exits[LAST_EXITS]; /* basic reasons; the newest is at (exits - 1) % LAST_EXITS */
 	unsigned unknown_msrs;

@@ -6,6 +6,7 @@
  * output is shown as lines of text behind their name (hv/background_rules.h). In front is the first VM that still runs.
  */
 #include "drivers/console.h"
+#include "hv/mitigate.h"
 #include "hv/vm.h"
 #include "lib/printf.h"
 #include "lib/string.h"
@@ -96,6 +97,7 @@ static void op_console_write(void *ctx, const char *text, size_t n)
 {
 	struct vm *vm = ctx;
 
+	mitigate_other_vm();
 	if (in_front(vm)) {
 		vm_console_end(vm);
 		console_write((uint8_t)vm->id, text, n);

@@ -5,10 +5,9 @@
  */
 #include "guest/layout.h"
 #include "hv/guest_cr.h"
+#include "hv/mitigate.h"
 #include "hv/vm.h"
 #include "hv/vmx_cpu.h"
-
-void vmx_exit(void); /* hv/vmx_entry.asm */
 
 void vmcs_field_failed(uint32_t field)
 {
@@ -43,7 +42,6 @@ static void init_host(struct cpu *c)
 	vmwrite(VMCS_HOST_SYSENTER_EIP, 0);
 	vmwrite(VMCS_HOST_EFER, rdmsr(MSR_EFER));
 	vmwrite(VMCS_HOST_PAT, rdmsr(MSR_PAT));
-	vmwrite(VMCS_HOST_RIP, (uint64_t)vmx_exit);
 }
 
 static void init_controls(struct vcpu *v)
@@ -67,8 +65,6 @@ static void init_controls(struct vcpu *v)
 	vmwrite(VMCS_PF_MATCH, 0);
 	vmwrite(VMCS_CR3_TARGETS, 0);
 	vmwrite(VMCS_EXIT_MSR_STORE_COUNT, 0);
-	vmwrite(VMCS_EXIT_MSR_LOAD_COUNT, 0);
-	vmwrite(VMCS_ENTRY_MSR_LOAD_COUNT, 0);
 	vmwrite(VMCS_ENTRY_INTR_INFO, 0);
 	vmwrite(VMCS_IO_BITMAP_A, vm->io_bitmap.v);
 	vmwrite(VMCS_IO_BITMAP_B, vm->io_bitmap.v + PAGE_SIZE);
@@ -100,6 +96,7 @@ void vmcs_init(struct vcpu *v)
 	v->host_rsp = 0;
 	init_host(v->cpu);
 	init_controls(v);
+	mitigate_vmcs_init(v);
 	vmwrite(VMCS_GUEST_DEBUGCTL, 0);
 	vmwrite(VMCS_GUEST_PAT, 0x0007040600070406); /* the value after power-up (SDM Vol. 3A 11.12.4) */
 	vmwrite(VMCS_GUEST_SYSENTER_CS, 0);

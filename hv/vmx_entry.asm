@@ -68,10 +68,7 @@ vmx_enter:
 	stc
 	ret
 
-; The VMCS's HOST_RIP. RSP is HOST_RSP: [rsp] is `regs`.
-align 16
-global vmx_exit:function hidden
-vmx_exit:
+%macro SAVE_GUEST 0		; RSP is HOST_RSP: [rsp] is `regs`
 	push	rdi
 	mov	rdi, [rsp + 8]
 	mov	[rdi + RAX_], rax
@@ -89,10 +86,62 @@ vmx_exit:
 	mov	[rdi + R14_], r14
 	mov	[rdi + R15_], r15
 	pop	qword [rdi + RDI_]
+%endmacro
+
+%macro RETURN_ENTERED 0
 	pop	rdi
 	pop	rbx
 	pop	rbp
 	clc
 	ret
+%endmacro
+
+; The VMCS's HOST_RIP where the CPU needs no guard.
+align 16
+global vmx_exit:function hidden
+vmx_exit:
+	SAVE_GUEST
+	RETURN_ENTERED
+
+; The VMCS's HOST_RIP where gs:EXIT_GUARDS is not 0 (hv/mitigate.c): what the guest left in the branch predictors is made
+; harmless before the first RET and the first indirect branch. A conditional jump here may be predicted wrongly and its guard
+; be passed over, but only until the LFENCE, which waits until all jumps before it are decided.
+%define EXIT_GUARDS 12		; in struct cpu
+%define GUARD_FILL 1
+%define GUARD_HISTORY 4
+%define RETURNS 32		; entries of the largest return stack buffer
+%define BRANCHES 128		; more taken branches than the history holds on CPUs without BHI_CTRL
+
+%macro CALL_NEXT 0		; a return prediction that leads to INT3, where speculation ends
+	call	%%next
+	int3
+%%next:
+%endmacro
+
+align 16
+global vmx_exit_guarded:function hidden
+vmx_exit_guarded:
+	SAVE_GUEST
+	test	byte [gs:abs EXIT_GUARDS], GUARD_FILL
+	jz	.filled
+%rep RETURNS
+	CALL_NEXT
+%endrep
+	add	rsp, 8 * RETURNS
+.filled:
+	test	byte [gs:abs EXIT_GUARDS], GUARD_HISTORY
+	jz	.history_done
+	mov	ecx, BRANCHES / 2
+.again:
+	jmp	.taken
+	int3
+.taken:
+	dec	ecx
+	jnz	.again
+.history_done:
+	CALL_NEXT		; retires before the LFENCE ends (PBRSB)
+	add	rsp, 8
+	lfence
+	RETURN_ENTERED
 
 section .note.GNU-stack noalloc noexec nowrite progbits

@@ -129,6 +129,8 @@ enum memtype { MT_UC = 0, MT_WC = 1, MT_WT = 4, MT_WP = 5, MT_WB = 6, MT_UC_MINU
 #define MSR_MTRRCAP	      0xfe
 #define MSR_ARCH_CAPABILITIES 0x10a
 #define MSR_FLUSH_CMD	      0x10b
+#define MSR_TSX_CTRL	      0x122
+#define MSR_MCU_OPT_CTRL      0x123
 #define MSR_SYSENTER_CS	      0x174
 #define MSR_SYSENTER_ESP      0x175
 #define MSR_SYSENTER_EIP      0x176

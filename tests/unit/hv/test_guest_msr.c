@@ -108,6 +108,30 @@ static void misc_enable_keeps_what_the_book_says(void **state)
 	assert_int_equal(guest_misc_enable(guest_misc_enable(0x850089)), guest_misc_enable(0x850089));
 }
 
+static void spec_ctrl_takes_the_bits_that_cpuid_shows(void **state)
+{
+	assert_int_equal(guest_spec_ctrl_bits(0), 0);
+	assert_int_equal(guest_spec_ctrl_bits(BIT(26)), 3);
+	assert_int_equal(guest_spec_ctrl_bits(BIT(27)), 3);
+	assert_int_equal(guest_spec_ctrl_bits(BIT(31)), 4);
+	assert_int_equal(guest_spec_ctrl_bits(~0u), 7); /* BHI_DIS_S and the like are not shown (CPUID.7.2) */
+}
+
+/* Bits that promise MSRs are hidden: TSX_CTRL (7), MISC_PACKAGE_CTLS (10), FB_CLEAR_CTRL (18), GDS_CTRL (25). */
+static void arch_capabilities_promise_no_msr(void **state)
+{
+	struct mitigations m = { 0 };
+
+	assert_int_equal(guest_arch_capabilities(0, &m), 0);
+	assert_int_equal(guest_arch_capabilities(~0ull, &m), 0x400000001d1ae17f);
+	m.measures.spec_ctrl = SPEC_CTRL_IBRS;
+	assert_int_equal(guest_arch_capabilities(CAP_IBRS_ALL, &m), CAP_IBRS_ALL);
+	m.measures.spec_ctrl = SPEC_CTRL_IBRS | SPEC_CTRL_BHI_DIS_S;
+	assert_int_equal(guest_arch_capabilities(CAP_IBRS_ALL, &m), CAP_IBRS_ALL | CAP_BHI_NO);
+	m = (struct mitigations){ .measures.gds_lock = true, .its_no = true };
+	assert_int_equal(guest_arch_capabilities(CAP_GDS_CTRL, &m), CAP_GDS_NO | CAP_ITS_NO);
+}
+
 static bool passes(const uint8_t *bitmap, uint32_t msr, bool write)
 {
 	unsigned bit = (msr & 0x1fff) + (msr >= 0xc0000000 ? 8192 : 0) + (write ? 16384 : 0);
@@ -171,6 +195,8 @@ int main(void)
 		cmocka_unit_test(mtrr_reserved_bits),
 		cmocka_unit_test(mtrrs_as_firmware_leaves_them),
 		cmocka_unit_test(misc_enable_keeps_what_the_book_says),
+		cmocka_unit_test(spec_ctrl_takes_the_bits_that_cpuid_shows),
+		cmocka_unit_test(arch_capabilities_promise_no_msr),
 		cmocka_unit_test(only_these_msrs_reach_the_cpu),
 		cmocka_unit_test(x2apic_msrs_that_reach_the_cpu),
 	};
