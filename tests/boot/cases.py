@@ -2,10 +2,10 @@
 """What is booted, and what must be seen. The driver is `run`, beside this file.
 
 Each case starts a machine once. Its `dialogue` goes in order: a text is expected (a regular expression, `^` and `$`
-by line), a pair ("send", text) is sent, ("type", text) typed on the machine's keyboard. `seen` must stand somewhere
-in the output, in whatever order; `never` nowhere. They see the text as a person would, without escape sequences;
-`exact` sees the bytes. Where several guests run behind one start of the firmware, which
-takes longer than they do, `seen` tells them apart by their own words.
+by line), a pair ("send", text) is sent, ("type", text) typed on the machine's keyboard, ("quiet", seconds) waits until
+the line has been silent for so long (tools/run --quiet). `seen` must stand somewhere in the output, in whatever order;
+`never` nowhere. They see the text as a person would, without escape sequences; `exact` sees the bytes. Where several
+guests run behind one start of the firmware, which takes longer than they do, `seen` tells them apart by their own words.
 """
 
 import gzip
@@ -155,6 +155,26 @@ LINUX = [
         args=["--screen", "--cmdline", "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
         backend="bochs",
         cost=11,
+    ),
+    Case(
+        "linux-suspend",  # suspend to idle sleeps until a byte comes over the UART, and then ends once and well
+        [
+            r"demo:~# ",
+            ("send", "a=$(cut -d. -f1 /proc/uptime)\\r"),
+            r"demo:~# ",
+            ("send", "echo freeze >/sys/power/state\\r"),
+            ("quiet", "1"),
+            ("send", "\\r"),
+            r"demo:~# ",
+            ("send", "b=$(cut -d. -f1 /proc/uptime); echo slept $((b > a)) $(cat /sys/power/suspend_stats/success)\\r"),
+            r"^slept 1 1$",
+            ("send", "dmesg | grep -ciE 'oops|BUG:|WARNING|unstable'; poweroff\\r"),
+            r"^0$",
+            r"^lethe: vm demo exited: power-off",
+            MACHINE_OFF,
+        ],
+        args=["--cmdline", "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+        cost=13,
     ),
     Case(
         "linux-rom",  # a ROM that comes and goes while the guest works: it is right each time, and nothing else breaks

@@ -50,6 +50,37 @@ class TranscriptTest(unittest.TestCase):
         self.assertEqual(text.last_lines(2), ["20%", "three"])
 
 
+class QuietTest(unittest.TestCase):
+    def setUp(self):
+        self.now = 100.0
+        steps = [("expect", re.compile("sleeps")), ("quiet", 2.0), ("send", "x"), ("expect", re.compile("woke"))]
+        self.d = Dialogue(steps, [], 1, clock=lambda: self.now)
+
+    def later(self, seconds, data=b""):
+        """What is to be sent then."""
+        self.now += seconds
+        return self.d.feed(data)
+
+    def test_nothing_is_sent_before_the_silence_is_over(self):
+        self.assertEqual(self.later(5), [])
+        self.assertFalse(self.d.timed)
+        self.assertEqual(self.later(5, b"it sleeps"), [])
+        self.assertTrue(self.d.timed)
+        self.assertEqual(self.later(1.9), [])
+        self.assertEqual(self.later(0.2), [("send", "x")])
+        self.assertFalse(self.d.timed)
+        self.assertFalse(self.d.done)
+        self.later(0, b"woke")
+        self.assertTrue(self.d.done)
+
+    def test_what_comes_meanwhile_begins_the_silence_anew(self):
+        self.later(0, b"it sleeps")
+        self.assertEqual(self.later(1.9, b"."), [])
+        self.assertEqual(self.later(1.9), [])
+        self.assertEqual(self.d.waiting_for, "silence")
+        self.assertEqual(self.later(0.2), [("send", "x")])
+
+
 class SeenTest(unittest.TestCase):
     def seen(self, text, *expected, also=()):
         d = dialogue(*expected, also=also)
@@ -222,6 +253,14 @@ class SessionTest(unittest.TestCase):
         result, _ = self.session(machine, dialogue("never"))
         self.assertIn("the guest ended", str(result))
         self.assertIn("Bochs: why", str(result))
+
+    def test_a_text_is_sent_after_a_silence(self):
+        machine = Machine()
+        machine.say(b"sleeps\n")
+        steps = [("expect", re.compile("sleeps")), ("quiet", 0.3), ("send", "woke\n"), ("expect", re.compile("woke"))]
+        result, said = self.session(machine, Dialogue(steps, [], 1))
+        self.assertIsNone(result)
+        self.assertIn("seen: woke", said)  # the line of this machine gives back what it is given
 
     def test_a_picture_is_taken_when_it_has_stopped_changing(self):
         machine = Machine([b"1", b"2", b"2", b"3", b"4", b"whole"])

@@ -19,6 +19,7 @@ import time
 import tty
 
 from .errors import RunnerError, UsageError
+from .process import cpu_seconds
 from .screen import bochs_picture
 from .suggest import unknown_model
 
@@ -147,6 +148,10 @@ class Bochs:
                 pass
         except OSError:
             pass  # nothing more, or no Bochs
+
+    def clock(self):
+        """Seconds by which silence is measured: of CPU time, so that a busy host makes the machine no more silent."""
+        return cpu_seconds(self._child)
 
     def ended(self):
         """Whether the machine is gone. Bytes may still wait on the serial line."""

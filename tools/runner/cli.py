@@ -65,6 +65,10 @@ def _expression(text):
         raise argparse.ArgumentTypeError("%r is not a regular expression: %s" % (text, error))
 
 
+def _silence(text):
+    return "quiet", _seconds(text)
+
+
 def _text(text):
     return "send", unescape(text)
 
@@ -132,6 +136,8 @@ def parser():
     script = p.add_argument_group("the dialogue")
     script.add_argument("--expect", action="append", dest="steps", default=[], type=_expression, metavar="REGEX",
                         help="wait for this in the serial output (without escape sequences, ^ and $ by line)")
+    script.add_argument("--quiet", action="append", dest="steps", type=_silence, metavar="SECONDS",
+                        help="wait until nothing has come for so long (Bochs: seconds of its CPU time)")
     script.add_argument("--send", action="append", dest="steps", type=_text, metavar="TEXT",
                         help=r"send this; \r \n \t \b \e \\ \xNN are understood. Carried out in the order given")
     script.add_argument("--type", action="append", dest="steps", type=_keys, metavar="TEXT",
@@ -165,7 +171,7 @@ def _check(options):
     options.scripted = bool(options.also) or any(kind == "expect" for kind, _ in options.steps)
     options.screen = options.screen or bool(options.vga_dump)
     if options.steps and not options.scripted:
-        raise UsageError("--send and --type want an --expect: an interactive run has its own keyboard")
+        raise UsageError("--quiet, --send and --type want an --expect: an interactive run has its own keyboard")
     if options.steady is None:
         options.steady = options.scripted
     if options.timeout is None and options.scripted:
@@ -186,7 +192,7 @@ def _run(scope, options):
     machine.start(disk)
     if options.gdb:
         sys.stderr.write("run: waiting for gdb: target remote 127.0.0.1:%d\n" % options.gdb)
-    dialogue = Dialogue(options.steps, options.also, payload.vms)
+    dialogue = Dialogue(options.steps, options.also, payload.vms, machine.clock)
     try:
         if options.scripted:
             session = Session(

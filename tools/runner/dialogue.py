@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The dialogue of --expect, --send and --type, and the signs that no answer will come any more."""
+"""The dialogue of --expect, --quiet, --send and --type, and the signs that no answer will come any more."""
 
 import codecs
 import re
+import time
 
 # CSI, OSC and two-character escape sequences (ECMA-48), and a begun one at the end of the text.
 ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")
@@ -57,12 +58,13 @@ def unescape(text):
 
 
 class Dialogue:
-    """Carries out a list of ("expect", compiled regex), ("send", text) and ("type", text) in order.
+    """Carries out a list of ("expect", compiled regex), ("quiet", seconds), ("send", text) and ("type", text) in order.
 
-    An expectation is looked for behind the place where the one before was met; those of `also` anywhere.
+    An expectation is looked for behind the place where the one before was met; those of `also` anywhere. "quiet" is over
+    when nothing has come for so many seconds of `clock` since its turn came.
     """
 
-    def __init__(self, steps, also, vms):
+    def __init__(self, steps, also, vms, clock=time.monotonic):
         self.transcript = Transcript()
         self.steps = list(steps)
         self._also = list(also)
@@ -71,6 +73,8 @@ class Dialogue:
         self.seen = []  # the lines that met the expectations since take_seen()
         self.dead = None
         self._vms = vms
+        self._clock = clock
+        self._silent_since = None  # while a "quiet" has its turn
         self._position = 0
         self._looked = 0
         self._exited = 0
@@ -81,10 +85,15 @@ class Dialogue:
         return not self.steps and not self._also
 
     @property
+    def timed(self):
+        """Whether it waits for silence: then it is to be fed when nothing comes, too."""
+        return self.steps[:1] and self.steps[0][0] == "quiet"
+
+    @property
     def waiting_for(self):
-        """The expressions that are waited for."""
-        patterns = [value.pattern for kind, value in self.steps[:1] if kind == "expect"]
-        return " and ".join(patterns + [value.pattern for value in self._also])
+        """What is waited for: expressions, or silence."""
+        waiting = [value.pattern if kind == "expect" else "silence" for kind, value in self.steps[:1]]
+        return " and ".join(waiting + [value.pattern for value in self._also])
 
     def feed(self, data):
         """Takes what came over the serial line; returns what to do now: a list of ("send" or "type", text)."""
@@ -98,6 +107,9 @@ class Dialogue:
                     break
                 self._position = found.end()
                 self._note(found)
+            elif kind == "quiet":
+                if not self._was_quiet(value, bool(data)):
+                    break
             else:
                 out.append((kind, value))
             self.steps.pop(0)
@@ -111,6 +123,16 @@ class Dialogue:
         self._also = unseen
         self._look_for_death()
         return out
+
+    def _was_quiet(self, seconds, heard):
+        """Whether nothing has come for so long. `heard`: something has come just now."""
+        now = self._clock()
+        if self._silent_since is None or heard:
+            self._silent_since = now
+        if now - self._silent_since < seconds:
+            return False
+        self._silent_since = None
+        return True
 
     def _note(self, found):
         """Counts a met expectation and keeps the lines that it was found in, as far as they have come."""

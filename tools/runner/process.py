@@ -71,6 +71,16 @@ class Scope:
         return child
 
 
+def cpu_seconds(child):
+    """The CPU time that a child has taken so far; 0 when it is gone."""
+    try:
+        with open("/proc/%d/stat" % child.pid, encoding="ascii", errors="replace") as file:
+            fields = file.read().rpartition(")")[2].split()  # from the third on (proc(5))
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def end(child):
     """Ends a child and its process group: asks first, then insists."""
     for number, patience in ((signal.SIGTERM, 1.0), (signal.SIGKILL, 10.0)):

@@ -140,6 +140,8 @@ class Session:
             self._take(data)
         elif ended:
             gone = True
+        elif self.dialogue.timed:
+            self._take(b"")
         if writable and not gone:
             self._out = self._out[os.write(serial_in, self._out[:16]) :]
         if self.console and self.console.input in ready:
