@@ -399,6 +399,18 @@ static void count_line(struct log_sink *sink, const char *text, size_t n)
 	logged++;
 }
 
+/* Counts from 0. A sink is there for good. */
+static void count_lines(void)
+{
+	static struct log_sink sink = { .write = count_line };
+	static bool added;
+
+	if (!added)
+		log_add_sink(&sink);
+	added = true;
+	logged = 0;
+}
+
 static void debug_lines(unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -408,10 +420,7 @@ static void debug_lines(unsigned n)
 
 static void debug_port_floods_the_log(void **state)
 {
-	static struct log_sink sink = { .write = count_line };
-
-	log_add_sink(&sink);
-	logged = 0;
+	count_lines();
 	debug_lines(32);
 	assert_int_equal(logged, 32);
 	assert_non_null(strstr(last_line, ": a\n"));
@@ -425,6 +434,21 @@ static void debug_port_floods_the_log(void **state)
 	debug_lines(1);
 	assert_int_equal(logged, 34);
 	assert_non_null(strstr(last_line, ": a\n"));
+}
+
+/* Whatever else the platform refuses with a line is refused in silence from the second time on. */
+static void refusals_flood_the_log(void **state)
+{
+	count_lines();
+	for (unsigned round = 0; round < 100; round++)
+		for (unsigned type = 0; type < 8; type++) {
+			if (type != VACPI_S5)
+				platform_pio_write(
+					f->p, 0, VACPI_PM1_CONTROL, 2, type << 10 | (unsigned)BIT(13));
+			vpci_msi(f->p, 0xfee00000, 0x700); /* ExtINT */
+		}
+	assert_int_equal(f->ended, 0);
+	assert_int_equal(logged, 7 + 1);
 }
 
 static void regions_never_overlap(void **state)
@@ -479,6 +503,7 @@ int main(void)
 		T(holes_read_all_ones_and_are_counted),
 		T(legacy_ports_are_no_holes),
 		T(debug_port_floods_the_log),
+		T(refusals_flood_the_log),
 		T(regions_never_overlap),
 	};
 
