@@ -76,7 +76,7 @@ help:
 	@echo '  make unit        only the unit tests on this host (unit-ROOM: of one room; unit-threads: with ThreadSanitizer)'
 	@echo '  make soak        the MMU against its oracle: SOAK_STEPS=$(SOAK_STEPS) for each of 4 seeds and each configuration; then'
 	@echo '                   under real threads, SOAK_SECONDS=$(SOAK_SECONDS) for each pair of VMs: a quarter of an hour'
-	@echo '  make fuzz        only the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each'
+	@echo '  make fuzz        only the fuzzers, FUZZ_SECONDS=$(FUZZ_SECONDS) each; fuzz-keep: and keep what they reach as their corpus'
 	@echo '  make boot-tests  only the boot tests'
 	@echo '  make test-nested Lethe nested in QEMU/KVM, which runs in Bochs where this host has no VT-x for it'
 	@echo '  make bench       the figures, one line each: bench NAME VALUE UNIT'
@@ -252,6 +252,8 @@ $(O)/fuzz/%: $(O)/host/tests/fuzz/fuzz_%.o $(SUPPORT) $(ALLHOST)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(SAN) -fsanitize=fuzzer -pthread -o $@ $< -Wl,--start-group $(SUPPORT) $(ALLHOST) -Wl,--end-group -lcmocka
 fuzz: $(FUZZERS)
 	$(Q)tests/fuzz/run $(FUZZ_SECONDS) $(FUZZERS)
+fuzz-keep: $(FUZZERS)
+	$(Q)tests/fuzz/keep $(FUZZ_SECONDS) $(FUZZERS)
 
 BENCHSUPPORT := $(O)/bench/support.a
 $(BENCHSUPPORT): $(patsubst %.c,$(O)/bench/obj/%.o,$(sort $(wildcard tests/support/*.c)))
@@ -294,4 +296,4 @@ distclean:
 
 -include $(shell find $(O) -path $(O)/setup -prune -o -type f -name '*.d' -print 2>/dev/null)
 FORCE:
-.PHONY: FORCE $(SETUPS) all help demos image run unit soak fuzz bench boot-tests test-nested test test-all check clean distclean $(addprefix unit-,$(ROOMS)) unit-threads $(addprefix obj-,$(ROOMS))
+.PHONY: FORCE $(SETUPS) all help demos image run unit soak fuzz fuzz-keep bench boot-tests test-nested test test-all check clean distclean $(addprefix unit-,$(ROOMS)) unit-threads $(addprefix obj-,$(ROOMS))
