@@ -44,7 +44,7 @@ void irq_intr(struct platform *p, bool was, bool is)
 
 		if (atomic_load(&l->takes_extint)) {
 			if (is)
-				platform_wake(p, i);
+				platform_interrupt(p, i, -1);
 		} else if (was != is) {
 			vlapic_lint0(l, is);
 		}

@@ -85,6 +85,10 @@ static inline void platform_wake(struct platform *p, unsigned vcpu)
 {
 	p->ops->wake(p->vm, vcpu);
 }
+static inline void platform_interrupt(struct platform *p, unsigned vcpu, int vector)
+{
+	p->ops->interrupt(p->vm, vcpu, vector);
+}
 static inline void platform_lock(struct platform *p)
 {
 	spin_lock(&p->lock);

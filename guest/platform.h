@@ -6,7 +6,7 @@
  * The platform has one lock of its own (the outermost, lib/spinlock.h); callers hold none. It never blocks.
  *
  * Interrupts travel: device -> PIC / I/O APIC -> local APIC's pending set (`pir`, atomic bits that any CPU may
- * set) -> ops->wake(vcpu) -> the vCPU's run loop -> platform_irq_sync() merges pir into IRR -> injected.
+ * set) -> ops->interrupt(vcpu) -> the vCPU's run loop -> platform_irq_sync() merges pir into IRR -> injected.
  */
 #pragma once
 
@@ -34,6 +34,9 @@ struct vm_ops {
 	/* Something may be pending for it, or its next event is sooner than it was: leave HLT or the guest, look again.
 	 * Called also for the vCPU whose own access it is, and only when there is something new. */
 	void (*wake)(void *vm, unsigned vcpu);
+	/* As wake(), for an interrupt alone that has just been posted: a vCPU whose HLT it cannot end need not look.
+	 * vector: of its local APIC; -1: the 8259's. */
+	void (*interrupt)(void *vm, unsigned vcpu, int vector);
 	void (*init)(void *vm, unsigned vcpu); /* INIT: wait for SIPI */
 	void (*sipi)(void *vm, unsigned vcpu, uint8_t vector);
 	void (*nmi)(void *vm, unsigned vcpu);
@@ -134,6 +137,9 @@ void platform_apicv_eoi(struct platform *p, unsigned vcpu, uint8_t vector); /* E
 void platform_apicv_write(struct platform *p, unsigned vcpu, unsigned offset);
 /* Is anything deliverable, so that HLT ends? Does not acknowledge. Ignores RFLAGS.IF. */
 bool platform_irq_waiting(struct platform *p, unsigned vcpu);
+/* Has this vector a higher priority than what the vCPU is at (its PPR)? Any CPU, while the vCPU halts: its local APIC
+ * rests then. */
+bool platform_irq_above(const struct platform *p, unsigned vcpu, uint8_t vector);
 
 /*
  * Time. next_event: the guest TSC at which this vCPU has to run events (its APIC timer; vCPU 0 also the PIT, RTC,

@@ -124,3 +124,8 @@ bool platform_irq_waiting(struct platform *p, unsigned vcpu)
 {
 	return vlapic_waiting(&p->lapic[vcpu]);
 }
+
+bool platform_irq_above(const struct platform *p, unsigned vcpu, uint8_t vector)
+{
+	return (vector & 0xf0) > (vlapic_ppr(&p->lapic[vcpu]) & 0xf0);
+}

@@ -174,7 +174,7 @@ bool vlapic_post(struct vlapic *l, uint8_t vector, bool level)
 	atomic_fetch_or(&l->pir[vector >> 5], bit);
 	/* After pir: whoever clears `posted` looks at pir afterwards. */
 	atomic_store(&l->posted, 1);
-	platform_wake(l->p, l->index);
+	platform_interrupt(l->p, l->index, vector);
 	return true;
 }
 

@@ -40,7 +40,7 @@ void exit_hlt(struct vcpu *v)
 	vcpu_skip(v);
 	/* A debug exception ends it at once. So does an interrupt that waits already: hv/sched.c looks before it idles. */
 	if (!(vmread(VMCS_GUEST_PENDING_DEBUG) & (PENDING_BS | PENDING_ENABLED))) {
-		v->halt_irqs_open = vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF;
+		atomic_store(&v->halt_irqs_open, (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0);
 		v->halt_nmis_open = !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCK_NMI);
 		atomic_store(&v->run, VCPU_HALTED);
 	}

@@ -55,6 +55,28 @@ static void op_wake(void *vm, unsigned vcpu)
 	ask(vm, vcpu, REQ_EVENTS);
 }
 
+/*
+ * One that halts, with interrupts off or at a higher priority, is left alone: it would be chosen for nothing, and the vCPU
+ * whose turn is cut short would pay. What ends its HLT instead makes it look at its interrupts, too.
+ *
+ * 1. here: the interrupt is posted; a fence; is it halted, and how?
+ * 2. exit_hlt(): how it halts; that it does; a locked instruction; what has been posted?
+ *
+ * So at least one of the two sees what the other has written.
+ */
+static void op_interrupt(void *ctx, unsigned vcpu, int vector)
+{
+	struct vm *vm = ctx;
+	struct vcpu *v = vm->vcpu[vcpu];
+
+	atomic_fence();
+	if (unlikely(atomic_load(&v->run) == VCPU_HALTED) &&
+		!(atomic_load(&v->halt_irqs_open) &&
+			(vector < 0 || platform_irq_above(vm->platform, vcpu, (uint8_t)vector))))
+		return;
+	ask(vm, vcpu, REQ_EVENTS);
+}
+
 static void op_init(void *ctx, unsigned vcpu)
 {
 	struct vm *vm = ctx;
@@ -131,6 +153,7 @@ static void op_end(void *vm, enum vm_end why, uint32_t code)
 const struct vm_ops vm_ops = {
 	.clock = op_clock,
 	.wake = op_wake,
+	.interrupt = op_interrupt,
 	.init = op_init,
 	.sipi = op_sipi,
 	.nmi = op_nmi,

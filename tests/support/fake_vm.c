@@ -11,6 +11,12 @@ static uint64_t op_clock(void *vm)
 
 	return f->now += f->per_look;
 }
+static void op_interrupt(void *vm, unsigned vcpu, int vector)
+{
+	(void)vector;
+	((struct fake_vm *)vm)->wakes[vcpu]++;
+}
+
 static void op_wake(void *vm, unsigned vcpu)
 {
 	((struct fake_vm *)vm)->wakes[vcpu]++;
@@ -61,6 +67,7 @@ static void op_end(void *vm, enum vm_end why, uint32_t code)
 static const struct vm_ops ops = {
 	.clock = op_clock,
 	.wake = op_wake,
+	.interrupt = op_interrupt,
 	.init = op_init,
 	.sipi = op_sipi,
 	.nmi = op_nmi,

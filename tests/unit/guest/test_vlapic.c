@@ -523,6 +523,21 @@ static void statistics_count_what_was_delivered(void **state)
 	assert_int_equal(s.irqs, 1);
 }
 
+/* What hv/ asks about a vCPU that halts before it kicks it. */
+static void an_interrupt_is_above_what_is_in_service_and_the_tpr(void **state)
+{
+	enable(1);
+	assert_true(platform_irq_above(f->p, 1, 0x10));
+	lapic_wr(f, 1, APIC_TPR, 0x40);
+	assert_false(platform_irq_above(f->p, 1, 0x4f));
+	assert_true(platform_irq_above(f->p, 1, 0x50));
+	assert_true(platform_irq_above(f->p, 2, 0x10));
+	self(1, 0x80);
+	assert_int_equal(take_irq(f, 1), 0x80);
+	assert_false(platform_irq_above(f->p, 1, 0x8f));
+	assert_true(platform_irq_above(f->p, 1, 0x90));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -553,6 +568,7 @@ int main(void)
 		T(apicv_status_follows_what_software_changes),
 		T(extint_through_apicv),
 		T(lint0_as_fixed_interrupt_and_nmi),
+		T(an_interrupt_is_above_what_is_in_service_and_the_tpr),
 		T(statistics_count_what_was_delivered),
 	};
 
