@@ -15,18 +15,6 @@ MSR_TSC_DEADLINE equ	0x6e0
 PIT_100HZ	equ	11932
 TICKS		equ	10
 
-; Sleeps until the counter at %1 has reached %2. STI takes effect after the next instruction, so an interrupt can
-; only come when HLT is there to be woken.
-%macro SLEEP_UNTIL 2
-%%next:	cli
-	cmp	dword [%1], %2
-	jae	%%done
-	sti
-	hlt
-	jmp	%%next
-%%done:
-%endmacro
-
 main32:	call	idt_init
 	call	pic_init
 

@@ -12,25 +12,10 @@
 ; of a machine of 50 MHz: there it holds with `cpu: ips=500000000`, with which an exit takes 0.03 ms (tests/nested does that).
 %include "multiboot.inc"
 %include "idt.inc"
+%include "millisecond.inc"
 
-LAPIC_SVR	equ	0xfee000f0	; spurious vector; bit 8 switches the APIC on
-LAPIC_LVT_TIMER	equ	0xfee00320	; bits 18:17: 2 TSC deadline
-MSR_TSC_DEADLINE equ	0x6e0
-PIT_100HZ	equ	11932
-TICKS		equ	10
 ROUNDS		equ	50
 COMPUTE		equ	200000000	; TSC ticks
-
-; See interrupt.asm.
-%macro SLEEP_UNTIL 2
-%%next:	cli
-	cmp	dword [%1], %2
-	jae	%%done
-	sti
-	hlt
-	jmp	%%next
-%%done:
-%endmacro
 
 main32:	mov	eax, [ebx + 16]		; the command line ends with the word that it was given
 	cmp	byte [eax], 0
@@ -58,46 +43,10 @@ sleeper:
 	bt	ecx, 24
 	CHECK	c, "the local APIC's timer knows TSC deadlines"
 
-	; How many TSC ticks is a millisecond?
-	mov	al, 0x34		; channel 0, low byte then high byte, mode 2: again and again
-	out	0x43, al
-	mov	al, PIT_100HZ & 255
-	out	0x40, al
-	mov	al, PIT_100HZ >> 8
-	out	0x40, al
-	mov	al, ~1 & 0xff
-	out	0x21, al
-	SLEEP_UNTIL irq_count, 1	; begin with a fresh period
-	rdtsc
-	mov	edi, eax
-	SLEEP_UNTIL irq_count, 1 + TICKS
-	rdtsc
-	sub	eax, edi
-	xor	edx, edx
-	mov	ecx, 10 * TICKS
-	div	ecx
-	mov	[millisecond], eax
-	mov	al, 0xff
-	out	0x21, al
-
-	mov	dword [LAPIC_SVR], 0x1ff
-	mov	dword [LAPIC_LVT_TIMER], 2 << 17 | 0x30
-	mfence				; the MMIO write comes before the WRMSR (SDM Vol. 3A 10.5.4.1)
+	call	measure_millisecond
 	mov	ebx, ROUNDS
-.round:	mov	dword [irq_count + 16 * 4], 0
-	rdtsc
-	add	eax, [millisecond]
-	adc	edx, 0
-	mov	edi, eax
-	mov	ecx, MSR_TSC_DEADLINE
-	wrmsr
-	SLEEP_UNTIL irq_count + 16 * 4, 1
-	rdtsc
-	sub	eax, edi
-	cmp	eax, [latest]
-	jb	.not_later
-	mov	[latest], eax
-.not_later:
+.round:	mov	eax, [millisecond]
+	call	sleep
 	sub	ebx, 1
 	jnz	.round
 
@@ -117,7 +66,3 @@ sleeper:
 	cmp	eax, [millisecond]
 	CHECK	b, "never late by a millisecond"
 	FINISH	"wakeup"
-
-section .data
-millisecond	dd	0
-latest		dd	0

@@ -365,6 +365,58 @@ GUESTS += [
     ),
 ]
 
+# Kinds of storm.bin, and the CPUs that each needs.
+STORMS = {
+    "cpuid": 1,
+    "hypercall": 1,
+    "msr": 1,
+    "port": 1,
+    "string": 1,
+    "device": 1,
+    "copy": 1,
+    "print": 1,
+    "timer": 1,
+    "sipi": 2,
+    "init": 2,
+    "ipi": 2,
+    "deaf": 2,
+    "high": 2,
+    "nmi": 2,
+}
+
+
+def storm(kind):
+    """Arguments of a case: one VM floods, another on the same CPU measures. Where the first has a second CPU, it floods that
+    one from elsewhere."""
+    cpus = STORMS[kind]
+    more = {"vcpus": 2, "cpus": "0, 1"} if cpus == 2 else {}
+    return {
+        "args": ["--cpus", str(cpus)],
+        "conf": vm("neighbour", kernel="neighbour.bin", memory="16M", cpus=cpus - 1)
+        + vm("storm", kernel="storm.bin", memory="16M", cmdline=kind, **more),
+        "files": {name: demo(name) for name in ("neighbour.bin", "storm.bin")},
+    }
+
+
+GUESTS += [
+    Case(
+        "storm-" + kind,  # a neighbour's wake-ups come within a millisecond, and it has its share of the CPU
+        [DONE % "neighbour"],
+        seen=[r"storm: begins"],
+        never=[PANIC, "FAILED", r"^lethe: vm storm exited"],
+        **storm(kind),
+    )
+    for kind in STORMS
+]
+GUESTS += [
+    Case(
+        "storm-own-timer",  # a guest that floods: its own timer is late by at most 100 us and one exit
+        [DONE % "storm", r"^lethe: vm storm exited: power-off", MACHINE_OFF],
+        cpus=[SKYLAKE, "corei5_lynnfield_750"],  # the latter's preemption timer is not used: erratum
+        **guests(["storm"]),
+    ),
+]
+
 AD_OFF = r"^lethe: vm \d+: page tables in read-only memory at 0xc[0-9a-f]{4}: EPT's A and D flags go off"
 
 GUESTS += [

@@ -1,0 +1,302 @@
+; SPDX-License-Identifier: MIT
+;
+; storm: a guest that does one thing as fast as it can, for ever. The word on its command line says what:
+;
+;	cpuid hypercall msr	an instruction that exits; msr writes one that there is not, which Lethe logs
+;	port string		OUT, and REP OUTSB of 16 KiB, to a port that no device has
+;	device copy		a read of the I/O APIC, and REP MOVSD from it
+;	print			REP OUTSB to the UART
+;
+;	timer			TSC deadlines after 500 to 16,000 ticks, and HLT until then
+;	nmi			NMI messages to a second CPU that has never started
+;	sipi init		SIPIs to one that spins; INIT and SIPI again and again
+;	ipi deaf high		interrupt messages to one that halts: with interrupts on, off, and at the highest priority
+;
+; Without a word it asks how late its own timer comes while it does those of the first lines: at most 100 us and one
+; exit (hv/clock.h). Beside `neighbour` the question is what is left for that one.
+%include "multiboot.inc"
+%include "idt.inc"
+%include "millisecond.inc"
+
+LAPIC_ICR	equ	0xfee00300
+LAPIC_ICR_TO	equ	0xfee00310
+ICR_NMI		equ	0x4400
+ICR_INIT	equ	0x4500
+ICR_SIPI	equ	0x4600
+ICR_FIXED	equ	0x4000
+IOAPIC		equ	0xfec00000
+NOWHERE		equ	0x80		; a port
+STRING		equ	16384		; bytes
+CODE16		equ	0x8000		; where the second CPU starts
+MESSAGE		equ	0x40		; the vector that it is sent
+MSR_NONE	equ	0x4000fff0
+ROUNDS		equ	16		; own timer: of each kind
+EXIT		equ	10000		; TSC ticks: 200 us at Bochs's 50 MHz, the longest that an exit may take
+
+; WORD "text", routine, second CPU's code or 0: a kind of storm.
+%macro WORD 3
+	[section .data]
+%%text:	db	%1, 0
+	__SECT__
+	dd	%%text, %2, %3
+%endmacro
+
+main32:	call	idt_init
+	call	pic_init
+	mov	dword [LAPIC_SVR], 0x1ff
+	mov	ebp, [ebx + 16]		; the file's name, then what lethe.conf says
+.name:	cmp	byte [ebp], 0
+	je	own
+	add	ebp, 1
+	cmp	byte [ebp - 1], ' '
+	jne	.name
+	mov	ebx, words
+.word:	cmp	dword [ebx], 0
+	je	unknown
+	mov	esi, [ebx]
+	mov	edi, ebp
+.letter:
+	cmpsb
+	jne	.next
+	cmp	byte [esi - 1], 0
+	jne	.letter
+	jmp	flood
+.next:	add	ebx, 12
+	jmp	.word
+unknown:
+	PRINT	"storm: FAILED: no such kind", 13, 10
+	jmp	power_off
+
+flood:	PRINT	"storm: begins", 13, 10
+	cmp	dword [ebx + 8], 0
+	je	.again
+	mov	esi, [ebx + 8]
+	call	start_second
+.again:	call	[ebx + 4]
+	jmp	.again
+
+; Has the second CPU run the real-mode code at ESI, which becomes the target of the jump at code16.
+start_second:
+	sub	esi, code16 + 3
+	mov	[code16 + 1], si
+	mov	esi, code16
+	mov	edi, CODE16
+	mov	ecx, code16_end - code16
+	rep	movsb
+	mov	dword [MESSAGE * 4], CODE16 + message16 - code16
+	mov	dword [LAPIC_ICR_TO], 1 << 24
+	mov	dword [LAPIC_ICR], ICR_SIPI | CODE16 >> 12
+	ret
+
+; ---- a guest's own timer while it floods ----
+
+own:	call	measure_millisecond
+	mov	eax, own_tick
+	mov	[idt + 0x30 * 8], ax
+	shr	eax, 16
+	mov	[idt + 0x30 * 8 + 6], ax
+	mov	eax, [millisecond]	; 100 us
+	xor	edx, edx
+	mov	ecx, 10
+	div	ecx
+	add	eax, EXIT
+	mov	[most], eax
+	mov	ebx, words
+.word:	mov	dword [latest], 0
+	mov	ebp, ROUNDS
+.round:	call	once
+	sub	ebp, 1
+	jnz	.round
+	PRINT	13, 10			; the end of what `print` has left
+	mov	esi, [ebx]
+	call	puts
+	PRINT	" own "
+	mov	eax, [latest]
+	call	print_dec
+	PRINT	13, 10
+	cmp	eax, [most]
+	CHECK	be, "   late by at most 100 us and an exit"
+	add	ebx, 12
+	cmp	ebx, others
+	jb	.word
+	FINISH	"storm"
+
+; Floods until its timer has come.
+once:	mov	eax, [millisecond]
+	shr	eax, 1
+	imul	edx, ebp, 97		; each time a little longer, so that it meets the flood elsewhere
+	add	eax, edx
+	mov	dword [TIMER_IRQS], 0
+	mov	ecx, eax
+	rdtsc
+	add	eax, ecx
+	adc	edx, 0
+	mov	[due], eax
+	mov	ecx, MSR_TSC_DEADLINE
+	wrmsr
+	sti
+.flood:	call	[ebx + 4]
+	cmp	dword [TIMER_IRQS], 0
+	je	.flood
+	cli
+	ret
+
+; The timer's handler: here because an instruction that repeats is interrupted in its middle.
+own_tick:
+	push	eax
+	push	edx
+	rdtsc
+	sub	eax, [due]
+	cmp	eax, [latest]
+	jb	.not_later
+	mov	[latest], eax
+.not_later:
+	inc	dword [TIMER_IRQS]
+	mov	dword [LAPIC_EOI], 0
+	pop	edx
+	pop	eax
+	iretd
+
+; ---- kinds: one round each. They may change all registers but EBX, EBP and ESP. ----
+
+cpuid_:	push	ebx
+	xor	eax, eax
+	cpuid
+	pop	ebx
+	ret
+
+hypercall:
+	xor	eax, eax
+	vmcall
+	ret
+
+; Where there is no such MSR, the fault is stepped over.
+msr:	mov	ecx, MSR_NONE
+	EXPECT	13, wrmsr
+	ret
+
+port:	out	NOWHERE, al
+	ret
+
+string:	mov	edx, NOWHERE
+	mov	esi, main32
+	mov	ecx, STRING
+	rep	outsb
+	ret
+
+device:	mov	eax, [IOAPIC + 0x10]
+	ret
+
+copy:	mov	esi, IOAPIC
+	mov	edi, copied
+	mov	ecx, 1024
+	rep	movsd
+	ret
+
+print:	mov	edx, COM1
+	mov	esi, lines
+	mov	ecx, LINES
+	rep	outsb
+	ret
+
+timer:	mov	dword [LAPIC_LVT_TIMER], 2 << 17 | 0x30
+	mfence
+	cli
+	mov	esi, [later]
+	add	esi, 500
+	and	esi, 0x3fff
+	mov	[later], esi
+	rdtsc
+	add	eax, esi
+	adc	edx, 0
+	mov	ecx, MSR_TSC_DEADLINE
+	wrmsr
+	sti
+	hlt
+	ret
+
+nmi:	mov	dword [LAPIC_ICR_TO], 1 << 24
+	mov	dword [LAPIC_ICR], ICR_NMI
+	ret
+
+init:	mov	dword [LAPIC_ICR], ICR_INIT
+sipi:	mov	dword [LAPIC_ICR], ICR_SIPI | CODE16 >> 12
+	ret
+
+ipi:	mov	dword [LAPIC_ICR], ICR_FIXED | MESSAGE
+	ret
+
+; ---- what the second CPU does, in real mode at CODE16 ----
+	bits	16
+code16:	jmp	near spin16		; to one of the following
+spin16:	cli
+	jmp	$
+
+halt16:	call	apic16
+.again:	sti
+	hlt
+	jmp	.again
+
+deaf16:	call	apic16
+.again:	cli
+	hlt
+	jmp	.again
+
+high16:	call	apic16
+	mov	ecx, 0x808		; TPR
+	mov	eax, 0xf0
+	wrmsr
+	jmp	halt16.again
+
+; Its local APIC in x2APIC mode, whose registers real mode can reach; a stack.
+apic16:	pop	bx
+	xor	ax, ax
+	mov	ss, ax
+	mov	sp, CODE16
+	mov	ecx, 0x1b
+	rdmsr
+	or	ax, 1 << 10 | 1 << 11
+	wrmsr
+	mov	ecx, 0x80f		; spurious vector; the APIC on
+	mov	eax, 0x1ff
+	xor	edx, edx
+	wrmsr
+	jmp	bx
+
+message16:
+	mov	ecx, 0x80b		; EOI
+	xor	eax, eax
+	xor	edx, edx
+	wrmsr
+	iret
+code16_end:
+	bits	32
+
+	align	4
+words:	WORD	"cpuid", cpuid_, 0
+	WORD	"hypercall", hypercall, 0
+	WORD	"msr", msr, 0
+	WORD	"port", port, 0
+	WORD	"string", string, 0
+	WORD	"device", device, 0
+	WORD	"copy", copy, 0
+	WORD	"print", print, 0
+others:	WORD	"timer", timer, 0
+	WORD	"sipi", sipi, spin16
+	WORD	"init", init, spin16
+	WORD	"ipi", ipi, halt16
+	WORD	"deaf", ipi, deaf16
+	WORD	"high", ipi, high16
+	WORD	"nmi", nmi, 0
+	dd	0
+
+section .data
+	align	4
+most	dd	0
+due	dd	0
+later	dd	0
+lines	times 128 db "a line of 64 characters, which a guest prints again and again", 13, 10
+LINES	equ	$ - lines
+
+section .bss
+copied:	resb	4096
