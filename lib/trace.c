@@ -87,7 +87,7 @@ static void show(const struct trace_record *r)
 		most, name);
 }
 
-void trace_record(enum trace_subject s, const char *what, uint64_t a, uint64_t b, uint64_t c)
+__hot void trace_record(enum trace_subject s, const char *what, uint64_t a, uint64_t b, uint64_t c)
 {
 	unsigned cpu = this_cpu_id();
 	struct ring *ring = rings[cpu];

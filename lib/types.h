@@ -99,6 +99,7 @@ const char *err_name(int err); /* takes either sign; never NULL */
 #define __aligned(n)		  __attribute__((aligned(n)))
 #define __noreturn		  __attribute__((noreturn))
 #define __printf_like(fmt, first) __attribute__((format(printf, fmt, first)))
+#define __hot			  __attribute__((hot)) /* next to each other in the image */
 #define likely(x)		  __builtin_expect(!!(x), 1)
 #define unlikely(x)		  __builtin_expect(!!(x), 0)
 

@@ -34,7 +34,7 @@ bool dirty_log_fits(const struct dirty_log *log, uint64_t pages)
 	return log->pages == pages;
 }
 
-void dirty_log_retire(struct mmu *mmu, struct dirty_log *log, const struct mmu_ticket *until)
+__hot void dirty_log_retire(struct mmu *mmu, struct dirty_log *log, const struct mmu_ticket *until)
 {
 	if (!log)
 		return;

@@ -44,7 +44,7 @@ unsigned mmu_debug;
 #define FIRST_GEN	1ull
 #define FIRST_GEN_DEBUG 0x7ffffffffffffff0ull
 
-void mmu_lock(struct mmu *mmu)
+__hot void mmu_lock(struct mmu *mmu)
 {
 	spin_lock(&mmu->lock);
 	mmu->lock_since = rdtsc();
@@ -58,7 +58,7 @@ void mmu_kick_noted(struct mmu *mmu)
 			mmu->ops->kick(mmu->vcpu[64 * w + bit_lowest(mmu->kick[w])]);
 }
 
-void mmu_unlock(struct mmu *mmu)
+__hot void mmu_unlock(struct mmu *mmu)
 {
 	struct mmu_vcpu
 		*first[8]; /* more than that are kicked with the lock held: it is only a matter of latency */

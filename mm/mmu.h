@@ -296,15 +296,15 @@ void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index);
 void mmu_invalidate_all(struct mmu *mmu);
 
 struct mmu_stats {
-	uint64_t bumps, batches, pages_freed, batch_pages_max, lock_ticks_max, waiting, flushes, kicks,
-		evictions;
-	uint64_t faults, faults_mmio, faults_spurious, pages_live, pages_peak, tables_bytes;
+	uint64_t bumps, lock_ticks_max, flushes, kicks, faults; /* the first few: what a deletion counts */
+	uint64_t targeted;					/* slots removed without a bump */
+	uint64_t batches, pages_freed, batch_pages_max, waiting, evictions;
+	uint64_t faults_mmio, faults_spurious, pages_live, pages_peak, tables_bytes;
 	uint64_t pages_live_peak; /* the live set: most pages valid at one time */
 	uint64_t batch_entries_max;
 	uint64_t batch_ticks_max; /* longest batch */
 	uint64_t faults_since_bump;
-	uint64_t targeted; /* slots removed without a bump */
-	uint64_t ad_off;   /* 1: EPT's A and D flags were switched off (mmu_ad.c) */
+	uint64_t ad_off; /* 1: EPT's A and D flags were switched off (mmu_ad.c) */
 };
 /* Locks: takes the MMU lock. */
 void mmu_stats(struct mmu *mmu, struct mmu_stats *out);

@@ -13,7 +13,7 @@
 #include "mm/mmu_internal.h"
 
 /* Sets `requests` for every vCPU, then notes for kicking those in the guest for which `old` says yes. */
-static void ask(struct mmu *mmu, uint32_t requests, bool bump)
+static __hot void ask(struct mmu *mmu, uint32_t requests, bool bump)
 {
 	for (unsigned i = 0; i < mmu->nvcpus; i++)
 		if (mmu->vcpu[i] && requests && !MUTANT(bump_without_request))
@@ -34,7 +34,7 @@ static void ask(struct mmu *mmu, uint32_t requests, bool bump)
 	}
 }
 
-void mmu_bump(struct mmu *mmu)
+__hot void mmu_bump(struct mmu *mmu)
 {
 	uint64_t gen = mmu->front.valid_gen + 1;
 

@@ -59,7 +59,7 @@ bool mmu_flushed(struct mmu *mmu, uint64_t epoch)
 	return true;
 }
 
-uint64_t mmu_host_epoch_next(void)
+__hot uint64_t mmu_host_epoch_next(void)
 {
 	return atomic_fetch_add(&mmu_host_epoch, 1) + 1;
 }

@@ -131,32 +131,38 @@ struct mmu_pool {
 
 struct mmu {
 	struct mmu_front front; /* first: mmu.h counts on it */
+
+	/* What a slot's deletion touches lies in `front` and in the three lines that follow, up to `caps`: it comes now and then,
+	 * and finds no line in a cache (mmu_prefetch()). */
 	struct spinlock lock;
 	uint64_t lock_since; /* TSC */
-
-	enum mmu_kind kind;
-	const struct mmu_cpu_ops *ops;
-	struct mmu_caps caps; /* what is used: ept_ad and pml may be switched off (mmu_ad.c) */
-	unsigned guest_maxphyaddr, root_level;
+	struct slots slots;
+	bool kick_any;
+	bool indirect;	 /* indirect pages are made: who stores into guest memory must tell (indirect.h) */
+	uint8_t removal; /* enum mmu_removal */
+	uint8_t freeing; /* enum mmu_freeing */
 	uint16_t vm;
-	enum mmu_removal removal;
-	enum mmu_freeing freeing;
-
 	unsigned nvcpus; /* places in vcpu[], some may be NULL */
 	struct mmu_vcpu **vcpu;
+	struct spage *root; /* the valid direct root, or NULL */
+	uint64_t nactive, nvalid, npending, ndetached, nretired_logs;
+	uint64_t barren; /* pages that eviction has looked at since it last gave one up */
+	uint64_t faults_at_bump;
+	struct mmu_stats stats;
+
+	struct mmu_caps caps; /* what is used: ept_ad and pml may be switched off (mmu_ad.c) */
+	enum mmu_kind kind;
+	const struct mmu_cpu_ops *ops;
+	unsigned guest_maxphyaddr, root_level;
 	uint64_t kick[MMU_MAPWORDS]; /* to be kicked when the lock is dropped */
-	bool kick_any;
 
 	struct list active;  /* head: newest generation; sorted */
 	struct list pending; /* invalid, wait for their flush epoch or generation; oldest first */
-	uint64_t nactive, nvalid, npending, ndetached, live_set;
+	uint64_t live_set;
 	uint64_t cut_epoch;	  /* the flush that the pinned root cut off last waits for (indirect_zap) */
-	uint64_t barren;	  /* pages that eviction has looked at since it last gave one up */
 	struct hash_bucket *hash; /* 1 << hash_bits */
 	unsigned hash_bits;
 	uint64_t hash_factor; /* odd */
-	struct spage *root;   /* the valid direct root, or NULL */
-	bool indirect; /* indirect pages are made: who stores into guest memory must tell (indirect.h) */
 	struct chain_blocks blocks;
 	uint64_t
 		undone; /* entries of indirect pages undone, and blocks walked for it: bounds what is done in one go */
@@ -165,18 +171,29 @@ struct mmu {
 	uint32_t draining;     /* the drainer's try-lock */
 	struct spage *partial; /* the drainer's: half cleared, goes on with the next batch */
 
-	struct slots slots;
 	struct guest_window_cache window;
 	uint64_t params_pool_pages; /* 0: the pool's limit follows the slots */
 	struct list retired_logs;
-	uint64_t nretired_logs;
 	uint64_t nlogs; /* slots with a dirty log */
 	uint64_t
 		pml_epoch; /* whoever entered in this flush epoch or later has page-modification logging on */
-	struct mmu_stats stats;
-	uint64_t faults_at_bump;
 };
 _Static_assert(sizeof(struct mmu) <= PAGE_SIZE, "a VM's MMU fits a frame");
+_Static_assert(offsetof(struct mmu, stats.faults) < 4 * 64, "a deletion touches four lines of it");
+
+/* What a deletion will touch, asked for at once: one after the other, each would cost a cache miss. */
+static inline void mmu_prefetch(const struct mmu *mmu)
+{
+	for (unsigned line = 0; line < 4; line++)
+		__builtin_prefetch((const char *)mmu + 64 * line, 1);
+	__builtin_prefetch(&mmu_host_epoch, 1);
+}
+/* The same for what is to be asked of the vCPUs. Lock held. */
+static inline void mmu_prefetch_vcpus(const struct mmu *mmu)
+{
+	for (unsigned i = 0; i < min(mmu->nvcpus, 8u); i++)
+		__builtin_prefetch(mmu->vcpu[i], 1);
+}
 
 /* The lock, with the time it is held measured. Unlocking sends the kicks that were noted meanwhile. */
 void mmu_lock(struct mmu *mmu);
@@ -263,8 +280,9 @@ uint64_t *spage_table(const struct spage *p);
 struct spage *spage_of(pfn_t f);
 
 /* ---- mmu_removal.c; lock held ---- */
-/* A slot table was just published: its version must not look like an old one in MMIO entries. */
-void mmu_slots_published(struct mmu *mmu);
+/* A change of the slot table was just published, whose version was `before`: the new one must not look like an old one in
+ * MMIO entries. */
+void mmu_slots_published(struct mmu *mmu, uint64_t before);
 /* The pool's limit follows the size of guest memory. */
 void mmu_slots_resized(struct mmu *mmu);
 /* Everything that maps `old`, which the table in force does not hold any more, goes. */

@@ -2,7 +2,7 @@
 /* Shadow pages: birth, pins, and the way out. The states they go through stand at the top of mm/mmu.c. */
 #include "mm/mmu_internal.h"
 
-void mmu_account(struct mmu *mmu)
+__hot void mmu_account(struct mmu *mmu)
 {
 	atomic_store_relaxed(&mmu->front.debt,
 		mmu->nactive - mmu->nvalid + mmu->npending + mmu->ndetached + mmu->nretired_logs);

@@ -17,11 +17,11 @@
 /* Some 10,000 pages or 500 tables: what a caller may be kept waiting for where nothing is ever to be forgotten. */
 #define TARGETED_MOST 65536u
 
-void mmu_slots_published(struct mmu *mmu)
+__hot void mmu_slots_published(struct mmu *mmu, uint64_t before)
 {
 	/* MMIO entries carry the low bits of the version. When those have gone once around, entries that were left
 	 * from the last round must not come true again: all tables go. */
-	if (!(mmu->slots.seq & (BIT(EPT_MMIO_GEN_BITS) - 1)) && !MUTANT(mmio_wrap_no_bump))
+	if (mmu->slots.seq >> EPT_MMIO_GEN_BITS != before >> EPT_MMIO_GEN_BITS && !MUTANT(mmio_wrap_no_bump))
 		mmu_bump(mmu);
 }
 
@@ -48,7 +48,7 @@ static bool unmap(struct mmu *mmu, const struct slot *old, unsigned most)
 	return !mmu->root || ept_unmap(mmu, mmu->root, gfn(old->base), pages, most) <= most;
 }
 
-void mmu_remove(struct mmu *mmu, const struct slot *old, struct mmu_ticket *out)
+__hot void mmu_remove(struct mmu *mmu, const struct slot *old, struct mmu_ticket *out)
 {
 	unsigned most = mmu->removal == MMU_REMOVAL_AUTO ? EPT_CROSSOVER : TARGETED_MOST;
 

@@ -6,9 +6,12 @@
 int slots_init(struct mmu *mmu)
 {
 	for (int i = 0; i < 2; i++) {
-		mmu->slots.buf[i] = frame_alloc_zeroed(mmu->pool.owner);
-		if (!mmu->slots.buf[i])
+		pfn_t at;
+
+		if (frames_alloc_run(SLOT_TABLE_FRAMES, mmu->pool.owner, &at))
 			return -E_NOMEM;
+		mmu->slots.buf[i] = pfn_to_virt(at);
+		memset(mmu->slots.buf[i], 0, sizeof(struct slot_table));
 	}
 	mmu->slots.seq = 1;
 	return 0;
@@ -16,25 +19,27 @@ int slots_init(struct mmu *mmu)
 
 void slots_fini(struct mmu *mmu)
 {
-	struct slot_table *t = mmu->slots.buf[mmu->slots.seq & 1];
+	struct slot_table *t = slots_buffer(&mmu->slots);
 
 	for (uint32_t i = 0; t && i < t->n; i++)
-		if (t->s[i].log)
+		if (t->s[i].pages && t->s[i].log)
 			dirty_log_destroy(mmu, t->s[i].log);
 	for (int i = 0; i < 2; i++)
 		if (mmu->slots.buf[i])
-			frame_free(FRAME_4K, mmu->pool.owner, hpa_to_pfn(virt_to_hpa(mmu->slots.buf[i])));
+			frames_free_run(SLOT_TABLE_FRAMES, mmu->pool.owner,
+				hpa_to_pfn(virt_to_hpa(mmu->slots.buf[i])));
 }
 
-struct slot_table *slots_in_force(const struct mmu *mmu)
+/* Word by word, since a writer may be writing what is read. */
+static void copy_out(struct slot *to, const struct slot *from)
 {
-	return mmu->slots.buf[mmu->slots.seq & 1];
-}
-
-void slot_copy(struct slot *to, const struct slot *from)
-{
-	for (unsigned i = 0; i < sizeof(*to) / 8; i++)
-		atomic_store_relaxed((uint64_t *)to + i, atomic_load_relaxed((const uint64_t *)from + i));
+	to->base = atomic_load_relaxed(&from->base);
+	to->pages = atomic_load_relaxed(&from->pages);
+	to->backing_page = atomic_load_relaxed(&from->backing_page);
+	to->backing = atomic_load_relaxed(&from->backing);
+	to->log = atomic_load_relaxed(&from->log);
+	to->flags = atomic_load_relaxed(&from->flags);
+	to->id = atomic_load_relaxed(&from->id);
 }
 
 static bool holds(const struct slot *s, uint64_t gfn)
@@ -72,7 +77,7 @@ static const struct slot *find(struct slot_table *t, uint64_t gfn)
 
 const struct slot *slots_find_locked(const struct mmu *mmu, gfn_t at)
 {
-	return find(slots_in_force(mmu), at.v);
+	return find(slots_buffer(&mmu->slots), at.v);
 }
 
 bool slots_find(const struct mmu *mmu, gfn_t at, struct slot *out)
@@ -83,29 +88,36 @@ bool slots_find(const struct mmu *mmu, gfn_t at, struct slot *out)
 
 		YIELD();
 		if (s)
-			slot_copy(out, s);
+			copy_out(out, s);
 		/* The loads above must be done before seq is read again (on x86 they are; the compiler must know). */
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		if (atomic_load_relaxed(&mmu->slots.seq) == seq)
-			return s != NULL;
+			return s && holds(out, at.v); /* it may have been deleted meanwhile */
 	}
 }
 
 void slots_gap(const struct mmu *mmu, gfn_t at, uint64_t *first, uint64_t *end)
 {
-	const struct slot_table *t = slots_in_force(mmu);
-	uint32_t i = slots_below(t, t->n, at.v);
+	const struct slot_table *t = slots_buffer(&mmu->slots);
+	uint32_t end_at = slots_below(t, t->n, at.v), below = end_at;
 
-	*first = i ? t->s[i - 1].base + t->s[i - 1].pages : 0;
-	*end = i < t->n ? t->s[i].base : UINT64_MAX;
+	while (below && !t->s[below - 1].pages)
+		below--;
+	while (end_at < t->n && !t->s[end_at].pages)
+		end_at++;
+	*first = below ? t->s[below - 1].base + t->s[below - 1].pages : 0;
+	*end = end_at < t->n ? t->s[end_at].base : UINT64_MAX;
+}
+
+__hot struct slot *slots_position(const struct slots *s, slot_id id)
+{
+	struct slot_table *t = slots_buffer(s);
+	unsigned i = id < SLOTS_MAX ? t->at[id] : SLOTS_MAX;
+
+	return i < t->n && t->s[i].id == id && t->s[i].pages ? &t->s[i] : NULL;
 }
 
 const struct slot *slots_by_id(const struct mmu *mmu, slot_id id)
 {
-	const struct slot_table *t = slots_in_force(mmu);
-
-	for (uint32_t i = 0; i < t->n; i++)
-		if (t->s[i].id == id)
-			return &t->s[i];
-	return NULL;
+	return slots_position(&mmu->slots, id);
 }

@@ -2,8 +2,8 @@
 /*
  * Changing the guest-physical map while the guest runs.
  *
- * A change is made in the spare buffer and published by raising seq, which no reader waits for (slot_table.h). What
- * follows from it depends on what it takes away:
+ * A change is made in the spare buffer, a deletion in one word of the buffer in force; it is published by raising seq, which
+ * no reader waits for (slot_table.h). What follows from it depends on what it takes away:
  *
  *	add		nothing: no table maps the range. MMIO entries for it are told by their generation (ept.h).
  *	delete, move,	every translation into the slot must go: by a bump of the generation, or entry by entry
@@ -11,45 +11,53 @@
  */
 #include "mm/mmu_internal.h"
 
-/* The spare buffer as a copy of the table in force, without slot `skip` (a position; n: none). */
-static struct slot_table *draft(struct mmu *mmu, uint32_t skip)
+/* By string stores of whole words: a reader without the lock may be reading what is written, and will not believe it. */
+static void copy_slots(struct slot *to, const struct slot *from, uint64_t n)
 {
-	struct slot_table *old = slots_in_force(mmu), *new = mmu->slots.buf[(mmu->slots.seq + 1) & 1];
-	uint32_t n = 0;
+	uint64_t words = n * (sizeof(*to) / 8);
+
+	__asm__ volatile("rep movsq" : "+D"(to), "+S"(from), "+c"(words) : : "memory");
+}
+
+/* Appends those of [s, end) that are left to what the table has already. */
+static void append(
+	struct slot_table *t, const struct slot *s, const struct slot *end, const struct slot *skip)
+{
+	uint32_t n = t->n;
+
+	while (s < end) {
+		const struct slot *run = s;
+
+		for (; s < end && s->pages && s != skip; s++)
+			t->at[s->id] = (uint16_t)n++;
+		copy_slots(&t->s[n - (s - run)], run, (uint64_t)(s - run));
+		for (; s < end && (!s->pages || s == skip); s++)
+			;
+	}
+	atomic_store_relaxed(&t->n, n);
+}
+
+/* The spare buffer becomes a copy of the table in force, without slot `skip` and with slot `more` (either may be NULL). */
+static void draft(struct mmu *mmu, const struct slot *skip, const struct slot *more)
+{
+	struct slot_table *old = slots_buffer(&mmu->slots), *t = mmu->slots.buf[(mmu->slots.seq + 1) & 1];
+	const struct slot *end = &old->s[old->n], *split = end;
 
 	/* What made the buffer stale (seq) must be seen before what is written into it. */
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	for (uint32_t i = 0; i < old->n; i++)
-		if (i != skip)
-			slot_copy(&new->s[n++], &old->s[i]);
-	atomic_store_relaxed(&new->n, n);
-	return new;
+	atomic_store_relaxed(&t->n, 0);
+	if (more)
+		split = &old->s[slots_below(old, old->n, more->base)];
+	append(t, old->s, split, skip);
+	if (more)
+		append(t, more, more + 1, NULL);
+	append(t, split, end, skip);
 }
 
-static void insert(struct slot_table *t, const struct slot *s)
+static bool overlaps(const struct slot_table *t, uint64_t base, uint64_t pages, const struct slot *except)
 {
-	uint32_t at = slots_below(t, t->n, s->base);
-
-	for (uint32_t i = t->n; i > at; i--)
-		slot_copy(&t->s[i], &t->s[i - 1]);
-	slot_copy(&t->s[at], s);
-	atomic_store_relaxed(&t->n, t->n + 1);
-}
-
-/* Where slot id is in the table in force; its n if nowhere. */
-static uint32_t position(const struct slot_table *t, slot_id id)
-{
-	uint32_t i = 0;
-
-	while (i < t->n && t->s[i].id != id)
-		i++;
-	return i;
-}
-
-static bool overlaps(const struct slot_table *t, uint64_t base, uint64_t pages, uint32_t except)
-{
-	for (uint32_t i = 0; i < t->n; i++)
-		if (i != except && ranges_overlap(t->s[i].base, t->s[i].pages, base, pages))
+	for (const struct slot *s = t->s; s < &t->s[t->n]; s++)
+		if (s != except && ranges_overlap(s->base, s->pages, base, pages))
 			return true;
 	return false;
 }
@@ -59,11 +67,15 @@ static bool in_width(const struct mmu *mmu, uint64_t base, uint64_t pages)
 	return pages && range_within(base, pages, 1ull << (mmu->guest_maxphyaddr - PAGE_SHIFT));
 }
 
-/* From here on, everybody finds the new table. */
-static void publish(struct mmu *mmu)
+/* Publishes the draft, or the deletion of `gone`. After this every reader finds the change. */
+static __hot void publish(struct mmu *mmu, struct slot *gone)
 {
-	atomic_store(&mmu->slots.seq, mmu->slots.seq + 1);
-	mmu_slots_published(mmu);
+	uint64_t seq = mmu->slots.seq;
+
+	if (gone)
+		atomic_store(&gone->pages, 0);
+	atomic_store(&mmu->slots.seq, seq + (gone ? 2 : 1));
+	mmu_slots_published(mmu, seq);
 }
 
 int slot_add(struct mmu *mmu, const struct slot_desc *d, slot_id *out)
@@ -89,15 +101,17 @@ int slot_add(struct mmu *mmu, const struct slot_desc *d, slot_id *out)
 	mmu_lock(mmu);
 	if (!in_width(mmu, s.base, s.pages))
 		err = -E_RANGE;
-	else if (slots_in_force(mmu)->n == SLOTS_MAX)
+	else if (mmu->slots.count == SLOTS_MAX)
 		err = -E_NOMEM;
-	else if (overlaps(slots_in_force(mmu), s.base, s.pages, SLOTS_MAX))
+	else if (overlaps(slots_buffer(&mmu->slots), s.base, s.pages, NULL))
 		err = -E_EXIST;
 	if (!err) {
-		while (position(slots_in_force(mmu), (slot_id)s.id) < slots_in_force(mmu)->n)
-			s.id++;
-		insert(draft(mmu, SLOTS_MAX), &s);
-		publish(mmu);
+		while (slots_position(&mmu->slots, (slot_id)mmu->slots.free))
+			mmu->slots.free++;
+		s.id = mmu->slots.free;
+		draft(mmu, NULL, &s);
+		publish(mmu, NULL);
+		mmu->slots.count++;
 		mmu->slots.pages += s.pages;
 		if (s.log)
 			dirty_logs_count(mmu, 1);
@@ -110,36 +124,42 @@ int slot_add(struct mmu *mmu, const struct slot_desc *d, slot_id *out)
 	return err;
 }
 
-/* Publishes the draft and makes what maps `old` go. The log that goes with it is freed when the ticket is ready. */
-static void take_away(struct mmu *mmu, const struct slot *old, struct mmu_ticket *out)
+/* Publishes the draft, or the deletion of `gone`, and makes what maps `old` go. The log that goes with it is freed when the
+ * ticket is ready. */
+static __hot void take_away(
+	struct mmu *mmu, struct slot *gone, const struct slot *old, struct mmu_ticket *out)
 {
 	if (MUTANT(publish_after_bump)) {
 		mmu_remove(mmu, old, out);
 		mmu_unlock(mmu);
 		YIELD();
 		mmu_lock(mmu);
-		publish(mmu);
+		publish(mmu, gone);
 		return;
 	}
-	publish(mmu);
+	publish(mmu, gone);
 	mmu_remove(mmu, old, out);
 }
 
-int slot_delete(struct mmu *mmu, slot_id id, struct mmu_ticket *out)
+__hot int slot_delete(struct mmu *mmu, slot_id id, struct mmu_ticket *out)
 {
-	struct slot old;
-	uint32_t at;
+	struct slot *gone, old;
 
+	mmu_prefetch(mmu);
 	mmu_lock(mmu);
-	at = position(slots_in_force(mmu), id);
-	if (at == slots_in_force(mmu)->n) {
+	__builtin_prefetch(mmu->vcpu);
+	__builtin_prefetch(slots_buffer(&mmu->slots));
+	gone = slots_position(&mmu->slots, id);
+	mmu_prefetch_vcpus(mmu);
+	if (!gone) {
 		mmu_unlock(mmu);
 		return -E_NOENT;
 	}
-	old = slots_in_force(mmu)->s[at];
-	draft(mmu, at);
+	old = *gone;
 	mmu->slots.pages -= old.pages;
-	take_away(mmu, &old, out);
+	mmu->slots.count--;
+	mmu->slots.free = min(mmu->slots.free, (uint32_t)id);
+	take_away(mmu, gone, &old, out);
 	if (old.log)
 		dirty_logs_count(mmu, -1);
 	dirty_log_retire(mmu, old.log, out);
@@ -149,23 +169,22 @@ int slot_delete(struct mmu *mmu, slot_id id, struct mmu_ticket *out)
 
 int slot_move(struct mmu *mmu, slot_id id, gfn_t to, struct mmu_ticket *out)
 {
-	struct slot old, new;
-	uint32_t at;
+	struct slot *s, old, new;
 	int err = 0;
 
 	mmu_lock(mmu);
-	at = position(slots_in_force(mmu), id);
-	if (at == slots_in_force(mmu)->n)
+	s = slots_position(&mmu->slots, id);
+	if (!s)
 		err = -E_NOENT;
-	else if (!in_width(mmu, to.v, slots_in_force(mmu)->s[at].pages))
+	else if (!in_width(mmu, to.v, s->pages))
 		err = -E_RANGE;
-	else if (overlaps(slots_in_force(mmu), to.v, slots_in_force(mmu)->s[at].pages, at))
+	else if (overlaps(slots_buffer(&mmu->slots), to.v, s->pages, s))
 		err = -E_EXIST;
 	if (!err) {
-		new = old = slots_in_force(mmu)->s[at];
+		new = old = *s;
 		new.base = to.v;
-		insert(draft(mmu, at), &new);
-		take_away(mmu, &old, out);
+		draft(mmu, s, &new);
+		take_away(mmu, NULL, &old, out);
 		dirty_log_moved(mmu, new.log);
 	}
 	mmu_unlock(mmu);
@@ -175,20 +194,19 @@ int slot_move(struct mmu *mmu, slot_id id, gfn_t to, struct mmu_ticket *out)
 int slot_set_flags(struct mmu *mmu, slot_id id, unsigned flags, struct mmu_ticket *out)
 {
 	struct dirty_log *spare = NULL;
-	struct slot old, new;
-	uint32_t at;
+	struct slot *s, old, new;
 	int err = 0;
 
 	if (flags & ~(SLOT_READONLY | SLOT_DIRTY_LOG))
 		return -E_INVAL;
 again:
 	mmu_lock(mmu);
-	at = position(slots_in_force(mmu), id);
-	if (at == slots_in_force(mmu)->n) {
+	s = slots_position(&mmu->slots, id);
+	if (!s) {
 		err = -E_NOENT;
 		goto out;
 	}
-	new = old = slots_in_force(mmu)->s[at];
+	new = old = *s;
 	if (flags & SLOT_DIRTY_LOG && !old.log) {
 		/* A log is made without the lock; then the slot may be another one, or have one. */
 		if (!spare) {
@@ -208,12 +226,12 @@ again:
 		new.log = NULL;
 	}
 	new.flags = flags;
-	slot_copy(&draft(mmu, SLOTS_MAX)->s[at], &new);
+	draft(mmu, s, &new);
 	if (flags == old.flags) {
 		*out = (struct mmu_ticket){ 0 };
-		publish(mmu);
+		publish(mmu, NULL);
 	} else {
-		take_away(mmu, &old, out);
+		take_away(mmu, NULL, &old, out);
 	}
 	if (old.log != new.log) {
 		dirty_logs_count(mmu, new.log ? 1 : -1);

@@ -69,6 +69,24 @@ void figure(const char *name, double value, const char *unit)
 	fflush(stdout);
 }
 
+static int missed;
+
+void aim(const char *name, double value, const char *unit, enum aim what, double target)
+{
+	bool good = what == AT_LEAST ? value >= target : value <= target;
+
+	figure(name, value, unit);
+	fprintf(stderr, "bench: %-8s %s = %.4g, target at %s %.4g\n", good ? "ok" : "MISSED", name, value,
+		what == AT_LEAST ? "least" : "most", target);
+	if (!good && what == EXACT_AT_MOST)
+		missed = 1;
+}
+
+int measure_end(void)
+{
+	return missed;
+}
+
 /* As a machine's RAM is: mapped with large pages, and there. (Else the host's page faults are measured.) */
 static void machine(struct arena *a, uint64_t bytes)
 {

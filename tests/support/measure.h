@@ -22,6 +22,14 @@ uint64_t quantile(uint64_t *v, uint64_t n, double part);
  * middle half, in the quietest twentieth of the run. v is in the order of time, and is not any more afterwards. */
 double typical(uint64_t *v, uint64_t n);
 void figure(const char *name, double value, const char *unit);
+/*
+ * The same, with its target. Times and their ratios only print it, since what else the machine does moves them. EXACT ones are
+ * counts that nothing moves (pages, entries, bytes, ticks of a simulated CPU): missed, they fail the bench (measure_end()).
+ */
+enum aim { AT_MOST, AT_LEAST, EXACT_AT_MOST };
+void aim(const char *name, double value, const char *unit, enum aim what, double target);
+/* The exit status: 1 if an EXACT target was missed. */
+int measure_end(void);
 
 /* vCPU v of the rig takes the root that is valid now. */
 void measure_serve(unsigned v);

@@ -143,6 +143,93 @@ static void as_many_slots_as_there_is_room_for_and_no_more(void **state)
 	backing_free(b);
 }
 
+/* Deletions leave their places in the table until the next change: look-ups, gaps and overlaps do not see them, ids are used
+ * again. */
+static void a_deleted_slot_is_in_nobodys_way(void **state)
+{
+	uint64_t first, end, seq = rig.mmu->slots.seq;
+	slot_id id[5], again;
+	struct backing *b;
+	struct mmu_ticket t;
+	struct slot s;
+
+	assert_int_equal(backing_alloc(4, RIG_RAM, &b), 0);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(add(i * 10, 4, 0, b, 0, &id[i]), 0);
+	for (unsigned i = 1; i < 4; i++) {
+		seq = rig.mmu->slots.seq;
+		assert_int_equal(slot_delete(rig.mmu, id[i], &t), 0);
+		assert_int_not_equal(rig.mmu->slots.seq, seq);
+		assert_false(slots_find(rig.mmu, gfn(i * 10), &s));
+		assert_null(slots_by_id(rig.mmu, id[i]));
+		assert_int_equal(slot_delete(rig.mmu, id[i], &t), -E_NOENT);
+	}
+	slots_gap(rig.mmu, gfn(21), &first, &end);
+	assert_int_equal(first, 4);
+	assert_int_equal(end, 40);
+	assert_int_equal(add(8, 4, 0, b, 0, &again), 0);
+	assert_int_equal(again, id[1]);
+	assert_int_equal(slot_move(rig.mmu, id[4], gfn(29), &t), 0);
+	for (unsigned g = 0; g < 50; g++)
+		assert_int_equal(
+			slots_find(rig.mmu, gfn(g), &s), g < 4 || (g >= 8 && g < 12) || (g >= 29 && g < 33));
+	assert_int_equal(slot_delete(rig.mmu, id[0], &t), 0);
+	assert_int_equal(slot_delete(rig.mmu, again, &t), 0);
+	assert_int_equal(slot_delete(rig.mmu, id[4], &t), 0);
+	backing_free(b);
+}
+
+static slot_id going;
+
+static void delete_meanwhile(void)
+{
+	struct mmu_ticket t;
+
+	mmu_yield = NULL;
+	if (slot_delete(rig.mmu, going, &t))
+		fail();
+}
+
+/* The slot goes between a reader's search and its copy. What is deleted is never given out, least of all with 0 pages. */
+static void a_reader_does_not_get_a_slot_that_is_being_deleted(void **state)
+{
+	struct slot s;
+	struct mmu_ticket t;
+	struct slot *in_table;
+
+	going = rig_slot(16, 4, 0);
+	mmu_yield = delete_meanwhile;
+	assert_false(slots_find(rig.mmu, gfn(17), &s));
+	mmu_yield = NULL;
+	rig_forget(going);
+	/* The same before the version tells of it. */
+	going = rig_slot(16, 4, 0);
+	in_table = slots_position(&rig.mmu->slots, going);
+	in_table->pages = 0;
+	assert_false(slots_find(rig.mmu, gfn(17), &s));
+	in_table->pages = 4;
+	assert_true(slots_find(rig.mmu, gfn(17), &s));
+	assert_int_equal(slot_delete(rig.mmu, going, &t), 0);
+}
+
+static struct slot *half_gone;
+
+static void deleted_but_not_published(void)
+{
+	half_gone->pages = 0;
+}
+
+static void a_copy_taken_while_the_slot_goes_is_not_believed(void **state)
+{
+	struct slot s;
+
+	half_gone = slots_position(&rig.mmu->slots, rig_slot(16, 4, 0));
+	mmu_yield = deleted_but_not_published;
+	assert_false(slots_find(rig.mmu, gfn(17), &s));
+	mmu_yield = NULL;
+	half_gone->pages = 4;
+}
+
 /* Rule 4: the RAM of a removed slot is reusable when every vCPU has left and every CPU has let go, not before. */
 static void ticket_waits_for_vcpus_and_for_cpus(void **state)
 {
@@ -264,6 +351,9 @@ int main(void)
 		T(backing_that_does_not_fit_takes_nothing),
 		T(bad_slots_are_refused),
 		T(as_many_slots_as_there_is_room_for_and_no_more),
+		T(a_deleted_slot_is_in_nobodys_way),
+		T(a_reader_does_not_get_a_slot_that_is_being_deleted),
+		T(a_copy_taken_while_the_slot_goes_is_not_believed),
 		T(ticket_waits_for_vcpus_and_for_cpus),
 		T(ticket_does_not_wait_for_who_is_not_running),
 		T(after_removal_nobody_runs_on_before_all_have_left),
