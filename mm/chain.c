@@ -57,12 +57,9 @@ static struct chain_block *block_take(struct mmu *mmu)
 	}
 	if (!from->page || from->used == PAGE_BLOCKS) {
 		from->page = spage_new(mmu, gfn(0), (role_t){ ROLE_BLOCKS }, NULL);
-		from->page->lo = 0;
 		from->used = 0;
 	}
-	b = (struct chain_block *)spage_table(from->page) + from->used++;
-	from->page->hi = (uint16_t)(from->used * sizeof(*b) / 8);
-	return b;
+	return (struct chain_block *)spage_table(from->page) + from->used++;
 }
 
 static void block_put(struct mmu *mmu, struct chain_block *b)

@@ -23,7 +23,8 @@ struct spage *spage_new(struct mmu *mmu, gfn_t at, role_t role, uint64_t *parent
 	if (unlikely(2 * mmu->pool.used > 3 * mmu->live_set) && mmu->nactive != mmu->nvalid &&
 		!MUTANT(no_debt_bound))
 		mmu_retire(mmu, 2);
-	p = pool_take(&mmu->pool);
+	/* Blocks of chains are written before they are read. */
+	p = role.v & ROLE_BLOCKS ? pool_take_raw(&mmu->pool) : pool_take(&mmu->pool);
 	p->gen = mmu->front.valid_gen;
 	p->gfn = at;
 	p->role = role;

@@ -27,9 +27,16 @@ struct batch {
 	struct spage *page[BATCH_MOST];
 };
 
+/* Blocks of chains need not be cleared: as keys, they are written before they are read. */
 static unsigned span(const struct spage *p)
 {
-	return p->lo < p->hi ? (unsigned)(p->hi - p->lo) : 0;
+	return p->lo < p->hi && !(p->role.v & ROLE_BLOCKS) ? (unsigned)(p->hi - p->lo) : 0;
+}
+
+/* p is done with, as far as it was to be cleared. */
+static void put(struct mmu *mmu, struct spage *p)
+{
+	pool_put(&mmu->pool, p, !(p->role.v & ROLE_BLOCKS));
 }
 
 /* The next page that may be freed, off its list; NULL if there is none. Pinned roots are put aside on the way: they
@@ -79,6 +86,8 @@ static void detach_batch(struct mmu *mmu, struct batch *b, unsigned pages, unsig
 			break;
 		if (span(p))
 			__builtin_prefetch(spage_table(p) + p->lo, 1);
+		if (p->keys)
+			__builtin_prefetch(spage_of(hpa_to_pfn(virt_to_hpa(p->keys))), 1);
 		b->entries += span(p);
 		b->page[b->n++] = p;
 		mmu->ndetached += spage_frames(p);
@@ -131,7 +140,7 @@ unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 		mmu_lock(mmu);
 		for (unsigned i = 0; i < done; i++) {
 			mmu->ndetached -= spage_frames(b.page[i]);
-			pool_put(&mmu->pool, b.page[i], true);
+			put(mmu, b.page[i]);
 		}
 		/* At most one page is left over: the budget was used up inside it, and it was the last. */
 		if (done < b.n) {
@@ -161,7 +170,7 @@ unsigned mmu_retire(struct mmu *mmu, unsigned n)
 
 		if (!p)
 			break;
-		pool_put(&mmu->pool, p, span(p) == 0);
+		pool_put(&mmu->pool, p, p->lo >= p->hi);
 		mmu->stats.pages_freed++;
 		done++;
 	}
@@ -182,7 +191,7 @@ void mmu_reclaim_all(struct mmu *mmu)
 	h = mmu_horizon(mmu);
 	while ((p = next(mmu, &h, &touched)) != NULL) {
 		clear(p, ENTRIES);
-		pool_put(&mmu->pool, p, true);
+		put(mmu, p);
 		mmu->stats.pages_freed++;
 	}
 	mmu_account(mmu);

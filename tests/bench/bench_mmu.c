@@ -221,6 +221,7 @@ static void dense(void)
 {
 	uint64_t tables = 40 * 502 - 76; /* 40 chunks of the pool, the levels above and its reserve */
 	uint64_t bytes;
+	double clear;
 
 	start(1, 1100000ul * 512);
 	measure_serve(0);
@@ -231,8 +232,12 @@ static void dense(void)
 	mmu_invalidate_all(rig.mmu);
 	measure_serve(0);
 	drained_reset();
+	clear = measure_clear_ns();
 	drain(&drained);
+	clear = (clear + measure_clear_ns()) / 2;
 	figure("reclaim_direct_full_ns_per_page", drained.page, "ns");
+	figure("clear_cold_page_ns", clear, "ns");
+	aim("reclaim_direct_full_ratio", drained.page / clear, "ratio", AT_MOST, 2);
 	rig_stop();
 }
 

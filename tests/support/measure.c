@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -18,6 +19,27 @@ uint64_t measure_cpu_ns(void)
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+double measure_clear_ns(void)
+{
+	enum { MEASURED = 9, STRETCH = 16 * MiB };
+	static char *at;
+	uint64_t took[MEASURED];
+
+	if (!at) {
+		at = mmap(NULL, MEASURED * STRETCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		madvise(at, MEASURED * STRETCH, MADV_HUGEPAGE);
+	}
+	memset(at, 1, MEASURED * STRETCH); /* more than is cached: the first is cold again when the last is done */
+	for (unsigned i = 0; i < MEASURED; i++) {
+		uint64_t from = rdtsc();
+
+		for (uint64_t p = 0; p < STRETCH; p += PAGE_SIZE)
+			entries_zero((uint64_t *)(at + i * STRETCH + p), ENTRIES);
+		took[i] = rdtsc() - from;
+	}
+	return (double)quantile(took, MEASURED, 0.5) * tick_ns * PAGE_SIZE / STRETCH;
 }
 
 static void calibrate(void)
