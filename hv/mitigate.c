@@ -2,6 +2,7 @@
 #include "hv/mitigate.h"
 
 #include "hv/guest_msr_rules.h"
+#include "hv/thunks.h"
 #include "hv/vm.h"
 #include "lib/log.h"
 
@@ -104,6 +105,7 @@ void mitigate_init(bool on)
 		log_info("mitigations = off: guests can learn of one another by speculation");
 		return;
 	}
+	thunks_patch(c->mitigations.measures.thunk);
 	if (cpuid(1, 0).ecx & BIT(31))
 		log_info("speculation: under another hypervisor, which has a say in what the CPU needs and "
 			 "does");
@@ -131,11 +133,6 @@ void mitigate_log_others(void)
 			log_warn(
 				"speculation: indirect branches are made as CPU 0 needs them, not CPU %u", i);
 	}
-}
-
-enum thunk_form mitigate_thunk(void)
-{
-	return cpus[0]->mitigations.measures.thunk;
 }
 
 bool mitigate_core_of_its_own(void)

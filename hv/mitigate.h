@@ -2,7 +2,8 @@
 /*
  * Measures against speculation, as hv/mitigate_rules.h decides them for each CPU by itself:
  *
- *	once			IA32_SPEC_CTRL, IA32_TSX_CTRL, IA32_MCU_OPT_CTRL	mitigate_cpu_init()
+ *	at start		the form of indirect branches, as the first CPU needs it	mitigate_init()
+ *	once on each CPU	IA32_SPEC_CTRL, IA32_TSX_CTRL, IA32_MCU_OPT_CTRL	mitigate_cpu_init()
  *	at each VM exit		return predictions, branch history, IBRS		mitigate_vmcs_init()
  *	when another vCPU comes	IBPB, L1D flush, VERW					mitigate_switch()
  *	before the same vCPU goes on after another VM's data was handled on its CPU:
@@ -24,8 +25,6 @@ void mitigate_cpu_init(struct cpu *c);
 /* Logs what differs on other CPUs than the first, once all have started. */
 void mitigate_log_others(void);
 
-/* The form of indirect branches that the first CPU needs; THUNK_PLAIN with `mitigations = off`. After mitigate_init(). */
-enum thunk_form mitigate_thunk(void);
 /* True if on one of the CPUs that have started SMT siblings may not run different VMs. False with `mitigations = off`. */
 bool mitigate_core_of_its_own(void);
 

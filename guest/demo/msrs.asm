@@ -117,6 +117,40 @@ main32:	call	idt_init
 .misc:	TAKES	0x1a0, 0, 0x811809, "MISC_ENABLE: fast strings, thermal control, SpeedStep, xTPR"
 	TAKES	0x1a0, 0, 0x1800, "MISC_ENABLE: and without"
 
+	; What the guest writes is what it reads, whatever of it is in force besides.
+	xor	eax, eax
+	cpuid
+	cmp	eax, 7
+	jb	.no_spec_ctrl
+	mov	eax, 7
+	xor	ecx, ecx
+	cpuid
+	mov	[features], edx
+	bt	edx, 26
+	jnc	.no_spec_ctrl
+	TAKES	0x48, 0, 3, "SPEC_CTRL: IBRS and STIBP"
+	TAKES	0x48, 0, 0, "SPEC_CTRL: without"
+	REFUSES	0x48, 0, 0x400, "SPEC_CTRL: BHI_DIS_S, which CPUID does not show"
+	REFUSES	0x48, 1, 0, "SPEC_CTRL: bit 32"
+	REFUSES	0x49, 0, 2, "PRED_CMD: bit 1"
+	mov	ecx, 0x49
+	xor	edx, edx
+	mov	eax, 1
+	EXPECT	-1, wrmsr
+	CHECK	e, "PRED_CMD: IBPB"
+	jmp	.arch_capabilities
+.no_spec_ctrl:
+	ABSENT	0x48
+	cmp	dword [wrong], 0
+	CHECK	z, "no SPEC_CTRL where CPUID shows none"
+.arch_capabilities:
+	bt	dword [features], 29
+	jnc	.mce
+	mov	ecx, 0x10a
+	rdmsr
+	test	eax, 1 << 7 | 1 << 10 | 1 << 18 | 1 << 25
+	CHECK	z, "ARCH_CAPABILITIES: promises no MSR that is not there"
+.mce:
 	; CR4.MCE is the hypervisor's, but the guest's is its own.
 	mov	eax, cr4
 	test	eax, 1 << 6
@@ -189,4 +223,5 @@ wrong	dd	0
 wanted	dd	0, 0
 before	dd	0, 0
 differs	dd	0
+features dd	0			; CPUID.7:EDX
 section .text

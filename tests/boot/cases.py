@@ -842,4 +842,76 @@ OTHERS = [
     ),
 ]
 
-CASES = LINUX + GUESTS + TRACES + INPUT + OTHERS
+SPECULATION_DONE = r"^lethe: speculation, needed, done: "
+SPECULATION_MISSING = r"^lethe: warning: speculation, needed, microcode missing: "
+SPECULATION_NOT = r"^lethe: speculation, not needed: "
+
+SPECULATION = [
+    Case(
+        "speculation-no-microcode",  # Bochs's older models have none of the bits
+        [MACHINE_OFF],
+        seen=[
+            SPECULATION_DONE + r"RSB \(return predictions replaced after exits\)$",
+            SPECULATION_MISSING + r"Spectre v2 \(IBPB; retpolines are used\), RSBA \(IBRS\), L1TF \(L1D_FLUSH\), "
+            r"MDS \(MD_CLEAR\), MMIO stale data \(FB_CLEAR\), GDS \(GDS_CTRL\)$",
+            SPECULATION_NOT + r"BHI, PBRSB \(only with enhanced IBRS\), ITS, RFDS, SRBDS \(not this CPU model\), "
+            r"TAA \(no TSX\)$",
+            GOOD["hello"],
+        ],
+        **guests(["hello"]),
+    ),
+    Case(
+        "speculation-old",  # the first CPUs with EPT
+        [MACHINE_OFF],
+        seen=[
+            SPECULATION_DONE + r"RSB \(return predictions replaced after exits\)$",
+            SPECULATION_MISSING + r"Spectre v2 \(IBPB; retpolines are used\), L1TF \(L1D_FLUSH\), MDS \(MD_CLEAR\)$",
+            SPECULATION_NOT + r"BHI, PBRSB \(only with enhanced IBRS\), RSBA, ITS, MMIO stale data, RFDS, GDS, SRBDS "
+            r"\(not this CPU model\), TAA \(no TSX\)$",
+            GOOD["hello"],
+        ],
+        cpus=["corei5_lynnfield_750"],
+        **guests(["hello"]),
+    ),
+    Case(
+        "speculation-history",  # enhanced IBRS without BHI_DIS_S
+        [MACHINE_OFF],
+        seen=[
+            SPECULATION_DONE + r"Spectre v2 \(enhanced IBRS always on, IBPB at VM switches\), BHI \(branch history "
+            r"overwritten after exits\), PBRSB \(a CALL and LFENCE after exits\)$",
+            SPECULATION_MISSING + r"MMIO stale data \(FB_CLEAR\), GDS \(GDS_CTRL\)$",
+            SPECULATION_NOT + r"RSB, RSBA \(enhanced IBRS\), ITS \(not from guests on this CPU model\), L1TF \(RDCL_NO\), "
+            r"MDS, RFDS, SRBDS \(not this CPU model\), TAA \(no TSX\)$",
+            DONE % "msrs",
+            DONE % "exits",
+        ],
+        cpus=["corei7_icelake_u"],
+        **guests(["msrs", "exits"]),
+    ),
+    Case(
+        "speculation-microcode",  # nothing is missing
+        [MACHINE_OFF],
+        seen=[
+            SPECULATION_DONE + r"Spectre v2 \(enhanced IBRS always on, IBPB at VM switches\), BHI \(BHI_DIS_S always on\), "
+            r"PBRSB \(a CALL and LFENCE after exits\)$",
+            SPECULATION_NOT + r"RSB, RSBA \(enhanced IBRS\), ITS, MDS, MMIO stale data, RFDS, GDS, SRBDS \(not this CPU "
+            r"model\), L1TF \(RDCL_NO\), TAA \(no TSX\)$",
+            DONE % "msrs",
+            DONE % "exits",
+        ],
+        never=[PANIC, "FAILED", "microcode missing"],
+        cpus=["arrow_lake"],
+        **guests(["msrs", "exits"]),
+    ),
+    Case(
+        "speculation-off",
+        [r"^lethe: mitigations = off: guests can learn of one another by speculation$", MACHINE_OFF],
+        seen=[DONE % "msrs", DONE % "exits"],
+        never=[PANIC, "FAILED", r"speculation, "],
+        cpus=["arrow_lake"],
+        conf="[hypervisor]\nmitigations = off\n" + guests(["msrs", "exits"])["conf"],
+        files=guests(["msrs", "exits"])["files"],
+    ),
+]
+
+CASES = LINUX + GUESTS + SPECULATION + TRACES + INPUT + OTHERS
