@@ -8,6 +8,7 @@
  *	log = error | warn | info | debug
  *	trace = exits[:REASON+REASON...][:LINES], mmu, irq, io, boot (each with [:LINES]) | off
  *	mitigations = auto | off
+ *	smt = auto | same-vm | off | on	  same-vm: the threads of a core serve one VM; off: one thread a core is used
  *	keep = on | off			  on: halt instead of powering off when no VM is left
  *	[vm NAME]
  *	kernel = FILE			  bzImage, multiboot or flat, told apart by its header
@@ -48,6 +49,9 @@ enum conf_format { FORMAT_AUTO, FORMAT_LINUX, FORMAT_MULTIBOOT, FORMAT_FLAT };
 enum conf_removal { CONF_REMOVAL_AUTO, CONF_REMOVAL_BULK, CONF_REMOVAL_TARGETED };
 enum conf_mmu { CONF_MMU_AUTO, CONF_MMU_EPT, CONF_MMU_SHADOW };
 
+/* auto: CONF_SMT_SAME_VM where this CPU's threads can learn of one another, else CONF_SMT_ON. */
+enum conf_smt { CONF_SMT_AUTO, CONF_SMT_SAME_VM, CONF_SMT_OFF, CONF_SMT_ON };
+
 struct conf_module {
 	char path[CONF_PATH_MAX];
 	char args[256];
@@ -67,6 +71,7 @@ struct conf_vm {
 	uint64_t memory; /* bytes */
 	unsigned vcpus;
 	uint64_t cpus;	    /* bit per physical CPU; 0: all */
+	unsigned cpus_line; /* of that key, if it was given */
 	bool small_pages;   /* large-pages = off */
 	bool test_device;   /* devices = rom */
 	uint64_t rom_bytes; /* of its ROM and of the BAR with its RAM */
@@ -83,6 +88,7 @@ struct conf {
 	struct trace_conf trace;
 	bool trace_off;	  /* do not even keep the ring */
 	bool mitigations; /* auto = true */
+	enum conf_smt smt;
 	bool keep;
 	unsigned nvms;
 	struct conf_vm vm[CONF_VMS_MAX];

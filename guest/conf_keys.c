@@ -121,6 +121,18 @@ static void set_mitigations(struct conf_parser *p, const char *key, const char *
 		p->out->mitigations = i;
 }
 
+static void set_smt(struct conf_parser *p, const char *key, const char *value)
+{
+	static const char *const names[] = { [CONF_SMT_AUTO] = "auto",
+		[CONF_SMT_SAME_VM] = "same-vm",
+		[CONF_SMT_OFF] = "off",
+		[CONF_SMT_ON] = "on" };
+	int i = choice(p, key, value, names, ARRAY_SIZE(names), "auto, same-vm, off or on");
+
+	if (i >= 0)
+		p->out->smt = (enum conf_smt)i;
+}
+
 static void set_keep(struct conf_parser *p, const char *key, const char *value)
 {
 	set_bool(p, key, value, &p->out->keep);
@@ -256,6 +268,7 @@ static void set_cpus(struct conf_parser *p, const char *key, const char *value)
 		cpus |= BITS(last, first);
 	} while (*value++);
 	p->vm->cpus = cpus;
+	p->vm->cpus_line = p->line;
 }
 
 static void set_mmu(struct conf_parser *p, const char *key, const char *value)
@@ -361,6 +374,7 @@ static const struct key hypervisor_keys[] = {
 	{ "log", set_log, false },
 	{ "trace", set_trace, false },
 	{ "mitigations", set_mitigations, false },
+	{ "smt", set_smt, false },
 	{ "keep", set_keep, false },
 };
 
@@ -418,5 +432,5 @@ void conf_key(struct conf_parser *p, const char *key, const char *value)
 			"entry-mode",
 			key);
 	else
-		conf_error(p, "%s: unknown key: expected console, log, trace, mitigations or keep", key);
+		conf_error(p, "%s: unknown key: expected console, log, trace, mitigations, smt or keep", key);
 }

@@ -43,11 +43,11 @@ struct cpu {
 	uint32_t start;	      /* how far its start is (hv/smp.c, atomic) */
 	bool online;	      /* takes NMIs through Lethe's IDT (atomic) */
 	bool ready;	      /* is in VMX root mode (atomic) */
-	bool refused;	      /* cannot be (atomic) */
+	bool refused;	      /* cannot be, or must not (atomic) */
+	bool parked;	      /* must not: another thread of its core runs guests (smt = off) */
 	struct spinlock list_lock;
 	struct queue queue; /* of the vCPUs that are pinned here */
 	unsigned nvcpus;    /* in it */
-	unsigned placed;    /* vCPUs that are to be, from their creation on; CPU 0 counts */
 	/* The turn of the one that runs, in host TSC: since when; when it ends at the latest; when another may come before
 	 * it, because it wakes or has had less (UINT64_MAX: none). */
 	uint64_t turn_began, turn_ends, others_wake;

@@ -25,8 +25,11 @@
 #include "hv/host_irq.h"
 #include "hv/mitigate.h"
 #include "hv/panic.h"
+#include "hv/place.h"
 #include "hv/run.h"
+#include "hv/smt.h"
 #include "hv/vmx_cpu.h"
+#include "lib/atomic.h"
 #include "lib/log.h"
 #include "lib/trace.h"
 #include "mm/frames.h"
@@ -170,20 +173,34 @@ void reset_by_firmware(bool power)
 	boot->reset(power);
 }
 
+static unsigned cpus_ready(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < ncpus; i++)
+		n += atomic_load(&cpus[i]->ready);
+	return n;
+}
+
 void machine_ready(void)
 {
 	const struct conf *conf = boot->conf;
 	uint64_t start = rdtsc();
+	unsigned ready;
 
+	smt_init(conf);
 	smp_start(boot);
-	log_info("%u CPU%s in VMX root mode", ncpus, ncpus == 1 ? "" : "s");
+	ready = cpus_ready();
+	log_info("%u CPU%s in VMX root mode", ready, ready == 1 ? "" : "s");
 	mitigate_log_others();
+	smt_settle(conf);
+	place_all(conf);
 	nvms = conf->nvms;
 	for (unsigned i = 0; i < nvms; i++) {
 		struct vm *vm;
 
-		if (vm_create(&conf->vm[i], boot, i, &vm))
-			continue; /* said; the others go on */
+		if (!place_vcpus(i) || vm_create(&conf->vm[i], boot, i, &vm))
+			continue; /* logged; the others go on */
 		vms[i] = vm;
 		vm_console_runs(vm, true);
 		TRACE(TRACE_BOOT, "vm %lu built: %lu MiB, %lu vCPUs", i, vm->layout.memory / MiB, vm->nvcpus);

@@ -62,13 +62,3 @@ unsigned vcpus_given(unsigned wanted, bool unrestricted)
 {
 	return unrestricted ? min(wanted, (unsigned)CPUS_MAX) : 1;
 }
-
-unsigned place_vcpu(uint64_t allowed, const unsigned vcpus[CPUS_MAX])
-{
-	unsigned best = CPUS_MAX;
-
-	for (unsigned i = 0; i < CPUS_MAX; i++)
-		if (allowed >> i & 1 && (best == CPUS_MAX || vcpus[i] < vcpus[best]))
-			best = i;
-	return best;
-}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who runs next on a CPU, and which CPU a vCPU is given. No hardware (hv/sched_rules.c), so that tests can play it.
+ * Who runs next on a CPU. No hardware (hv/sched_rules.c), so that tests can play it.
  *
  * The turn is of the one who has had the CPU for the least time. Sleeping saves up no more than a slice: who wakes counts
  * as having had as much as the one who runs now, less a slice. So who waits for interrupts most of the time gets the CPU at
@@ -46,6 +46,3 @@ static inline void queue_ran(struct turn *t, uint64_t ticks)
 /* How many vCPUs a VM gets that asks for `wanted`. All but the first begin in real mode with a SIPI (SDM Vol. 3A 8.4.4), which
  * takes unrestricted guest: without it, 1. */
 unsigned vcpus_given(unsigned wanted, bool unrestricted);
-/* Of the CPUs in `allowed`, a bit each, the one that has the fewest vCPUs; the lowest of them. CPUS_MAX if none is
- * allowed. */
-unsigned place_vcpu(uint64_t allowed, const unsigned vcpus[CPUS_MAX]);

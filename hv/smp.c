@@ -9,6 +9,7 @@
 #include "hv/cpu.h"
 #include "hv/mitigate.h"
 #include "hv/smp_rules.h"
+#include "hv/smt.h"
 #include "hv/vmx_cpu.h"
 #include "lib/atomic.h"
 #include "lib/log.h"
@@ -38,6 +39,13 @@ static void arrive(void *arg)
 			cpu_halt();
 	cpu_init(c);
 	mitigate_cpu_init(c);
+	/* It could not be left where firmware has it: a machine check that is sent to all CPUs resets the machine if one of them
+	 * does not take it (CR4.MCE, SDM Vol. 3B 15.10.4.1). */
+	if (c->parked) {
+		atomic_store(&c->refused, true);
+		for (;;)
+			cpu_halt();
+	}
 	cpu_main(c);
 }
 
@@ -108,6 +116,7 @@ static enum smp_result start(void *ctx, unsigned number, uint32_t apic_id)
 		return SMP_NO_MEMORY;
 	spare = NULL;
 	c->apic_id = apic_id;
+	c->parked = smt_parks(apic_id);
 	atomic_store(&c->start, STARTING);
 	cpus[number] = c;
 	result = start_one(ctx, c);

@@ -42,7 +42,6 @@ int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **ou
 	v->vm = vm;
 	v->index = index;
 	v->cpu = cpu;
-	cpu->placed++;
 	v->run = index ? VCPU_WAIT_SIPI : VCPU_RUNNING;
 	v->sipi_wanted = index;
 	v->deadline = UINT64_MAX;
@@ -60,7 +59,6 @@ int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **ou
 
 void vcpu_destroy(struct vcpu *v)
 {
-	v->cpu->placed--;
 	if (v->mmu.mmu)
 		mmu_vcpu_fini(&v->mmu);
 	guest_cpu_destroy(&v->guest);

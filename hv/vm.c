@@ -8,6 +8,7 @@
 #include "hv/guest_cpuid.h"
 #include "hv/measure.h"
 #include "hv/mmu_ops.h"
+#include "hv/place.h"
 #include "hv/run.h"
 #include "hv/vmx_cpu.h"
 #include "lib/assert.h"
@@ -223,40 +224,11 @@ static int create_bitmaps(struct vm *vm)
 	return 0;
 }
 
-/* With cpus = they are pinned in turn, as it says; else where there are fewest so far. */
-static struct cpu *cpu_for(const struct conf_vm *conf, unsigned vcpu)
-{
-	unsigned placed[CPUS_MAX] = { 0 }, n = 0, want;
-	uint64_t can = 0;
-
-	for (unsigned i = 0; i < ncpus; i++) {
-		if (!cpus[i] || !cpus[i]->ready || (conf->cpus && !(conf->cpus & BIT(i))))
-			continue;
-		can |= BIT(i);
-		placed[i] = cpus[i]->placed;
-		n++;
-	}
-	if (!can)
-		return NULL;
-	if (!conf->cpus)
-		return cpus[place_vcpu(can, placed)];
-	for (want = vcpu % n; want; want--)
-		can &= can - 1;
-	return cpus[bit_lowest(can)];
-}
-
 static int create_vcpus(struct vm *vm)
 {
 	for (unsigned i = 0; i < vm->nvcpus; i++) {
-		struct cpu *c = cpu_for(vm->conf, i);
-		int err;
+		int err = vcpu_create(vm, i, place_cpu(vm->id, i), &vm->vcpu[i]);
 
-		if (!c) {
-			log_error("vm %s: cpus = names no CPU that can run guests (there are %u, from 0 on)",
-				vm->name, ncpus);
-			return -E_NOENT;
-		}
-		err = vcpu_create(vm, i, c, &vm->vcpu[i]);
 		if (err)
 			return fail(vm, err, "its vCPUs");
 	}
@@ -364,7 +336,7 @@ int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned i
 	str_copy(vm->name, sizeof(vm->name), conf->name);
 	vm->id = id;
 	vm->conf = conf;
-	vm->nvcpus = vcpus_given(conf->vcpus, vmx.unrestricted);
+	vm->nvcpus = place_vcpus(id);
 	if (vm->nvcpus < conf->vcpus)
 		log_warn("vm %s: vcpus = %u, but it gets %u: others start in real mode, which this CPU's VMX "
 			 "cannot run",

@@ -655,6 +655,86 @@ GUESTS += [
     ),
 ]
 
+FIRST_ENTRY = r"^lethe: trace \d+ boot: vm %d vcpu %d: first entry, on CPU %d$"
+CORE_TAKEN = r"^lethe: error: lethe\.conf:%d: \[vm %s\]: CPU %d is in a core that vm %s has, .*: expected cpus of other cores"
+
+
+def smt(name, settings, vms, **rest):
+    """A case of two cores with two threads each."""
+    conf = "[hypervisor]\ntrace = boot\n" + settings
+    conf += "".join(vm(vm_name, kernel="hello.bin", memory="16M", **keys) for vm_name, keys in vms.items())
+    return Case(name, [MACHINE_OFF], conf=conf, files={"hello.bin": demo("hello.bin")},
+                args=["--cpus", "4", "--threads", "2"], cost=8, **rest)
+
+
+GUESTS += [
+    smt(  # on a CPU that needs it, a core belongs to one VM: a lethe.conf that says otherwise is refused, line by line
+        "smt-same-vm",
+        "",
+        {"a": {"cpus": "0"}, "b": {"cpus": "1"}, "c": {"cpus": "2-3", "vcpus": 2}, "d": {}, "e": {"cpus": "3"}},
+        seen=[
+            r"^lethe: 4 CPUs in VMX root mode$",
+            r"^lethe: SMT: each core of several threads belongs to one VM \(smt = same-vm\)$",
+            CORE_TAKEN % (10, "b", 1, "a"),
+            r"^lethe: error: lethe\.conf:16: \[vm d\]: all cores belong to other VMs .*: expected fewer VMs",
+            CORE_TAKEN % (22, "e", 3, "c"),
+            FIRST_ENTRY % (0, 0, 0),
+            FIRST_ENTRY % (2, 0, 2),
+            r"^lethe: vm a exited: power-off",
+            r"^lethe: vm c exited: power-off",
+        ],
+        never=[PANIC, "FAILED", r"vm [bde] exited", r"smt = on"],
+    ),
+    smt(  # VMs that name no CPUs get a core each, the larger one on both of its threads
+        "smt-placement",
+        "smt = same-vm\n",
+        {"a": {"vcpus": 2}, "b": {}},
+        seen=[FIRST_ENTRY % (0, 0, 0), FIRST_ENTRY % (1, 0, 2), r"^lethe: vm a exited: power-off",
+              r"^lethe: vm b exited: power-off"],
+        never=[PANIC, "FAILED", r"lethe: error"],
+    ),
+    smt(  # one thread of each core is used; CPUs that are parked are named where lethe.conf wants them
+        "smt-off",
+        "smt = off\n",
+        {"a": {"cpus": "0"}, "b": {"cpus": "1-2"}, "c": {"cpus": "3"}, "d": {"vcpus": 2}},
+        seen=[
+            r"^lethe: 2 CPUs in VMX root mode$",
+            r"^lethe: SMT: 2 CPUs are parked \(smt = off\): each core runs one thread$",
+            r"lethe\.conf:11: \[vm b\]: CPU 1 is parked \(smt = off\) and is not used$",
+            r"^lethe: error: lethe\.conf:15: \[vm c\]: cpus names no CPU that can run guests",
+            FIRST_ENTRY % (0, 0, 0),
+            FIRST_ENTRY % (1, 0, 2),
+            FIRST_ENTRY % (3, 0, 0),
+            r"^lethe: vm a exited: power-off",
+            r"^lethe: vm b exited: power-off",
+            r"^lethe: vm d exited: power-off",
+        ],
+        never=[PANIC, "FAILED", r"vm c exited", r"on CPU [13]$"],
+    ),
+    smt(  # the threads of a core run two VMs, with a warning
+        "smt-on",
+        "smt = on\n",
+        {"a": {"cpus": "0"}, "b": {"cpus": "1"}},
+        seen=[
+            r"^lethe: warning: SMT: smt = on: this CPU lets VMs that share a core learn of one another",
+            FIRST_ENTRY % (0, 0, 0),
+            FIRST_ENTRY % (1, 0, 1),
+            r"^lethe: vm a exited: power-off",
+            r"^lethe: vm b exited: power-off",
+        ],
+        never=[PANIC, "FAILED", r"lethe: error"],
+    ),
+    smt(  # on a CPU whose threads cannot learn of one another, nothing is asked and nothing said
+        "smt-not-needed",
+        "",
+        {"a": {"cpus": "0"}, "b": {"cpus": "1"}},
+        seen=[FIRST_ENTRY % (0, 0, 0), FIRST_ENTRY % (1, 0, 1), r"^lethe: vm a exited: power-off",
+              r"^lethe: vm b exited: power-off"],
+        never=[PANIC, "FAILED", r"lethe: error", r"lethe: .*SMT"],
+        cpus=["arrow_lake"],
+    ),
+]
+
 REFUSED = r"^Lethe cannot start (on this machine|with these files):"
 
 # The whole page on QEMU/TCG: what is lost on the way from the firmware to the runner is missed here.

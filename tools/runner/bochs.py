@@ -94,7 +94,7 @@ class Bochs:
             vga=", slot1=pcivga" if options.screen else "",
             root=root.rstrip("/"),
             cpu=options.cpu or DEFAULT_CPU,
-            cpus=options.cpus,
+            cpus=topology(options.cpus, options.threads),
             ips=STEADY_IPS if options.steady else LIVE_IPS,
             sync="none" if options.steady else "slowdown",
             # Bochs lets a waiting CPU of several crawl if it offers MWAIT.
@@ -188,6 +188,11 @@ class Bochs:
             os.write(self._display, character.encode("latin-1", "replace"))
             time.sleep(KEY_SECONDS)
             self.drain(self._display)
+
+
+def topology(cpus, threads):
+    """Bochs's count of CPUs: a number, or packages:cores:threads."""
+    return str(cpus) if threads == 1 else "1:%d:%d" % (cpus // threads, threads)
 
 
 def diagnosis_lines(output, log):

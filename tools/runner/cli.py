@@ -99,6 +99,8 @@ def parser():
     machine.add_argument("--cpu", metavar="MODEL",
                          help="Bochs: corei7_skylake_x (default), ...; QEMU: host, max, ...; --cpu help lists them")
     machine.add_argument("--cpus", type=_positive, default=1, metavar="N")
+    machine.add_argument("--threads", type=_positive, default=1, metavar="N",
+                         help="of them, how many are threads of one core (SMT); default 1")
     machine.add_argument("--mem", type=_size, default=2 << 30, metavar="SIZE", help="default 2G")
     machine.add_argument(
         "--machine-arg", action="append", default=[], metavar="TEXT", help="a further bochsrc line or QEMU argument"
@@ -166,6 +168,8 @@ def _check(options):
     if not (options.config or options.no_config or options.native) and options.guest_mem >= options.mem:
         raise UsageError("--guest-mem %dM is not less than the machine's memory, %dM: lower it, or give --mem %dM" % (
             options.guest_mem >> 20, options.mem >> 20, (options.guest_mem >> 20) + 256))
+    if options.cpus % options.threads:
+        raise UsageError("--threads %d: --cpus %d is no multiple of it" % (options.threads, options.cpus))
     if options.mem < 64 << 20:
         raise UsageError("--mem: the firmware alone wants 64M")
     options.scripted = bool(options.also) or any(kind == "expect" for kind, _ in options.steps)

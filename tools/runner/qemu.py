@@ -65,7 +65,7 @@ class Qemu:
         argv = [program, "-nodefaults", "-no-user-config", "-display", "none", "-vga", "std"]
         argv += ["-machine", "q35,accel=" + self.name]
         argv += ["-cpu", options.cpu or ("host" if kvm else "max")]
-        argv += ["-smp", str(options.cpus), "-m", "%dM" % (options.mem >> 20)]
+        argv += ["-smp", "%d,threads=%d" % (options.cpus, options.threads), "-m", "%dM" % (options.mem >> 20)]
         argv += ["-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + _escaped(code)]
         argv += ["-drive", "if=pflash,format=raw,unit=1,file=" + _escaped(self._scope.path("vars.fd"))]
         argv += ["-drive", "if=none,id=disk,format=raw,file=" + _escaped(disk)]

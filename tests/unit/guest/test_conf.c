@@ -65,6 +65,7 @@ static void every_key_is_understood(void **state)
 		    "log = debug\n"
 		    "trace = exits, mmu\n"
 		    "mitigations = off\n"
+		    "smt = same-vm\n"
 		    "keep = on\n"
 		    "\n"
 		    "[vm web-1]\n"
@@ -101,13 +102,14 @@ static void every_key_is_understood(void **state)
 	assert_int_equal(conf.trace.live, 1u << TRACE_EXITS | 1u << TRACE_MMU);
 	assert_false(conf.trace_off);
 	assert_false(conf.mitigations);
+	assert_int_equal(conf.smt, CONF_SMT_SAME_VM);
 	assert_true(conf.keep);
 	assert_string_equal(conf.source, "lethe.conf");
 	assert_int_equal(conf.nvms, 3);
 
 	const struct conf_vm *vm = &conf.vm[0];
 	assert_string_equal(vm->name, "web-1");
-	assert_int_equal(vm->line, 9);
+	assert_int_equal(vm->line, 10);
 	assert_string_equal(vm->kernel, "linux/vmlinuz");
 	assert_string_equal(vm->initrd, "initrd.img");
 	assert_string_equal(vm->cmdline, "root=/dev/ram0 # is = no comment");
@@ -115,6 +117,7 @@ static void every_key_is_understood(void **state)
 	assert_int_equal(vm->memory, GiB);
 	assert_int_equal(vm->vcpus, 64);
 	assert_true(vm->cpus == 0x800000000000000dull);
+	assert_int_equal(vm->cpus_line, 17);
 	assert_int_equal(vm->mmu, CONF_MMU_EPT);
 	assert_true(vm->debug_exit && vm->small_pages && vm->test_device);
 	assert_int_equal(vm->removal, CONF_REMOVAL_TARGETED);
@@ -144,6 +147,7 @@ static void what_is_not_said_has_its_default(void **state)
 	assert_true(conf.console_serial && conf.console_screen && conf.mitigations);
 	assert_false(conf.keep || conf.trace_off || conf.trace.live);
 	assert_int_equal(conf.log_level, LOG_INFO);
+	assert_int_equal(conf.smt, CONF_SMT_AUTO);
 	assert_int_equal(conf.vm[0].memory, 512 * MiB);
 	assert_int_equal(conf.vm[0].vcpus, 1);
 	assert_int_equal(conf.vm[0].cpus, 0);
@@ -238,7 +242,7 @@ static void lines_that_are_no_key_are_reported(void **state)
 		"cpus, mmu, removal, reclaim, large-pages, devices, rom-size, bar-size, debug-exit, "
 		"load-address or entry-mode");
 	expect_error("[hypervisor]\nmemory=4M\n[vm a]\nkernel=k",
-		"lethe.conf:2: memory: unknown key: expected console, log, trace, mitigations or keep");
+		"lethe.conf:2: memory: unknown key: expected console, log, trace, mitigations, smt or keep");
 	expect_vm_error("kernel = other", "lethe.conf:3: kernel: given twice: expected it once in a section");
 	expect_vm_error("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz = 1",
 		"lethe.conf:3: abcdefghijklmnopqrstuvwxyzab...: unknown key: expected kernel, format, "
@@ -292,6 +296,8 @@ static void bad_numbers_and_words_are_refused(void **state)
 		"[hypervisor]\nkeep = 1\n[vm a]\nkernel=k", "lethe.conf:2: keep = 1: expected on or off");
 	expect_error("[hypervisor]\nmitigations = on\n[vm a]\nkernel=k",
 		"lethe.conf:2: mitigations = on: expected auto or off");
+	expect_error("[hypervisor]\nsmt = same\n[vm a]\nkernel=k",
+		"lethe.conf:2: smt = same: expected auto, same-vm, off or on");
 	expect_error("[hypervisor]\ntrace = exits, all\n[vm a]\nkernel=k",
 		"lethe.conf:2: trace = exits, all: expected off, or a list of exits, mmu, irq, io, boot");
 	expect_error("[hypervisor]\ntrace = mmu:many\n[vm a]\nkernel=k",

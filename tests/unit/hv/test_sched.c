@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose turn it is on a CPU that vCPUs share, and which CPU a vCPU is given. */
+/* Whose turn it is on a CPU that vCPUs share. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -153,17 +153,6 @@ static void a_waker_that_had_more_waits_for_the_difference(void **state)
 	assert_int_equal(ahead, UINT64_MAX);
 }
 
-static void a_vcpu_goes_where_there_are_fewest(void **state)
-{
-	unsigned vcpus[CPUS_MAX] = { 2, 1, 1, 0 };
-
-	assert_int_equal(place_vcpu(BITS(3, 0), vcpus), 3);
-	assert_int_equal(place_vcpu(BITS(2, 0), vcpus), 1);
-	assert_int_equal(place_vcpu(BIT(0), vcpus), 0);
-	assert_int_equal(place_vcpu(BIT(0) | BIT(63), vcpus), 63);
-	assert_int_equal(place_vcpu(0, vcpus), CPUS_MAX);
-}
-
 /* A vCPU that waits for its SIPI begins in real mode. */
 static void without_unrestricted_guest_a_vm_has_one_vcpu(void **state)
 {
@@ -187,7 +176,6 @@ int main(void)
 		T(who_wakes_goes_before_who_computes),
 		T(sleeping_for_an_instant_gains_nothing),
 		T(nothing_is_saved_up),
-		T(a_vcpu_goes_where_there_are_fewest),
 		T(without_unrestricted_guest_a_vm_has_one_vcpu),
 	};
 
