@@ -95,7 +95,10 @@ void platform_pio_write(struct platform *p, unsigned vcpu, uint16_t port, unsign
 uint64_t platform_mmio_read(struct platform *p, unsigned vcpu, gpa_t at, unsigned size);
 void platform_mmio_write(struct platform *p, unsigned vcpu, gpa_t at, unsigned size, uint64_t value);
 
-/* Local APIC MSRs: IA32_APIC_BASE, IA32_TSC_DEADLINE and 0x800-0x8ff. 0, or -E_INVAL: inject #GP(0). */
+/* Local APIC MSRs: IA32_APIC_BASE, IA32_TSC_DEADLINE and 0x800-0x8ff; called by the vCPU's own run loop. 0, or -E_INVAL:
+ * inject #GP(0).
+ * With APICv, wrmsr answers an interrupt of the vCPU to itself (a self IPI by ICR, a deadline that is over) at once: it
+ * sets IRR and returns the vector, to which the caller raises RVI. No other synchronisation is then needed. */
 int platform_apic_rdmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t *value);
 int platform_apic_wrmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t value);
 /* The guest has written its TSC or IA32_TSC_ADJUST: its TSC is ops->clock plus this from now on. Its TSC deadline, if it is

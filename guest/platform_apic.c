@@ -35,21 +35,47 @@ int platform_apic_rdmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_
 	return ok ? 0 : -E_INVAL;
 }
 
+/* A write of ICR that no other vCPU learns of needs no lock. The vector, or 0: it is none such. */
+static int icr_to_self(struct vlapic *l, uint64_t icr)
+{
+	if (!vlapic_x2(l) || !icr_is_self(icr) || !vlapic_take(l, (uint8_t)icr))
+		return 0;
+	vlapic_put(l, APIC_ICR, (uint32_t)icr & ~ICR_DELIVERY_STATUS);
+	vlapic_put(l, APIC_ICR + 4, (uint32_t)(icr >> 32));
+	return (uint8_t)icr;
+}
+
+/* The vector of a deadline that is over already, or 0: the timer sees to it. */
+static int deadline_over(struct vlapic *l, uint64_t tsc)
+{
+	uint32_t lvt = vlapic_get(l, APIC_LVT_TIMER);
+
+	if (!vlapic_timer_set_deadline(l, tsc))
+		return 0;
+	if (!(lvt & LVT_MASKED) && vlapic_take(l, (uint8_t)lvt))
+		return (uint8_t)lvt;
+	vlapic_local(l, APIC_LVT_TIMER);
+	return 0;
+}
+
 int platform_apic_wrmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t value)
 {
 	struct vlapic *l = &p->lapic[vcpu];
+	int vector = msr == MSR_X2APIC_ICR ? icr_to_self(l, value) : 0;
 	bool ok = true;
 	unsigned off;
 
+	if (vector)
+		return vector;
 	platform_lock(p);
 	if (msr == MSR_APIC_BASE)
 		ok = vlapic_write_base(l, value);
 	else if (msr == MSR_TSC_DEADLINE)
-		vlapic_timer_set_deadline(l, value);
+		vector = deadline_over(l, value);
 	else
 		ok = x2apic_offset(l, msr, &off) && vlapic_write(l, off, value);
 	platform_unlock(p);
-	return ok ? 0 : -E_INVAL;
+	return ok ? vector : -E_INVAL;
 }
 
 void platform_tsc_adjust(struct platform *p, unsigned vcpu, uint64_t adjust)

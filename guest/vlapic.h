@@ -46,6 +46,8 @@ struct platform;
 #define APIC_TIMER_DIV	 0x3e0
 #define APIC_SELF_IPI	 0x3f0 /* x2APIC only */
 
+#define ICR_DELIVERY_STATUS (1u << 12) /* read-only */
+
 #define LVT_STATUS	 (1u << 12) /* delivery status; read-only, as is remote IRR */
 #define LVT_REMOTE_IRR	 (1u << 14)
 #define LVT_MASKED	 (1u << 16)
@@ -151,6 +153,9 @@ int vlapic_sync(struct vlapic *l);
 int vlapic_ack(struct vlapic *l, int vector);
 unsigned vlapic_tpr_threshold(struct vlapic *l);
 int vlapic_sync_apicv(struct vlapic *l, bool *extint, uint64_t eoi_exit[4]);
+/* With APICv: puts an edge-triggered vector of the vCPU's own making straight into IRR, as the CPU itself would, and returns
+ * true; the caller has the CPU raise RVI. False: it must be posted. */
+bool vlapic_take(struct vlapic *l, uint8_t vector);
 void vlapic_eoi(struct vlapic *l);
 void vlapic_eoi_level(struct vlapic *l, uint8_t vector); /* what follows for the I/O APIC */
 bool vlapic_waiting(struct vlapic *l);
@@ -164,7 +169,8 @@ void vlapic_timer_divide(struct vlapic *l, uint32_t dcr);
 void vlapic_timer_lvt(struct vlapic *l, uint32_t lvt); /* the LVT entry changed */
 uint32_t vlapic_timer_current(const struct vlapic *l);
 uint64_t vlapic_timer_deadline(const struct vlapic *l);
-void vlapic_timer_set_deadline(struct vlapic *l, uint64_t tsc);
+/* True if it is over: the timer's LVT entry fires now, which is left to the caller. */
+bool vlapic_timer_set_deadline(struct vlapic *l, uint64_t tsc);
 void vlapic_timer_tsc_adjust(struct vlapic *l, uint64_t adjust);
 
 /* vlapic_icr.c: interrupt messages and who is meant by them. */
@@ -178,6 +184,8 @@ struct apic_msg {
 };
 /* Sends to all that it addresses; false if nobody took it. The lock is held. */
 bool apic_send(struct platform *p, const struct apic_msg *m);
+/* Is this write of an x2APIC's ICR a fixed interrupt to the vCPU itself by shorthand, and no error? */
+bool icr_is_self(uint64_t icr);
 /* ICR written. False: reserved bits (x2APIC: #GP). */
 bool vlapic_icr(struct vlapic *l, uint64_t icr);
 void vlapic_self_ipi(struct vlapic *l, uint8_t vector);

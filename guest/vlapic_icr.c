@@ -122,6 +122,12 @@ bool apic_send(struct platform *p, const struct apic_msg *m)
 	return deliver_set(p, addressed(p, m), m);
 }
 
+bool icr_is_self(uint64_t icr)
+{
+	return (icr & (ICR_RESERVED | BITS(19, 18) | BITS(10, 8))) == (uint64_t)SHORTHAND_SELF << 18 &&
+	       (uint8_t)icr >= 16;
+}
+
 bool vlapic_icr(struct vlapic *l, uint64_t icr)
 {
 	struct platform *p = l->p;
@@ -142,7 +148,7 @@ bool vlapic_icr(struct vlapic *l, uint64_t icr)
 		m.dest = vlapic_get(l, APIC_ICR_HIGH) >> 24;
 	}
 	/* The message leaves at once: delivery status (bit 12) is never seen set. */
-	vlapic_put(l, APIC_ICR, (uint32_t)icr & ~(uint32_t)(ICR_RESERVED | BIT(12)));
+	vlapic_put(l, APIC_ICR, (uint32_t)icr & ~(uint32_t)(ICR_RESERVED | ICR_DELIVERY_STATUS));
 
 	if ((m.delivery == DELIVER_FIXED || m.delivery == DELIVER_LOWEST) && m.vector < 16) {
 		vlapic_error(l, ESR_SEND_VECTOR);

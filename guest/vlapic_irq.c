@@ -157,6 +157,15 @@ int vlapic_sync_apicv(struct vlapic *l, bool *extint, uint64_t eoi_exit[4])
 	return status;
 }
 
+bool vlapic_take(struct vlapic *l, uint8_t vector)
+{
+	/* A vector that is in TMR is in the EOI-exit bitmap, too, which must follow. */
+	if (!l->apicv || vector < 16 || !vlapic_enabled(l) || test_bit(l, APIC_TMR, vector))
+		return false;
+	set_bit(l, APIC_IRR, vector);
+	return true;
+}
+
 void vlapic_eoi_level(struct vlapic *l, uint8_t vector)
 {
 	uint32_t lint0 = vlapic_get(l, APIC_LVT_LINT0);

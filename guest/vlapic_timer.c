@@ -31,20 +31,26 @@ static uint64_t elapsed(const struct vlapic *l, uint64_t now)
 	return now < l->start ? 0 : (now - l->start) >> shift(l);
 }
 
-/* The deadline is compared with the TSC as the guest sees it: SDM Vol. 3A 10.5.4.1, Vol. 3B 17.17.3. */
-static void arm_deadline(struct vlapic *l, uint64_t now)
+/* True if the deadline is over: the LVT entry is to fire. It is compared with the TSC as the guest sees it: SDM Vol. 3A 10.5.4.1, Vol. 3B 17.17.3. */
+static bool arm_deadline(struct vlapic *l, uint64_t now)
 {
 	uint64_t seen = now + l->tsc_adjust;
 
 	if (l->deadline > seen) {
 		timer_arm(l->p, &l->timer, tsc_after(now, l->deadline - seen));
-		return;
+		return false;
 	}
 	timer_stop(l->p, &l->timer);
 	if (!l->deadline)
-		return;
+		return false;
 	l->deadline = 0;
-	vlapic_local(l, APIC_LVT_TIMER);
+	return true;
+}
+
+static void arm_or_fire(struct vlapic *l, uint64_t now)
+{
+	if (arm_deadline(l, now))
+		vlapic_local(l, APIC_LVT_TIMER);
 }
 
 static void arm(struct vlapic *l, uint64_t now, bool again)
@@ -52,7 +58,7 @@ static void arm(struct vlapic *l, uint64_t now, bool again)
 	uint64_t due, counts;
 
 	if (mode(l) == MODE_DEADLINE) {
-		arm_deadline(l, now);
+		arm_or_fire(l, now);
 		return;
 	}
 	if (mode(l) == MODE_ONE_SHOT && l->count && elapsed(l, now) >= l->count)
@@ -147,17 +153,17 @@ uint64_t vlapic_timer_deadline(const struct vlapic *l)
 	return mode(l) == MODE_DEADLINE ? l->deadline : 0;
 }
 
-void vlapic_timer_set_deadline(struct vlapic *l, uint64_t tsc)
+bool vlapic_timer_set_deadline(struct vlapic *l, uint64_t tsc)
 {
 	if (mode(l) != MODE_DEADLINE)
-		return;
+		return false;
 	l->deadline = tsc;
-	arm_deadline(l, platform_now(l->p));
+	return arm_deadline(l, platform_now(l->p));
 }
 
 void vlapic_timer_tsc_adjust(struct vlapic *l, uint64_t adjust)
 {
 	l->tsc_adjust = adjust;
 	if (mode(l) == MODE_DEADLINE)
-		arm_deadline(l, platform_now(l->p));
+		arm_or_fire(l, platform_now(l->p));
 }

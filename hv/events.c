@@ -141,6 +141,15 @@ static bool sync_apicv(struct vcpu *v)
 	return extint;
 }
 
+void events_raise(struct vcpu *v, unsigned vector)
+{
+	uint64_t status = vmread(VMCS_GUEST_INTR_STATUS);
+
+	TRACE(TRACE_IRQ, "own vector %#lx at %#lx: the CPU delivers it", vector, vcpu_rip(), 0);
+	if ((status & 0xff) < vector)
+		vmwrite(VMCS_GUEST_INTR_STATUS, (status & ~0xffull) | vector);
+}
+
 /* With virtual-interrupt delivery the CPU itself evaluates RVI against PPR; only ExtINT is injected. */
 static void prepare_apicv(struct vcpu *v, bool room)
 {

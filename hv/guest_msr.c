@@ -25,7 +25,12 @@ static int apic_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 
 static int apic_write(struct vcpu *v, uint32_t msr, uint64_t value)
 {
-	return platform_apic_wrmsr(v->vm->platform, v->index, msr, value);
+	int vector = platform_apic_wrmsr(v->vm->platform, v->index, msr, value);
+
+	if (vector <= 0)
+		return vector;
+	events_raise(v, (unsigned)vector);
+	return 0;
 }
 
 /* Where the registers lie, or whether they lie there at all, may have changed: what follows is the VM's. */

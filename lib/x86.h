@@ -146,6 +146,7 @@ enum memtype { MT_UC = 0, MT_WC = 1, MT_WT = 4, MT_WP = 5, MT_WB = 6, MT_UC_MINU
 #define MSR_MTRR_DEF_TYPE     0x2ff
 #define MSR_TSC_DEADLINE      0x6e0
 #define MSR_X2APIC	      0x800 /* ...0x8ff: register offset >> 4 */
+#define MSR_X2APIC_ICR	      0x830
 #define MSR_XSS		      0xda0
 #define MSR_EFER	      0xc0000080
 #define MSR_STAR	      0xc0000081
