@@ -5,7 +5,7 @@
  *	emulate.c      one instruction: decoded, done, RIP
  *	emu_operand.h  its operands
  *	emu_mem.c      a memory operand: segment -> linear -> gpa -> RAM or device
- *	emu_move.c     MOV and its kind, SETcc, CMOVcc, SSE moves
+ *	emu_move.c     MOV and its kind, SETcc, CMOVcc, SSE and AVX moves
  *	emu_stack.c    what uses the stack: PUSH, POP, ENTER, LEAVE, CALL, RET
  *	emu_arith.c    arithmetic, bit tests, exchanges (alu.c: results and flags)
  *	emu_string.c   MOVS, CMPS, STOS, LODS, SCAS, and their REP
@@ -24,7 +24,7 @@
 struct emu_mem {
 	uint64_t linear;
 	gpa_t at[2];	/* of its first byte, and, if it crosses into another page, of that page */
-	uint8_t size;	/* bytes, 1..16; 0: not open */
+	uint8_t size;	/* bytes, 1..32; 0: not open */
 	uint8_t first;	/* bytes of it in the first page */
 	uint8_t device; /* bit p: part p is known not to be RAM */
 };

@@ -2,6 +2,7 @@
 /* Instructions that move: registers, immediates, conditions, the stack, XMM registers. */
 #include "guest/alu.h"
 #include "guest/emu_operand.h"
+#include "lib/string.h"
 
 static uint64_t swapped(uint64_t v, unsigned size)
 {
@@ -77,6 +78,32 @@ int emu_exec_system(struct emu *e)
 	return rc ? rc : emu_write_value(e, &m, e->ops->system(e, which[e->insn.op - INSN_SMSW]));
 }
 
+/* The AVX form: a load clears the register above what it loads. */
+static int emu_exec_ymm(struct emu *e)
+{
+	const struct insn *i = &e->insn;
+	bool load = i->form == INSN_REG_RM;
+	uint8_t value[32] = { 0 };
+	struct emu_mem m;
+	int rc;
+
+	if (!e->ops->ymm_read || !e->ops->ymm_write)
+		return emu_refuse(e, "an AVX move, with no access to YMM registers");
+	/* Before the first access: no byte of a device is read for nothing. */
+	if (!e->ops->ymm_read(e, i->reg, value))
+		return emu_fault(e, VEC_UD);
+	rc = emu_open_rm(e, &m, load ? EMU_READ : EMU_WRITE);
+	if (rc)
+		return rc;
+	if (!load)
+		return emu_write(e, &m, value + (i->op == INSN_XMM_STORE_HIGH ? 8 : 0));
+	memset(value, 0, sizeof(value));
+	rc = emu_read(e, &m, value);
+	if (!rc)
+		e->ops->ymm_write(e, i->reg, value);
+	return rc;
+}
+
 int emu_exec_xmm(struct emu *e)
 {
 	const struct insn *i = &e->insn;
@@ -85,6 +112,8 @@ int emu_exec_xmm(struct emu *e)
 	struct emu_mem m;
 	int rc;
 
+	if (i->flags & INSN_VEX)
+		return emu_exec_ymm(e);
 	if (!e->ops->xmm_read || !e->ops->xmm_write)
 		return emu_refuse(e, "an SSE move, with no access to XMM registers");
 	rc = emu_open_rm(e, &m, load ? EMU_READ : EMU_WRITE);

@@ -46,7 +46,7 @@ struct emu_ops {
 	 */
 	int (*translate)(struct emu *e, gva_t at, unsigned access, gpa_t *out);
 	/* RAM; the range does not cross a page. -E_FAULT: there is no RAM (or, writing, it is read-only):
-	 * then the access is made as MMIO. n: 1..16. Other errors end the emulation. */
+	 * then the access is made as MMIO. n: 1..32. Other errors end the emulation. */
 	int (*ram_read)(struct emu *e, gpa_t at, void *to, unsigned n);
 	int (*ram_write)(struct emu *e, gpa_t at, const void *from, unsigned n);
 	/* Atomically: writes n bytes (1, 2, 4, 8, 16) if they are *expected. 0; -E_AGAIN: they are not;
@@ -65,6 +65,10 @@ struct emu_ops {
 	/* The guest's XMM registers, 16 bytes. May be NULL: then SSE moves are refused. */
 	void (*xmm_read)(struct emu *e, unsigned n, void *to);
 	void (*xmm_write)(struct emu *e, unsigned n, const void *from);
+	/* The guest's YMM registers, 32 bytes; a write clears what the CPU has above them. May be NULL, as above. False: the
+	 * guest has not enabled them, and nothing is done (#UD). */
+	bool (*ymm_read)(struct emu *e, unsigned n, void *to);
+	bool (*ymm_write)(struct emu *e, unsigned n, const void *from);
 };
 
 struct emu {

@@ -11,6 +11,7 @@ struct decoder {
 	enum insn_mode mode;
 	uint8_t rex, seg, rep;			   /* the prefix bytes; 0: none. seg: enum seg, or NO_SEG */
 	bool opsize66, addr67, lock, cut_by_limit; /* cut_by_limit: end is the 15th byte, not the caller's */
+	bool vex, wide;				   /* wide: VEX.L */
 };
 
 #define NO_SEG 0xff
@@ -193,13 +194,61 @@ static const uint8_t operand_size[3][OPC_SIZES][4] = {
 };
 static const uint8_t address_size[3][2] = { { 2, 4 }, { 4, 2 }, { 8, 4 } }; /* without and with 67 */
 
+/*
+ * C4 and C5 in 64-bit mode, and elsewhere if what follows cannot be LES or LDS (SDM Vol. 2A 2.3.5):
+ *
+ *	C5  ~R   ~vvvv L pp  opcode			map 0F
+ *	C4  ~R ~X ~B map  W ~vvvv L pp  opcode		map: 1 0F, 2 0F 38, 3 0F 3A
+ *
+ * pp stands for the prefixes 66, F3, F2, in the order of insn_prefixed. Of these the emulator knows the moves that it knows
+ * without VEX, too: those between memory and one register (vvvv is 1111b then). *o becomes their entry.
+ */
+static int resolve_vex(struct decoder *d, struct insn_opcode *o, struct insn *out)
+{
+	static const struct insn_opcode none;
+	bool three_bytes = d->at[-1] == 0xc4, scalar;
+	uint8_t byte, opcode, map = 1;
+
+	if (!has(d, 2u + three_bytes))
+		return ran_out(d, out);
+	byte = *d->at++;
+	d->rex = byte & 0x80 ? 0 : REX_R;
+	if (three_bytes) {
+		map = byte & 0x1f;
+		d->rex |= (byte & 0x40 ? 0 : REX_X) | (byte & 0x20 ? 0 : REX_B);
+		byte = *d->at++;
+		d->rex |= byte & 0x80 ? REX_W : 0;
+	}
+	if (d->mode != INSN_MODE_64)
+		d->rex = 0; /* B and W do not count there */
+	opcode = *d->at++;
+	*o = map == 1 ? insn_map0f[opcode] : map == 2 ? insn_map0f38[opcode] : none;
+	if (o->enc == ENC_PREFIX)
+		*o = insn_prefixed[o->op][byte & 3];
+	if ((o->enc != ENC_RM_REG && o->enc != ENC_REG_RM) || (byte & 0x78) != 0x78 ||
+		(o->op != INSN_XMM_LOAD && o->op != INSN_XMM_STORE && o->op != INSN_XMM_STORE_HIGH))
+		return refuse(out, INSN_WHY_VEX, -E_NOSUP);
+	d->vex = true;
+	d->opsize66 = (byte & 3) == 1;
+	/* L doubles the moves of a whole register, is ignored by VMOVSS and VMOVSD, and #UD elsewhere. */
+	scalar = map == 1 && (opcode & 0xfe) == 0x10 && byte & 2;
+	d->wide = byte & 4 && !scalar;
+	if (d->wide && OPC_MSIZE(o->flags) != OPC_MSIZE(OPC_M(4)))
+		return refuse(out, INSN_WHY_VEX, -E_NOSUP);
+	return 0;
+}
+
 /* C4, C5, 62: VEX and EVEX in 64-bit mode, and elsewhere if what follows cannot be LES, LDS, BOUND. */
-static int refuse_vex(struct decoder *d, uint8_t why, struct insn *out)
+static int resolve_vex_or_evex(struct decoder *d, uint8_t why, struct insn_opcode *o, struct insn *out)
 {
 	if (!has(d, 1))
 		return ran_out(d, out);
 	if (d->mode != INSN_MODE_64 && *d->at >> 6 != 3)
 		why = INSN_WHY_UNKNOWN;
+	else if (why == INSN_WHY_VEX && (d->opsize66 || d->rep || d->lock || d->rex))
+		return refuse(out, why, -E_INVAL); /* none of these goes before VEX */
+	else if (why == INSN_WHY_VEX)
+		return resolve_vex(d, o, out);
 	return refuse(out, why, -E_NOSUP);
 }
 
@@ -207,7 +256,7 @@ static int refuse_vex(struct decoder *d, uint8_t why, struct insn *out)
 static int resolve(struct decoder *d, struct insn_opcode *o, struct insn *out)
 {
 	if (o->enc == ENC_VEX)
-		return refuse_vex(d, o->op, out);
+		return resolve_vex_or_evex(d, o->op, o, out);
 	if (o->enc == ENC_PREFIX)
 		*o = insn_prefixed[o->op][d->rep == 0xf3 ? 2 : d->rep ? 3 : d->opsize66];
 	if (o->enc == ENC_GROUP) {
@@ -404,6 +453,10 @@ int insn_decode(const uint8_t *bytes, size_t n, enum insn_mode mode, struct insn
 	out->len = (uint8_t)(d.at - bytes);
 	if (unlikely(!(out->flags & INSN_MEM)) && o.flags & (OPC_MEM | OPC_REGNO))
 		return refuse(out, INSN_WHY_REGISTER, o.flags & OPC_MEM ? -E_INVAL : -E_NOSUP);
+	if (unlikely(d.vex)) {
+		out->flags |= INSN_VEX;
+		out->mem_size = (uint8_t)(out->mem_size << d.wide);
+	}
 	if (unlikely(d.lock)) {
 		if (!(o.flags & OPC_LOCK) || !(out->flags & INSN_MEM))
 			return refuse(out, INSN_WHY_LOCK, -E_INVAL);

@@ -96,7 +96,7 @@ enum insn_op {
 	INSN_SCAS,
 	INSN_INS,
 	INSN_OUTS,
-	/* Moves between memory and an XMM register (its number in `reg`). */
+	/* Moves between memory and an XMM register (its number in `reg`); with INSN_VEX its YMM register. */
 	INSN_XMM_LOAD,	     /* the rest of the register becomes 0 */
 	INSN_XMM_LOAD_LOW,   /* bits 63:0, the rest stays */
 	INSN_XMM_LOAD_HIGH,  /* bits 127:64, the rest stays */
@@ -129,7 +129,8 @@ enum insn_form {
 #define INSN_REPNE   (1u << 4) /* CMPS and SCAS: F2 */
 #define INSN_ALIGNED (1u << 5) /* #GP(0) unless aligned to mem_size */
 #define INSN_PLAIN                                                                                           \
-	(1u << 6) /* 64-bit MOV, MOVZX, MOVSX with memory at a 64-bit address without segment base */
+	(1u << 6)	   /* 64-bit MOV, MOVZX, MOVSX with memory at a 64-bit address without segment base */
+#define INSN_VEX (1u << 7) /* the AVX form of an XMM move: mem_size may be 32 */
 
 /* struct insn.base and .index besides enum gpr */
 #define INSN_RIP   16 /* base only: RIP of the next instruction */
@@ -158,7 +159,7 @@ struct insn {
 	uint8_t len;  /* bytes */
 	uint8_t flags;
 	uint8_t size;	   /* bytes: of the operation; 1, 2, 4, 8, 16 */
-	uint8_t mem_size;  /* bytes: of the memory operand, or of one string element */
+	uint8_t mem_size;  /* bytes: of the memory operand (1 to 32), or of one string element */
 	uint8_t addr_size; /* bytes: 2, 4, 8 */
 	uint8_t seg;	   /* enum seg, override or default; strings: of the rSI side (ES if there is none) */
 	uint8_t reg;	   /* enum gpr or XMM number: ModRM.reg with REX.R; of A0..A3 RAX */

@@ -45,7 +45,7 @@ enum insn_enc {
 	ENC_LEGACY = ENC_ENTER + 1, /* a legacy prefix */
 	ENC_REX,		    /* 40..4F: a prefix in 64-bit mode */
 	ENC_ESCAPE,		    /* 0F */
-	ENC_VEX,		    /* C4, C5, 62: `op` is the reason for refusing */
+	ENC_VEX,		    /* C4, C5, 62: `op` is why the others are refused */
 	ENC_GROUP,
 	ENC_PREFIX,
 	ENC_REFUSE, /* known, not done: `op` is the reason */

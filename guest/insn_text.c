@@ -7,7 +7,7 @@ const char *insn_why_text(unsigned why)
 	static const char *const text[INSN_WHYS] = {
 		[INSN_WHY_NONE] = "decoded",
 		[INSN_WHY_UNKNOWN] = "not an instruction that Lethe emulates",
-		[INSN_WHY_VEX] = "a VEX (AVX) instruction, of which Lethe emulates none",
+		[INSN_WHY_VEX] = "a VEX (AVX) instruction, not a move of one register",
 		[INSN_WHY_EVEX] = "an EVEX (AVX-512) instruction, of which Lethe emulates none",
 		[INSN_WHY_XOP] = "an XOP instruction, of which Lethe emulates none",
 		[INSN_WHY_MMX] = "an MMX instruction, of which Lethe emulates none",

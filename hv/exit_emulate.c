@@ -128,6 +128,48 @@ static void op_xmm_write(struct emu *e, unsigned n, const void *from)
 #undef WRITE
 }
 
+/* Without AVX state in the guest's XCR0, which is the CPU's while its vCPU has the CPU, the instructions below would fault
+ * here, too. (The guest may have exchanged its instruction since it left.) */
+static bool ymm_enabled(void)
+{
+	uint32_t low, high;
+
+	if (!(vmread(VMCS_GUEST_CR4) & CR4_OSXSAVE))
+		return false;
+	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+	return (low & BITS(2, 1)) == BITS(2, 1); /* SSE and AVX */
+}
+
+static bool op_ymm_read(struct emu *e, unsigned n, void *to)
+{
+	if (!ymm_enabled())
+		return false;
+#define READ(i)                                                                                              \
+	case i:                                                                                              \
+		__asm__ volatile("vmovups %%ymm" #i ", %0" : "=m"(*(uint8_t(*)[32])to));                     \
+		break;
+	switch (n) {
+		XMM_CASES(READ)
+	}
+#undef READ
+	return true;
+}
+
+static bool op_ymm_write(struct emu *e, unsigned n, const void *from)
+{
+	if (!ymm_enabled())
+		return false;
+#define WRITE(i)                                                                                             \
+	case i:                                                                                              \
+		__asm__ volatile("vmovups %0, %%ymm" #i : : "m"(*(const uint8_t(*)[32])from));               \
+		break;
+	switch (n) {
+		XMM_CASES(WRITE)
+	}
+#undef WRITE
+	return true;
+}
+
 static uint16_t op_system(struct emu *e, enum emu_system which)
 {
 	switch (which) {
@@ -160,6 +202,8 @@ static const struct emu_ops ops = {
 	.has = op_has,
 	.xmm_read = op_xmm_read,
 	.xmm_write = op_xmm_write,
+	.ymm_read = op_ymm_read,
+	.ymm_write = op_ymm_write,
 };
 
 /* Fills in what does not depend on the instruction. Only the fields that the emulator reads are set. */

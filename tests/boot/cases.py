@@ -263,6 +263,7 @@ GOOD = {
     "exits": DONE % "exits",
     "interrupt": DONE % "interrupt",
     "longmode": DONE % "longmode",
+    "avx": DONE % "avx",
     "realmode": DONE % "realmode",
     "fault": r"fault: now a triple fault$",
 }

@@ -42,7 +42,7 @@ static uint8_t *behind(struct emu_machine *m, gpa_t at, unsigned n, unsigned *fl
 {
 	uint64_t page = (at.v - MACHINE_GPA) / PAGE_SIZE;
 
-	if (at.v < MACHINE_GPA || page >= m->pages || n == 0 || n > 16 || (at.v & PAGE_MASK) + n > PAGE_SIZE)
+	if (at.v < MACHINE_GPA || page >= m->pages || n == 0 || n > 32 || (at.v & PAGE_MASK) + n > PAGE_SIZE)
 		abort();
 	page = m->pages - 1 - page;
 	*flags = m->page[page];
@@ -145,6 +145,24 @@ static void xmm_write(struct emu *e, unsigned n, const void *from)
 	memcpy(of(e)->xmm[n], from, 16);
 }
 
+static bool ymm_read(struct emu *e, unsigned n, void *to)
+{
+	if (of(e)->no_avx)
+		return false;
+	memcpy(to, of(e)->xmm[n], 16);
+	memcpy((uint8_t *)to + 16, of(e)->ymm_high[n], 16);
+	return true;
+}
+
+static bool ymm_write(struct emu *e, unsigned n, const void *from)
+{
+	if (of(e)->no_avx)
+		return false;
+	memcpy(of(e)->xmm[n], from, 16);
+	memcpy(of(e)->ymm_high[n], (const uint8_t *)from + 16, 16);
+	return true;
+}
+
 static const struct emu_ops machine_ops = {
 	.translate = translate,
 	.ram_read = ram_read,
@@ -157,6 +175,8 @@ static const struct emu_ops machine_ops = {
 	.has = has,
 	.xmm_read = xmm_read,
 	.xmm_write = xmm_write,
+	.ymm_read = ymm_read,
+	.ymm_write = ymm_write,
 };
 
 void machine_init(struct emu_machine *m, uint8_t *mem, uint64_t linear, unsigned pages)

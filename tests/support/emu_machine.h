@@ -27,12 +27,13 @@ struct emu_machine {
 	struct emu e;
 	struct cpu_regs regs;
 	struct cpu_segment seg[SEGS];
-	uint8_t xmm[16][16];
+	uint8_t xmm[16][16], ymm_high[16][16];
 	uint8_t *mem; /* by linear address; the caller's */
 	uint64_t linear;
 	unsigned pages;
 	unsigned page[MACHINE_PAGES_MAX];
 	bool old_cpu;	  /* without TZCNT and LZCNT */
+	bool no_avx;	  /* XCR0 does not enable the YMM registers */
 	unsigned disturb; /* so many cmpxchg find that another CPU was there: it adds 1 to the first byte */
 	unsigned translations, ram_accesses, segments_asked, logged;
 	struct machine_access log[MACHINE_LOG]; /* of devices */

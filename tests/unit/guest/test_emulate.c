@@ -389,8 +389,8 @@ static void refusals_say_what_and_why(void **state)
 	assert_int_equal(emulate(&m.e, (const uint8_t *)"\x8b", 1), -E_RANGE);
 	assert_int_equal(RUN("\x8b\xc8"), -E_NOSUP); /* mov ecx, eax */
 	assert_string_equal(m.e.why, "no memory operand");
-	assert_int_equal(RUN("\x6c"), -E_NOSUP); /* insb */
-	assert_int_equal(RUN("\xc5\xfe\x6f\x00"), -E_NOSUP);
+	assert_int_equal(RUN("\x6c"), -E_NOSUP);	     /* insb */
+	assert_int_equal(RUN("\xc5\xfd\xfe\x00"), -E_NOSUP); /* vpaddd ymm0, ymm0, [rax] */
 	assert_non_null(strstr(m.e.why, "VEX"));
 	assert_int_equal(emulate(&m.e, ud2, sizeof(ud2)), -E_NOSUP);
 	emulate_describe(&m.e, ud2, sizeof(ud2), text, sizeof(text));
@@ -493,6 +493,46 @@ static void sse_moves_reach_devices_in_two_halves(void **state)
 	m.e.ops = &no_xmm;
 	assert_int_equal(RUN("\xf3\x44\x0f\x7f\x08"), -E_NOSUP);
 	assert_non_null(strstr(m.e.why, "XMM"));
+}
+
+static void avx_moves_reach_devices_and_clear_what_is_above(void **state)
+{
+	struct emu_ops no_ymm;
+
+	fresh_device();
+	memset(m.xmm, 0xaa, sizeof(m.xmm));
+	memset(m.ymm_high, 0xbb, sizeof(m.ymm_high));
+	m.regs.gpr[RAX] = LINEAR + 0x40;
+	assert_int_equal(RUN("\xc5\x7d\x7f\x08"), 0); /* vmovdqa [rax], ymm9 */
+	assert_int_equal(m.logged, 4);
+	assert_logged(0, LINEAR + 0x40, 8, true, 0xaaaaaaaaaaaaaaaa);
+	assert_logged(3, LINEAR + 0x58, 8, true, 0xbbbbbbbbbbbbbbbb);
+	assert_int_equal(RUN("\xc5\xfe\x6f\x08"), 0); /* vmovdqu ymm1, [rax] */
+	assert_memory_equal(m.ymm_high[1], m.ymm_high[9], 16);
+	assert_int_equal(RUN("\xc5\xfa\x6f\x08"), 0); /* vmovdqu xmm1, [rax] */
+	assert_memory_equal(m.xmm[1], m.xmm[9], 16);
+	assert_int_equal(m.ymm_high[1][0] | m.ymm_high[1][15], 0);
+	assert_int_equal(RUN("\xf3\x0f\x6f\x10"), 0); /* movdqu xmm2, [rax]: leaves it */
+	assert_int_equal(m.ymm_high[2][0], 0xbb);
+	assert_int_equal(RUN("\xc5\xf9\x6e\x18"), 0); /* vmovd xmm3, [rax] */
+	assert_int_equal(m.xmm[3][3] | m.xmm[3][4] << 8, 0xaa);
+	assert_int_equal(RUN("\xc5\xf9\x17\x18"), 0); /* vmovhpd [rax], xmm3 */
+	assert_logged(m.logged - 1, LINEAR + 0x40, 8, true, 0);
+	m.regs.gpr[RAX] = LINEAR + 0x50;
+	m.regs.rip = 0x1000;
+	assert_fault(RUN("\xc5\x7d\x7f\x08"), VEC_GP, 0); /* aligned to 16, not to 32 */
+	m.regs.gpr[RAX] = LINEAR + 0xff0;		  /* over two pages */
+	assert_int_equal(RUN("\xc5\x7e\x7f\x08"), 0);
+	m.logged = 0;
+	m.regs.rip = 0x1000;
+	m.no_avx = true;
+	assert_fault(RUN("\xc5\xfe\x6f\x08"), VEC_UD, 0);
+	assert_int_equal(m.logged, 0);
+	no_ymm = *m.e.ops;
+	no_ymm.ymm_write = NULL;
+	m.e.ops = &no_ymm;
+	assert_int_equal(RUN("\xc5\xfe\x6f\x08"), -E_NOSUP);
+	assert_non_null(strstr(m.e.why, "YMM"));
 }
 
 /* ---- stack ---- */
@@ -1049,6 +1089,7 @@ int main(void)
 		cmocka_unit_test(cmpxchg16b_must_be_aligned),
 		cmocka_unit_test(failed_cmpxchg_still_writes_to_the_device),
 		cmocka_unit_test(sse_moves_reach_devices_in_two_halves),
+		cmocka_unit_test(avx_moves_reach_devices_and_clear_what_is_above),
 		cmocka_unit_test(push_and_pop_use_the_stack_of_their_mode),
 		cmocka_unit_test(near_branches_go_through_device_memory),
 		cmocka_unit_test(call_does_not_take_the_known_gpa_of_its_pointer_for_its_stack),
