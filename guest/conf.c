@@ -40,7 +40,7 @@ void conf_defaults(struct conf *c)
 	memset(c, 0, sizeof(*c));
 	c->console_serial = c->console_screen = true;
 	c->log_level = LOG_INFO;
-	c->mitigations = true;
+	c->mitigations = MITIGATIONS_AUTO;
 }
 
 void conf_default_vm(struct conf *out, const char *kernel, const char *initrd)

@@ -7,7 +7,7 @@
  *	console = serial, screen	  where the log and the guests' consoles go (both where present)
  *	log = error | warn | info | debug
  *	trace = exits[:REASON+REASON...][:LINES], mmu, irq, io, boot (each with [:LINES]) | off
- *	mitigations = auto | off
+ *	mitigations = auto | all | off
  *	smt = auto | same-vm | off | on	  same-vm: the threads of a core serve one VM; off: one thread a core is used
  *	keep = on | off			  on: halt instead of powering off when no VM is left
  *	[vm NAME]
@@ -47,6 +47,7 @@
 
 enum conf_format { FORMAT_AUTO, FORMAT_LINUX, FORMAT_MULTIBOOT, FORMAT_FLAT };
 enum conf_removal { CONF_REMOVAL_AUTO, CONF_REMOVAL_BULK, CONF_REMOVAL_TARGETED };
+enum conf_mitigations { MITIGATIONS_OFF, MITIGATIONS_AUTO, MITIGATIONS_ALL };
 enum conf_mmu { CONF_MMU_AUTO, CONF_MMU_EPT, CONF_MMU_SHADOW };
 
 /* auto: CONF_SMT_SAME_VM where this CPU's threads can learn of one another, else CONF_SMT_ON. */
@@ -86,8 +87,8 @@ struct conf {
 	bool console_serial, console_screen;
 	int log_level; /* enum log_level */
 	struct trace_conf trace;
-	bool trace_off;	  /* do not even keep the ring */
-	bool mitigations; /* auto = true */
+	bool trace_off; /* do not even keep the ring */
+	enum conf_mitigations mitigations;
 	enum conf_smt smt;
 	bool keep;
 	unsigned nvms;

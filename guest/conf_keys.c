@@ -114,11 +114,13 @@ static void set_trace(struct conf_parser *p, const char *key, const char *value)
 
 static void set_mitigations(struct conf_parser *p, const char *key, const char *value)
 {
-	static const char *const names[] = { "off", "auto" };
-	int i = choice(p, key, value, names, 2, "auto or off");
+	static const char *const names[] = {
+		[MITIGATIONS_OFF] = "off", [MITIGATIONS_AUTO] = "auto", [MITIGATIONS_ALL] = "all"
+	};
+	int i = choice(p, key, value, names, ARRAY_SIZE(names), "auto, all or off");
 
 	if (i >= 0)
-		p->out->mitigations = i;
+		p->out->mitigations = (enum conf_mitigations)i;
 }
 
 static void set_smt(struct conf_parser *p, const char *key, const char *value)

@@ -64,7 +64,8 @@ struct cpu {
 	const char *root_why;
 	uint64_t stretch_max; /* longest stretch in root mode, in TSC ticks, and what for */
 	const char *stretch_why;
-	struct mitigations mitigations; /* against speculation; all zero with `mitigations = off` */
+	struct mitigations mitigations;		/* against speculation; all zero with `mitigations = off` */
+	uint64_t switch_flushes, other_flushes; /* how often mitigate_switch(), mitigate_flush() */
 	uint64_t spec_ctrl_bits; /* of IA32_SPEC_CTRL, that its guests may write; 0: it has no such MSR */
 	hpa_t vmxon_region;
 	uint64_t stack_top;

@@ -229,6 +229,7 @@ void machine_end(void)
 		for (;;)
 			cpu_halt();
 	}
+	mitigate_log_flushes();
 	log_info("machine off");
 	power_off();
 }

@@ -16,7 +16,7 @@ void vmx_exit_guarded(void);
 #define MCU_OPT_GDS_DISABLE   BIT(4)
 #define MCU_OPT_GDS_LOCK      BIT(5)
 
-static bool enabled;
+static enum conf_mitigations mode;
 
 static void read_this_cpu(struct mitigate_cpu *out)
 {
@@ -70,9 +70,11 @@ void mitigate_cpu_init(struct cpu *c)
 
 	read_this_cpu(&cpu);
 	c->spec_ctrl_bits = guest_spec_ctrl_bits(cpu.edx7);
-	if (!enabled)
+	if (mode == MITIGATIONS_OFF)
 		return;
 	mitigate_decide(&cpu, &c->mitigations);
+	if (mode == MITIGATIONS_ALL)
+		mitigate_add_all(&cpu, &c->mitigations);
 	do_once(c);
 }
 
@@ -95,13 +97,13 @@ static void log_verdicts(const struct cpu *c)
 	}
 }
 
-void mitigate_init(bool on)
+void mitigate_init(enum conf_mitigations wanted)
 {
 	struct cpu *c = this_cpu();
 
-	enabled = on;
+	mode = wanted;
 	mitigate_cpu_init(c);
-	if (!on) {
+	if (mode == MITIGATIONS_OFF) {
 		log_info("mitigations = off: guests can learn of one another by speculation");
 		return;
 	}
@@ -110,13 +112,15 @@ void mitigate_init(bool on)
 		log_info("speculation: under another hypervisor, which has a say in what the CPU needs and "
 			 "does");
 	log_verdicts(c);
+	if (mode == MITIGATIONS_ALL)
+		log_info("mitigations = all: every measure that the CPU has the means for, needed or not");
 }
 
 void mitigate_log_others(void)
 {
 	const struct cpu *last = cpus[0];
 
-	for (unsigned i = 1; enabled && i < ncpus; i++) {
+	for (unsigned i = 1; mode != MITIGATIONS_OFF && i < ncpus; i++) {
 		const struct cpu *c = cpus[i];
 
 		if (mitigations_equal(&c->mitigations, &last->mitigations))
@@ -143,7 +147,7 @@ bool mitigate_core_of_its_own(void)
 	return false;
 }
 
-void mitigate_flush(void)
+static void overwrite_buffers(void)
 {
 	static const uint16_t selector = SEL_DATA;
 	const struct mitigate_measures *m = &this_cpu()->mitigations.measures;
@@ -154,9 +158,16 @@ void mitigate_flush(void)
 		__asm__ volatile("verw %0" : : "m"(selector) : "cc");
 }
 
+void mitigate_flush(void)
+{
+	this_cpu()->other_flushes++;
+	overwrite_buffers();
+}
+
 void mitigate_switch(void)
 {
-	mitigate_flush();
+	this_cpu()->switch_flushes++;
+	overwrite_buffers();
 	if (this_cpu()->mitigations.measures.ibpb)
 		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 }
@@ -170,6 +181,18 @@ void mitigate_other_vm(void)
 		vcpu_request(c->current, REQ_FLUSH);
 }
 
+void mitigate_log_flushes(void)
+{
+	uint64_t at_switches = 0, others = 0;
+
+	for (unsigned i = 0; i < ncpus; i++) {
+		at_switches += cpus[i]->switch_flushes;
+		others += cpus[i]->other_flushes;
+	}
+	log_debug("speculation: %lu flushes for another vCPU, %lu after other VMs' data were handled",
+		at_switches, others);
+}
+
 static void load_at(uint32_t field, struct msr_load *entry, uint64_t value)
 {
 	*entry = (struct msr_load){ .msr = MSR_SPEC_CTRL, .value = value };
@@ -178,11 +201,12 @@ static void load_at(uint32_t field, struct msr_load *entry, uint64_t value)
 
 void mitigate_vmcs_init(struct vcpu *v)
 {
+	const struct mitigate_measures *m = &v->cpu->mitigations.measures;
 	unsigned loads = 0;
 
-	if (v->cpu->mitigations.measures.ibrs_at_exit) {
-		load_at(VMCS_EXIT_MSR_LOAD, &v->exit_load, SPEC_CTRL_IBRS);
-		load_at(VMCS_ENTRY_MSR_LOAD, &v->entry_load, v->guest.spec_ctrl);
+	if (m->ibrs_at_exit) {
+		load_at(VMCS_EXIT_MSR_LOAD, &v->exit_load, m->spec_ctrl | SPEC_CTRL_IBRS);
+		load_at(VMCS_ENTRY_MSR_LOAD, &v->entry_load, m->spec_ctrl | v->guest.spec_ctrl);
 		loads = 1;
 	}
 	vmwrite(VMCS_EXIT_MSR_LOAD_COUNT, loads);
@@ -192,7 +216,10 @@ void mitigate_vmcs_init(struct vcpu *v)
 
 void mitigate_spec_ctrl(struct vcpu *v, uint64_t value)
 {
-	v->guest.spec_ctrl = v->entry_load.value = value;
-	if (v->cpu->spec_ctrl_bits && !v->cpu->mitigations.measures.ibrs_at_exit)
-		wrmsr(MSR_SPEC_CTRL, value | v->cpu->mitigations.measures.spec_ctrl);
+	const struct mitigate_measures *m = &v->cpu->mitigations.measures;
+
+	v->guest.spec_ctrl = value;
+	v->entry_load.value = value | m->spec_ctrl;
+	if (v->cpu->spec_ctrl_bits && !m->ibrs_at_exit)
+		wrmsr(MSR_SPEC_CTRL, value | m->spec_ctrl);
 }

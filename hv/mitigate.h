@@ -13,13 +13,14 @@
  */
 #pragma once
 
+#include "guest/conf.h"
 #include "hv/mitigate_rules.h"
 
 struct cpu;
 struct vcpu;
 
-/* Decides for the first CPU, does what is done once on it, and logs it. on: `mitigations = auto`. */
-void mitigate_init(bool on);
+/* Decides for the first CPU, does what is done once on it, and logs it. mode: as lethe.conf has it. */
+void mitigate_init(enum conf_mitigations mode);
 /* The same on each other CPU, by that CPU; nothing is logged. */
 void mitigate_cpu_init(struct cpu *c);
 /* Logs what differs on other CPUs than the first, once all have started. */
@@ -43,6 +44,9 @@ void mitigate_flush(void);
  *	op_console_write()	exits by which a guest prints: the console's ring	hv/vm_ops.c
  */
 void mitigate_other_vm(void);
+
+/* Logs how often the two were done on all CPUs, for `log = debug`. */
+void mitigate_log_flushes(void);
 
 /* Where VM exits of v's VMCS arrive, and what IA32_SPEC_CTRL its exits and entries load. v's VMCS is current. */
 void mitigate_vmcs_init(struct vcpu *v);

@@ -298,6 +298,21 @@ void mitigate_decide(const struct mitigate_cpu *cpu, struct mitigations *out)
 	decide_srbds(&d);
 }
 
+void mitigate_add_all(const struct mitigate_cpu *cpu, struct mitigations *out)
+{
+	struct mitigate_measures *m = &out->measures;
+
+	m->thunk = THUNK_RETPOLINE;
+	m->rsb_fill = m->rsb_one = m->bhb_clear = m->verw = true;
+	m->ibpb = m->ibrs_at_exit = cpu->edx7 & EDX7_IBRS_IBPB;
+	m->l1d_flush = cpu->edx7 & EDX7_L1D_FLUSH;
+	m->spec_ctrl &= ~(uint64_t)SPEC_CTRL_IBRS; /* written at each exit instead */
+	m->tsx_off = cpu->arch_capabilities & CAP_TSX_CTRL;
+	m->gds_lock = cpu->arch_capabilities & CAP_GDS_CTRL;
+	m->rngds = cpu->edx7 & EDX7_SRBDS_CTRL;
+	out->core_of_its_own = true;
+}
+
 /* ---- in words ---- */
 
 const char *vulnerability_name(enum vulnerability v)

@@ -985,6 +985,15 @@ SPECULATION = [
         **guests(["msrs", "exits"]),
     ),
     Case(
+        "speculation-all",  # also what no CPU of Bochs needs: IBRS by the MSR areas, L1D flush, VERW, retpolines
+        [r"^lethe: mitigations = all: every measure that the CPU has the means for, needed or not$", MACHINE_OFF],
+        seen=[DONE % name for name in ("msrs", "exits", "interrupt", "hello")]
+        + [r"^lethe: speculation: [1-9]\d* flushes for another vCPU, [1-9]\d* after other VMs' data were handled$"],
+        cpus=["arrow_lake"],
+        conf="[hypervisor]\nmitigations = all\nlog = debug\n" + guests(["msrs", "exits", "interrupt", "hello"])["conf"],
+        files=guests(["msrs", "exits", "interrupt", "hello"])["files"],
+    ),
+    Case(
         "speculation-off",
         [r"^lethe: mitigations = off: guests can learn of one another by speculation$", MACHINE_OFF],
         seen=[DONE % "msrs", DONE % "exits"],

@@ -101,7 +101,7 @@ static void every_key_is_understood(void **state)
 	assert_int_equal(conf.log_level, LOG_DEBUG);
 	assert_int_equal(conf.trace.live, 1u << TRACE_EXITS | 1u << TRACE_MMU);
 	assert_false(conf.trace_off);
-	assert_false(conf.mitigations);
+	assert_int_equal(conf.mitigations, MITIGATIONS_OFF);
 	assert_int_equal(conf.smt, CONF_SMT_SAME_VM);
 	assert_true(conf.keep);
 	assert_string_equal(conf.source, "lethe.conf");
@@ -144,7 +144,8 @@ static void every_key_is_understood(void **state)
 static void what_is_not_said_has_its_default(void **state)
 {
 	expect_good("[vm a]\nkernel = k\n[vm b]\nkernel = k\nformat = flat\nentry-mode = 16");
-	assert_true(conf.console_serial && conf.console_screen && conf.mitigations);
+	assert_true(conf.console_serial && conf.console_screen);
+	assert_int_equal(conf.mitigations, MITIGATIONS_AUTO);
 	assert_false(conf.keep || conf.trace_off || conf.trace.live);
 	assert_int_equal(conf.log_level, LOG_INFO);
 	assert_int_equal(conf.smt, CONF_SMT_AUTO);
@@ -295,7 +296,7 @@ static void bad_numbers_and_words_are_refused(void **state)
 	expect_error(
 		"[hypervisor]\nkeep = 1\n[vm a]\nkernel=k", "lethe.conf:2: keep = 1: expected on or off");
 	expect_error("[hypervisor]\nmitigations = on\n[vm a]\nkernel=k",
-		"lethe.conf:2: mitigations = on: expected auto or off");
+		"lethe.conf:2: mitigations = on: expected auto, all or off");
 	expect_error("[hypervisor]\nsmt = same\n[vm a]\nkernel=k",
 		"lethe.conf:2: smt = same: expected auto, same-vm, off or on");
 	expect_error("[hypervisor]\ntrace = exits, all\n[vm a]\nkernel=k",

@@ -261,6 +261,29 @@ static void told_in_words(void **state)
 	assert_string_equal(few, "Spectre v2 (IBRS af");
 }
 
+/* `mitigations = all` never asks for a register that the CPU does not have. */
+static void all_measures_that_the_cpu_has(void **state)
+{
+	struct mitigate_cpu cpu = { .intel = true, .signature = 0x106a5 };
+	struct mitigations m;
+	char text[128];
+
+	mitigate_decide(&cpu, &m);
+	mitigate_add_all(&cpu, &m);
+	measures_text(&m.measures, text, sizeof(text));
+	assert_string_equal(text, " retpoline fill one bhb verw");
+	assert_true(mitigate_needs_core_of_its_own(&m));
+	cpu = (struct mitigate_cpu){ .intel = true,
+		.signature = 0x806f8,
+		.edx7 = EDX_2020 | EDX_CAPS,
+		.edx7_2 = BHI_CTRL,
+		.arch_capabilities = NEW_CAPS | TSX_CTRL | GDS_CTRL };
+	mitigate_decide(&cpu, &m);
+	mitigate_add_all(&cpu, &m);
+	measures_text(&m.measures, text, sizeof(text));
+	assert_string_equal(text, " bhi retpoline ibrs fill one bhb ibpb l1d verw tsx gds rngds");
+}
+
 static void differing_cpus_are_told_apart(void **state)
 {
 	struct mitigate_cpu core = { .intel = true,
@@ -286,6 +309,7 @@ int main(void)
 		cmocka_unit_test(verdicts_and_measures_of_each_cpu),
 		cmocka_unit_test(each_is_told_once),
 		cmocka_unit_test(told_in_words),
+		cmocka_unit_test(all_measures_that_the_cpu_has),
 		cmocka_unit_test(differing_cpus_are_told_apart),
 	};
 
