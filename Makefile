@@ -267,6 +267,7 @@ bench: setup-test all $(BENCHES)
 	$(Q)for b in $(BENCHES); do $$b || exit 1; done
 	$(Q)tests/bench/boot --out $(O)
 	$(Q)tests/bench/boot_mmu --out $(O)
+	$(Q)tests/bench/boot_storm --out $(O)
 	$(Q)tests/nested/run --out $(O) --only '^(linux|bench|kvm-bench)$$'
 
 boot-tests: setup-test all
