@@ -247,16 +247,22 @@ static const struct msr *find(struct vcpu *v, uint32_t msr)
 	return m && msr >= m->first && msr <= m->last ? m : search(v, msr);
 }
 
+/* Of the emulated MSRs guests access the local APIC's all the time: those are called directly, since an indirect branch costs
+ * where speculation has to be held back. */
 int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
 	const struct msr *m = find(v, msr);
 
-	return m && m->read ? m->read(v, msr, value) : -E_NOENT;
+	if (!m || !m->read)
+		return -E_NOENT;
+	return m->read == apic_read ? apic_read(v, msr, value) : m->read(v, msr, value);
 }
 
 int guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value)
 {
 	const struct msr *m = find(v, msr);
 
-	return !m ? -E_NOENT : m->write ? m->write(v, msr, value) : -E_INVAL;
+	if (!m || !m->write)
+		return m ? -E_INVAL : -E_NOENT;
+	return m->write == apic_write ? apic_write(v, msr, value) : m->write(v, msr, value);
 }
