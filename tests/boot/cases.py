@@ -720,7 +720,7 @@ GUESTS += [
         "smt = on\n",
         {"a": {"cpus": "0"}, "b": {"cpus": "1"}},
         seen=[
-            r"^lethe: warning: SMT: smt = on: this CPU lets VMs that share a core learn of one another",
+            r"^lethe: warning: SMT: smt = on: VMs that share a core can learn of one another by speculation here",
             FIRST_ENTRY % (0, 0, 0),
             FIRST_ENTRY % (1, 0, 1),
             r"^lethe: vm a exited: power-off",
