@@ -102,6 +102,8 @@ static const struct row rows[] = {
 		"++-+-+---+-+-", "eibrs its fill one bhb ibpb verw gds", 0 },
 	{ "Cascade Lake as it was sold", 0x50657, EDX_2018 | EDX_CAPS, RTM, 0, RDCL_NO | IBRS_ALL | SKIP_L1DFL | MDS_NO, 0,
 		"++-+-+--!!-!-", "eibrs its fill one bhb ibpb", OWN },
+	{ "Cascade Lake of spring 2019", 0x50657, EDX_2019 | EDX_CAPS, RTM, 0, RDCL_NO | IBRS_ALL | SKIP_L1DFL | MDS_NO, 0,
+		"++-+-+--!!-!-", "eibrs its fill one bhb ibpb", OWN },
 	{ "Cascade Lake", 0x50657, EDX_2019 | EDX_CAPS, RTM, 0, CLX_CAPS | FB_CLEAR | RRSBA | GDS_CTRL, 0, "++-+-+--++-+-",
 		"eibrs its fill one bhb ibpb verw tsx gds", 0 },
 	{ "Cooper Lake", 0x5065b, EDX_2019 | EDX_CAPS, RTM, 0, CLX_CAPS | TAA_NO | FB_CLEAR | GDS_CTRL, 0, "++-+-+---+-+-",
@@ -157,6 +159,8 @@ static const struct row rows[] = {
 		"eibrs bhi ibpb", 0 },
 	{ "another vendor's of Nehalem's numbers", 0x106a5, EDX_2019 | EDX_CAPS, 0, 0, RDCL_NO | MDS_NO, 0, "+-+----------",
 		"retpoline fill ibpb", OTHER_VENDOR },
+	{ "Sapphire Rapids under a hypervisor that hides IBRS", 0x806f8, EDX_CAPS, 0, 0, NEW_CAPS, 0, "!-+----------",
+		"retpoline fill", UNDER_HYPERVISOR },
 	{ "Skylake-SP under a hypervisor that flushes", 0x50654, EDX_2019 | EDX_CAPS, 0, 0, RSBA | SKIP_L1DFL | FB_CLEAR, 0,
 		"+-+-+--+-+-!-", "ibrs fill ibpb verw", OWN | UNDER_HYPERVISOR },
 };
