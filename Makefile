@@ -264,10 +264,8 @@ $(O)/bench/bin/%: $(O)/bench/obj/tests/bench/%.o $(BENCHSUPPORT) $(ALLBENCH)
 	$(Q)mkdir -p $(@D) && $(CC) -O2 -pthread -o $@ $< -Wl,--start-group $(BENCHSUPPORT) $(ALLBENCH) -Wl,--end-group -lcmocka
 
 bench: setup-test all $(BENCHES)
-	$(Q)for b in $(BENCHES); do $$b || exit 1; done
-	$(Q)tests/bench/boot --out $(O)
-	$(Q)tests/bench/boot_mmu --out $(O)
-	$(Q)tests/bench/boot_storm --out $(O)
+	$(Q)failed=; for b in $(BENCHES) tests/bench/boot tests/bench/boot_mmu tests/bench/boot_storm; do \
+		case $$b in tests/*) $$b --out $(O);; *) $$b;; esac || failed=1; done; [ -z "$$failed" ]
 	$(Q)tests/nested/run --out $(O) --only '^(linux|bench|kvm-bench)$$'
 
 boot-tests: setup-test all

@@ -148,32 +148,61 @@ static double flat(const double *v)
 	return max(max(v[0], v[1]), v[2]) / min(min(v[0], v[1]), v[2]);
 }
 
-/* n faults, twice: ns each, as the median over pieces of a thousand; and ticks of single ones at p99.9, as the least
- * of eight stretches. step: gfns from one to the next. */
-static double faults(uint64_t from, uint64_t n, uint64_t step, uint64_t *p999)
+/* A fault as the run loop has it: the vCPU leaves the guest, the fault is handled, a batch is reclaimed, the vCPU enters. What is
+ * missing is the exit itself: there is no CPU for it here. */
+static uint64_t one_fault(uint64_t g)
 {
-	uint64_t *took = malloc(n * sizeof(*took)), eighth = n / 8, pieces = n / 1000;
-	double ns;
+	uint64_t from = rdtsc();
 
-	for (uint64_t i = 0; i < n; i++) {
-		uint64_t t = rdtsc();
+	mmu_exit(&rig.v[0]);
+	fault(0, g);
+	if (mmu_reclaim_waiting(rig.mmu))
+		mmu_reclaim(rig.mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
+	if (mmu_enter(&rig.v[0], &rig.eptp[0]))
+		oracle_fail("bench: enter");
+	return rdtsc() - from;
+}
 
-		fault(0, from + i * step);
-		took[i] = rdtsc() - t;
-	}
-	*p999 = UINT64_MAX;
-	for (uint64_t i = 0; i < 8; i++)
-		*p999 = min(*p999, quantile(took + i * eighth, eighth, 0.999));
+/* An equally long piece of work that no other part of the program has anything to do with. */
+static uint64_t spin(uint64_t ticks)
+{
+	uint64_t from = rdtsc(), now;
+
+	do
+		now = rdtsc();
+	while (now - from < ticks);
+	return now - from;
+}
+
+struct faults {
+	double ns;     /* of one: the median over pieces of a thousand */
+	uint64_t p999; /* ticks of single ones at p99.9 */
+	uint64_t spin; /* ticks of spins that should take the median's time, at p99.9 */
+};
+
+/* n faults, twice. step: gfns from one to the next. */
+static struct faults faults(uint64_t n, uint64_t step)
+{
+	uint64_t *took = malloc(n * sizeof(*took)), pieces = n / 1000, median;
+	struct faults f;
+
+	for (uint64_t i = 0; i < n; i++)
+		took[i] = one_fault(i * step);
+	f.p999 = quantile(took, n, 0.999);
+	median = quantile(took, n, 0.5);
+	for (uint64_t i = 0; i < n; i++)
+		took[i] = spin(median);
+	f.spin = quantile(took, n, 0.999);
 	for (uint64_t p = 0; p < pieces; p++) {
 		uint64_t t = rdtsc();
 
 		for (uint64_t i = 0; i < 1000; i++)
-			fault(0, from + (n + p * 1000 + i) * step);
+			one_fault((n + p * 1000 + i) * step);
 		took[p] = rdtsc() - t;
 	}
-	ns = (double)quantile(took, pieces, 0.5) * tick_ns / 1000;
+	f.ns = (double)quantile(took, pieces, 0.5) * tick_ns / 1000;
 	free(took);
-	return ns;
+	return f;
 }
 
 static void sizes(void)
@@ -198,9 +227,9 @@ static void sizes(void)
 	figure("delete_0_ns", call[0] * tick_ns, "ns");
 	figure("delete_1k_ns", call[1] * tick_ns, "ns");
 	figure("delete_1m_ns", call[2] * tick_ns, "ns");
-	figure("delete_flat_ratio", flat(call), "ratio");
+	aim("delete_flat_ratio", flat(call), "ratio", AT_MOST, 1.05);
 	figure("reusable_1m_ns", reusable[2] * tick_ns, "ns");
-	figure("reusable_flat_ratio", flat(reusable), "ratio");
+	aim("reusable_flat_ratio", flat(reusable), "ratio", AT_MOST, 1.10);
 	drained_reset();
 	for (unsigned round = 0; round < 5; round++) {
 		fill(MILLION);
@@ -209,10 +238,12 @@ static void sizes(void)
 		drain(&drained);
 	}
 	figure("reclaim_direct_ns_per_page", drained.page, "ns");
-	figure("reclaim_batch_max_pages", (double)rig_stats().batch_pages_max, "pages");
-	figure("reclaim_batch_max_entries", (double)rig_stats().batch_entries_max, "entries");
-	figure("reclaim_batch_p9999_ns", (double)quantile(drained.took, drained.batches, 0.9999) * tick_ns,
-		"ns");
+	aim("reclaim_batch_max_pages", (double)rig_stats().batch_pages_max, "pages", EXACT_AT_MOST,
+		MMU_BATCH_PAGES);
+	aim("reclaim_batch_max_entries", (double)rig_stats().batch_entries_max, "entries", EXACT_AT_MOST,
+		MMU_BATCH_ENTRIES);
+	aim("reclaim_batch_p9999_ns", (double)quantile(drained.took, drained.batches, 0.9999) * tick_ns, "ns",
+		AT_MOST, 20000);
 	figure("mmu_lock_longest_ns", (double)quantile(drained.held, drained.batches, 1) * tick_ns, "ns");
 	rig_stop();
 }
@@ -228,7 +259,7 @@ static void dense(void)
 	for (uint64_t g = 0; g < tables * 512; g++)
 		fault(0, g);
 	bytes = frames_owned(RIG_TABLES) * PAGE_SIZE;
-	figure("mmu_bytes_per_4k_direct", (double)bytes / (double)(tables * 512), "bytes");
+	aim("mmu_bytes_per_4k_direct", (double)bytes / (double)(tables * 512), "bytes", EXACT_AT_MOST, 8.2);
 	mmu_invalidate_all(rig.mmu);
 	measure_serve(0);
 	drained_reset();
@@ -241,33 +272,58 @@ static void dense(void)
 	rig_stop();
 }
 
-/* Fault throughput with a million obsolete pages waiting, against none. */
-static void with_debt(const char *name, uint64_t step, uint64_t n)
+enum debt { NONE, DEBT, BEHIND, DEBTS };
+
+static struct faults faults_with(enum debt debt, uint64_t n, uint64_t step)
 {
-	double none = 1e9, debt = 1e9;
-	uint64_t p_none = ~0ul, p_debt = ~0ul, p;
+	struct faults f;
 
-	/* In turns, and the best of each: the machine has other things to do, too. Both take pages that were never
-	 * used before. */
-	for (unsigned round = 0; round < 3; round++) {
-		start(4, 2200000ul * 512);
-		measure_serve(0);
-		none = min(none, faults(0, n, step, &p));
-		p_none = min(p_none, p);
-		rig_stop();
-
-		start(4, 2200000ul * 512);
+	start(1, 2200000ul * 512);
+	if (debt != NONE) {
 		fill(MILLION);
 		mmu_invalidate_all(rig.mmu);
-		measure_serve(0);
-		debt = min(debt, faults(0, n, step, &p));
-		p_debt = min(p_debt, p);
-		rig_stop();
 	}
-	printf("# %s: a fault %.0f ns with none, %.0f ns with a million obsolete pages\n", name, none, debt);
-	figure(name, none / debt, "ratio");
-	if (step == 1)
-		figure("fault_p999_ratio", (double)p_debt / (double)p_none, "ratio");
+	/* As if fewer had ever been valid at one time: the pool is above 1.5 times that at once. */
+	if (debt == BEHIND)
+		rig.mmu->live_set = MILLION / 2;
+	measure_serve(0);
+	if (mmu_enter(&rig.v[0], &rig.eptp[0]))
+		oracle_fail("bench: enter");
+	f = faults(n, step);
+	if (debt != NONE && !mmu_reclaim_waiting(rig.mmu))
+		oracle_fail("bench: the debt was gone before the measurement ended");
+	mmu_exit(&rig.v[0]);
+	rig_stop();
+	return f;
+}
+
+/* Fault throughput with a million obsolete pages, a batch of which is reclaimed after each fault, against none. The faults are
+ * so few that the debt outlasts them. */
+static void with_debt(const char *name, uint64_t step, uint64_t n, double least)
+{
+	static const char *const of[DEBTS] = { "", "", "_behind" };
+	enum { ROUNDS = 3 };
+	double ratio[DEBTS][ROUNDS];
+	struct faults f[DEBTS];
+	char text[80];
+
+	/* In turns, each compared with its neighbour: the machine has other things to do, too. All take pages that were never
+	 * used before. */
+	for (unsigned round = 0; round < ROUNDS; round++)
+		for (enum debt d = NONE; d < DEBTS; d++) {
+			f[d] = faults_with(d, n, step);
+			ratio[d][round] = f[NONE].ns / f[d].ns;
+		}
+	for (enum debt d = NONE; d < DEBTS; d++)
+		printf("# %s%s: a fault %.0f ns, p99.9 %.0f ns, of a spin as long %.0f ns\n", name,
+			d == NONE ? " without debt" : of[d], f[d].ns, (double)f[d].p999 * tick_ns,
+			(double)f[d].spin * tick_ns);
+	for (enum debt d = DEBT; d < DEBTS; d++) {
+		double *r = ratio[d];
+
+		snprintf(text, sizeof(text), "%s%s", name, of[d]);
+		aim(text, max(min(r[0], r[1]), min(max(r[0], r[1]), r[2])), "ratio", AT_LEAST, least);
+	}
 }
 
 /*
@@ -337,7 +393,7 @@ static void storm(void)
 		mmu_invalidate_all(rig.mmu);
 	}
 	st = rig_stats();
-	figure("pool_peak_ratio", (double)st.pages_peak / (double)st.pages_live_peak, "ratio");
+	aim("pool_peak_ratio", (double)st.pages_peak / (double)st.pages_live_peak, "ratio", EXACT_AT_MOST, 2);
 	for (unsigned c = 0; c < ORACLE_CPUS; c++)
 		hw_cpu[c].invepts = hw_cpu[c].invvpids = 0;
 	/* Four vCPUs, each on its CPU, through a thousand bumps. */
@@ -368,7 +424,7 @@ static void storm(void)
 		}
 	}
 	figure("flushes_per_bump_per_vcpu", (double)flushes / 4000, "flushes");
-	figure("flushes_per_bump_per_vcpu_max", (double)worst, "flushes");
+	aim("flushes_per_bump_per_vcpu_max", (double)worst, "flushes", EXACT_AT_MOST, 1);
 	rig_stop();
 }
 
@@ -379,7 +435,7 @@ int main(void)
 	dense();
 	storm();
 	removal();
-	with_debt("fault_ratio_obsolete_1m", 1, 400000);
-	with_debt("fault_ratio_obsolete_1m_sparse", 512, 50000);
-	return 0;
+	with_debt("fault_ratio_obsolete_1m", 1, 25000, 0.90);
+	with_debt("fault_ratio_obsolete_1m_sparse", 512, 25000, 0.80);
+	return measure_end();
 }
