@@ -371,7 +371,7 @@ unsigned mitigate_describe(
 bool mitigations_equal(const struct mitigations *a, const struct mitigations *b)
 {
 	for (unsigned v = 0; v < VULNS; v++)
-		if (a->of[v].verdict != b->of[v].verdict || strcmp(a->of[v].how, b->of[v].how))
+		if (a->of[v].verdict != b->of[v].verdict || strcmp(a->of[v].how, b->of[v].how) != 0)
 			return false;
 	return true;
 }

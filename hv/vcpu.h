@@ -91,8 +91,8 @@ struct vcpu {
 	uint64_t misc_enable, mtrr[GUEST_MTRRS]; /* as the guest believes them to be */
 	struct guest_cpu guest;
 	struct msr_load entry_load, exit_load; /* IA32_SPEC_CTRL: the guest's, root mode's (hv/mitigate.c) */
-	uint64_t exits;			 /* ever */
-	uint16_t last_exits[LAST_EXITS]; /* basic reasons; the newest is at (exits - 1) % LAST_EXITS */
+	uint64_t exits;			       /* ever */
+	uint16_t last_exits[LAST_EXITS];       /* basic reasons; the newest is at (exits - 1) % LAST_EXITS */
 	unsigned unknown_msrs;
 	const struct msr *last_msr; /* hv/guest_msr.c */
 	struct insn_cache insns;    /* decoded last, for the emulator */

@@ -28,10 +28,12 @@ double measure_clear_ns(void)
 	uint64_t took[MEASURED];
 
 	if (!at) {
-		at = mmap(NULL, MEASURED * STRETCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		at = mmap(
+			NULL, MEASURED * STRETCH, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		madvise(at, MEASURED * STRETCH, MADV_HUGEPAGE);
 	}
-	memset(at, 1, MEASURED * STRETCH); /* more than is cached: the first is cold again when the last is done */
+	memset(at, 1,
+		MEASURED * STRETCH); /* more than is cached: the first is cold again when the last is done */
 	for (unsigned i = 0; i < MEASURED; i++) {
 		uint64_t from = rdtsc();
 
