@@ -34,7 +34,7 @@ COMMON	:= -std=gnu11 -g -I. -I$(O)/gen -ffile-prefix-map=$(CURDIR)=. $(WARN)
 # MEASURE=1 counts VMREADs, VMWRITEs and where time goes (hv/measure.h); for make bench, into an O= of its own.
 MEASURE	?=
 # Speed where every exit passes, size elsewhere: the image is to fit in 512 KiB.
-HOT	:= mm/ept mm/mmu_fault mm/walker mm/guest% hv/run hv/clock hv/exit hv/exit_misc hv/exit_io hv/exit_msr hv/exit_ept hv/guest_msr hv/exit_emulate hv/vcpu hv/events guest/platform guest/vvga_screen guest/bus drivers/console drivers/console_line hv/vm_ops guest/emulate guest/emu_mem
+HOT	:= mm/ept mm/mmu_fault mm/mmu_reclaim mm/mmu_pay mm/walker mm/guest% hv/run hv/clock hv/exit hv/exit_misc hv/exit_io hv/exit_msr hv/exit_ept hv/guest_msr hv/exit_emulate hv/vcpu hv/events guest/platform guest/vvga_screen guest/bus drivers/console drivers/console_line hv/vm_ops guest/emulate guest/emu_mem
 OPT	= $(if $(filter $(HOT),$(basename $<)),-O2,-Oz)
 CFLAGS	= $(COMMON) $(OPT) -ffunction-sections -fdata-sections -ffreestanding -fpie -fvisibility=hidden -fshort-wchar -mno-red-zone -mgeneral-regs-only \
 	-fno-omit-frame-pointer -fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \

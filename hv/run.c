@@ -5,7 +5,7 @@
  *	enter the guest				(the handshake with the MMU decides whether it may)
  *	    or serve what was asked of this vCPU	(requests: events, INIT, stop; reload of the MMU's root)
  *	handle the exit
- *	give back one bounded batch of obsolete pages, if any wait
+ *	give back some obsolete pages, if any wait
  *	look at the clock		(hv/clock.h: the guest's exits must not stop it)
  *
  * Interrupts stay off in root mode. One that comes here waits in the local APIC and ends the guest's next stretch
@@ -207,7 +207,7 @@ void vcpu_run(struct vcpu *v)
 		v->event_armed = false;
 		exit_dispatch(v);
 		if (unlikely(mmu_reclaim_waiting(mmu)))
-			mmu_reclaim(mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
+			mmu_pay(&v->mmu, rdtsc_low());
 		clock_look(v);
 	}
 	clock_leave(v);

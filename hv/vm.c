@@ -43,6 +43,7 @@ static int create_mmu(struct vm *vm)
 		.caps = mmu_caps_of_host(),
 		.owner = (owner_t)(ram_owner(vm) + 1),
 		.vcpus = vm->nvcpus,
+		.tick_us = ns_to_tsc(1000),
 		.vm = (uint16_t)vm->id,
 		.removal = removal[vm->conf->removal],
 		.freeing = vm->conf->eager ? MMU_FREE_EAGER : MMU_FREE_BATCHED,

@@ -153,17 +153,24 @@ static void check_owner(owner_t owner)
 	ASSERT(owner != OWNER_NOBODY && owner < OWNERS_MAX);
 }
 
-static int alloc(enum frame_size size, owner_t owner, bool zero, pfn_t *out)
+static int take(enum frame_size size, owner_t owner, pfn_t *out, struct piece_dirt *dirt)
 {
-	struct piece_dirt dirt;
 	int err;
 
 	check_owner(owner);
 	spin_lock(&lock);
-	err = piece_take(size, owner, out, &dirt);
+	err = piece_take(size, owner, out, dirt);
 	if (!err)
 		owned[owner] += frame_pages(size);
 	spin_unlock(&lock);
+	return err;
+}
+
+static int alloc(enum frame_size size, owner_t owner, bool zero, pfn_t *out)
+{
+	struct piece_dirt dirt;
+	int err = take(size, owner, out, &dirt);
+
 	if (err)
 		return err;
 	/* The frame is the caller's now and nobody else touches it: no lock is needed, however long this takes. */
@@ -176,6 +183,13 @@ static int alloc(enum frame_size size, owner_t owner, bool zero, pfn_t *out)
 int frame_alloc(enum frame_size size, owner_t owner, pfn_t *out)
 {
 	return alloc(size, owner, false, out);
+}
+
+int frame_alloc_uncleared(enum frame_size size, owner_t owner, pfn_t *out)
+{
+	struct piece_dirt dirt;
+
+	return take(size, owner, out, &dirt);
 }
 
 int frame_alloc_zero(enum frame_size size, owner_t owner, pfn_t *out)

@@ -51,6 +51,8 @@ int frames_donate(hpa_t base, uint64_t pages);
  * undefined. 0 or -E_NOMEM. Takes the frame lock; scrubbing is done outside it.
  */
 int frame_alloc(enum frame_size size, owner_t owner, pfn_t *out);
+/* As frame_alloc, but never cleared: for memory that no guest sees, of which the caller writes all before it reads it. */
+int frame_alloc_uncleared(enum frame_size size, owner_t owner, pfn_t *out);
 /* As frame_alloc, but always zeroed, and never twice. */
 int frame_alloc_zero(enum frame_size size, owner_t owner, pfn_t *out);
 /* As frame_alloc_zero with FRAME_4K, but as a pointer into the direct map. NULL if there is none. */

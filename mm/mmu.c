@@ -118,6 +118,7 @@ int mmu_create(const struct mmu_params *p, struct mmu **out)
 	mmu->guest_maxphyaddr = p->guest_maxphyaddr;
 	mmu->root_level = p->guest_maxphyaddr > 48 ? 5 : 4;
 	mmu->vm = p->vm;
+	mmu->tick_us = p->tick_us ? p->tick_us : 1000;
 	mmu->removal = p->removal;
 	mmu->freeing = p->freeing;
 	mmu->nvcpus = p->vcpus;

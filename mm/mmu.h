@@ -11,7 +11,7 @@
  *	  ... guest ...
  *	mmu_exit()		first thing after the VM exit
  *	mmu_fault() / mmu_misconfig() for the exits that are its own
- *	mmu_reclaim()		one bounded batch of obsolete pages, if mmu_reclaim_waiting()
+ *	mmu_pay()		some of the obsolete pages, in bounded batches, if mmu_reclaim_waiting()
  *
  * What stands between an exit and the next entry is inline here: it is a dozen instructions a call.
  */
@@ -63,6 +63,7 @@ struct mmu_params {
 	uint64_t pool_pages;	   /* most shadow pages; 0: from the size of guest memory */
 	uint64_t
 		indirect_pages; /* pages made from the guest's own tables that are expected; 0: there are none */
+	uint64_t tick_us;	/* ticks of the TSC in a microsecond; 0: 1000 */
 	uint16_t vm;		/* number, for trace records */
 	enum mmu_removal removal;
 	enum mmu_freeing freeing;
@@ -109,6 +110,9 @@ struct mmu_vcpu {
 	uint64_t hole_seq, hole_first, hole_pages;
 	uint64_t hole_hits;
 	bool pml; /* page-modification logging is on in its VMCS */
+	/* What it pays of the debt (mmu_pay.c), in ticks of the TSC: when it last paid (low half), when it pays again, exits since,
+	 * and what a page took. */
+	uint32_t paid_at, pay_after, unpaid, price;
 	struct paging_regs regs;
 } __aligned(64);
 
@@ -246,6 +250,23 @@ static inline bool mmu_reclaim_waiting(const struct mmu *mmu)
 }
 #define MMU_BATCH_PAGES	  16
 #define MMU_BATCH_ENTRIES 4096
+
+/* What a vCPU pays of the debt after an exit (mmu_pay.c says how these hang together). */
+#define MMU_PAY_SHARE	  24u
+#define MMU_PAY_MOST_US	  50u
+#define MMU_PAY_EXITS	  64u
+#define MMU_PAY_PERIOD_US 1000u
+unsigned mmu_pay_slow(struct mmu_vcpu *v);
+/* After each exit while mmu_reclaim_waiting(): is it time to pay? now: the low half of the TSC. */
+static inline bool mmu_pay_due(struct mmu_vcpu *v, uint32_t now)
+{
+	return unlikely(now - v->paid_at >= v->pay_after) || unlikely(++v->unpaid >= MMU_PAY_EXITS);
+}
+/* The same, and pays. Returns the pages freed. No lock held. */
+static inline unsigned mmu_pay(struct mmu_vcpu *v, uint32_t now)
+{
+	return mmu_pay_due(v, now) ? mmu_pay_slow(v) : 0;
+}
 
 #define MMU_READ                                                                                             \
 	(1u << 0) /* as bits 2:0 of the exit qualification of an EPT violation (SDM Vol. 3C 27.2.1) */

@@ -13,6 +13,7 @@
  *	mmu_hash.c	shadow pages by gfn and role
  *	mmu_pool.c	the memory of tables
  *	mmu_reclaim.c	obsolete pages given back in batches
+ *	mmu_pay.c	how much of that after an exit
  *	mmu_evict.c	valid pages given up when the pool runs low
  *	mmu_removal.c	a slot that goes: bump or unmap
  *	mmu_fault.c	the fault, above the back ends
@@ -172,6 +173,7 @@ struct mmu {
 	struct spage *partial; /* the drainer's: half cleared, goes on with the next batch */
 
 	struct guest_window_cache window;
+	uint64_t tick_us;
 	uint64_t params_pool_pages; /* 0: the pool's limit follows the slots */
 	struct list retired_logs;
 	uint64_t nlogs; /* slots with a dirty log */

@@ -12,8 +12,9 @@
  * is zeroed when it is taken. With MMU_DEBUG_POISON every free table is full of POISON, a present-looking misconfiguration
  * that no walk may ever meet, and goes to the dirty list.
  *
- * A chunk is fetched without the MMU lock (the frame allocator may have to scrub it), and stays until the VM ends:
- * what a guest has needed once it is likely to need again.
+ * A chunk is fetched without the MMU lock, and stays until the VM ends: what a guest has needed once it is likely to need
+ * again. It is fetched as another owner left it, since no guest can read a table and each is zeroed when it is taken: to clear
+ * 2 MiB at once would keep a CPU in root mode for too long.
  */
 #include "lib/string.h"
 #include "mm/mmu_internal.h"
@@ -106,7 +107,7 @@ int pool_grow(struct mmu *mmu)
 
 	if (atomic_xchg(&pool->growing, 1))
 		return -E_BUSY;
-	if (frame_alloc(FRAME_2M, pool->owner, &at)) {
+	if (frame_alloc_uncleared(FRAME_2M, pool->owner, &at)) {
 		mmu_lock(mmu);
 		pool->exhausted = true;
 		mmu_unlock(mmu);

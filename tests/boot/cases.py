@@ -245,7 +245,7 @@ LINUX = [
         conf=vm("slots", kernel="slots.bin", memory="128M", devices="rom", bar_size="32G", large_pages="off",
                 removal="bulk"),
         files={"slots.bin": demo("slots.bin")},
-        cost=10,
+        cost=20,
     ),
     Case(
         "native-linux",  # the same without Lethe: if this fails, it is the test bed

@@ -160,7 +160,7 @@ static void run(struct vcpu *v)
 		err = served && below(2) ? 0 : mmu_serve(&v->v);
 		served = false;
 		if (mmu_reclaim_waiting(mmu))
-			count(reclaimed, mmu_reclaim(mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES));
+			count(reclaimed, mmu_pay(&v->v, rdtsc_low()));
 		if (err == -E_AGAIN) {
 			count(blocked, 1);
 			world_pause(0);

@@ -182,7 +182,7 @@ static bool use(struct spage *p, unsigned i)
 static bool outlives(unsigned many)
 {
 	struct spage *oldest = NULL;
-	bool flush;
+	bool flush = false;
 
 	for (unsigned i = 0; i < many; i++) {
 		struct spage *p;
