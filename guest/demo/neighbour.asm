@@ -17,13 +17,7 @@ WINDOW		equ	200		; milliseconds: twenty turns
 LEAST_SHARE	equ	450
 GAP		equ	128		; TSC ticks
 
-main32:	call	idt_init
-	call	pic_init
-	mov	eax, 1
-	cpuid
-	bt	ecx, 24
-	CHECK	c, "the local APIC's timer knows TSC deadlines"
-	call	measure_millisecond
+main32:	call	sleep_init
 
 	mov	ebx, ROUNDS
 .round:	mov	eax, [millisecond]

@@ -36,14 +36,7 @@ main32:	mov	eax, [ebx + 16]		; the command line ends with the word that it was g
 	FINISH	"compute"
 
 sleeper:
-	call	idt_init
-	call	pic_init
-	mov	eax, 1
-	cpuid
-	bt	ecx, 24
-	CHECK	c, "the local APIC's timer knows TSC deadlines"
-
-	call	measure_millisecond
+	call	sleep_init
 	mov	ebx, ROUNDS
 .round:	mov	eax, [millisecond]
 	call	sleep
