@@ -23,7 +23,7 @@
 #define GAP	    32 /* pages from one small slot to the next */
 
 static char *cold, *pages;
-static struct backing *ram, *bar;
+static struct backing *bar;
 static slot_id bar_id;
 
 static void *memory(uint64_t bytes, int advice)
@@ -111,7 +111,7 @@ static uint64_t chase_ticks(void)
 
 static void add_bar(void)
 {
-	struct slot_desc d = { gfn(BAR), 16, 0, bar, 0 };
+	struct slot_desc d = { gfn(BAR), MEASURE_BAR_PAGES, 0, bar, 0 };
 
 	if (slot_add(rig.mmu, &d, &bar_id))
 		oracle_fail("bench: slot_add");
@@ -120,22 +120,13 @@ static void add_bar(void)
 /* `slots` in all: RAM, the BAR, and others on both sides of it. */
 static void start(unsigned slots)
 {
-	struct mmu_params p = { .vcpus = 4, .caps = rig_caps(), .guest_maxphyaddr = 46 };
-	struct slot_desc d = { .base = gfn(0), .pages = 1100000ul * 512 };
 	slot_id id;
 
-	p.caps.ept_2m = false;
-	p.caps.maxphyaddr = 46;
-	rig_start_with(&p, 0, false);
-	if (backing_over(MEASURE_RAM, d.pages, &ram) || backing_alloc(16, RIG_RAM, &bar))
-		oracle_fail("bench: backing");
-	rig_own(ram);
-	rig_own(bar);
-	d.backing = ram;
-	if (slot_add(rig.mmu, &d, &id))
-		oracle_fail("bench: slot");
+	bar = measure_start(4, 1100000ul * 512);
 	for (unsigned i = 2; i < slots; i++) {
-		d = (struct slot_desc){ gfn(BAR + (i % 2 ? 1 : -1) * (int64_t)i * GAP), 16, 0, bar, 0 };
+		struct slot_desc d = { gfn(BAR + (i % 2 ? 1 : -1) * (int64_t)i * GAP), MEASURE_BAR_PAGES, 0,
+			bar, 0 };
+
 		if (slot_add(rig.mmu, &d, &id))
 			oracle_fail("bench: slot %u", i);
 	}

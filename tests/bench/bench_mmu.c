@@ -19,28 +19,15 @@
 #define BAR	BIT(33) /* gfn of the slot that goes and comes */
 #define REPEATS 20000
 
-static struct backing *ram, *bar;
+static struct backing *bar;
 static slot_id bar_id;
 static uint64_t bar_at = BAR;
 
 static void start(unsigned vcpus, uint64_t ram_pages)
 {
-	struct mmu_params p = { .vcpus = vcpus, .caps = rig_caps(), .guest_maxphyaddr = 46 };
-	struct slot_desc d = { .base = gfn(0), .pages = ram_pages };
-	slot_id id;
+	struct slot_desc d = { .base = gfn(bar_at), .pages = MEASURE_BAR_PAGES };
 
-	p.caps.ept_2m = false; /* small leaves: tables in number */
-	p.caps.maxphyaddr = 46;
-	p.tick_us = (uint64_t)(1000 / tick_ns);
-	rig_start_with(&p, 0, false);
-	if (backing_over(MEASURE_RAM, ram_pages, &ram) || backing_alloc(16, RIG_RAM, &bar))
-		oracle_fail("bench: backing");
-	rig_own(ram);
-	rig_own(bar);
-	d.backing = ram;
-	if (slot_add(rig.mmu, &d, &id))
-		oracle_fail("bench: slot");
-	d = (struct slot_desc){ gfn(bar_at), 16, 0, bar, 0 };
+	bar = d.backing = measure_start(vcpus, ram_pages);
 	if (slot_add(rig.mmu, &d, &bar_id))
 		oracle_fail("bench: slot");
 }

@@ -130,6 +130,27 @@ void measure_begin(uint64_t arena_bytes)
 	machine(&arena, arena_bytes);
 }
 
+struct backing *measure_start(unsigned vcpus, uint64_t ram_pages)
+{
+	struct mmu_params p = { .vcpus = vcpus, .caps = rig_caps(), .guest_maxphyaddr = 46 };
+	struct slot_desc d = { .base = gfn(0), .pages = ram_pages };
+	struct backing *bar;
+	slot_id id;
+
+	p.caps.ept_2m = false;
+	p.caps.maxphyaddr = 46;
+	p.tick_us = (uint64_t)(1000 / tick_ns);
+	rig_start_with(&p, 0, false);
+	if (backing_over(MEASURE_RAM, ram_pages, &d.backing) ||
+		backing_alloc(MEASURE_BAR_PAGES, RIG_RAM, &bar))
+		oracle_fail("bench: backing");
+	rig_own(d.backing);
+	rig_own(bar);
+	if (slot_add(rig.mmu, &d, &id))
+		oracle_fail("bench: slot");
+	return bar;
+}
+
 void measure_serve(unsigned v)
 {
 	test_cpu_id = v % 4;

@@ -33,6 +33,12 @@ void aim(const char *name, double value, const char *unit, enum aim what, double
 /* The exit status: 1 if an EXACT target was missed. */
 int measure_end(void);
 
+/*
+ * Starts the rig with small leaves only, so that tables are many, and with ram_pages of RAM from gfn 0 on: address space of
+ * MEASURE_RAM. Returns the backing for slots of MEASURE_BAR_PAGES, which come and go; rig_stop() frees it.
+ */
+#define MEASURE_BAR_PAGES 16
+struct backing *measure_start(unsigned vcpus, uint64_t ram_pages);
 /* vCPU v of the rig takes the root that is valid now. */
 void measure_serve(unsigned v);
 
