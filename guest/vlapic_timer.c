@@ -31,7 +31,8 @@ static uint64_t elapsed(const struct vlapic *l, uint64_t now)
 	return now < l->start ? 0 : (now - l->start) >> shift(l);
 }
 
-/* True if the deadline is over: the LVT entry is to fire. It is compared with the TSC as the guest sees it: SDM Vol. 3A 10.5.4.1, Vol. 3B 17.17.3. */
+/* True if the deadline is over: the LVT entry is to fire. It is compared with the TSC as the guest sees it: SDM Vol. 3A
+ * 10.5.4.1, Vol. 3B 17.17.3. */
 static bool arm_deadline(struct vlapic *l, uint64_t now)
 {
 	uint64_t seen = now + l->tsc_adjust;

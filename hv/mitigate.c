@@ -142,7 +142,7 @@ void mitigate_log_others(void)
 bool mitigate_core_of_its_own(void)
 {
 	for (unsigned i = 0; i < ncpus; i++)
-		if (mitigate_needs_core_of_its_own(&cpus[i]->mitigations))
+		if (cpus[i]->mitigations.core_of_its_own)
 			return true;
 	return false;
 }

@@ -116,8 +116,3 @@ unsigned mitigate_describe(
 	const struct mitigations *m, enum mitigate_verdict verdict, char *text, size_t size);
 /* True if the verdicts are the same, and so the measures. */
 bool mitigations_equal(const struct mitigations *a, const struct mitigations *b);
-/* True if a CPU as described may not share its core between VMs: with SMT on, siblings must belong to one VM. */
-static inline bool mitigate_needs_core_of_its_own(const struct mitigations *m)
-{
-	return m->core_of_its_own;
-}

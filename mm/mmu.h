@@ -257,15 +257,13 @@ static inline bool mmu_reclaim_waiting(const struct mmu *mmu)
 #define MMU_PAY_EXITS	  64u
 #define MMU_PAY_PERIOD_US 1000u
 unsigned mmu_pay_slow(struct mmu_vcpu *v);
-/* After each exit while mmu_reclaim_waiting(): is it time to pay? now: the low half of the TSC. */
-static inline bool mmu_pay_due(struct mmu_vcpu *v, uint32_t now)
-{
-	return unlikely(now - v->paid_at >= v->pay_after) || unlikely(++v->unpaid >= MMU_PAY_EXITS);
-}
-/* The same, and pays. Returns the pages freed. No lock held. */
+/* After each exit while mmu_reclaim_waiting(): pays, if it is time to. now: the low half of the TSC. Returns the pages freed. No
+ * lock held. */
 static inline unsigned mmu_pay(struct mmu_vcpu *v, uint32_t now)
 {
-	return mmu_pay_due(v, now) ? mmu_pay_slow(v) : 0;
+	bool due = unlikely(now - v->paid_at >= v->pay_after) || unlikely(++v->unpaid >= MMU_PAY_EXITS);
+
+	return due ? mmu_pay_slow(v) : 0;
 }
 
 #define MMU_READ                                                                                             \

@@ -207,7 +207,7 @@ static void verdicts_and_measures_of_each_cpu(void **state)
 			verdicts[v] = "-+!"[m.of[v].verdict];
 		measures_text(&m.measures, measures, sizeof(measures));
 		if (strcmp(verdicts, r->verdicts) || strcmp(measures[0] ? measures + 1 : "", r->measures) ||
-			mitigate_needs_core_of_its_own(&m) != !!(r->flags & OWN)) {
+			m.core_of_its_own != !!(r->flags & OWN)) {
 			print_error("%s (%x):\n  got  \"%s\", \"%s\"%s\n  want \"%s\", \"%s\"%s\n", r->name,
 				r->signature, verdicts, measures[0] ? measures + 1 : "",
 				m.core_of_its_own ? ", OWN" : "", r->verdicts, r->measures,
@@ -276,7 +276,7 @@ static void all_measures_that_the_cpu_has(void **state)
 	mitigate_add_all(&cpu, &m);
 	measures_text(&m.measures, text, sizeof(text));
 	assert_string_equal(text, " retpoline fill one bhb verw");
-	assert_true(mitigate_needs_core_of_its_own(&m));
+	assert_true(m.core_of_its_own);
 	cpu = (struct mitigate_cpu){ .intel = true,
 		.signature = 0x806f8,
 		.edx7 = EDX_2020 | EDX_CAPS,
