@@ -13,7 +13,12 @@ SHELL	:= /bin/sh
 Q	:= $(if $(filter 1,$V),,@)
 say	= @$(if $(filter 1,$V),true,printf '  %-8s %s\n' $(1) $(2))
 
-ROOMS	:= lib mm drivers guest hv boot
+# The rooms, ground floor first: a file uses what lies in its own folder and in those before it (make check).
+ROOMS	:= lib mm mm/host mm/map mm/mmu drivers/acpi drivers drivers/console \
+	guest/emu guest/conf guest/dev guest/acpi guest/load hv/host hv/vmx hv/vm hv/exit hv boot
+# The same without their sub-rooms: each is an archive for the tests, and has tests of its own.
+first	= $(if $(1),$(firstword $(1)) $(call first,$(filter-out $(firstword $(1)),$(1))))
+HOUSES	:= $(call first,$(foreach r,$(ROOMS),$(firstword $(subst /, ,$(r)))))
 HOSTED	:= lib mm drivers guest
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
@@ -31,16 +36,16 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned
 
 WARN	:= -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wmissing-prototypes -Wvla
 COMMON	:= -std=gnu11 -g -I. -I$(O)/gen -ffile-prefix-map=$(CURDIR)=. $(WARN)
-# MEASURE=1 counts VMREADs, VMWRITEs and where time goes (hv/measure.h); for make bench, into an O= of its own.
+# MEASURE=1 counts VMREADs, VMWRITEs and where time goes (hv/vm/measure.h); for make bench, into an O= of its own.
 MEASURE	?=
 # Speed where every exit passes, size elsewhere: the image is to fit in 512 KiB.
-HOT	:= mm/ept mm/mmu_fault mm/mmu_reclaim mm/mmu_pay mm/walker mm/guest% hv/run hv/clock hv/exit hv/exit_misc hv/exit_io hv/exit_msr hv/exit_ept hv/guest_msr hv/exit_emulate hv/vcpu hv/events guest/platform guest/vvga_screen guest/bus drivers/console drivers/console_line hv/vm_ops guest/emulate guest/emu_mem
+HOT	:= mm/mmu/ept mm/mmu/fault mm/mmu/reclaim mm/mmu/pay mm/map/walker mm/map/guest% hv/run hv/clock hv/exit/exit hv/exit/misc hv/exit/io hv/exit/msr hv/exit/ept hv/vm/guest_msr hv/exit/emulate hv/vm/vcpu hv/vm/events guest/dev/platform guest/dev/vvga_screen guest/dev/bus drivers/console/console drivers/console/line hv/vm/vm_ops guest/emu/emulate guest/emu/mem
 OPT	= $(if $(filter $(HOT),$(basename $<)),-O2,-Oz)
 CFLAGS	= $(COMMON) $(OPT) -ffunction-sections -fdata-sections -ffreestanding -fpie -fvisibility=hidden -fshort-wchar -mno-red-zone -mgeneral-regs-only \
 	-fno-omit-frame-pointer -fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \
 	-fcf-protection=none $(BRANCHES) -fno-tree-loop-distribute-patterns -falign-functions=1 -falign-loops=1 -falign-jumps=1 $(LTO) $(if $(MEASURE),-DMEASURE) \
 	$(if $(filter boot/%,$<),-fomit-frame-pointer,-mpreferred-stack-boundary=3)
-# No indirect branch but those of the thunks (hv/thunks.asm), and so no jump table.
+# No indirect branch but those of the thunks (hv/host/thunks.asm), and so no jump table.
 BRANCHES := -mindirect-branch=thunk-extern -mindirect-branch-register -fno-jump-tables
 EFIINC	:= -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI -maccumulate-outgoing-args
 # The rooms are optimised together at link time: that is 3 % of the image. Not the functions that the compiler itself
@@ -51,13 +56,14 @@ LDFLAGS	:= -Oz -flto=auto -flto-partition=one -fuse-linker-plugin -fpie -ffreest
 HOSTFLAGS := $(COMMON) -fno-strict-aliasing -fno-builtin-memcpy -pthread
 SAN	:= -O1 -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all -fno-sanitize=alignment -fno-omit-frame-pointer
 
-srcs	= $(sort $(wildcard $(1)/*.c))
-asms	= $(sort $(wildcard $(1)/*.asm))
+folders	= $(filter $(1) $(1)/%,$(ROOMS))
+srcs	= $(sort $(wildcard $(addsuffix /*.c,$(folders))))
+asms	= $(sort $(wildcard $(addsuffix /*.asm,$(folders))))
 objs	= $(patsubst %.c,$(O)/obj/%.o,$(call srcs,$(1))) $(patsubst %.asm,$(O)/obj/%.asm.o,$(call asms,$(1)))
 # lib/libc.c holds what a hosted program has from its C library.
 hosted_srcs = $(filter-out lib/libc.c,$(call srcs,$(1)))
 
-OBJS	:= $(foreach r,$(ROOMS),$(call objs,$(r)))
+OBJS	:= $(foreach r,$(HOUSES),$(call objs,$(r)))
 ASLS	:= $(sort $(wildcard guest/acpi/*.asl))
 GEN	:= $(patsubst guest/acpi/%.asl,$(O)/gen/acpi/%.hex,$(ASLS)) $(O)/gen/rom/vectors.inc $(O)/gen/font.inc
 DEMOS	:= $(patsubst guest/demo/%.asm,$(O)/demo/%.bin,$(sort $(wildcard guest/demo/*.asm)))
@@ -118,12 +124,12 @@ $(O)/gen/acpi/%.hex: guest/acpi/%.asl | setup-build
 	$(Q)mkdir -p $(@D) && iasl -oa -ve -tc -p $(@:.hex=) $< >$(@:.hex=.log) 2>&1 || { cat $(@:.hex=.log); exit 1; }
 
 # Code that the guest finds in its ROM, as the bytes of a C array.
-$(O)/gen/rom/%.inc: guest/rom/%.asm | setup-build
+$(O)/gen/rom/%.inc: guest/dev/rom/%.asm | setup-build
 	$(call say,NASM,$<)
 	$(Q)mkdir -p $(@D) && $(NASM) -f bin -o $(@:.inc=.bin) $< && \
 		od -An -v -tu1 $(@:.inc=.bin) | sed 's/[0-9][0-9]*/&,/g' >$@
 
-$(O)/gen/font.inc: drivers/font.txt tools/font
+$(O)/gen/font.inc: drivers/console/font.txt tools/font
 	$(call say,FONT,$<)
 	$(Q)mkdir -p $(@D) && tools/font $< >$@
 
@@ -184,15 +190,15 @@ $(O)/bench/obj/%.o: %.c | $(GEN) setup-unit
 # Each room in an archive of its own: a test links the rooms above its own line and no more.
 define host_archive
 $(O)/host/$(1).a: $(patsubst %.c,$(O)/host/%.o,$(call hosted_srcs,$(1)))
-	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+	$$(Q)rm -f $$@ && ar qcs $$@ $$^
 $(O)/bench/$(1).a: $(patsubst %.c,$(O)/bench/obj/%.o,$(call hosted_srcs,$(1)))
-	$$(Q)rm -f $$@ && ar rcs $$@ $$^
+	$$(Q)rm -f $$@ && ar qcs $$@ $$^
 endef
 $(foreach r,$(HOSTED),$(eval $(call host_archive,$(r))))
-$(O)/host/boot.a: $(patsubst %.c,$(O)/host/%.o,$(wildcard boot/*_rules.c))
-	$(Q)rm -f $@ && ar rcs $@ $^
-$(O)/host/hv.a: $(patsubst %.c,$(O)/host/%.o,$(wildcard hv/*_rules.c))
-	$(Q)rm -f $@ && ar rcs $@ $^
+$(O)/host/boot.a: $(patsubst %.c,$(O)/host/%.o,$(filter %_pure.c,$(call srcs,boot)))
+	$(Q)rm -f $@ && ar qcs $@ $^
+$(O)/host/hv.a: $(patsubst %.c,$(O)/host/%.o,$(filter %_pure.c,$(call srcs,hv)))
+	$(Q)rm -f $@ && ar qcs $@ $^
 
 rooms_lib     := lib
 rooms_mm      := mm lib
@@ -204,8 +210,8 @@ archives      = $(foreach r,$(rooms_$(2)),$(O)/$(1)/$(r).a)
 
 # An archive: a test of lib/ must not need what another room's support needs.
 SUPPORT := $(O)/host/support.a
-$(SUPPORT): $(patsubst %.c,$(O)/host/%.o,$(sort $(wildcard tests/support/*.c)))
-	$(Q)rm -f $@ && ar rcs $@ $^
+$(SUPPORT): $(patsubst %.c,$(O)/host/%.o,$(sort $(wildcard tests/support/*/*.c)))
+	$(Q)rm -f $@ && ar qcs $@ $^
 UNITS	:= $(sort $(wildcard tests/unit/*/*.c))
 UNITBIN	:= $(patsubst tests/unit/%.c,$(O)/unit/%,$(UNITS))
 FUZZERS	:= $(patsubst tests/fuzz/fuzz_%.c,$(O)/fuzz/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
@@ -221,13 +227,13 @@ unit-$(1): $(filter $(O)/unit/$(1)/%,$(UNITBIN))
 	$$(Q)tests/unit/run $$^
 obj-$(1): $(call objs,$(1))
 endef
-$(foreach r,$(ROOMS),$(eval $(call unit_rules,$(r))))
+$(foreach r,$(HOUSES),$(eval $(call unit_rules,$(r))))
 
 # Tests with real threads: lib and mm once more, with ThreadSanitizer. THREADS_SECONDS=n makes them longer.
 TSAN	:= -O1 -fsanitize=thread -fno-omit-frame-pointer
 THREADBIN := $(patsubst tests/threads/%.c,$(O)/unit/threads/%,$(sort $(wildcard tests/threads/test_*.c)))
 TSANOBJS := $(patsubst %.c,$(O)/tsan/%.o,$(call hosted_srcs,lib) $(call hosted_srcs,mm) \
-	$(addprefix tests/support/,arena.c cpu_id.c oracle.c) $(filter-out tests/threads/test_%,$(wildcard tests/threads/*.c)))
+	$(addprefix tests/support/,rig/arena.c fakes/cpu_id.c sim/oracle.c) $(filter-out tests/threads/test_%,$(wildcard tests/threads/*.c)))
 $(O)/tsan/%.o: %.c | $(GEN) setup-unit
 	$(call say,TSAN,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOSTFLAGS) $(TSAN) -DLETHE_DEBUG=1 -include tests/threads/relax.h -MMD -MP -c -o $@ $<
@@ -257,8 +263,8 @@ fuzz-keep: $(FUZZERS)
 	$(Q)tests/fuzz/keep $(FUZZ_SECONDS) $(FUZZERS)
 
 BENCHSUPPORT := $(O)/bench/support.a
-$(BENCHSUPPORT): $(patsubst %.c,$(O)/bench/obj/%.o,$(sort $(wildcard tests/support/*.c)))
-	$(Q)rm -f $@ && ar rcs $@ $^
+$(BENCHSUPPORT): $(patsubst %.c,$(O)/bench/obj/%.o,$(sort $(wildcard tests/support/*/*.c)))
+	$(Q)rm -f $@ && ar qcs $@ $^
 ALLBENCH := $(foreach r,guest drivers mm lib,$(O)/bench/$(r).a)
 $(O)/bench/bin/%: $(O)/bench/obj/tests/bench/%.o $(BENCHSUPPORT) $(ALLBENCH)
 	$(Q)mkdir -p $(@D) && $(CC) -O2 -pthread -o $@ $< -Wl,--start-group $(BENCHSUPPORT) $(ALLBENCH) -Wl,--end-group -lcmocka
@@ -285,7 +291,7 @@ test-all: setup-guests $(TESTED)
 	$(Q)$(TESTS) --all --fuzz-seconds $(FUZZ_ALL_SECONDS) --soak $(SOAK_STEPS) $(SOAK_SECONDS)
 
 # ---- hygiene ----
-CHECKED := $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS)) $(addprefix tests/,$(addsuffix /*.[ch],support threads fuzz bench nested unit/*)) tools/*/*.[ch]))
+CHECKED := $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS)) $(addprefix tests/,$(addsuffix /*.[ch],support/* threads fuzz bench nested unit/*)) tools/*/*.[ch]))
 check: setup-check $(GEN)
 	$(Q)tools/check $(O) $(CHECKED)
 
@@ -296,4 +302,4 @@ distclean:
 
 -include $(shell find $(O) -path $(O)/setup -prune -o -type f -name '*.d' -print 2>/dev/null)
 FORCE:
-.PHONY: FORCE $(SETUPS) all help demos image run unit soak fuzz fuzz-keep bench boot-tests test-nested test test-all check clean distclean $(addprefix unit-,$(ROOMS)) unit-threads $(addprefix obj-,$(ROOMS))
+.PHONY: FORCE $(SETUPS) all help demos image run unit soak fuzz fuzz-keep bench boot-tests test-nested test test-all check clean distclean $(addprefix unit-,$(HOUSES)) unit-threads $(addprefix obj-,$(HOUSES))

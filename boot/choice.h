@@ -2,7 +2,7 @@
 /* Without lethe.conf: which of the files beside Lethe is the kernel to start, and which its initrd. */
 #pragma once
 
-#include "guest/conf.h"
+#include "guest/conf/conf.h"
 
 struct choice {
 	char kernel[CONF_PATH_MAX], initrd[CONF_PATH_MAX]; /* "" if there is none */

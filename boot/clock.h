@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Calendar time to seconds, for the guests' clocks. Pure (boot/clock_rules.c). */
+/* Calendar time to seconds, for the guests' clocks. Pure (boot/clock_pure.c). */
 #pragma once
 
 #include "lib/types.h"

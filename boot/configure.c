@@ -6,7 +6,7 @@
 #include "boot/firmware.h"
 #include "boot/screen.h"
 #include "boot/volume.h"
-#include "guest/conf.h"
+#include "guest/conf/conf.h"
 #include "lib/bits.h"
 #include "lib/string.h"
 

@@ -11,7 +11,7 @@
 #include "boot/firmware.h"
 #include "boot/screen.h"
 #include "boot/volume.h"
-#include "guest/conf.h"
+#include "guest/conf/conf.h"
 #include "lib/string.h"
 
 #define CHUNK (2 * MiB) /* read at once; the progress moves on after each */

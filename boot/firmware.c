@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Small questions put to the firmware. */
-#include "boot/firmware.h"
 #include "boot/clock.h"
+#include "boot/firmware.h"
 
 #include "boot/preflight.h"
 #include "lib/bits.h"

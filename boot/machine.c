@@ -2,7 +2,7 @@
 #include "boot/machine.h"
 
 #include "boot/firmware.h"
-#include "hv/vmx.h"
+#include "hv/vmx/vmx.h"
 #include "lib/string.h"
 #include "lib/x86.h"
 

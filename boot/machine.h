@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine as lethe-report.txt lists it, for people who look for a fault from afar: what firmware says of it, and what the
- * CPU says. Looking (machine.c) is apart from describing (machine_rules.c, no hardware).
+ * CPU says. Looking (machine.c) is apart from describing (machine_pure.c, no hardware).
  */
 #pragma once
 
 #include "boot/preflight.h"
-#include "drivers/acpi.h"
+#include "drivers/acpi/acpi.h"
 #include "drivers/dma.h"
 #include "lib/boot_info.h"
 

@@ -118,7 +118,7 @@ static void mark_own(struct memory_map *map)
 }
 
 /* There was no free page below 1 MiB while the firmware ran, but what its boot services had is free now. The tables and the stack
- * that are still in use may lie there: other CPUs are started long after they were left (hv/smp.c). */
+ * that are still in use may lie there: other CPUs are started long after they were left (hv/host/smp.c). */
 static void late_trampoline(struct boot_info *bi, struct memory_map *map)
 {
 	uint64_t at = memory_map_find_trampoline(map);

@@ -10,7 +10,7 @@
  */
 #pragma once
 
-#include "guest/conf.h"
+#include "guest/conf/conf.h"
 
 struct options {
 	char conf[CONF_PATH_MAX], kernel[CONF_PATH_MAX], initrd[CONF_PATH_MAX]; /* "": not given */

@@ -2,7 +2,7 @@
 /* Preflight's look at the CPU: CPUID, and the MSRs that CPUID says are there. */
 #include "boot/preflight.h"
 
-#include "hv/vmx.h"
+#include "hv/vmx/vmx.h"
 #include "lib/string.h"
 #include "lib/x86.h"
 

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Preflight: can Lethe run on this machine? Looking (preflight.c, CPUID and MSRs) is apart from judging
- * (preflight_rules.c, no hardware), so that tests can show the judge every machine there is.
+ * (preflight_pure.c, no hardware), so that tests can show the judge every machine there is.
  */
 #pragma once
 
 #include "boot/report.h"
-#include "hv/vmx_controls.h"
+#include "hv/vmx/vmx_controls.h"
 #include "lib/types.h"
 
 struct preflight_facts {
@@ -32,5 +32,5 @@ void preflight_check(const struct preflight_facts *f, struct report *r);
 /* What Lethe itself needs beside guests and files: its tables and records, in bytes. */
 uint64_t preflight_own_memory(uint64_t guests);
 
-/* The capabilities found (capability_rules.c), line by line. */
+/* The capabilities found (capability_pure.c), line by line. */
 void preflight_describe(const struct preflight_facts *f, void (*line)(void *to, const char *text), void *to);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The screen's memory: what firmware says of it, and whether that can be (boot/video_rules.c). */
+/* The screen's memory: what firmware says of it, and whether that can be (boot/video_pure.c). */
 #pragma once
 
 #include "lib/boot_info.h"

@@ -5,7 +5,7 @@
 #include "drivers/time.h"
 #include "lib/bits.h"
 #include "lib/log.h"
-#include "mm/hostmap.h"
+#include "mm/host/hostmap.h"
 
 /* As much of device memory as the lists of USB controllers take, a page at a time: mappings are never undone. */
 #define PAGES_MAX 64

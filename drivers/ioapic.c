@@ -11,7 +11,7 @@
 #include "lib/bits.h"
 #include "lib/log.h"
 #include "lib/spinlock.h"
-#include "mm/hostmap.h"
+#include "mm/host/hostmap.h"
 
 #define IDX_VERSION 0x01
 #define IDX_ENTRY   0x10

@@ -2,7 +2,7 @@
 /* The machine's I/O APICs: which wire (GSI) interrupts which CPU with which vector. */
 #pragma once
 
-#include "drivers/acpi.h"
+#include "drivers/acpi/acpi.h"
 
 /* Maps the I/O APICs of the MADT and masks every input but those by which firmware gets SMIs. 0; -E_NOENT: the MADT lists none; -E_NOMEM. */
 int ioapic_init(const struct acpi *acpi);

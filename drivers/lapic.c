@@ -14,7 +14,7 @@
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/x86.h"
-#include "mm/hostmap.h"
+#include "mm/host/hostmap.h"
 
 /* Table 10-1. */
 enum {

@@ -46,7 +46,7 @@ bool lapic_usable(void);
 
 /*
  * CPUs whose TSC-deadline timer may fire at a wrong time until a microcode update mends it (Haswell to Kaby
- * Lake; Intel's specification updates). Pure (lapic_rules.c). signature: CPUID.1:EAX.
+ * Lake; Intel's specification updates). Pure (lapic_pure.c). signature: CPUID.1:EAX.
  *
  * The least revision with which it is right; 0: it is right with any.
  */

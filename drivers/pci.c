@@ -13,7 +13,7 @@
 #include "lib/log.h"
 #include "lib/spinlock.h"
 #include "lib/x86.h"
-#include "mm/hostmap.h"
+#include "mm/host/hostmap.h"
 
 enum { CONFIG_ADDRESS = 0xcf8, CONFIG_DATA = 0xcfc };
 

@@ -2,7 +2,7 @@
 /* PCI configuration space of the machine: through MCFG where there is one, else ports CF8/CFC. */
 #pragma once
 
-#include "drivers/acpi.h"
+#include "drivers/acpi/acpi.h"
 
 struct pci_addr {
 	uint16_t segment;

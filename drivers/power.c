@@ -2,13 +2,13 @@
 /* Off and on again (ACPI 6.5: 4.8.3.2 PM1 control, 4.8.3.6 reset register, 4.8.3.7 sleep control, 16.1.7 S5). */
 #include "drivers/power.h"
 
-#include "drivers/console.h"
+#include "drivers/console/console.h"
 #include "drivers/pci.h"
 #include "drivers/time.h"
 #include "lib/log.h"
 #include "lib/string.h"
 #include "lib/x86.h"
-#include "mm/hostmap.h"
+#include "mm/host/hostmap.h"
 
 #define PM1_SCI_EN  BIT(0)
 #define PM1_SLP_TYP BITS(12, 10)

@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "drivers/acpi.h"
+#include "drivers/acpi/acpi.h"
 
 /* Maps what is needed later. `firmware`: UEFI's ResetSystem as hv/ reaches it (may be NULL). hostmap active. */
 void power_init(const struct acpi *acpi, void (*firmware)(bool power_off));

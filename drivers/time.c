@@ -6,7 +6,7 @@
  *	HPET (10 to 100 MHz)  else  ACPI PM timer (3.58 MHz)  else  PIT channel 2 (1.19 MHz)
  *
  * Several short runs, of which the median counts: a system-management interrupt or a busy host spoils one or two. If
- * nothing then gives the rate exactly, longer runs follow. time_rules.c chooses.
+ * nothing then gives the rate exactly, longer runs follow. time_pure.c chooses.
  */
 #include "drivers/time.h"
 
@@ -14,7 +14,7 @@
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/x86.h"
-#include "mm/hostmap.h"
+#include "mm/host/hostmap.h"
 
 #define RUNS	    5
 #define RUN_US	    5000

@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "drivers/acpi.h"
+#include "drivers/acpi/acpi.h"
 #include "lib/x86.h"
 
 /* Finds the rate and logs where it is from. hostmap active; interrupts off; takes about 30 ms, and 200 ms more where

@@ -5,7 +5,7 @@
 #include "drivers/time.h"
 #include "lib/bits.h"
 #include "lib/log.h"
-#include "mm/hostmap.h"
+#include "mm/host/hostmap.h"
 
 #define WAIT_MS 100
 

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "drivers/acpi.h"
+#include "drivers/acpi/acpi.h"
 
 /* Registers of a unit, at physical addresses that are multiples of 4. */
 struct vtd_access {

@@ -3,9 +3,9 @@
 
 #include "drivers/lapic.h"
 #include "drivers/time.h"
-#include "hv/exit.h"
+#include "hv/exit/exit.h"
 #include "hv/run.h"
-#include "hv/vmx_cpu.h"
+#include "hv/vmx/vmx_cpu.h"
 #include "lib/log.h"
 
 /*

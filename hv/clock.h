@@ -13,7 +13,7 @@
  */
 #pragma once
 
-#include "hv/vcpu.h"
+#include "hv/vm/vcpu.h"
 
 #define CLOCK_LOOK_US	90
 #define ROOT_STRETCH_US 200 /* no stretch in root mode is to be longer */

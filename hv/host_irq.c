@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* The machine's own interrupts, whether they came as a VM exit or through the IDT while a CPU idled. */
-#include "drivers/console.h"
+#include "drivers/console/console.h"
 #include "drivers/ioapic.h"
 #include "drivers/lapic.h"
 #include "hv/clock.h"
+#include "hv/host/mitigate.h"
 #include "hv/host_irq.h"
-#include "hv/mitigate.h"
 #include "hv/run.h"
-#include "hv/vcpu.h"
+#include "hv/vm/vcpu.h"
 #include "lib/log.h"
 
 void host_interrupt(unsigned vector)

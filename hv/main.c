@@ -13,8 +13,8 @@
 
 #include <version.h>
 
-#include "drivers/acpi.h"
-#include "drivers/console.h"
+#include "drivers/acpi/acpi.h"
+#include "drivers/console/console.h"
 #include "drivers/dma.h"
 #include "drivers/lapic.h"
 #include "drivers/pci.h"
@@ -22,19 +22,19 @@
 #include "drivers/power.h"
 #include "drivers/time.h"
 #include "drivers/vtd.h"
+#include "hv/host/mitigate.h"
+#include "hv/host/panic.h"
+#include "hv/host/smt.h"
 #include "hv/host_irq.h"
-#include "hv/mitigate.h"
-#include "hv/panic.h"
-#include "hv/place.h"
 #include "hv/run.h"
-#include "hv/smt.h"
-#include "hv/vmx_cpu.h"
+#include "hv/vm/place.h"
+#include "hv/vmx/vmx_cpu.h"
 #include "lib/atomic.h"
 #include "lib/log.h"
 #include "lib/trace.h"
-#include "mm/frames.h"
-#include "mm/hostmap.h"
-#include "mm/mtrr.h"
+#include "mm/host/frames.h"
+#include "mm/host/hostmap.h"
+#include "mm/host/mtrr.h"
 
 static struct boot_info *boot;
 

@@ -14,13 +14,13 @@
 #include "hv/run.h"
 
 #include "hv/clock.h"
-#include "hv/exit.h"
-#include "hv/guest_cpuid.h"
-#include "hv/mitigate.h"
-#include "hv/vmx_cpu.h"
+#include "hv/exit/exit.h"
+#include "hv/host/mitigate.h"
+#include "hv/vm/guest_cpuid.h"
+#include "hv/vmx/vmx_cpu.h"
 #include "lib/log.h"
 
-/* hv/vmx_entry.asm: keeps no register but RSP, RBP and RBX, for the compiler knows better which of them are in use.
+/* hv/vmx/vmx_entry.asm: keeps no register but RSP, RBP and RBX, for the compiler knows better which of them are in use.
  * True if the entry failed before it began. */
 static inline bool vmx_enter(struct vcpu *v)
 {
@@ -54,7 +54,7 @@ bool vcpu_runnable(struct vcpu *v)
 
 	if (v->run == VCPU_RUNNING || r & REQ_STOP)
 		return true;
-	/* Taken before it is looked what has come: what comes later sets the bit again and kicks (hv/vm_ops.c). */
+	/* Taken before it is looked what has come: what comes later sets the bit again and kicks (hv/vm/vm_ops.c). */
 	if (r & REQ_EVENTS)
 		atomic_fetch_and(&v->mmu.requests, ~REQ_EVENTS);
 	if (v->run == VCPU_WAIT_SIPI)
@@ -93,7 +93,7 @@ static void start_vcpu(struct vcpu *v)
 
 	if (v->run != VCPU_WAIT_SIPI)
 		return; /* ignored (SDM Vol. 3A 8.4.3) */
-	/* An INIT that was asked for meanwhile (hv/vm_ops.c) wants its SIPI. */
+	/* An INIT that was asked for meanwhile (hv/vm/vm_ops.c) wants its SIPI. */
 	(void)atomic_xchg(&v->sipi_wanted, false);
 	if (atomic_load(&v->mmu.requests) & REQ_INIT)
 		atomic_store(&v->sipi_wanted, true);

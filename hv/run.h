@@ -2,7 +2,7 @@
 /* The run loop and the scheduler around it. */
 #pragma once
 
-#include "hv/vm.h"
+#include "hv/vm/vm.h"
 
 /* Runs v on this CPU until it halts, stops, or its time slice ends. Interrupts off. */
 void vcpu_run(struct vcpu *v);

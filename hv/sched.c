@@ -3,19 +3,19 @@
  * What each CPU does: its vCPUs in turn; when none can run, a batch of reclaim, then it halts until an interrupt. A vCPU
  * never changes its CPU, so there is nothing to balance and no lock but the queue's.
  *
- * Whose turn it is says hv/sched_rules.h. It is asked when the slice ends, when the vCPU that runs halts or spins, and, at
+ * Whose turn it is says hv/vm/sched_pure.h. It is asked when the slice ends, when the vCPU that runs halts or spins, and, at
  * the earliest after GRANULE_US, when another wakes: by its timer (others_wake) or by a kick (look_again).
  */
-#include "drivers/console.h"
+#include "drivers/console/console.h"
 #include "drivers/power.h"
 #include "drivers/time.h"
 #include "hv/clock.h"
-#include "hv/guest_cpuid.h"
+#include "hv/host/mitigate.h"
+#include "hv/host/trap.h"
 #include "hv/main.h"
-#include "hv/mitigate.h"
 #include "hv/run.h"
-#include "hv/trap.h"
-#include "hv/vmx_cpu.h"
+#include "hv/vm/guest_cpuid.h"
+#include "hv/vmx/vmx_cpu.h"
 #include "lib/log.h"
 #include "lib/trace.h"
 

@@ -55,7 +55,7 @@ struct boot_file {
 #define BOOT_RANGES_MAX	  1024
 #define BOOT_SECTIONS_MAX 8
 
-struct conf; /* guest/conf.h */
+struct conf; /* guest/conf/conf.h */
 
 struct boot_info {
 	uint64_t tsc_start; /* TSC at efi_main */

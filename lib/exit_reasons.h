@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The basic reasons of VM exits (SDM Vol. 3D appendix C), their names for messages, and the words for them in lethe.conf
- * (`trace = exits:cpuid+io`). hv/exit.c has the handlers; the words are here so that lethe.conf can be read without hv/.
+ * (`trace = exits:cpuid+io`). hv/exit/exit.c has the handlers; the words are here so that lethe.conf can be read without hv/.
  */
 #pragma once
 

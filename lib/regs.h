@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The general registers of a CPU, guest's or host's, in the encoding order of ModRM (SDM Vol. 2A 2.2.1.2),
- * so that an instruction's register number is the index. hv/entry.asm saves and loads gpr[] by these offsets.
+ * so that an instruction's register number is the index. hv/host/entry.asm saves and loads gpr[] by these offsets.
  */
 #pragma once
 

@@ -4,7 +4,7 @@
  * by panic and, for the subjects that lethe.conf names, as readable lines when they happen.
  *
  * A line takes the serial port some milliseconds. So that showing an event causes no further event, the console sends
- * without interrupts while anything is traced live (drivers/console.c); and so that a guest whose own timer is faster
+ * without interrupts while anything is traced live (drivers/console/console.c); and so that a guest whose own timer is faster
  * than that gets on, each subject has a number of lines after which no more are shown.
  */
 #pragma once
@@ -44,7 +44,7 @@ struct trace_conf {
 
 /* Bit per subject: recorded in the ring; also printed when it happens. Device accesses, interrupts and exits come so
  * often that recording them costs as much as they do: they are recorded only if lethe.conf names them. (The last
- * exits of a vCPU are kept all the same, hv/exit.c.) */
+ * exits of a vCPU are kept all the same, hv/exit/exit.c.) */
 #define TRACE_DEFAULT (1u << TRACE_MMU | 1u << TRACE_BOOT)
 extern uint32_t trace_mask, trace_live;
 

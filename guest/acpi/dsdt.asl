@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The guest's DSDT: what cannot be found by probing. Numbers are those of guest/layout.h, vacpi.h and vpci.h.
+ * The guest's DSDT: what cannot be found by probing. Numbers are those of guest/dev/layout.h, vacpi.h and vpci.h.
  * Everything here is the same for every guest; what depends on the VM (CPUs, memory) is in the MADT and the E820 map.
  */
 DefinitionBlock ("dsdt.aml", "DSDT", 2, "LETHE ", "LETHE   ", 1)

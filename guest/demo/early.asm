@@ -3,7 +3,7 @@
 ; early: a multiboot kernel that takes what GRUB gives and the specification does not promise. It pushes before it has
 ; a stack of its own and reloads selectors before it has a GDT of its own, as kernels do that were tried with GRUB only.
 ;
-; Shows: the state in which Lethe starts a multiboot kernel (guest/load.h, load_start_multiboot).
+; Shows: the state in which Lethe starts a multiboot kernel (guest/load/load.h, load_start_multiboot).
 	bits	32
 	org	0x100000
 

@@ -7,8 +7,8 @@
 ;	[vm back] cmdline = back	sends escape sequences; once it is in front it shows the byte that it receives, which must be
 ;					no answer to a question of the other
 ;
-; Shows: what a VM in the background sends is shown as text (hv/background_rules.h); the terminal's answers go to the VM that
-; asked (drivers/console_input.h).
+; Shows: what a VM in the background sends is shown as text (hv/vm/background_pure.h); the terminal's answers go to the VM that
+; asked (drivers/console/input.h).
 %include "multiboot.inc"
 
 ROUNDS	equ	6

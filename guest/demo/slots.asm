@@ -1,7 +1,7 @@
 ; SPDX-License-Identifier: MIT
 ;
 ; slots: what it costs when the guest's memory map changes, measured by the guest. It needs Lethe's test device
-; (guest/vrom.h), with a BAR so wide that there can be a table for each of its 2 MiB, and small pages, so that there
+; (guest/dev/vrom.h), with a BAR so wide that there can be a table for each of its 2 MiB, and small pages, so that there
 ; is one:
 ;
 ;	devices = rom		bar-size = 32G		large-pages = off	memory = 128M		rom-size = 1M

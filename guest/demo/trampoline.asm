@@ -3,7 +3,7 @@
 ; trampoline: goes back to real mode to ask the BIOS, as Xen's boot code and other kernels do, and lives with the answer
 ; that there is none. Then the same in protected mode again.
 ;
-; Shows: the real-mode vectors of Lethe's platform (guest/vectors.h): BIOS calls return CF = 1 and AH = 86h, exceptions
+; Shows: the real-mode vectors of Lethe's platform (guest/dev/vectors.h): BIOS calls return CF = 1 and AH = 86h, exceptions
 ; and interrupts have handlers. What is said of each call stands in Lethe's log.
 %include "multiboot.inc"
 

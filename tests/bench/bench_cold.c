@@ -11,8 +11,8 @@
 #include <sys/mman.h>
 
 #include "lib/x86.h"
-#include "mm/mmu_internal.h"
-#include "tests/support/measure.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/rig/measure.h"
 
 #define COLD_BYTES  (192 * MiB) /* more than is cached */
 #define CHASE_BYTES (64 * MiB)

@@ -8,9 +8,9 @@
  */
 #include <stdio.h>
 
-#include "mm/ept.h"
-#include "mm/indirect.h"
-#include "tests/support/measure.h"
+#include "mm/mmu/ept.h"
+#include "mm/mmu/indirect.h"
+#include "tests/support/rig/measure.h"
 
 #define RAM_PAGES (8ul << 18)	  /* 8 GiB, of which the upper half */
 #define DATA	  (RAM_PAGES / 2) /* is mapped, and the lower holds the guest's tables */

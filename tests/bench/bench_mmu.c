@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "lib/x86.h"
-#include "mm/mmu_internal.h"
-#include "tests/support/cpu_id.h"
-#include "tests/support/measure.h"
-#include "tests/support/rig.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/fakes/cpu_id.h"
+#include "tests/support/rig/measure.h"
+#include "tests/support/rig/rig.h"
 
 #define BAR	BIT(33) /* gfn of the slot that goes and comes */
 #define REPEATS 20000
@@ -349,7 +349,7 @@ static void debt_ends(void)
 }
 
 /*
- * What `removal = auto` weighs (mm/ept.h, EPT_WEIGHT_*): what it takes to unmap an entry, and a table, of the slot that
+ * What `removal = auto` weighs (mm/mmu/ept.h, EPT_WEIGHT_*): what it takes to unmap an entry, and a table, of the slot that
  * goes, against faulting one page in again after a bump. A fault here has no VM exit, which is the larger half of it
  * in a real one. removal_drop_entries, a table in entries, is EPT_WEIGHT_DROP / EPT_WEIGHT_LEAF on this CPU.
  */

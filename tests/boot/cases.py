@@ -131,7 +131,7 @@ TO_SHELL = [
 
 
 def rom_pattern(size):
-    """The MD5 of the test device's ROM without its first KiB (guest/vrom.h)."""
+    """The MD5 of the test device's ROM without its first KiB (guest/dev/vrom.h)."""
     words = (n * 0x9E3779B1 & 0xFFFFFFFF for n in range(256, size // 4))
     return hashlib.md5(b"".join(struct.pack("<I", word) for word in words)).hexdigest()
 

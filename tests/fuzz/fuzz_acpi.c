@@ -5,7 +5,7 @@
 
 #include "lib/assert.h"
 #include "lib/bits.h"
-#include "tests/support/acpi_image.h"
+#include "tests/support/rig/acpi_image.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guest/conf.h"
+#include "guest/conf/conf.h"
 #include "lib/bits.h"
 
 #define CHECK(c)                                                                                             \

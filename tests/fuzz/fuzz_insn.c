@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "lib/x86.h"
-#include "tests/support/emu_machine.h"
+#include "tests/support/fakes/emu_machine.h"
 
 #define PAGES	 4u
 /* Of one call: two operands an element, two pages each, in pieces; retries of locked updates. */

@@ -2,7 +2,7 @@
 /* Any bytes from a keyboard controller: what one key sends fits its buffer. */
 #include <string.h>
 
-#include "drivers/kbd.h"
+#include "drivers/console/kbd.h"
 #include "lib/assert.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

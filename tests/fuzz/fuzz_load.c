@@ -9,7 +9,7 @@
  */
 #include "lib/regs.h"
 #include "lib/x86.h"
-#include "tests/support/load_rig.h"
+#include "tests/support/rig/load_rig.h"
 
 #define HEAD 16
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "tests/support/fake_vm.h"
+#include "tests/support/fakes/fake_vm.h"
 
 #define VCPUS 4
 

@@ -7,16 +7,16 @@
  *
  * Always: its memory is in the guest's map exactly where it says it is; a vCPU that nobody has asked to leave reaches the
  * device's own frames there and nothing elsewhere; memory that the device calls free, or has begun to erase, is reached by
- * nobody, whatever his CPU remembers (tests/support/oracle.h: it remembers everything).
+ * nobody, whatever his CPU remembers (tests/support/sim/oracle.h: it remembers everything).
  */
 #include <stdlib.h>
 #include <string.h>
 
-#include "mm/backing.h"
-#include "mm/ept.h"
-#include "mm/mmu_internal.h"
-#include "tests/support/fake_vm.h"
-#include "tests/support/rig.h"
+#include "mm/map/backing.h"
+#include "mm/mmu/ept.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/fakes/fake_vm.h"
+#include "tests/support/rig/rig.h"
 
 #define VCPUS 4
 #define LAST  4 /* of each vCPU's accesses that reached memory: what its CPU may remember */

@@ -8,12 +8,12 @@
  * models have in common: tables.pml.
  *
  *	here		in the code
- *	FLUSH		evict() (mm/mmu_evict.c), mmu_remove() (mm/mmu_removal.c), dirty_log_read_clear() (mm/dirty_read.c);
- *			mmu_flush_request(), ask() (mm/mmu_gen.c)
- *	SERVE		mmu_serve_slow() (mm/mmu_vcpu.c), mmu_flushed() (mm/mmu_grace.c)
- *	make ready	mmu_serve() (mm/mmu.h), mmu_make_ready() (mm/mmu_tags.c)
- *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu.h)
- *	owner		mmu_horizon(), mmu_flushed() (mm/mmu_grace.c), as asked by next() and mmu_ticket_ready()
+ *	FLUSH		evict() (mm/mmu/evict.c), mmu_remove() (mm/mmu/removal.c), dirty_log_read_clear() (mm/mmu/dirty_read.c);
+ *			mmu_flush_request(), ask() (mm/mmu/generation.c)
+ *	SERVE		mmu_serve_slow() (mm/mmu/vcpu.c), mmu_flushed() (mm/mmu/grace.c)
+ *	make ready	mmu_serve() (mm/mmu/mmu.h), mmu_make_ready() (mm/mmu/tags.c)
+ *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu/mmu.h)
+ *	owner		mmu_horizon(), mmu_flushed() (mm/mmu/grace.c), as asked by next() and mmu_ticket_ready()
  *
  * What is left out or joined, besides points 1 to 4 and 6 of tables.pml, which hold here too:
  *  1. There is one generation, so `entered` is 0 or 1, and one root. (Roots of other generations have a `cpus` word each,

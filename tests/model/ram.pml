@@ -4,14 +4,14 @@
  * and three removals, each of which may be started by any CPU. What the models have in common: tables.pml.
  *
  *	here		in the code
- *	removal		slot_delete(), take_away() (mm/slots_change.c), mmu_remove() (mm/mmu_removal.c), mmu_bump(),
- *			ask() (mm/mmu_gen.c), mmu_host_epoch_next() (mm/mmu_grace.c)
- *	top		mmu_cpu_quiescent() (mm/mmu.h)
- *	idle		mmu_cpu_idle() (mm/mmu.h), idle() (hv/sched.c)
- *	look-up		slots_find() (mm/slots.c), as used by mm/guest_mem.c
- *	reload		reload() (mm/mmu_vcpu.c)
- *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu.h)
- *	owner		mmu_ticket_ready() (mm/mmu_grace.c)
+ *	removal		slot_delete(), take_away() (mm/map/slots_change.c), mmu_remove() (mm/mmu/removal.c), mmu_bump(),
+ *			ask() (mm/mmu/generation.c), mmu_host_epoch_next() (mm/mmu/grace.c)
+ *	top		mmu_cpu_quiescent() (mm/mmu/mmu.h)
+ *	idle		mmu_cpu_idle() (mm/mmu/mmu.h), idle() (hv/sched.c)
+ *	look-up		slots_find() (mm/map/slots.c), as used by mm/map/guest_mem.c
+ *	reload		reload() (mm/mmu/vcpu.c)
+ *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu/mmu.h)
+ *	owner		mmu_ticket_ready() (mm/mmu/grace.c)
  *
  * What is left out or joined, besides points 3, 4, 6 and 8 of tables.pml, which hold here too:
  *  1. A ticket is ready when independent looks at each CPU say so, and all CPUs are alike: number 0 is watched. Only it

@@ -20,13 +20,13 @@
  * with the others switched off: tests/model/run.
  *
  *	here		in the code
- *	bump		take_away() (mm/slots_change.c), mmu_slots_published(), mmu_remove() (mm/mmu_removal.c), mmu_bump(),
- *			ask() (mm/mmu_gen.c), mmu_unlock() (mm/mmu.c); -DEAGER: mmu_reclaim_all() (mm/mmu_reclaim.c)
- *	reload		mmu_serve() (mm/mmu.h), reload(), drop_root() (mm/mmu_vcpu.c), mmu_quiescent_below() (mm/mmu_grace.c),
- *			spage_unpin() (mm/mmu_page.c)
- *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu.h)
- *	reclaim, NEXT	mmu_reclaim(), next() (mm/mmu_reclaim.c), mmu_horizon() (mm/mmu_grace.c)
- *	retire		mmu_retire() (mm/mmu_reclaim.c), as called by spage_new() and mmu_make_available_slow()
+ *	bump		take_away() (mm/map/slots_change.c), mmu_slots_published(), mmu_remove() (mm/mmu/removal.c), mmu_bump(),
+ *			ask() (mm/mmu/generation.c), mmu_unlock() (mm/mmu/mmu.c); -DEAGER: mmu_reclaim_all() (mm/mmu/reclaim.c)
+ *	reload		mmu_serve() (mm/mmu/mmu.h), reload(), drop_root() (mm/mmu/vcpu.c), mmu_quiescent_below() (mm/mmu/grace.c),
+ *			spage_unpin() (mm/mmu/page.c)
+ *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu/mmu.h)
+ *	reclaim, NEXT	mmu_reclaim(), next() (mm/mmu/reclaim.c), mmu_horizon() (mm/mmu/grace.c)
+ *	retire		mmu_retire() (mm/mmu/reclaim.c), as called by spage_new() and mmu_make_available_slow()
  *	idle		idle() (hv/sched.c)
  * Each atomic { } is one access to a word that others access without the lock, with what may be joined to it. Accesses
  * are in the order of the code; what a step stands for is written at its side.
@@ -49,7 +49,7 @@
  *     has it that reclaim and reload may be left out in any round. A reclaim that would find `draining` set, or wait
  *     for the lock behind it, is left out.
  *  5. A root has a table below it at once, not at the first fault. A table made later is freed on the same conditions.
- *     Faults refuse roots that are not current, under the lock (mm/mmu_fault.c).
+ *     Faults refuse roots that are not current, under the lock (mm/mmu/fault.c).
  *  6. A vCPU counts as in the guest from the last look in mmu_enter() to the exchange in mmu_exit(): longer than it is.
  *  7. A batch is one page, and a table needs two batches: the first stops inside it (`half`). That nobody walks a page is
  *     asserted when it is taken to be cleared, and that a vCPU's tables are not taken, when it enters.
@@ -81,7 +81,7 @@
 #define ON_DRAIN(cpu, word, value) skip
 #include "tso.h"
 
-mtype = { none, listed, put_aside, pending, taken, freed }; /* states of a page, see mm/mmu.c */
+mtype = { none, listed, put_aside, pending, taken, freed }; /* states of a page, see mm/mmu/mmu.c */
 mtype root_page[LAST + 1];				     /* the root of each generation */
 mtype table[LAST + 1];					     /* the table below it */
 byte half;	/* the table of this generation is half cleared: mmu->partial */

@@ -6,10 +6,10 @@
  * models have in common: tables.pml.
  *
  *	here		in the code
- *	change		mmu_bump(), mmu_flush_request(), ask() (mm/mmu_gen.c)
- *	reload		reload(), find_root(), mmu_load_root(), drop_root() (mm/mmu_vcpu.c)
- *	make ready	mmu_make_ready() (mm/mmu_tags.c): before a handshake, and again after one that fails
- *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu.h)
+ *	change		mmu_bump(), mmu_flush_request(), ask() (mm/mmu/generation.c)
+ *	reload		reload(), find_root(), mmu_load_root(), drop_root() (mm/mmu/vcpu.c)
+ *	make ready	mmu_make_ready() (mm/mmu/tags.c): before a handshake, and again after one that fails
+ *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu/mmu.h)
  *	pick		vcpu_run() and the run queues (hv/run.c, hv/sched.c): locked, so a vCPU's stores arrive before it does
  *
  * Two searches: with two bumps, so that frames come round; with two flushes.

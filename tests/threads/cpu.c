@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A CPU: the run loop in the order that mm/mmu.h gives, and the guest in it, which reaches for memory by the hardware's
- * walk (tests/support/oracle.c) until it faults, is kicked, or its time is up.
+ * A CPU: the run loop in the order that mm/mmu/mmu.h gives, and the guest in it, which reaches for memory by the hardware's
+ * walk (tests/support/sim/oracle.c) until it faults, is kicked, or its time is up.
  */
-#include "mm/ept.h"
-#include "mm/mtrr.h"
-#include "tests/support/cpu_id.h"
+#include "mm/host/mtrr.h"
+#include "mm/mmu/ept.h"
+#include "tests/support/fakes/cpu_id.h"
 #include "tests/threads/world.h"
 
 #define ENTRIES_EACH 20u /* tries to enter a vCPU before another gets the CPU */

@@ -5,9 +5,9 @@
  */
 #include <string.h>
 
-#include "mm/slot_table.h"
-#include "mm/mmu_internal.h"
-#include "tests/support/cpu_id.h"
+#include "mm/map/slot_table.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/fakes/cpu_id.h"
 #include "tests/threads/device.h"
 
 static struct device devices[DEVICES];

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "mm/mmu_internal.h"
-#include "tests/support/arena.h"
-#include "tests/support/cpu_id.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/fakes/cpu_id.h"
+#include "tests/support/rig/arena.h"
 
 #define WIDTH	      40
 #define RAM_OWNER(n)  ((owner_t)(OWNER_VM0 + 2 * (n)))

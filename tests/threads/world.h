@@ -22,8 +22,8 @@
 #pragma once
 
 #include "lib/atomic.h"
-#include "mm/backing.h"
-#include "tests/support/oracle.h"
+#include "mm/map/backing.h"
+#include "tests/support/sim/oracle.h"
 
 #define CPUS	4 /* threads that run vCPUs, any of them each */
 #define DEVICES 2

@@ -14,8 +14,8 @@
 #include <efi.h>
 #include <efilib.h>
 
-#include "guest/layout.h"
-#include "guest/linux_boot.h"
+#include "guest/dev/layout.h"
+#include "guest/load/linux_boot.h"
 
 #define COM1	      0x3f8
 #define LSR_THR_EMPTY 0x20

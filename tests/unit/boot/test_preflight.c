@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "boot/preflight.h"
-#include "hv/vmx.h"
+#include "hv/vmx/vmx.h"
 
 static struct report report;
 

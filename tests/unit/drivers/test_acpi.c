@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "drivers/ioapic.h"
-#include "tests/support/acpi_image.h"
+#include "tests/support/rig/acpi_image.h"
 
 static struct acpi a;
 

@@ -7,10 +7,10 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "drivers/console.h"
-#include "drivers/console_input.h"
-#include "drivers/console_line.h"
-#include "drivers/uart.h"
+#include "drivers/console/console.h"
+#include "drivers/console/input.h"
+#include "drivers/console/line.h"
+#include "drivers/console/uart.h"
 #include "lib/log.h"
 #include "lib/trace.h"
 

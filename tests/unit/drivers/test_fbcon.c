@@ -12,8 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "drivers/fbcon.h"
-#include "drivers/font.h"
+#include "drivers/console/fbcon.h"
+#include "drivers/console/font.h"
 
 static struct fbcon c;
 static struct framebuffer fb;

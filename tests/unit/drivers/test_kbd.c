@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "drivers/kbd.h"
+#include "drivers/console/kbd.h"
 
 static struct kbd_decoder d;
 

@@ -7,10 +7,10 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "drivers/console/serial.h"
 #include "drivers/lapic.h"
 #include "drivers/pci.h"
 #include "drivers/power.h"
-#include "drivers/serial.h"
 #include "drivers/time.h"
 
 static void a_deadline_timer_needs_its_microcode(void **s)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "drivers/vt.h"
+#include "drivers/console/vt.h"
 
 #define COLS 10
 #define ROWS 5

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "guest/breakpoint.h"
+#include "guest/emu/breakpoint.h"
 
 /* DR7 of breakpoint n, local or global; len as encoded. */
 static uint64_t on(unsigned n, unsigned global, enum break_on kind, unsigned len)

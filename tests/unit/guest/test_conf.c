@@ -9,7 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "guest/conf.h"
+#include "guest/conf/conf.h"
 #include "lib/log.h"
 #include "lib/trace.h"
 

@@ -12,7 +12,7 @@
 
 #include "lib/bits.h"
 #include "lib/x86.h"
-#include "tests/support/emu_machine.h"
+#include "tests/support/fakes/emu_machine.h"
 
 #define LINEAR 0x10000ull
 #define PAGES  8u

@@ -16,11 +16,11 @@
 
 #include <cmocka.h>
 
-#include "guest/alu.h"
+#include "guest/emu/alu.h"
 #include "lib/bits.h"
 #include "lib/x86.h"
-#include "tests/support/emu_machine.h"
-#include "tests/support/native_cpu.h"
+#include "tests/support/fakes/emu_machine.h"
+#include "tests/support/fakes/native_cpu.h"
 
 #define GS_BASE 0x12348ull
 #define PAGES	(NATIVE_DATA / 4096)

@@ -19,7 +19,7 @@
 #include <Zydis/Zydis.h>
 #include <cmocka.h>
 
-#include "guest/insn.h"
+#include "guest/emu/insn.h"
 #include "lib/bits.h"
 
 static uint64_t seed;

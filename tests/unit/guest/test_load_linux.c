@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "lib/x86.h"
-#include "tests/support/load_images.h"
-#include "tests/support/load_rig.h"
+#include "tests/support/rig/load_images.h"
+#include "tests/support/rig/load_rig.h"
 
 static struct image bz, initrd;
 

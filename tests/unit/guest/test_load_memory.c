@@ -6,11 +6,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "guest/layout.h"
-#include "guest/loader.h"
+#include "guest/dev/layout.h"
+#include "guest/load/loader.h"
 #include "lib/cpu_id.h"
-#include "tests/support/guest_memory.h"
-#include "tests/support/load_images.h"
+#include "tests/support/fakes/guest_memory.h"
+#include "tests/support/rig/load_images.h"
 
 static struct mmu *mmu;
 static struct guest_layout layout;

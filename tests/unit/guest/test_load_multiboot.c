@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "guest/load.h"
+#include "guest/load/load.h"
 #include "lib/x86.h"
-#include "tests/support/load_images.h"
-#include "tests/support/load_rig.h"
+#include "tests/support/rig/load_images.h"
+#include "tests/support/rig/load_rig.h"
 
 static struct image image;
 

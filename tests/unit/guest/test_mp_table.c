@@ -6,9 +6,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tests/support/fake_vm.h"
-#include "tests/support/guest_memory.h"
-#include "tests/support/guest_tables.h"
+#include "tests/support/fakes/fake_vm.h"
+#include "tests/support/fakes/guest_memory.h"
+#include "tests/support/rig/guest_tables.h"
 
 enum { PROCESSOR, BUS, IOAPIC, INPUT, LOCAL_INPUT, TYPES };
 

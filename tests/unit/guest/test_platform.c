@@ -7,9 +7,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/support/fake_vm.h"
-#include "tests/support/guest_memory.h"
-#include "tests/support/guest_tables.h"
+#include "tests/support/fakes/fake_vm.h"
+#include "tests/support/fakes/guest_memory.h"
+#include "tests/support/rig/guest_tables.h"
 
 static struct mmu *mmu;
 static struct fake_vm *f;

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "guest/vcpu_state.h"
+#include "guest/load/vcpu_state.h"
 
 #define SIGNATURE 0x50654
 

@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "guest/vectors.h"
+#include "guest/dev/vectors.h"
 #include "lib/log.h"
 #include "lib/x86.h"
-#include "tests/support/fake_vm.h"
-#include "tests/support/guest_memory.h"
-#include "tests/support/guest_tables.h"
+#include "tests/support/fakes/fake_vm.h"
+#include "tests/support/fakes/guest_memory.h"
+#include "tests/support/rig/guest_tables.h"
 
 static struct fake_vm *f;
 static char logged[8192];

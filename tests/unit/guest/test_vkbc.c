@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/support/fake_vm.h"
+#include "tests/support/fakes/fake_vm.h"
 
 static struct fake_vm *f;
 

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/support/fake_vm.h"
+#include "tests/support/fakes/fake_vm.h"
 
 #define APIC_BASE 0x1b
 #define DEADLINE  0x6e0

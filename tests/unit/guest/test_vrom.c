@@ -7,9 +7,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "mm/mmu_internal.h"
-#include "tests/support/fake_vm.h"
-#include "tests/support/rig.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/fakes/fake_vm.h"
+#include "tests/support/rig/rig.h"
 
 static struct arena arena;
 static struct fake_vm *f;

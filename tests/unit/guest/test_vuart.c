@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "lib/trace.h"
-#include "tests/support/fake_vm.h"
+#include "tests/support/fakes/fake_vm.h"
 
 static struct fake_vm *f;
 

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "hv/background_rules.h"
+#include "hv/vm/background_pure.h"
 #include "lib/bits.h"
 
 static char shown[8192]; /* each line behind "<" and before ">" */

@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "hv/vmx_controls.h"
+#include "hv/vmx/vmx_controls.h"
 
 #define ALL (0xffffffffull << 32)
 

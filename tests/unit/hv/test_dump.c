@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "hv/dump_rules.h"
+#include "hv/vm/dump_pure.h"
 #include "lib/x86.h"
 
 static bool hint(struct dump_facts f)

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "hv/entry_check.h"
-#include "hv/vmx.h"
+#include "hv/vmx/entry_check.h"
+#include "hv/vmx/vmx.h"
 
 static struct entry_state valid64(void)
 {

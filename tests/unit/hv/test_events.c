@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "hv/events_rules.h"
-#include "hv/vmx.h"
+#include "hv/vm/events_pure.h"
+#include "hv/vmx/vmx.h"
 
 static uint32_t exception(unsigned vector)
 {

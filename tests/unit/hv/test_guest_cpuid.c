@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "hv/guest_cpuid.h"
+#include "hv/vm/guest_cpuid.h"
 
 static void an_exact_rate_is_told(void **state)
 {

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "hv/guest_cr_rules.h"
+#include "hv/vm/guest_cr_pure.h"
 #include "lib/x86.h"
 
 #define PROTECTED (CR0_PE | CR0_ET | CR0_NE)

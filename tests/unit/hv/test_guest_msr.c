@@ -7,11 +7,11 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "guest/layout.h"
-#include "guest/platform.h"
-#include "hv/guest_msr_rules.h"
+#include "guest/dev/layout.h"
+#include "guest/dev/platform.h"
+#include "hv/vm/guest_msr_pure.h"
 #include "lib/x86.h"
-#include "mm/mtrr.h"
+#include "mm/host/mtrr.h"
 
 #define MAXPHYADDR 40
 

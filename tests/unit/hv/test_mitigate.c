@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "hv/mitigate_rules.h"
+#include "hv/host/mitigate_pure.h"
 #include "lib/bits.h"
 
 /* CPUID.7.0:EDX. 2018: IBRS, IBPB, STIBP, L1D_FLUSH, SSBD; 2019: and MD_CLEAR; 2020: and SRBDS_CTRL. */

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "hv/place_rules.h"
+#include "hv/vm/place_pure.h"
 #include "lib/bits.h"
 
 static struct place p;

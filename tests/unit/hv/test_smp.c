@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "hv/smp_rules.h"
+#include "hv/host/smp_pure.h"
 #include "lib/bits.h"
 
 #define IDS 128

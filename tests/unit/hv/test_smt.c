@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "hv/smt_rules.h"
+#include "hv/host/smt_pure.h"
 
 static struct {
 	uint32_t leaf, subleaf;

@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "hv/symbols_rules.h"
+#include "hv/host/symbols_pure.h"
 
 #define TOOL "tools/symbols" /* tests run at the top of the tree */
 

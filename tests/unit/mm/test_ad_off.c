@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest page tables in a read-only slot, on a CPU whose EPT has A and D flags: the walk counts as a write (mm/mmu_ad.c).
+ * Guest page tables in a read-only slot, on a CPU whose EPT has A and D flags: the walk counts as a write (mm/mmu/ad.c).
  * The flags go off, and page-modification logging with them; no dirty page is lost on the way.
  */
 #include <setjmp.h>
@@ -10,10 +10,10 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "mm/ept.h"
-#include "mm/mmu_internal.h"
-#include "tests/support/cpu_id.h"
-#include "tests/support/rig.h"
+#include "mm/mmu/ept.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/fakes/cpu_id.h"
+#include "tests/support/rig/rig.h"
 
 #define RAM   0x400ull /* a logged slot */
 #define PAGES 128u

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "mm/backing.h"
-#include "tests/support/arena.h"
+#include "mm/map/backing.h"
+#include "tests/support/rig/arena.h"
 
 #define OWNER (OWNER_VM0 + 0)
 

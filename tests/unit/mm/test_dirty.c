@@ -7,9 +7,9 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "mm/ept.h"
-#include "mm/mmu_internal.h"
-#include "tests/support/rig.h"
+#include "mm/mmu/ept.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/rig/rig.h"
 
 #define PAGES 1024u
 #define BASE  0x400u

@@ -7,10 +7,10 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "mm/ept.h"
-#include "mm/mmu_internal.h"
-#include "mm/mtrr.h"
-#include "tests/support/rig.h"
+#include "mm/host/mtrr.h"
+#include "mm/mmu/ept.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/rig/rig.h"
 
 static int setup(void **state)
 {

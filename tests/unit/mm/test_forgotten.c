@@ -21,11 +21,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "mm/backing.h"
-#include "mm/ept.h"
-#include "mm/mmu_internal.h"
-#include "tests/support/cpu_id.h"
-#include "tests/support/rig.h"
+#include "mm/map/backing.h"
+#include "mm/mmu/ept.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/fakes/cpu_id.h"
+#include "tests/support/rig/rig.h"
 
 #define STEPS  450u
 #define VCPUS  4u

@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 
 #include "lib/bits.h"
-#include "tests/support/arena.h"
+#include "tests/support/rig/arena.h"
 
 #define BASE (4 * GiB)
 #define VM_A (OWNER_VM0)

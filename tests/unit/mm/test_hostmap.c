@@ -12,8 +12,8 @@
 #include <string.h>
 
 #include "lib/bits.h"
-#include "mm/hostmap.h"
-#include "tests/support/arena.h"
+#include "mm/host/hostmap.h"
+#include "tests/support/rig/arena.h"
 
 #define RAM_END (6 * GiB) /* of the arena */
 #define IMAGE	(48 * MiB)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Indirect pages against the oracle: a guest with tables of its own (tests/support/nested.c). LETHE_SEED=n repeats a
+ * Indirect pages against the oracle: a guest with tables of its own (tests/support/nested/nested.c). LETHE_SEED=n repeats a
  * run, LETHE_STEPS=n makes it longer, LETHE_CONFIG=s takes only configurations whose names contain s.
  */
 #include <setjmp.h>
@@ -13,10 +13,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "mm/ept.h"
-#include "mm/indirect.h"
-#include "tests/support/nested.h"
-#include "tests/support/rig.h"
+#include "mm/mmu/ept.h"
+#include "mm/mmu/indirect.h"
+#include "tests/support/nested/nested.h"
+#include "tests/support/rig/rig.h"
 
 #define ROUNDS 3u
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "lib/bits.h"
-#include "mm/mtrr.h"
+#include "mm/host/mtrr.h"
 
 #define WIDTH 36
 

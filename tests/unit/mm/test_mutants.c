@@ -22,8 +22,8 @@
 #include <unistd.h>
 
 #include "mm/mutant.h"
-#include "tests/support/nested.h"
-#include "tests/support/sim.h"
+#include "tests/support/nested/nested.h"
+#include "tests/support/sim/sim.h"
 
 #define ROUNDS	    40u /* most are dead in the first, all in the fourth */
 #define ROUNDS_NONE 8u

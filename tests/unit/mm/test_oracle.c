@@ -20,7 +20,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "tests/support/sim.h"
+#include "tests/support/sim/sim.h"
 
 #define SEEDS	   4u
 #define STEPS	   20000u

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* How much debt a vCPU pays after an exit (mm/mmu_pay.c): never more than its share, and never so little that it does not end. */
+/* How much debt a vCPU pays after an exit (mm/mmu/pay.c): never more than its share, and never so little that it does not end. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "mm/mmu_internal.h"
-#include "tests/support/rig.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/rig/rig.h"
 
 #define TABLES 150u
 #define DEAR   (1u << 20) /* a price that no budget of these tests reaches */

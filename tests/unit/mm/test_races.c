@@ -11,11 +11,11 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "mm/backing.h"
-#include "mm/ept.h"
-#include "mm/mmu_internal.h"
-#include "tests/support/cpu_id.h"
-#include "tests/support/rig.h"
+#include "mm/map/backing.h"
+#include "mm/mmu/ept.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/fakes/cpu_id.h"
+#include "tests/support/rig/rig.h"
 
 #define OTHER_CPU 3u
 

@@ -11,11 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mm/backing.h"
-#include "mm/ept.h"
-#include "mm/indirect.h"
-#include "mm/mmu_internal.h"
-#include "tests/support/rig.h"
+#include "mm/map/backing.h"
+#include "mm/mmu/ept.h"
+#include "mm/mmu/indirect.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/rig/rig.h"
 
 #define STEPS 6000u
 #define SLOTS 10u

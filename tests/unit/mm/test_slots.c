@@ -7,9 +7,9 @@
 #include <cmocka.h>
 #include <string.h>
 
-#include "mm/mmu_internal.h"
-#include "tests/support/cpu_id.h"
-#include "tests/support/rig.h"
+#include "mm/mmu/internal.h"
+#include "tests/support/fakes/cpu_id.h"
+#include "tests/support/rig/rig.h"
 
 static int setup(void **state)
 {

@@ -13,8 +13,8 @@
 #include <string.h>
 
 #include "lib/x86.h"
-#include "mm/mmu.h"
-#include "tests/support/arena.h"
+#include "mm/mmu/mmu.h"
+#include "tests/support/rig/arena.h"
 
 #define RAM_PAGES 64ull
 #define ROM_PAGE  128ull	      /* a read-only slot of 4 pages */

@@ -13,9 +13,9 @@
 #include <pthread.h>
 
 #include "lib/x86.h"
-#include "mm/backing.h"
-#include "mm/mmu.h"
-#include "tests/support/rig.h"
+#include "mm/map/backing.h"
+#include "mm/mmu/mmu.h"
+#include "tests/support/rig/rig.h"
 
 #define LEVELS_MOST 5u
 #define PRESENT	    1ull

@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The console: see the drawing in console.h.
+ *
+ * Two locks: `out` guards the transmit ring, the UART's sending side and the terminal; `in` the input ring, the UART's
+ * receiving side and the keyboard. The terminal's reports go from output to input, so the order is out, then in.
+ *
+ * Painting a screenful takes milliseconds, longer than the UART's 16 bytes of FIFO last. So it is painted in slices, and
+ * after each the screen waits for a multiple of what the slice took: the rest is done by console_poll().
+ */
+#include "drivers/console/console.h"
+
+#include "drivers/console/fbcon.h"
+#include "drivers/console/input.h"
+#include "drivers/console/kbd.h"
+#include "drivers/console/line.h"
+#include "drivers/console/serial.h"
+#include "drivers/time.h"
+#include "lib/atomic.h"
+#include "lib/log.h"
+#include "lib/printf.h"
+#include "lib/spinlock.h"
+#include "lib/string.h"
+#include "lib/trace.h"
+#include "lib/x86.h"
+#include "mm/host/frames.h"
+#include "mm/host/hostmap.h"
+
+#define OUT_BYTES    16384	     /* power of two */
+#define GUESTS_BYTES (OUT_BYTES / 4) /* see console_room() */
+#define PAINT_US                                                                                             \
+	100 /* a slice; a FIFO of 16 bytes lasts 1389 us, and no CPU is to stay in root mode longer than 200 */
+#define PLAIN	    7  /* colour of text, as vt_cell.color */
+#define PAINT_SHARE 16 /* painting may take one part in so many of the time */
+
+static struct uart uart;
+static struct fbcon screen;
+static bool keyboard, interrupts, panicking;
+
+static struct spinlock out = SPINLOCK_INIT, in = SPINLOCK_INIT;
+static uint8_t out_ring[OUT_BYTES];
+static uint32_t out_head, out_tail; /* free running: head is written to, tail taken from */
+static struct console_input input;
+static uint8_t asker = CONSOLE_TYPED;  /* the VM whose output the terminal is given; CONSOLE_TYPED: none */
+static struct console_line guest_line; /* what the guests have written of their line */
+static bool waits = true;	       /* console_wait() */
+static unsigned lost;		       /* bytes for which there was no room */
+static bool unpainted;
+static uint64_t paint_at; /* TSC */
+/* Serial line and screen both have a terminal that answers questions; the one in use should, and only that one. */
+static bool screen_answers;
+
+/* ---- output; `out` is held ---- */
+
+static void paint(void)
+{
+	uint64_t start = rdtsc(), slice = ns_to_tsc(PAINT_US * 1000ull), took;
+	unsigned cells = 0;
+
+	do
+		unpainted = fbcon_paint(&screen, &cells);
+	while (unpainted && rdtsc() - start < slice);
+	took = rdtsc() - start;
+	paint_at = start + took * PAINT_SHARE;
+}
+
+static void send_all(void)
+{
+	for (; out_tail != out_head; out_tail++)
+		uart_put(&uart, out_ring[out_tail % OUT_BYTES]);
+}
+
+/* While something is traced live, all is sent at once and the transmitter raises no interrupt: it would be a VM exit, the
+ * exit a line, and the line more interrupts than it took. */
+static void send_some(void)
+{
+	if (unlikely(atomic_load_relaxed(&trace_live)))
+		send_all();
+	while (out_tail != out_head) {
+		uint32_t at = out_tail % OUT_BYTES;
+		size_t sent = uart_send_some(&uart, out_ring + at, min(out_head - out_tail, OUT_BYTES - at));
+
+		out_tail += (uint32_t)sent;
+		if (!sent)
+			break;
+	}
+	if (interrupts)
+		uart_interrupts(&uart, true, out_tail != out_head);
+}
+
+static void put_serial(const char *text, size_t n)
+{
+	if (uart.present)
+		for (size_t i = 0; i < n; i++) {
+			if (out_head - out_tail == OUT_BYTES) {
+				if (!waits) {
+					lost++;
+					continue;
+				}
+				/* The line sets the pace from here on. A byte that it cannot take in time is lost. */
+				uart_put(&uart, out_ring[out_tail++ % OUT_BYTES]);
+			}
+			out_ring[out_head++ % OUT_BYTES] = (uint8_t)text[i];
+		}
+}
+
+static void put_screen(const char *text, size_t n)
+{
+	if (screen.pixels) {
+		fbcon_write(&screen, text, n);
+		unpainted = true;
+	}
+}
+
+static void put(const char *text, size_t n)
+{
+	put_serial(text, n);
+	put_screen(text, n);
+}
+
+static void put_lines(const char *text, size_t n, void (*to)(const char *text, size_t n))
+{
+	while (n) {
+		size_t line = 0;
+
+		while (line < n && text[line] != '\n')
+			line++;
+		if (line)
+			to(text, line);
+		if (line == n)
+			return;
+		to("\r\n", 2);
+		text += line + 1;
+		n -= line + 1;
+	}
+}
+
+static uint8_t line_color;
+
+static void put_screen_colored(const char *text, size_t n)
+{
+	fbcon_write_colored(&screen, line_color, text, n);
+	unpainted = true;
+}
+
+static void put_lines_on_screen(uint8_t color, const char *text, size_t n)
+{
+	line_color = color;
+	if (screen.pixels)
+		put_lines(text, n, put_screen_colored);
+}
+
+/* A line of the log on the screen: errors are red, warnings yellow, the others as text is, whatever the guest's pen. The
+ * serial line stays plain, for it is what logs and scripts read. */
+static void put_log_on_screen(const char *text, size_t n)
+{
+	static const uint8_t color[] = {
+		[LOG_ERROR] = 9, [LOG_WARN] = 11, [LOG_INFO] = PLAIN, [LOG_DEBUG] = PLAIN
+	};
+
+	put_lines_on_screen(color[log_line_level(text, n)], text, n);
+}
+
+static void say_lost(void)
+{
+	char text[96];
+	unsigned n = lost;
+
+	lost = 0;
+	fmt_snprintf(text, sizeof(text),
+		"\r\nlethe: warning: %u bytes of output lost: the serial line is slow\r\n", n);
+	put_serial(text, strlen(text));
+}
+
+static void move_output(void)
+{
+	send_some();
+	if (unlikely(lost) && out_head - out_tail <= GUESTS_BYTES)
+		say_lost();
+	if (unpainted && rdtsc() >= paint_at)
+		paint();
+}
+
+static void end_guest_line(void)
+{
+	const char *end = console_line_end(&guest_line);
+
+	put(end, strlen(end));
+}
+
+static void write_log(struct log_sink *sink, const char *text, size_t n)
+{
+	(void)sink;
+	if (panicking) { /* log_raw() */
+		console_panic_write(text, n);
+		return;
+	}
+	spin_lock(&out);
+	end_guest_line();
+	put_lines(text, n, put_serial);
+	put_log_on_screen(text, n);
+	move_output();
+	spin_unlock(&out);
+}
+
+static struct log_sink log_sink = { .write = write_log };
+
+void console_write(uint8_t vm, const char *text, size_t n)
+{
+	spin_lock(&out);
+	console_line_feed(&guest_line, text, n);
+	asker = vm;
+	put(text, n);
+	asker = CONSOLE_TYPED;
+	move_output();
+	spin_unlock(&out);
+}
+
+void console_write_line(const char *text, size_t n)
+{
+	spin_lock(&out);
+	end_guest_line();
+	put_lines(text, n, put_serial);
+	put_lines_on_screen(PLAIN, text, n);
+	move_output();
+	spin_unlock(&out);
+}
+
+bool console_room(void)
+{
+	bool room = true;
+
+	if (!uart.present || atomic_load_relaxed(&out_head) - atomic_load_relaxed(&out_tail) <= GUESTS_BYTES)
+		return true;
+	/* The guest that asks may drive the line itself; if another CPU is at it already, that is as good. */
+	if (!spin_trylock(&out))
+		return false;
+	send_some();
+	room = out_head - out_tail <= GUESTS_BYTES;
+	spin_unlock(&out);
+	return room;
+}
+
+void console_wait(bool wait)
+{
+	waits = wait;
+}
+
+uint64_t console_paint_due(void)
+{
+	return atomic_load_relaxed(&unpainted) ? atomic_load_relaxed(&paint_at) : UINT64_MAX;
+}
+
+void console_flush(void)
+{
+	spin_lock(&out);
+	send_all();
+	uart_drain(&uart);
+	fbcon_flush(&screen);
+	unpainted = false;
+	spin_unlock(&out);
+}
+
+static void put_now(const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		uart_put(&uart, (uint8_t)text[i]);
+	fbcon_write(&screen, text, n);
+}
+
+void console_panic_write(const char *text, size_t n)
+{
+	/* Whoever holds the locks may be the one that panics. The worst is a garbled line before this one. */
+	send_all();
+	if (!panicking) {
+		panicking = true;
+		/* Out of any sequence and scroll region; red. */
+		fbcon_write(&screen, "\030\033[!p\033[91m\r\n", 12);
+	}
+	put_lines(text, n, put_now);
+	uart_drain(&uart);
+	fbcon_flush(&screen);
+}
+
+/* ---- input; `in` is held ---- */
+
+static void move_input(void)
+{
+	int c;
+
+	/* Bounded by the ring: a UART that always says "data" must not keep the CPU here. */
+	for (unsigned i = 0; i < CONSOLE_INPUT_BYTES && (c = uart_get(&uart)) >= 0; i++) {
+		console_input_put(&input, (uint8_t)c, CONSOLE_TYPED);
+		screen_answers = false;
+	}
+	if (!keyboard)
+		return;
+	kbd_app_cursor(screen.vt.app_cursor);
+	for (unsigned i = 0; i < CONSOLE_INPUT_BYTES && (c = kbd_poll()) >= 0; i++) {
+		console_input_put(&input, (uint8_t)c, CONSOLE_TYPED);
+		screen_answers = true;
+	}
+}
+
+/* The screen's terminal was asked something by VM `asker`. Called with `out` held. */
+static void answer(void *ctx, const char *text, size_t n)
+{
+	(void)ctx;
+	if (!screen_answers || asker == CONSOLE_TYPED)
+		return;
+	spin_lock(&in);
+	for (size_t i = 0; i < n; i++)
+		console_input_put(&input, (uint8_t)text[i], asker);
+	spin_unlock(&in);
+}
+
+int console_read(uint8_t vm)
+{
+	int c;
+
+	spin_lock(&in);
+	c = console_input_take(&input, vm);
+	if (c < 0) {
+		move_input();
+		c = console_input_take(&input, vm);
+	}
+	spin_unlock(&in);
+	return c;
+}
+
+bool console_poll(void)
+{
+	bool waiting;
+
+	/* If another CPU is at it already, that is as good. */
+	if (spin_trylock(&out)) {
+		move_output();
+		spin_unlock(&out);
+	}
+	spin_lock(&in);
+	move_input();
+	waiting = console_input_waits(&input);
+	spin_unlock(&in);
+	return waiting;
+}
+
+/* ---- start-up ---- */
+
+void console_init_serial(bool want_serial)
+{
+	static bool registered;
+
+	if (want_serial)
+		uart_init(&uart, &(struct uart_place){ .port = UART_COM1, .stride = 1 }, UART_BAUD);
+	if (!registered)
+		log_add_sink(&log_sink);
+	registered = true;
+}
+
+static void show_log_so_far(void)
+{
+	static char tail[4096];
+	const char *text = tail;
+	size_t n = log_tail(tail, sizeof(tail));
+
+	spin_lock(&out);
+	for (size_t line; n; text += line, n -= line) {
+		for (line = 0; line < n && text[line] != '\n';)
+			line++;
+		line += line < n;
+		put_log_on_screen(text, line);
+	}
+	fbcon_flush(&screen);
+	spin_unlock(&out);
+}
+
+static int init_screen(const struct framebuffer *fb)
+{
+	uint16_t cols, rows;
+	uint32_t scale;
+	void *pixels;
+	pfn_t memory;
+
+	if (fb->format == FB_NONE || !fbcon_geometry(fb->width, fb->height, &scale, &cols, &rows))
+		return -E_NOENT;
+	if (fb->reported < fb->size)
+		log_warn("firmware says that the screen's memory has %lu bytes; the picture has %lu, and is "
+			 "mapped whole",
+			fb->reported, fb->size);
+	pixels = hostmap_mmio(fb->base, min(fb->size, (uint64_t)fb->stride * fb->height * 4), MT_WC);
+	if (!pixels ||
+		frames_alloc_run((fbcon_memory(cols, rows) + PAGE_MASK) / PAGE_SIZE, OWNER_LETHE, &memory))
+		return -E_NOMEM;
+	return fbcon_init(&screen, fb, pixels, pfn_to_virt(memory));
+}
+
+/* The serial console is another one than at first: it gets what the log has so far, too. */
+static void show_log_on_line(void)
+{
+	static char tail[4096];
+	size_t n = log_tail(tail, sizeof(tail));
+
+	spin_lock(&out);
+	put_lines(tail, n, put_serial);
+	send_all();
+	spin_unlock(&out);
+}
+
+void console_init(bool want_serial, bool want_screen, const struct framebuffer *fb, const struct acpi *acpi)
+{
+	char text[80];
+	int err;
+
+	if (want_serial) {
+		uart_drain(&uart);
+		if (serial_find(&uart, acpi))
+			show_log_on_line();
+	}
+	screen_answers = !uart.present;
+	if (want_screen) {
+		err = init_screen(fb);
+		if (!err) {
+			screen.vt.reply = answer;
+			show_log_so_far();
+		} else if (err != -E_NOENT) {
+			log_warn("no console on the screen: %s", err_name(err));
+		}
+		err = kbd_init();
+		keyboard = !err;
+		if (err)
+			log_warn("no PS/2 keyboard: type on the serial port, or switch on \"legacy USB "
+				 "support\" in the "
+				 "firmware's set-up (%s)",
+				err_name(err));
+	}
+	if (uart.present)
+		log_info("console: %s", serial_describe(&uart, text, sizeof(text)));
+	else if (want_serial)
+		log_info("console: no serial port answers");
+	if (screen.pixels)
+		log_info("console: screen %ux%u, %u columns, %u rows%s", screen.width, screen.height,
+			screen.vt.cols, screen.vt.rows, keyboard ? ", keyboard" : "");
+}
+
+unsigned console_isa_irqs(uint8_t irq[2])
+{
+	unsigned n = 0;
+
+	if (uart_isa_irq(&uart) >= 0)
+		irq[n++] = (uint8_t)uart_isa_irq(&uart);
+	if (keyboard)
+		irq[n++] = KBD_IRQ;
+	return n;
+}
+
+void console_enable_interrupts(void)
+{
+	spin_lock(&out);
+	spin_lock(&in);
+	interrupts = true;
+	uart_interrupts(&uart, true, out_tail != out_head);
+	if (keyboard)
+		kbd_interrupts(true);
+	spin_unlock(&in);
+	spin_unlock(&out);
+}
+
+void console_interrupt(void)
+{
+	/* ISA interrupts are edges: leave no cause pending, or there is no next one. */
+	for (unsigned i = 0; i < 8; i++) {
+		bool more = uart_ack(&uart);
+
+		console_poll();
+		if (!more)
+			return;
+	}
+}
+
+void console_size(uint16_t *cols, uint16_t *rows)
+{
+	*cols = screen.pixels ? screen.vt.cols : 80;
+	*rows = screen.pixels ? screen.vt.rows : 25;
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* The platform's face to the vCPU: local APIC MSRs, TPR by CR8, interrupt delivery. */
+#include "guest/dev/machine.h"
+
+#include "lib/x86.h"
+
+/* IA32_X2APIC MSRs: register offset >> 4 (SDM Vol. 3A table 10-6). */
+static bool x2apic_offset(const struct vlapic *l, uint32_t msr, unsigned *off)
+{
+	if (!vlapic_x2(l) || msr < MSR_X2APIC || msr > MSR_X2APIC + 0xff)
+		return false;
+	*off = (msr - MSR_X2APIC) << 4;
+	return true;
+}
+
+bool platform_x2apic_register(uint32_t msr, bool write)
+{
+	return vlapic_has((msr - MSR_X2APIC) << 4, true, write);
+}
+
+int platform_apic_rdmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t *value)
+{
+	struct vlapic *l = &p->lapic[vcpu];
+	bool ok = true;
+	unsigned off;
+
+	platform_lock(p);
+	if (msr == MSR_APIC_BASE)
+		*value = l->base;
+	else if (msr == MSR_TSC_DEADLINE)
+		*value = vlapic_timer_deadline(l);
+	else
+		ok = x2apic_offset(l, msr, &off) && vlapic_read(l, off, value);
+	platform_unlock(p);
+	return ok ? 0 : -E_INVAL;
+}
+
+/* A write of ICR that no other vCPU learns of needs no lock. The vector, or 0: it is none such. */
+static int icr_to_self(struct vlapic *l, uint64_t icr)
+{
+	if (!vlapic_x2(l) || !icr_is_self(icr) || !vlapic_take(l, (uint8_t)icr))
+		return 0;
+	vlapic_put(l, APIC_ICR, (uint32_t)icr & ~ICR_DELIVERY_STATUS);
+	vlapic_put(l, APIC_ICR + 4, (uint32_t)(icr >> 32));
+	return (uint8_t)icr;
+}
+
+/* The vector of a deadline that is over already, or 0: the timer sees to it. */
+static int deadline_over(struct vlapic *l, uint64_t tsc)
+{
+	uint32_t lvt = vlapic_get(l, APIC_LVT_TIMER);
+
+	if (!vlapic_timer_set_deadline(l, tsc))
+		return 0;
+	if (!(lvt & LVT_MASKED) && vlapic_take(l, (uint8_t)lvt))
+		return (uint8_t)lvt;
+	vlapic_local(l, APIC_LVT_TIMER);
+	return 0;
+}
+
+int platform_apic_wrmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t value)
+{
+	struct vlapic *l = &p->lapic[vcpu];
+	int vector = msr == MSR_X2APIC_ICR ? icr_to_self(l, value) : 0;
+	bool ok = true;
+	unsigned off;
+
+	if (vector)
+		return vector;
+	platform_lock(p);
+	if (msr == MSR_APIC_BASE)
+		ok = vlapic_write_base(l, value);
+	else if (msr == MSR_TSC_DEADLINE)
+		vector = deadline_over(l, value);
+	else
+		ok = x2apic_offset(l, msr, &off) && vlapic_write(l, off, value);
+	platform_unlock(p);
+	return ok ? vector : -E_INVAL;
+}
+
+void platform_tsc_adjust(struct platform *p, unsigned vcpu, uint64_t adjust)
+{
+	platform_lock(p);
+	vlapic_timer_tsc_adjust(&p->lapic[vcpu], adjust);
+	platform_unlock(p);
+}
+
+uint64_t platform_apic_page(struct platform *p, unsigned vcpu)
+{
+	return p->lapic[vcpu].base & BITS(51, 12);
+}
+
+enum apic_mode platform_apic_mode(struct platform *p, unsigned vcpu)
+{
+	const struct vlapic *l = &p->lapic[vcpu];
+
+	if (!(l->base & APIC_BASE_ENABLE))
+		return APIC_OFF;
+	return vlapic_x2(l) ? APIC_X2APIC : APIC_XAPIC;
+}
+
+uint64_t platform_cr8_read(struct platform *p, unsigned vcpu)
+{
+	return vlapic_get(&p->lapic[vcpu], APIC_TPR) >> 4;
+}
+
+void platform_cr8_write(struct platform *p, unsigned vcpu, uint64_t value)
+{
+	vlapic_put(&p->lapic[vcpu], APIC_TPR, (uint32_t)(value & 15) << 4);
+}
+
+int platform_irq_sync(struct platform *p, unsigned vcpu)
+{
+	return vlapic_sync(&p->lapic[vcpu]);
+}
+
+int platform_irq_ack(struct platform *p, unsigned vcpu, int vector)
+{
+	vector = vlapic_ack(&p->lapic[vcpu], vector);
+	if (vector >= 0)
+		atomic_store_relaxed(&p->irqs[vcpu], p->irqs[vcpu] + 1);
+	return vector;
+}
+
+unsigned platform_irq_tpr_threshold(struct platform *p, unsigned vcpu)
+{
+	return vlapic_tpr_threshold(&p->lapic[vcpu]);
+}
+
+int platform_irq_sync_apicv(struct platform *p, unsigned vcpu, bool *extint, uint64_t eoi_exit[4])
+{
+	return vlapic_sync_apicv(&p->lapic[vcpu], extint, eoi_exit);
+}
+
+void platform_apicv_eoi(struct platform *p, unsigned vcpu, uint8_t vector)
+{
+	platform_lock(p);
+	vlapic_eoi_level(&p->lapic[vcpu], vector);
+	platform_unlock(p);
+}
+
+void platform_apicv_write(struct platform *p, unsigned vcpu, unsigned offset)
+{
+	platform_lock(p);
+	vlapic_written(&p->lapic[vcpu], offset);
+	platform_unlock(p);
+}
+
+bool platform_irq_waiting(struct platform *p, unsigned vcpu)
+{
+	return vlapic_waiting(&p->lapic[vcpu]);
+}
+
+bool platform_irq_above(const struct platform *p, unsigned vcpu, uint8_t vector)
+{
+	return (vector & 0xf0) > (vlapic_ppr(&p->lapic[vcpu]) & 0xf0);
+}

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* Timers of the virtual platform, and conversion between clocks. */
+#include "guest/dev/machine.h"
+
+#include "lib/assert.h"
+#include "lib/atomic.h"
+
+static void queue_refresh(struct platform *p, unsigned vcpu)
+{
+	struct timer_queue *q = &p->timers[vcpu];
+	uint64_t next = TIMER_OFF, before = q->next;
+
+	for (unsigned i = 0; i < q->n; i++)
+		next = min(next, q->timer[i]->due);
+	atomic_store(&q->next, next);
+	/* The vCPU may sleep or run until the old time; only an earlier one is news to it. */
+	if (next < before)
+		platform_wake(p, vcpu);
+}
+
+void timer_add(struct platform *p, struct vtimer *t, unsigned vcpu, void (*fire)(struct vtimer *, uint64_t))
+{
+	struct timer_queue *q = &p->timers[vcpu];
+
+	ASSERT(q->n < TIMERS_PER_VCPU);
+	t->due = TIMER_OFF;
+	t->vcpu = vcpu;
+	t->fire = fire;
+	q->timer[q->n++] = t;
+}
+
+void timer_arm(struct platform *p, struct vtimer *t, uint64_t due)
+{
+	t->due = due;
+	queue_refresh(p, t->vcpu);
+}
+
+void timer_stop(struct platform *p, struct vtimer *t)
+{
+	if (t->due == TIMER_OFF)
+		return;
+	t->due = TIMER_OFF;
+	queue_refresh(p, t->vcpu);
+}
+
+void timers_run(struct platform *p, unsigned vcpu, uint64_t now)
+{
+	struct timer_queue *q = &p->timers[vcpu];
+
+	for (unsigned i = 0; i < q->n; i++) {
+		struct vtimer *t = q->timer[i];
+
+		if (t->due > now || t->due == TIMER_OFF)
+			continue;
+		t->due = TIMER_OFF;
+		t->fire(t, now);
+		/* Whatever a device has computed: the same timer is not due again at once. */
+		if (unlikely(t->due <= now))
+			t->due = tsc_after(now, p->period_min);
+	}
+	queue_refresh(p, vcpu);
+}
+
+uint64_t timer_periodic_due(const struct platform *p, uint64_t now, uint64_t due)
+{
+	return max(due, tsc_after(now, p->period_min));
+}
+
+uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)
+{
+	unsigned __int128 product = (unsigned __int128)a * b;
+	uint64_t high = (uint64_t)(product >> 64), low = (uint64_t)product, rest;
+
+	if (high >= c)
+		return UINT64_MAX;
+	/* C's 128-bit division would call the compiler's library, which is not linked in. */
+	__asm__("divq %4" : "=a"(low), "=d"(rest) : "0"(low), "1"(high), "rm"(c) : "cc");
+	return low;
+}
+
+void rate_init(struct rate *r, uint64_t hz, uint64_t tsc_hz)
+{
+	uint64_t quotient = 0, rest;
+
+	ASSERT(hz && hz < tsc_hz);
+	__asm__("divq %4" : "=a"(quotient), "=d"(rest) : "0"(quotient), "1"(hz), "rm"(tsc_hz) : "cc");
+	/* Rounded up, so that a whole second has all of its ticks. */
+	*r = (struct rate){ .hz = hz, .tsc_hz = tsc_hz, .fraction = quotient + 1 };
+}
+
+uint64_t rate_ticks(const struct rate *r, uint64_t tsc)
+{
+	return (uint64_t)(((unsigned __int128)tsc * r->fraction) >> 64);
+}
+
+uint64_t rate_tsc(const struct rate *r, uint64_t ticks)
+{
+	uint64_t tsc = mul_div(ticks, r->tsc_hz, r->hz);
+
+	if (tsc >= UINT64_MAX - 2)
+		return UINT64_MAX;
+	/* The division rounds down by less than one tick: the answer is at most a step or two away. */
+	while (rate_ticks(r, tsc) < ticks)
+		tsc++;
+	return tsc;
+}

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* ACPI fixed hardware: PM1 registers, PM timer, soft-off. */
+#include "guest/dev/machine.h"
+
+#include "lib/log.h"
+
+#define PM_TIMER_HZ 3579545ul
+
+#define PM1_TIMER  BIT(0)
+#define PM1_GLOBAL BIT(5)
+#define PM1_BUTTON BIT(8)
+#define PM1_RTC	   BIT(10) /* wakes from sleep, so its status is never set; kernels enable it all the same */
+#define PM1_ENABLE (PM1_TIMER | PM1_GLOBAL | PM1_BUTTON | PM1_RTC)
+
+#define CONTROL_SCI   BIT(0)
+#define CONTROL_SLEEP BIT(13)
+
+#define EVENT	0 /* status in the low half, enable in the high half */
+#define CONTROL 4
+#define TIMER	8
+#define CARRY	31 /* TMR_STS is set when this bit of the timer changes (FADT: TMR_VAL_EXT) */
+
+static uint64_t ticks(const struct vacpi *v)
+{
+	return rate_ticks(&v->rate, platform_now(v->p));
+}
+
+static void update(struct vacpi *v)
+{
+	uint64_t carries = ticks(v) >> CARRY;
+
+	if (carries != v->seen_wrap) {
+		v->seen_wrap = carries;
+		v->status |= PM1_TIMER;
+	}
+	irq_set(v->p, VACPI_SCI, v->status & v->enable);
+	if ((v->enable & PM1_TIMER) && !(v->status & PM1_TIMER))
+		timer_arm(v->p, &v->timer, rate_tsc(&v->rate, (carries + 1) << CARRY));
+	else
+		timer_stop(v->p, &v->timer);
+}
+
+static void fire(struct vtimer *t, uint64_t now)
+{
+	update(container_of(t, struct vacpi, timer));
+}
+
+static uint32_t word(struct vacpi *v, unsigned off)
+{
+	switch (off & ~3u) {
+	case EVENT:
+		update(v);
+		return v->status | (uint32_t)v->enable << 16;
+	case CONTROL:
+		return v->control | CONTROL_SCI; /* SLP_EN reads 0 */
+	default:
+		return (uint32_t)ticks(v);
+	}
+}
+
+static uint64_t acpi_read(void *dev, uint64_t off, unsigned size)
+{
+	unsigned at = (unsigned)off;
+
+	/* Pieces of a register, but not across two. */
+	if ((at & 3) + size > 4)
+		return ~0ull;
+	return word(dev, at) >> 8 * (at & 3);
+}
+
+static void sleep(struct vacpi *v)
+{
+	unsigned type = (unsigned)bits_get(v->control, 12, 10);
+
+	if (type == VACPI_S5)
+		platform_end(v->p, VM_END_POWER_OFF, 0);
+	else if (!(v->said & 1u << type))
+		log_warn("vm %s: asked for sleep type %u, which no ACPI table names; ignored", v->p->name,
+			type);
+	v->said |= (uint8_t)(1u << type);
+}
+
+static void acpi_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+{
+	struct vacpi *v = dev;
+	unsigned at = (unsigned)off, shift = 8 * (at & 3);
+	uint64_t mask = (size == 4 ? BITS(31, 0) : BIT(8 * size) - 1) << shift;
+	uint32_t bits = (uint32_t)(value << shift);
+
+	if ((at & 3) + size > 4)
+		return;
+	switch (at & ~3u) {
+	case EVENT:
+		update(v);
+		v->status &= (uint16_t)~bits; /* written ones clear */
+		v->enable = (uint16_t)(((v->enable & ~(mask >> 16)) | bits >> 16) & PM1_ENABLE);
+		update(v);
+		break;
+	case CONTROL:
+		v->control = (uint16_t)((v->control & ~mask) | bits);
+		if (v->control & CONTROL_SLEEP) {
+			v->control &= (uint16_t)~CONTROL_SLEEP;
+			sleep(v);
+		}
+		break;
+	default: /* the timer cannot be written */
+		break;
+	}
+}
+
+void vacpi_power_button(struct vacpi *v)
+{
+	v->status |= PM1_BUTTON;
+	update(v);
+}
+
+void vacpi_reset(struct vacpi *v)
+{
+	v->status = v->enable = 0;
+	v->control = CONTROL_SCI;
+	v->seen_wrap = ticks(v) >> CARRY;
+	update(v);
+}
+
+void vacpi_init(struct vacpi *v, struct platform *p)
+{
+	v->p = p;
+	rate_init(&v->rate, PM_TIMER_HZ, p->tsc_hz);
+	timer_add(p, &v->timer, 0, fire);
+	platform_ports(p, VACPI_PM1_EVENT, VACPI_PORTS, BUS_1 | BUS_2 | BUS_4, v, acpi_read, acpi_write);
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: MIT */
+/* The PS/2 keyboard: its commands, its queue, and the keys that typed bytes stand for (vkbd_keys.c). */
+#include "guest/dev/machine.h"
+#include "guest/dev/vkbd_keys.h"
+
+#include "lib/string.h"
+
+#define ACK	     0xfa
+#define RESEND	     0xfe
+#define SELF_TEST_OK 0xaa
+#define ECHO	     0xee
+#define BREAK2	     0xf0 /* set 2: the next code is a release */
+#define EXTENDED     0xe0
+
+#define ESCAPE_MS 30 /* an ESC that nothing follows is the key */
+
+static void put(struct vkbd *k, uint8_t byte)
+{
+	if (k->count < VKBD_QUEUE)
+		k->queue[(k->head + k->count++) % VKBD_QUEUE] = byte;
+}
+
+bool vkbd_pop(struct vkbd *k, uint8_t *byte)
+{
+	if (!k->count)
+		return false;
+	*byte = k->last = k->queue[k->head];
+	k->head = (k->head + 1) % VKBD_QUEUE;
+	k->count--;
+	return true;
+}
+
+bool vkbd_room(const struct vkbd *k)
+{
+	/* An abandoned escape sequence turns into as many keys as it has bytes. */
+	return VKBD_QUEUE - k->count >= (sizeof(k->escape) + 1) * VKBD_KEY_BYTES / 2;
+}
+
+/* key: code of set 1, with 0xe000 for the extended ones. */
+static void put_key(struct vkbd *k, uint16_t key, bool release)
+{
+	uint8_t code = (uint8_t)key;
+
+	if (key >> 8)
+		put(k, EXTENDED);
+	if (k->set == 1) {
+		put(k, release ? code | 0x80 : code);
+		return;
+	}
+	if (release)
+		put(k, BREAK2);
+	put(k, vkbd_set2(code));
+}
+
+static void stroke(struct vkbd *k, struct vkbd_key key)
+{
+	if (!key.code || !k->scanning)
+		return;
+	if (key.ctrl)
+		put_key(k, KEY_CTRL, false);
+	if (key.shift)
+		put_key(k, KEY_SHIFT, false);
+	put_key(k, key.code, false);
+	put_key(k, key.code, true);
+	if (key.shift)
+		put_key(k, KEY_SHIFT, true);
+	if (key.ctrl)
+		put_key(k, KEY_CTRL, true);
+}
+
+/* The bytes of a sequence that turned out to be none are typed as they are. */
+static void give_up_escape(struct vkbd *k)
+{
+	unsigned n = k->escapes;
+
+	k->escapes = 0;
+	timer_stop(k->p, &k->timer);
+	for (unsigned i = 0; i < n; i++)
+		stroke(k, vkbd_key_of(k->escape[i]));
+}
+
+static void escape_byte(struct vkbd *k, uint8_t byte)
+{
+	struct vkbd_key key;
+
+	k->escape[k->escapes++] = byte;
+	if (k->escapes == 1) {
+		timer_arm(k->p, &k->timer,
+			tsc_after(platform_now(k->p), mul_div(k->p->tsc_hz, ESCAPE_MS, 1000)));
+		return;
+	}
+	switch (vkbd_sequence(k->escape, k->escapes, &key)) {
+	case SEQUENCE_KEY:
+		k->escapes = 0;
+		timer_stop(k->p, &k->timer);
+		stroke(k, key);
+		break;
+	case SEQUENCE_NONE:
+		give_up_escape(k);
+		break;
+	case SEQUENCE_MORE:
+		if (k->escapes == sizeof(k->escape))
+			give_up_escape(k);
+		break;
+	}
+}
+
+void vkbd_type(struct vkbd *k, uint8_t byte)
+{
+	if (k->escapes || byte == 0x1b)
+		escape_byte(k, byte);
+	else
+		stroke(k, vkbd_key_of(byte));
+	vkbc_refill(container_of(k, struct vkbc, kbd));
+}
+
+static void fire(struct vtimer *t, uint64_t now)
+{
+	struct vkbd *k = container_of(t, struct vkbd, timer);
+
+	give_up_escape(k);
+	vkbc_refill(container_of(k, struct vkbc, kbd));
+}
+
+static void defaults(struct vkbd *k)
+{
+	k->set = 2;
+	k->command = 0;
+	k->head = k->count = k->escapes = 0;
+	timer_stop(k->p, &k->timer);
+}
+
+/* The byte after ED, F0 or F3. */
+static void parameter(struct vkbd *k, uint8_t command, uint8_t byte)
+{
+	if (command == 0xf0 && byte > 2) { /* set 3 is one that no system of this century uses */
+		put(k, RESEND);
+		return;
+	}
+	put(k, ACK);
+	if (command == 0xf0 && byte == 0)
+		put(k, k->set);
+	else if (command == 0xf0)
+		k->set = byte;
+}
+
+void vkbd_command(struct vkbd *k, uint8_t byte)
+{
+	uint8_t waiting = k->command;
+
+	k->command = 0;
+	if (waiting && byte < 0x80) {
+		parameter(k, waiting, byte);
+		return;
+	}
+	switch (byte) {
+	case 0xed: /* LEDs */
+	case 0xf0: /* scan code set */
+	case 0xf3: /* typematic rate */
+		k->command = byte;
+		put(k, ACK);
+		break;
+	case 0xee:
+		put(k, ECHO);
+		break;
+	case 0xf2: /* identify */
+		put(k, ACK);
+		put(k, 0xab);
+		put(k, 0x83);
+		break;
+	case 0xf4: /* enable scanning; forgets what waits */
+		k->head = k->count = 0;
+		k->scanning = true;
+		put(k, ACK);
+		break;
+	case 0xf5: /* defaults, and stop scanning */
+	case 0xf6: /* defaults */
+		defaults(k);
+		k->scanning = byte == 0xf6;
+		put(k, ACK);
+		break;
+	case 0xf7: /* how keys repeat: all of them as they do already */
+	case 0xf8:
+	case 0xf9:
+	case 0xfa:
+		put(k, ACK);
+		break;
+	case 0xfe:
+		put(k, k->last);
+		break;
+	case 0xff:
+		vkbd_reset(k);
+		put(k, ACK);
+		put(k, SELF_TEST_OK);
+		break;
+	default:
+		put(k, RESEND);
+		break;
+	}
+}
+
+void vkbd_reset(struct vkbd *k)
+{
+	defaults(k);
+	k->last = 0;
+	k->scanning = true;
+}
+
+void vkbd_init(struct vkbd *k, struct platform *p)
+{
+	k->p = p;
+	timer_add(p, &k->timer, 0, fire);
+}

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The delivery side of the local APIC, run by the vCPU's own loop: what was posted becomes IRR, an acknowledged
+ * vector moves to ISR, EOI takes it out (SDM Vol. 3A 10.8).
+ */
+#include "guest/dev/machine.h"
+
+static int highest(const struct vlapic *l, unsigned bitmap)
+{
+	for (int i = 7; i >= 0; i--) {
+		uint32_t word = vlapic_get(l, bitmap + 16 * (unsigned)i);
+
+		if (word)
+			return 32 * i + (int)bit_highest(word);
+	}
+	return -1;
+}
+
+static void set_bit(struct vlapic *l, unsigned bitmap, int vector)
+{
+	unsigned off = bitmap + 16 * ((unsigned)vector >> 5);
+
+	vlapic_put(l, off, vlapic_get(l, off) | 1u << (vector & 31));
+}
+
+static void clear_bit(struct vlapic *l, unsigned bitmap, int vector)
+{
+	unsigned off = bitmap + 16 * ((unsigned)vector >> 5);
+
+	vlapic_put(l, off, vlapic_get(l, off) & ~(1u << (vector & 31)));
+}
+
+static bool test_bit(const struct vlapic *l, unsigned bitmap, int vector)
+{
+	return vlapic_get(l, bitmap + 16 * ((unsigned)vector >> 5)) >> (vector & 31) & 1;
+}
+
+static uint8_t ppr(uint8_t tpr, int isrv)
+{
+	uint8_t serving = isrv < 0 ? 0 : (uint8_t)(isrv & 0xf0);
+
+	return (tpr & 0xf0) >= serving ? tpr : serving;
+}
+
+uint8_t vlapic_ppr(const struct vlapic *l)
+{
+	return ppr((uint8_t)vlapic_get(l, APIC_TPR), highest(l, APIC_ISR));
+}
+
+void vlapic_merge(struct vlapic *l)
+{
+	if (likely(!atomic_load(&l->posted)))
+		return;
+	/* An exchange, not a store: the loads of pir below must not come before it, or a bit set in between would
+	 * wait for the next post. */
+	atomic_xchg(&l->posted, 0);
+	l->stale = true;
+	if (unlikely(atomic_load(&l->init_pending))) {
+		atomic_store(&l->init_pending, 0);
+		for (unsigned i = 0; i < 8; i++)
+			atomic_store(&l->pir[i], 0);
+		vlapic_reset_registers(l);
+		return;
+	}
+	for (unsigned i = 0; i < 8; i++) {
+		unsigned irr = APIC_IRR + 16 * i, tmr = APIC_TMR + 16 * i;
+		uint32_t got, level;
+
+		if (!atomic_load(&l->pir[i]))
+			continue;
+		got = atomic_xchg(&l->pir[i], 0);
+		level = atomic_load(&l->pir_level[i]);
+		vlapic_put(l, irr, vlapic_get(l, irr) | got);
+		vlapic_put(l, tmr, (vlapic_get(l, tmr) & ~got) | (level & got));
+		if (got)
+			l->irrv = max(l->irrv, (int)(32 * i + bit_highest(got)));
+	}
+}
+
+/* From virtual-interrupt delivery back to ours (x2APIC mode may lack it): the page is the truth. */
+static void leave_apicv(struct vlapic *l)
+{
+	l->apicv = false;
+	l->irrv = highest(l, APIC_IRR);
+	l->isrv = highest(l, APIC_ISR);
+}
+
+int vlapic_sync(struct vlapic *l)
+{
+	int extint;
+
+	if (unlikely(l->apicv))
+		leave_apicv(l);
+	vlapic_merge(l);
+	l->extint_offered = false;
+	if (l->takes_extint) {
+		extint = atomic_load(&l->p->pic.out);
+		if (extint >= 0) {
+			l->extint_offered = true;
+			return extint;
+		}
+	}
+	if (l->irrv < 0 || (l->irrv & 0xf0) <= (ppr((uint8_t)vlapic_get(l, APIC_TPR), l->isrv) & 0xf0))
+		return -1;
+	return l->irrv;
+}
+
+static int ack_extint(struct vlapic *l)
+{
+	struct platform *p = l->p;
+	int vector = -1;
+
+	l->extint_offered = false;
+	platform_lock(p);
+	if (p->pic.out >= 0)
+		vector = vpic_ack(&p->pic);
+	platform_unlock(p);
+	return vector;
+}
+
+int vlapic_ack(struct vlapic *l, int vector)
+{
+	if (l->extint_offered)
+		return ack_extint(l);
+	if (vector < 0 || vector != l->irrv)
+		return -1;
+	clear_bit(l, APIC_IRR, vector);
+	set_bit(l, APIC_ISR, vector);
+	l->isrv = vector;
+	l->irrv = highest(l, APIC_IRR);
+	return vector;
+}
+
+unsigned vlapic_tpr_threshold(struct vlapic *l)
+{
+	if (l->irrv < 0 || (l->irrv & 0xf0) <= (max(l->isrv, 0) & 0xf0))
+		return 0;
+	return (unsigned)l->irrv >> 4;
+}
+
+int vlapic_sync_apicv(struct vlapic *l, bool *extint, uint64_t eoi_exit[4])
+{
+	int status = -1;
+
+	vlapic_merge(l);
+	/* vlapic_waiting(), which a halted vCPU is asked first, may have merged what hv/ must hear of here. */
+	if (unlikely(!l->apicv) || l->stale) {
+		l->apicv = true;
+		l->stale = false;
+		for (unsigned i = 0; i < 4; i++)
+			eoi_exit[i] = vlapic_get(l, APIC_TMR + 32 * i) |
+				      (uint64_t)vlapic_get(l, APIC_TMR + 32 * i + 16) << 32;
+		status = max(highest(l, APIC_ISR), 0) << 8 | max(highest(l, APIC_IRR), 0);
+	}
+	l->extint_offered = l->takes_extint && atomic_load(&l->p->pic.out) >= 0;
+	*extint = l->extint_offered;
+	return status;
+}
+
+bool vlapic_take(struct vlapic *l, uint8_t vector)
+{
+	/* A vector that is in TMR is in the EOI-exit bitmap, too, which must follow. */
+	if (!l->apicv || vector < 16 || !vlapic_enabled(l) || test_bit(l, APIC_TMR, vector))
+		return false;
+	set_bit(l, APIC_IRR, vector);
+	return true;
+}
+
+void vlapic_eoi_level(struct vlapic *l, uint8_t vector)
+{
+	uint32_t lint0 = vlapic_get(l, APIC_LVT_LINT0);
+
+	if (!(vlapic_get(l, APIC_SVR) & SVR_NO_BROADCAST))
+		vioapic_eoi(&l->p->ioapic, vector);
+	/* LINT0 as a level-triggered fixed interrupt: the 8259 may still ask. */
+	if (!(lint0 & LVT_MASKED) && bits_get(lint0, 10, 8) == DELIVER_FIXED && (lint0 & BIT(15)) &&
+		(uint8_t)lint0 == vector)
+		vlapic_lint0(l, l->p->pic.out >= 0);
+}
+
+void vlapic_eoi(struct vlapic *l)
+{
+	int vector = l->apicv ? highest(l, APIC_ISR) : l->isrv;
+
+	if (vector < 0)
+		return; /* an EOI for nothing in service, or after a spurious interrupt, has no effect */
+	clear_bit(l, APIC_ISR, vector);
+	l->isrv = highest(l, APIC_ISR);
+	l->stale = true;
+	if (test_bit(l, APIC_TMR, vector))
+		vlapic_eoi_level(l, (uint8_t)vector);
+}
+
+bool vlapic_waiting(struct vlapic *l)
+{
+	int irrv;
+
+	vlapic_merge(l);
+	if (l->takes_extint && atomic_load(&l->p->pic.out) >= 0)
+		return true;
+	irrv = l->apicv ? highest(l, APIC_IRR) : l->irrv;
+	if (irrv < 0)
+		return false;
+	return (irrv & 0xf0) >
+	       (ppr((uint8_t)vlapic_get(l, APIC_TPR), l->apicv ? highest(l, APIC_ISR) : l->isrv) & 0xf0);
+}

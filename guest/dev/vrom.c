@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The test device: its BARs come and go as memory slots.
+ *
+ *	config write -> vpci_remap() -> place() -> slot_add(), slot_delete(): returns at once, with a ticket
+ *	                                move()  -> slot_move()
+ *	look at STATUS ----------------> ticket ready? then the memory may be given another meaning (erased)
+ *
+ * Nothing here waits. To put the same memory back into the same guest's map needs no ticket: whoever still reaches it
+ * by an old translation sees what he could see anyway. To change it behind the guest's back does: a vCPU with an old
+ * translation could write into what has just been erased.
+ */
+#include "guest/dev/vrom.h"
+
+#include "guest/dev/machine.h"
+#include "lib/string.h"
+#include "mm/map/backing.h"
+#include "mm/mmu/mmu.h"
+
+#define CLASS_NONE 0xff0000 /* does not fit any defined class */
+
+/* Option ROM header and PCI data structure (PCI 3.0, 6.3.1.1 and 6.3.1.2). */
+#define IMAGE_SIGNATURE 0xaa55
+#define IMAGE_UNIT	512
+#define CODE_TYPE_X86	0
+#define INDICATOR_LAST	0x80
+#define RETF		0xcb
+
+struct rom_header {
+	uint16_t signature;
+	uint8_t init_units; /* what the firmware copies and sums up: the first unit */
+	uint8_t init[19];   /* entered by a far call */
+	uint8_t reserved[2];
+	uint16_t data_at;
+	uint16_t expansion_at;
+} __packed;
+_Static_assert(offsetof(struct rom_header, data_at) == 0x18, "6.3.1.1");
+
+struct pci_data {
+	char signature[4];
+	uint16_t vendor, device;
+	uint16_t device_list;
+	uint16_t length;
+	uint8_t revision;
+	uint8_t class_code[3];
+	uint16_t image_units;
+	uint16_t code_revision;
+	uint8_t code_type;
+	uint8_t indicator;
+	uint16_t run_time_units;
+	uint16_t configuration_utility, clp_entry;
+} __packed;
+_Static_assert(sizeof(struct pci_data) == 0x1c, "6.3.1.2, revision 3");
+
+/* What is off the guest's map has no gpa to reach it by, so this is not guest_mem's business. */
+static void *page_of(const struct backing *b, uint64_t page)
+{
+	return pfn_to_virt(backing_pfn(b, page));
+}
+
+static void write_header(uint8_t *at, uint64_t bytes)
+{
+	const struct rom_header h = {
+		.signature = IMAGE_SIGNATURE, .init_units = 1, .init = { RETF }, .data_at = sizeof(h)
+	};
+	const struct pci_data d = { .signature = { 'P', 'C', 'I', 'R' },
+		.vendor = VROM_VENDOR,
+		.device = VROM_DEVICE,
+		.length = sizeof(d),
+		.revision = 3,
+		.class_code = { (uint8_t)CLASS_NONE, (uint8_t)(CLASS_NONE >> 8), CLASS_NONE >> 16 },
+		.image_units = (uint16_t)(bytes / IMAGE_UNIT),
+		.code_revision = 1,
+		.code_type = CODE_TYPE_X86,
+		.indicator = INDICATOR_LAST,
+		.run_time_units = 1 };
+	uint8_t sum = 0;
+
+	memset(at, 0, VROM_HEADER);
+	memcpy(at, &h, sizeof(h));
+	memcpy(at + sizeof(h), &d, sizeof(d));
+	for (unsigned i = 0; i < IMAGE_UNIT; i++)
+		sum = (uint8_t)(sum + at[i]);
+	at[IMAGE_UNIT - 1] = (uint8_t)-sum;
+}
+
+static void write_rom(const struct backing *b, uint64_t bytes)
+{
+	for (uint64_t at = 0; at < bytes; at += PAGE_SIZE) {
+		uint32_t *word = page_of(b, at / PAGE_SIZE);
+
+		for (unsigned i = 0; i < PAGE_SIZE / 4; i++)
+			word[i] = (uint32_t)(at / 4 + i) * VROM_PATTERN;
+	}
+	write_header(page_of(b, 0), bytes);
+}
+
+/* ---- coming and going ---- */
+
+static struct vrom *of(struct vpci_dev *d)
+{
+	return container_of(d, struct vrom, pci);
+}
+
+static struct vrom_memory *memory(struct vrom *d, unsigned bar)
+{
+	return bar == VPCI_ROM ? &d->rom : &d->bar;
+}
+
+static void changed(struct vrom *d, uint64_t since)
+{
+	d->change_ticks = (uint32_t)min(platform_now(d->pci.p) - since, (uint64_t)UINT32_MAX);
+}
+
+static int place(struct vpci_dev *pci, unsigned bar, bool on, uint64_t at)
+{
+	struct vrom *d = of(pci);
+	struct vrom_memory *m = memory(d, bar);
+	struct slot_desc desc = { .base = gfn(at >> PAGE_SHIFT),
+		.pages = backing_pages(m->backing),
+		.flags = m->flags,
+		.backing = m->backing };
+	uint64_t since;
+	int err;
+
+	if (on && bar == VROM_BAR_RAM && d->erasing)
+		return -E_BUSY;
+	since = platform_now(pci->p);
+	if (on)
+		err = slot_add(pci->p->mmu, &desc, &m->slot);
+	else
+		err = slot_delete(pci->p->mmu, m->slot, &m->until);
+	changed(d, since);
+	ASSERT(on || !err);
+	if (err)
+		return err;
+	m->on = on;
+	m->leaving = !on;
+	if (on) {
+		d->adds++;
+	} else {
+		d->deletes++;
+		d->removed_at = since;
+	}
+	return 0;
+}
+
+static int move(struct vpci_dev *pci, unsigned bar, uint64_t at)
+{
+	struct vrom *d = of(pci);
+	struct vrom_memory *m = memory(d, bar);
+	uint64_t since = platform_now(pci->p);
+	int err = slot_move(pci->p->mmu, m->slot, gfn(at >> PAGE_SHIFT), &m->until);
+
+	changed(d, since);
+	d->moves += !err;
+	return err;
+}
+
+/* ---- registers ---- */
+
+/* Is m off the map and out of everybody's reach? */
+static bool is_free(struct vrom *d, struct vrom_memory *m)
+{
+	if (m->on)
+		return false;
+	if (m->leaving && mmu_ticket_ready(d->pci.p->mmu, &m->until)) {
+		m->leaving = false;
+		d->grace_ticks = (uint32_t)min(platform_now(d->pci.p) - d->removed_at, (uint64_t)UINT32_MAX);
+	}
+	return !m->leaving;
+}
+
+static void erase_some(struct vrom *d)
+{
+	uint64_t end = min(d->erased + VROM_ERASE_PAGES, backing_pages(d->ram));
+
+	while (d->erased < end)
+		memset(page_of(d->ram, d->erased++), 0, PAGE_SIZE);
+	if (d->erased < backing_pages(d->ram))
+		return;
+	d->erasing = false;
+	vpci_remap(&d->pci.p->pci); /* the guest may have switched the BAR on meanwhile */
+}
+
+static uint32_t status(struct vrom *d)
+{
+	bool ram_free = is_free(d, &d->bar), rom_free = is_free(d, &d->rom);
+
+	if (d->erasing && ram_free)
+		erase_some(d);
+	return (uint32_t)((d->bar.on ? VROM_STATUS_RAM : 0) | (d->rom.on ? VROM_STATUS_ROM : 0) |
+			  (ram_free && !d->bar.on ? VROM_STATUS_RAM_FREE : 0) |
+			  (rom_free ? VROM_STATUS_ROM_FREE : 0) | (d->erasing ? VROM_STATUS_ERASING : 0) |
+			  (d->bar.flags & SLOT_DIRTY_LOG ? VROM_STATUS_LOG : 0));
+}
+
+static void set_logging(struct vrom *d, bool on)
+{
+	unsigned flags = on ? SLOT_DIRTY_LOG : 0;
+	struct mmu_ticket until; /* nothing is taken away that somebody waits for */
+	uint64_t since = platform_now(d->pci.p);
+
+	if (!d->bar.on || flags == d->bar.flags || backing_pages(d->bar.backing) > VROM_LOG_PAGES ||
+		slot_set_flags(d->pci.p->mmu, d->bar.slot, flags, &until))
+		return;
+	d->bar.flags = flags;
+	changed(d, since);
+}
+
+static uint32_t read_log(struct vrom *d)
+{
+	uint64_t pages = backing_pages(d->bar.backing), since = platform_now(d->pci.p);
+	struct mmu_ticket until; /* nothing is copied, only counted */
+	uint32_t n = 0;
+
+	if (!d->bar.on || !(d->bar.flags & SLOT_DIRTY_LOG) ||
+		dirty_log_read_clear(d->pci.p->mmu, d->bar.slot, 0, pages, d->log, &until))
+		return 0;
+	d->log_ticks = (uint32_t)min(platform_now(d->pci.p) - since, (uint64_t)UINT32_MAX);
+	for (uint64_t w = 0; w < pages / 64; w++)
+		for (uint64_t bits = d->log[w]; bits; bits &= bits - 1)
+			n++;
+	return n;
+}
+
+static uint64_t read_register(void *dev, uint64_t off, unsigned size)
+{
+	struct vrom *d = of(dev);
+
+	if (size != 4)
+		return ~0ull;
+	switch (off) {
+	case VROM_ID:
+		return VROM_ID_VALUE;
+	case VROM_STATUS:
+		return status(d);
+	case VROM_ADDS:
+		return d->adds;
+	case VROM_DELETES:
+		return d->deletes;
+	case VROM_MOVES:
+		return d->moves;
+	case VROM_CHANGE_TICKS:
+		return d->change_ticks;
+	case VROM_GRACE_TICKS:
+		return d->grace_ticks;
+	case VROM_LOG:
+		return read_log(d);
+	case VROM_LOG_TICKS:
+		return d->log_ticks;
+	}
+	return 0;
+}
+
+static void write_register(void *dev, uint64_t off, unsigned size, uint64_t value)
+{
+	struct vrom *d = of(dev);
+
+	if (off != VROM_CONTROL || size != 4)
+		return;
+	set_logging(d, value & VROM_CONTROL_LOG);
+	if (!(value & VROM_CONTROL_ERASE) || d->bar.on || d->erasing)
+		return;
+	d->erasing = true;
+	d->erased = 0;
+}
+
+/* ---- life ---- */
+
+static bool size_is_good(uint64_t bytes, uint64_t low, uint64_t high)
+{
+	return is_pow2(bytes) && bytes >= low && bytes <= high;
+}
+
+int vrom_create(struct vrom *d, owner_t owner, uint64_t rom_bytes, uint64_t bar_bytes)
+{
+	int err;
+
+	if (!size_is_good(rom_bytes, VROM_ROM_MIN, VROM_ROM_MAX) ||
+		!size_is_good(bar_bytes, VROM_BAR_MIN, VROM_BAR_MAX))
+		return -E_INVAL;
+	memset(d, 0, sizeof(*d));
+	d->rom_bytes = rom_bytes;
+	d->bar_bytes = bar_bytes;
+	d->rom.flags = SLOT_READONLY;
+	err = backing_alloc(rom_bytes / PAGE_SIZE, owner, &d->rom.backing);
+	if (!err)
+		err = backing_alloc(VROM_RAM_BYTES / PAGE_SIZE, owner, &d->ram);
+	if (!err)
+		err = backing_repeat(d->ram, bar_bytes / PAGE_SIZE, &d->bar.backing);
+	if (err) {
+		vrom_destroy(d);
+		return err;
+	}
+	write_rom(d->rom.backing, rom_bytes);
+	return 0;
+}
+
+int vrom_attach(struct vrom *d, struct platform *p)
+{
+	ASSERT(p->mmu);
+	d->pci.name = "Lethe's test device";
+	d->pci.slot = VROM_SLOT;
+	vpci_identify(&d->pci, VROM_VENDOR, VROM_DEVICE, CLASS_NONE, 1);
+	d->pci.bar[VROM_BAR_REG] = (struct vpci_bar){
+		.kind = VPCI_BAR_MEM32, .size = PAGE_SIZE, .read = read_register, .write = write_register
+	};
+	d->pci.bar[VROM_BAR_RAM] = (struct vpci_bar){ .kind = VPCI_BAR_MEM64,
+		.prefetchable = true,
+		.size = d->bar_bytes,
+		.place = place,
+		.move = move };
+	d->pci.bar[VPCI_ROM] = (struct vpci_bar){
+		.kind = VPCI_BAR_MEM32, .size = d->rom_bytes, .place = place, .move = move
+	};
+	return vpci_add(p, &d->pci);
+}
+
+void vrom_destroy(struct vrom *d)
+{
+	if (d->bar.backing)
+		backing_free(d->bar.backing);
+	if (d->ram)
+		backing_free(d->ram);
+	if (d->rom.backing)
+		backing_free(d->rom.backing);
+	memset(d, 0, sizeof(*d));
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Lethe's test device: a PCI function that does nothing but change the guest's memory map (lethe.conf: devices = rom).
+ * A guest that switches its expansion ROM on, reads it and switches it off again, as Linux does for each read of `rom`
+ * in sysfs, adds and deletes a memory slot: the workload that the MMU's generations are made for.
+ *
+ *	BAR 0	 4 KiB	 the registers below
+ *	BAR 2/3	 64 bits, prefetchable, bar-size: 2 MiB of RAM, which repeats when the BAR is larger (as where a board
+ *			 does not decode all address lines): a guest can have very many tables live with little RAM
+ *	ROM	 rom-size: an option ROM image (PCI 3.0, 6.3) of this device; from its second KiB on, word n is n * VROM_PATTERN
+ *
+ * The vendor number is 0x1234: the PCI-SIG has assigned it to nobody, and emulators have used it for so long for
+ * devices that exist nowhere else that nobody will get it. No driver of a common system asks for 1234:1e7e.
+ */
+#pragma once
+
+#include "guest/conf/rom_size.h"
+#include "guest/dev/vpci.h"
+#include "mm/map/slots.h"
+
+#define VROM_VENDOR  0x1234
+#define VROM_DEVICE  0x1e7e
+#define VROM_SLOT    3
+#define VROM_BAR_REG 0
+#define VROM_BAR_RAM 2
+#define VROM_PATTERN 0x9e3779b1u
+#define VROM_HEADER  1024 /* bytes of the ROM before the pattern */
+
+/* Registers: 32 bits, on multiples of 4. All but CONTROL are read-only. */
+#define VROM_ID		  0x00 /* VROM_ID_VALUE */
+#define VROM_STATUS	  0x04
+#define VROM_CONTROL	  0x08
+#define VROM_ADDS	  0x0c /* how often a slot was added, deleted, moved */
+#define VROM_DELETES	  0x10
+#define VROM_MOVES	  0x14
+#define VROM_CHANGE_TICKS 0x18 /* TSC ticks that the last of these calls took, from call to return */
+#define VROM_GRACE_TICKS                                                                                     \
+	0x1c		    /* from the last removal to the first look at STATUS that found its memory free */
+#define VROM_LOG       0x20 /* reads and clears the dirty log of the RAM BAR: how many pages were written */
+#define VROM_LOG_TICKS 0x24 /* TSC ticks that this took */
+#define VROM_ID_VALUE  0x4554454c /* "LETE" in memory's order */
+
+#define VROM_STATUS_RAM	     BIT(0) /* the RAM is in the guest's map; the ROM is */
+#define VROM_STATUS_ROM	     BIT(1)
+#define VROM_STATUS_RAM_FREE BIT(2) /* it is not, and nobody can reach it by an old translation any more */
+#define VROM_STATUS_ROM_FREE BIT(3)
+#define VROM_STATUS_ERASING  BIT(4)
+#define VROM_STATUS_LOG	     BIT(5) /* writes to the RAM are logged */
+
+/* CONTROL: fill the RAM with zeros. Ignored unless the RAM is off the map. It begins when STATUS shows it free, and
+ * gets on by VROM_ERASE_PAGES at each look at STATUS; until it is done the BAR does not come back on the map. */
+#define VROM_CONTROL_ERASE BIT(0)
+#define VROM_ERASE_PAGES   4
+/* A level: log which pages of the RAM BAR are written (SLOT_DIRTY_LOG). Ignored while the RAM is off the map, and for
+ * a BAR of more than VROM_LOG_PAGES. */
+#define VROM_CONTROL_LOG   BIT(1)
+#define VROM_LOG_PAGES	   16384 /* 64 MiB: what one look at the log may cost */
+
+/* Memory of the device that comes into the guest's map and goes. */
+struct vrom_memory {
+	struct backing *backing;
+	unsigned flags; /* SLOT_* */
+	bool on, leaving;
+	slot_id slot;		 /* while on */
+	struct mmu_ticket until; /* while leaving: nobody has let go of it yet, as far as we know */
+};
+
+struct vrom {
+	struct vpci_dev pci;
+	struct backing *ram; /* what the BAR's memory repeats */
+	struct vrom_memory bar, rom;
+	uint64_t rom_bytes, bar_bytes;
+	bool erasing;
+	uint64_t erased; /* pages, while erasing */
+	uint32_t adds, deletes, moves, change_ticks, grace_ticks;
+	uint64_t removed_at; /* TSC */
+	uint32_t log_ticks;
+	uint64_t log[VROM_LOG_PAGES / 64]; /* as last read */
+};
+
+/* Takes the device's memory and fills in the ROM; nothing is on the bus yet. -E_NOMEM leaves nothing taken.
+ * -E_INVAL: sizes that lethe.conf would not let through. */
+int vrom_create(struct vrom *d, owner_t owner, uint64_t rom_bytes, uint64_t bar_bytes);
+/* Puts it on bus 0. p must have an MMU. 0 or what vpci_add() says. Takes the platform lock. */
+int vrom_attach(struct vrom *d, struct platform *p);
+/* After mmu_destroy(), or before vrom_attach(). Also of a zeroed one. */
+void vrom_destroy(struct vrom *d);

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: MIT */
+/* The CMOS clock: time of day from the guest's TSC, alarm, periodic and update interrupts, configuration memory. */
+#include "guest/dev/machine.h"
+
+#include "lib/string.h"
+
+#define HZ 32768ul
+
+enum {
+	SECONDS,
+	SECONDS_ALARM,
+	MINUTES,
+	MINUTES_ALARM,
+	HOURS,
+	HOURS_ALARM,
+	WEEKDAY,
+	DAY,
+	MONTH,
+	YEAR,
+	A,
+	B,
+	C,
+	D
+};
+#define CENTURY 0x32
+
+#define A_UIP	  BIT(7)
+#define A_DV	  BITS(6, 4)
+#define A_RESET	  BITS(6, 5) /* divider 11x: the chain is held in reset */
+#define A_RS	  BITS(3, 0)
+#define B_SET	  BIT(7)
+#define B_PIE	  BIT(6)
+#define B_AIE	  BIT(5)
+#define B_UIE	  BIT(4)
+#define B_BINARY  BIT(2)
+#define B_24H	  BIT(1)
+#define C_IRQF	  BIT(7)
+#define C_FLAGS	  BITS(6, 4) /* PF, AF, UF: the places of their enable bits in B */
+#define C_PF	  BIT(6)
+#define C_AF	  BIT(5)
+#define C_UF	  BIT(4)
+#define D_VALID	  BIT(7)
+#define PM	  0x80
+#define ALARM_ANY 0xc0 /* both top bits set: matches always */
+
+#define UPDATE_TICKS 8 /* UIP is set 244 us ahead of an update */
+
+static bool divider_reset(const struct vrtc *v)
+{
+	return (v->ram[A] & A_RESET) == A_RESET;
+}
+
+static uint64_t ticks_at(const struct vrtc *v, uint64_t tsc)
+{
+	return v->epoch + (tsc < v->origin ? 0 : rate_ticks(&v->rate, tsc - v->origin));
+}
+
+static uint64_t ticks(const struct vrtc *v)
+{
+	return ticks_at(v, platform_now(v->p));
+}
+
+/* ---- calendar ---- */
+
+/* Days since 1970-01-01 of a day in the Gregorian calendar, and back. A year that begins in March puts the leap day
+ * last; 400 years have 146097 days. */
+static uint64_t days_of(unsigned year, unsigned month, unsigned day)
+{
+	unsigned y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
+
+	return (uint64_t)y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
+}
+
+static void date_of(uint64_t days, unsigned *year, unsigned *month, unsigned *day)
+{
+	uint64_t z = days + 719468, era = z / 146097, doe = z % 146097;
+	uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
+	uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), m = (5 * doy + 2) / 153;
+
+	*day = (unsigned)(doy - (153 * m + 2) / 5 + 1);
+	*month = (unsigned)(m < 10 ? m + 3 : m - 9);
+	*year = (unsigned)(era * 400 + yoe + (*month <= 2));
+}
+
+static uint8_t encode(const struct vrtc *v, unsigned n)
+{
+	return (uint8_t)(v->ram[B] & B_BINARY ? n : n / 10 << 4 | n % 10);
+}
+
+static unsigned decode(const struct vrtc *v, uint8_t raw)
+{
+	return v->ram[B] & B_BINARY ? raw : (raw >> 4) * 10u + (raw & 15);
+}
+
+static uint8_t encode_hour(const struct vrtc *v, unsigned h)
+{
+	if (v->ram[B] & B_24H)
+		return encode(v, h);
+	return (uint8_t)(encode(v, h % 12 ? h % 12 : 12) | (h >= 12 ? PM : 0));
+}
+
+static unsigned decode_hour(const struct vrtc *v, uint8_t raw)
+{
+	unsigned h;
+
+	if (v->ram[B] & B_24H)
+		return decode(v, raw);
+	h = decode(v, raw & 0x7f) % 12;
+	return raw & PM ? h + 12 : h;
+}
+
+static void to_registers(struct vrtc *v, uint64_t seconds)
+{
+	unsigned year, month, day;
+
+	date_of(seconds / 86400, &year, &month, &day);
+	v->ram[SECONDS] = encode(v, (unsigned)(seconds % 60));
+	v->ram[MINUTES] = encode(v, (unsigned)(seconds / 60 % 60));
+	v->ram[HOURS] = encode_hour(v, (unsigned)(seconds / 3600 % 24));
+	v->ram[WEEKDAY] =
+		encode(v, (unsigned)((seconds / 86400 + 4) % 7 + 1)); /* 1970-01-01 was a Thursday */
+	v->ram[DAY] = encode(v, day);
+	v->ram[MONTH] = encode(v, month);
+	v->ram[YEAR] = encode(v, year % 100);
+	v->ram[CENTURY] = (uint8_t)(year / 1000 % 10 << 4 | year / 100 % 10);
+}
+
+/* Whatever nonsense stands in the registers, a time comes out. */
+static uint64_t from_registers(const struct vrtc *v)
+{
+	unsigned century = (v->ram[CENTURY] >> 4) * 10u + (v->ram[CENTURY] & 15);
+	unsigned year = century * 100 + decode(v, v->ram[YEAR]) % 100;
+	unsigned month = decode(v, v->ram[MONTH]), day = decode(v, v->ram[DAY]);
+	uint64_t days = days_of(max(year, 1970u), min(max(month, 1u), 12u), min(max(day, 1u), 31u));
+
+	return days * 86400 + decode_hour(v, v->ram[HOURS]) % 24 * 3600 +
+	       decode(v, v->ram[MINUTES]) % 60 * 60 + decode(v, v->ram[SECONDS]) % 60;
+}
+
+/* ---- alarm ---- */
+
+static bool matches(const struct vrtc *v, unsigned reg, unsigned value)
+{
+	uint8_t raw = v->ram[reg];
+
+	if ((raw & ALARM_ANY) == ALARM_ANY)
+		return true;
+	return (reg == HOURS_ALARM ? decode_hour(v, raw) : decode(v, raw)) == value;
+}
+
+/* The first second after `after` that the alarm names; UINT64_MAX if none ever is. Each step skips a whole hour or
+ * minute that cannot match, so 24 + 60 + 60 steps see every case. */
+static uint64_t next_alarm(const struct vrtc *v, uint64_t after)
+{
+	uint64_t t = after + 1;
+
+	for (unsigned steps = 0; steps < 2 * (24 + 60 + 60); steps++) {
+		if (!matches(v, HOURS_ALARM, (unsigned)(t / 3600 % 24)))
+			t = (t / 3600 + 1) * 3600;
+		else if (!matches(v, MINUTES_ALARM, (unsigned)(t / 60 % 60)))
+			t = (t / 60 + 1) * 60;
+		else if (!matches(v, SECONDS_ALARM, (unsigned)(t % 60)))
+			t++;
+		else
+			return t;
+	}
+	return UINT64_MAX;
+}
+
+/* ---- flags and interrupts ---- */
+
+/* Ticks between two periodic interrupts; 0: none. */
+static uint64_t period(const struct vrtc *v)
+{
+	unsigned rs = v->ram[A] & A_RS;
+
+	if (!rs)
+		return 0;
+	return 1ull << (rs <= 2 ? rs + 6 : rs - 1);
+}
+
+static void look_anew(struct vrtc *v)
+{
+	uint64_t t = ticks(v), every = period(v);
+
+	v->seen_second = t / HZ;
+	v->seen_periodic = every ? t / every : 0;
+}
+
+/* Sets the flags of what happened since the last look. */
+static void settle(struct vrtc *v, uint64_t t)
+{
+	uint64_t every = period(v), second = t / HZ;
+
+	if (divider_reset(v))
+		return;
+	if (every && t / every != v->seen_periodic) {
+		v->seen_periodic = t / every;
+		v->ram[C] |= C_PF;
+	}
+	if (!v->halted && second != v->seen_second) {
+		v->ram[C] |= C_UF;
+		if (next_alarm(v, v->seen_second) <= second)
+			v->ram[C] |= C_AF;
+		v->seen_second = second;
+	}
+}
+
+static void update(struct vrtc *v)
+{
+	uint64_t t = ticks(v), every = period(v), due = UINT64_MAX, alarm;
+	uint8_t enabled = v->ram[B] & C_FLAGS;
+
+	settle(v, t);
+	if (v->ram[C] & enabled)
+		v->ram[C] |= C_IRQF;
+	else
+		v->ram[C] &= (uint8_t)~C_IRQF;
+	irq_set(v->p, VRTC_IRQ, v->ram[C] & C_IRQF);
+
+	/* Until register C is read no further interrupt can come, so there is nothing to wait for. */
+	if (!(v->ram[C] & C_IRQF) && !divider_reset(v)) {
+		if ((enabled & B_PIE) && every)
+			due = (t / every + 1) * every;
+		if ((enabled & B_UIE) && !v->halted)
+			due = min(due, (t / HZ + 1) * HZ);
+		alarm = (enabled & B_AIE) && !v->halted ? next_alarm(v, t / HZ) : UINT64_MAX;
+		if (alarm < UINT64_MAX / HZ)
+			due = min(due, alarm * HZ);
+	}
+	if (due == UINT64_MAX)
+		timer_stop(v->p, &v->timer);
+	else
+		timer_arm(v->p, &v->timer, tsc_after(v->origin, rate_tsc(&v->rate, due - v->epoch)));
+}
+
+static void fire(struct vtimer *timer, uint64_t now)
+{
+	update(container_of(timer, struct vrtc, timer));
+}
+
+/* ---- registers ---- */
+
+static bool is_time(unsigned reg)
+{
+	return reg == SECONDS || reg == MINUTES || (reg >= HOURS && reg <= YEAR && reg != HOURS_ALARM) ||
+	       reg == CENTURY;
+}
+
+/* The time is now `seconds`, and goes on from here. */
+static void set_time(struct vrtc *v, uint64_t seconds, uint64_t fraction)
+{
+	v->origin = platform_now(v->p);
+	v->epoch = seconds * HZ + fraction;
+	look_anew(v);
+}
+
+/* SET and the divider's reset stop the clock; the registers then hold what is written. */
+static void check_halt(struct vrtc *v)
+{
+	bool halt = (v->ram[B] & B_SET) || divider_reset(v);
+
+	if (halt && !v->halted)
+		to_registers(v, ticks(v) / HZ);
+	else if (!halt && v->halted)
+		set_time(v, from_registers(v), 0);
+	v->halted = halt;
+}
+
+static uint8_t read_register(struct vrtc *v, unsigned reg)
+{
+	uint64_t t = ticks(v);
+	uint8_t value;
+
+	if (is_time(reg) && !v->halted)
+		to_registers(v, t / HZ);
+	if (reg == A)
+		return (uint8_t)(v->ram[A] | (!v->halted && t % HZ >= HZ - UPDATE_TICKS ? A_UIP : 0));
+	if (reg == C) {
+		update(v);
+		value = v->ram[C];
+		v->ram[C] = 0;
+		update(v);
+		return value;
+	}
+	return v->ram[reg];
+}
+
+static void write_register(struct vrtc *v, unsigned reg, uint8_t value)
+{
+	uint64_t t = ticks(v);
+
+	settle(v, t);
+	if (is_time(reg)) {
+		if (!v->halted)
+			to_registers(v, t / HZ);
+		v->ram[reg] = value;
+		if (!v->halted)
+			set_time(v, from_registers(v), t % HZ);
+	} else if (reg == A || reg == B) {
+		v->ram[reg] = reg == A ? value & (uint8_t)~A_UIP : value;
+		if (v->ram[B] & B_SET)
+			v->ram[B] &= (uint8_t)~B_UIE; /* datasheet: SET clears UIE */
+		check_halt(v);
+		look_anew(v);
+	} else if (reg != C && reg != D) {
+		v->ram[reg] = value;
+	}
+	update(v);
+}
+
+static uint64_t rtc_read(void *dev, uint64_t off, unsigned size)
+{
+	struct vrtc *v = dev;
+
+	return off ? read_register(v, v->index & 0x7f) : v->index;
+}
+
+static void rtc_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+{
+	struct vrtc *v = dev;
+
+	if (off)
+		write_register(v, v->index & 0x7f, (uint8_t)value);
+	else
+		v->index = (uint8_t)value; /* bit 7 masks NMI from chipset errors, of which there are none */
+}
+
+static void put16(struct vrtc *v, unsigned at, uint64_t n)
+{
+	v->ram[at] = (uint8_t)n;
+	v->ram[at + 1] = (uint8_t)(n >> 8);
+}
+
+/* What firmware notes about the machine: memory sizes, equipment, checksum (IBM AT layout). */
+static void firmware_bytes(struct vrtc *v)
+{
+	const struct guest_layout *l = &v->p->layout;
+	uint64_t kib = l->low_end / KiB,
+		 above16 = l->low_end > 16 * MiB ? (l->low_end - 16 * MiB) / (64 * KiB) : 0;
+	uint64_t high = l->high_end > LAYOUT_HIGH ? (l->high_end - LAYOUT_HIGH) / (64 * KiB) : 0;
+	unsigned sum = 0;
+
+	v->ram[0x14] = 0x07; /* display, keyboard and coprocessor present; no floppy */
+	put16(v, 0x15, 640);
+	put16(v, 0x17, kib > 1024 ? min(kib - 1024, 0xfffful) : 0);
+	put16(v, 0x30, kib > 1024 ? min(kib - 1024, 0xfffful) : 0);
+	put16(v, 0x34, min(above16, 0xfffful));
+	put16(v, 0x5b, high);
+	v->ram[0x5d] = (uint8_t)(high >> 16);
+	for (unsigned i = 0x10; i <= 0x2d; i++)
+		sum += v->ram[i];
+	v->ram[0x2e] = (uint8_t)(sum >> 8);
+	v->ram[0x2f] = (uint8_t)sum;
+}
+
+void vrtc_reset(struct vrtc *v)
+{
+	uint64_t t = ticks(v), seconds = v->halted ? from_registers(v) : t / HZ;
+
+	/* The battery keeps the time; the rest is as firmware leaves it. */
+	memset(v->ram, 0, sizeof(v->ram));
+	v->ram[A] = 0x26;
+	v->ram[B] = B_24H;
+	v->ram[D] = D_VALID;
+	v->index = 0;
+	v->halted = false;
+	firmware_bytes(v);
+	set_time(v, seconds, t % HZ);
+	update(v);
+}
+
+void vrtc_init(struct vrtc *v, struct platform *p, uint64_t start_time)
+{
+	v->p = p;
+	rate_init(&v->rate, HZ, p->tsc_hz);
+	v->origin = platform_now(p);
+	v->epoch = min(start_time, 253402300799ul /* the end of 9999 */) * HZ;
+	timer_add(p, &v->timer, 0, fire);
+	platform_ports(p, 0x70, 2, BUS_1, v, rtc_read, rtc_write);
+}

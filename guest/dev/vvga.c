@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: MIT */
+/* VGA: registers of text mode (IBM VGA; FreeVGA's tables), text memory, refresh of the console. */
+#include "guest/dev/machine.h"
+
+#include "lib/string.h"
+
+#define REFRESH_HZ	 20
+#define REFRESH_QUIET_HZ 5
+#define PIECES_HZ	 100 /* of a change that is too large for one refresh */
+#define QUIET_AFTER	 40  /* refreshes without anything new */
+#define OUT_BYTES	 512 /* of ANSI text a refresh: about what 115200 baud carry meanwhile */
+#define FINISH_ROUNDS	 256 /* a whole screen of changing colours fits */
+
+#define MISC_COLOR	  BIT(0)
+#define GFX_MISC	  6
+#define GFX_GRAPHICS	  BIT(0)
+#define CRTC_CURSOR_START 0x0a
+#define CURSOR_OFF	  BIT(5)
+#define CRTC_START	  0x0c
+#define CRTC_CURSOR	  0x0e
+#define CRTC_PROTECT_REG  0x11
+#define CRTC_PROTECT	  BIT(7)
+#define STATUS_BLANK	  BIT(0)
+#define STATUS_RETRACE	  BIT(3)
+
+/* Mode 3: 80 x 25 characters of 9 x 16, colour. */
+static const uint8_t seq_mode3[8] = { 0x03, 0x00, 0x03, 0x00, 0x02 };
+static const uint8_t crtc_mode3[32] = { 0x5f, 0x4f, 0x50, 0x82, 0x55, 0x81, 0xbf, 0x1f, 0x00, 0x4f, 0x0d,
+	0x0e, 0x00, 0x00, 0x00, 0x00, 0x9c, 0x8e, 0x8f, 0x28, 0x1f, 0x96, 0xb9, 0xa3, 0xff };
+static const uint8_t gfx_mode3[16] = { 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x0e, 0x00, 0xff };
+static const uint8_t attr_mode3[32] = { 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x14, 0x07, 0x38, 0x39, 0x3a,
+	0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x0c, 0x00, 0x0f, 0x08, 0x00 };
+
+static unsigned word(const struct vvga *v, unsigned reg)
+{
+	return v->crtc[reg] << 8 | v->crtc[reg + 1];
+}
+
+/* ---- the refresh ---- */
+
+/* The visible cells into v->now; text memory wraps at 32 KiB. */
+static bool read_cells(struct vvga *v)
+{
+	uint64_t at = word(v, CRTC_START) * 2ul % VVGA_BYTES, first = min(sizeof(v->now), VVGA_BYTES - at);
+
+	if (guest_read(v->p->mmu, gpa(LAYOUT_VGA_TEXT + at), v->now, first))
+		return false;
+	return first == sizeof(v->now) ||
+	       !guest_read(v->p->mmu, gpa(LAYOUT_VGA_TEXT), (char *)v->now + first, sizeof(v->now) - first);
+}
+
+static unsigned cursor_cell(const struct vvga *v)
+{
+	unsigned at = (word(v, CRTC_CURSOR) - word(v, CRTC_START)) & (VVGA_BYTES / 2 - 1);
+
+	return v->crtc[CRTC_CURSOR_START] & CURSOR_OFF ? VVGA_CELLS : at;
+}
+
+/* True if something was new. */
+static bool refresh(struct vvga *v)
+{
+	char out[OUT_BYTES];
+	size_t n;
+
+	if (!v->backing || v->finished || (v->gfx[GFX_MISC] & GFX_GRAPHICS) || !read_cells(v))
+		return false;
+	if (!v->ending && !vconsole_has_room(&v->p->console))
+		return true; /* nothing is lost: what has changed is found when there is room */
+	n = vvga_screen_update(&v->screen, v->now, cursor_cell(v), out, sizeof(out));
+	vconsole_write(&v->p->console, out, n);
+	return n;
+}
+
+static uint64_t refresh_ticks(const struct vvga *v)
+{
+	if (v->screen.next) /* the last one was cut */
+		return v->p->tsc_hz / PIECES_HZ;
+	return v->p->tsc_hz / (v->quiet >= QUIET_AFTER ? REFRESH_QUIET_HZ : REFRESH_HZ);
+}
+
+static void fire(struct vtimer *t, uint64_t now)
+{
+	struct vvga *v = container_of(t, struct vvga, timer);
+
+	v->quiet = refresh(v) ? 0 : v->quiet + (v->quiet < QUIET_AFTER);
+	timer_arm(v->p, &v->timer, tsc_after(now, refresh_ticks(v)));
+}
+
+void vvga_hurry(struct vvga *v)
+{
+	if (v->quiet < QUIET_AFTER)
+		return;
+	v->quiet = 0;
+	timer_arm(v->p, &v->timer, tsc_after(platform_now(v->p), refresh_ticks(v)));
+}
+
+void vvga_finish(struct vvga *v)
+{
+	static const char below[] = "\033[?25h\033[25;1H\r\n";
+
+	v->ending = true;
+	for (unsigned i = 0; i < FINISH_ROUNDS && refresh(v); i++)
+		;
+	if (v->screen.shown && !v->finished)
+		vconsole_write(&v->p->console, below, sizeof(below) - 1);
+	v->finished = true;
+}
+
+/* ---- registers ---- */
+
+static uint8_t status1(const struct vvga *v)
+{
+	/* 70 frames of 449 lines a second; the last lines of a frame and the ends of lines are not displayed. */
+	uint64_t us = mul_div(platform_now(v->p), 1000000, v->p->tsc_hz) % 14286;
+
+	if (us >= 12700)
+		return us < 12800 ? STATUS_BLANK | STATUS_RETRACE : STATUS_BLANK;
+	return us % 32 >= 26 ? STATUS_BLANK : 0;
+}
+
+static uint8_t read_dac(struct vvga *v)
+{
+	uint8_t value = v->dac[v->dac_read * 3 + v->dac_part];
+
+	v->dac_part = (uint8_t)((v->dac_part + 1) % 3);
+	v->dac_read += v->dac_part == 0;
+	return value;
+}
+
+static void write_dac(struct vvga *v, uint8_t value)
+{
+	v->dac[v->dac_write * 3 + v->dac_part] = value & 0x3f;
+	v->dac_part = (uint8_t)((v->dac_part + 1) % 3);
+	v->dac_write += v->dac_part == 0;
+}
+
+static void write_attribute(struct vvga *v, uint8_t value)
+{
+	if (!v->attr_data)
+		v->attr_index = value & 0x3f;
+	else if (!((v->attr_index & BIT(5)) && (v->attr_index & 0x1f) < 16)) /* bit 5 locks the palette */
+		v->attr[v->attr_index & 0x1f] = value;
+	v->attr_data = !v->attr_data;
+}
+
+static void write_crtc(struct vvga *v, uint8_t value)
+{
+	unsigned reg = v->crtc_index & 0x1f;
+
+	if (reg < 8 && (v->crtc[CRTC_PROTECT_REG] & CRTC_PROTECT)) {
+		if (reg == 7)
+			v->crtc[7] = (uint8_t)((v->crtc[7] & ~BIT(4)) | (value & BIT(4)));
+		return;
+	}
+	v->crtc[reg] = value;
+}
+
+/* The CRTC and status 1 answer at 0x3dx in colour, at 0x3bx in monochrome. */
+static bool crtc_is_at(const struct vvga *v, unsigned port)
+{
+	return ((port & 0xff0) == 0x3d0) == !!(v->misc & MISC_COLOR);
+}
+
+static uint8_t crtc_read(struct vvga *v, unsigned port)
+{
+	if (!crtc_is_at(v, port))
+		return 0xff;
+	switch (port & 15) {
+	case 4:
+		return v->crtc_index;
+	case 5:
+		return v->crtc[v->crtc_index & 0x1f];
+	case 10:
+		v->attr_data = false;
+		return status1(v);
+	default:
+		return 0xff;
+	}
+}
+
+static uint64_t vga_read(struct vvga *v, unsigned port)
+{
+	switch (port) {
+	case 0x3c0:
+		return v->attr_index;
+	case 0x3c1:
+		return v->attr[v->attr_index & 0x1f];
+	case 0x3c2: /* input status 0: a monitor is there */
+		return BIT(4);
+	case 0x3c3:
+		return 1;
+	case 0x3c4:
+		return v->seq_index;
+	case 0x3c5:
+		return v->seq[v->seq_index & 7];
+	case 0x3c6:
+		return v->dac_mask;
+	case 0x3c7:
+		return v->dac_state;
+	case 0x3c8:
+		return v->dac_write;
+	case 0x3c9:
+		return read_dac(v);
+	case 0x3ca:
+		return v->feature;
+	case 0x3cc:
+		return v->misc;
+	case 0x3ce:
+		return v->gfx_index;
+	case 0x3cf:
+		return v->gfx[v->gfx_index & 15];
+	default:
+		return (port & 0xff0) == 0x3c0 ? 0xff : crtc_read(v, port);
+	}
+}
+
+static void vga_write(struct vvga *v, unsigned port, uint8_t value)
+{
+	switch (port) {
+	case 0x3c0:
+		write_attribute(v, value);
+		break;
+	case 0x3c2:
+		v->misc = value;
+		break;
+	case 0x3c4:
+		v->seq_index = value;
+		break;
+	case 0x3c5:
+		v->seq[v->seq_index & 7] = value;
+		break;
+	case 0x3c6:
+		v->dac_mask = value;
+		break;
+	case 0x3c7:
+		v->dac_read = value;
+		v->dac_part = 0;
+		v->dac_state = 3;
+		break;
+	case 0x3c8:
+		v->dac_write = value;
+		v->dac_part = 0;
+		v->dac_state = 0;
+		break;
+	case 0x3c9:
+		write_dac(v, value);
+		break;
+	case 0x3ce:
+		v->gfx_index = value;
+		break;
+	case 0x3cf:
+		v->gfx[v->gfx_index & 15] = value;
+		break;
+	case 0x3b4:
+	case 0x3d4:
+		if (crtc_is_at(v, port))
+			v->crtc_index = value;
+		break;
+	case 0x3b5:
+	case 0x3d5:
+		if (crtc_is_at(v, port))
+			write_crtc(v, value);
+		break;
+	case 0x3ba:
+	case 0x3da:
+		if (crtc_is_at(v, port))
+			v->feature = value;
+		break;
+	default: /* the rest of a VGA's ports has no effect on text */
+		break;
+	}
+}
+
+static uint64_t low_read(void *dev, uint64_t off, unsigned size)
+{
+	return vga_read(dev, 0x3b0 + (unsigned)off);
+}
+static void low_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+{
+	vga_write(dev, 0x3b0 + (unsigned)off, (uint8_t)value);
+}
+static uint64_t high_read(void *dev, uint64_t off, unsigned size)
+{
+	return vga_read(dev, 0x3c0 + (unsigned)off);
+}
+static void high_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+{
+	vga_write(dev, 0x3c0 + (unsigned)off, (uint8_t)value);
+}
+
+void vvga_clear(struct vvga *v)
+{
+	for (unsigned i = 0; i < VVGA_CELLS; i++)
+		v->now[i] = 0x0720;
+	for (uint64_t at = 0; v->backing && at < VVGA_BYTES; at += sizeof(v->now))
+		guest_write(
+			v->p->mmu, gpa(LAYOUT_VGA_TEXT + at), v->now, min(sizeof(v->now), VVGA_BYTES - at));
+}
+
+void vvga_reset(struct vvga *v)
+{
+	vvga_clear(v);
+	v->misc = 0x67;
+	v->feature = v->seq_index = v->crtc_index = v->gfx_index = v->attr_index = 0;
+	v->attr_data = false;
+	memcpy(v->seq, seq_mode3, sizeof(v->seq));
+	memcpy(v->crtc, crtc_mode3, sizeof(v->crtc));
+	memcpy(v->gfx, gfx_mode3, sizeof(v->gfx));
+	memcpy(v->attr, attr_mode3, sizeof(v->attr));
+	v->dac_mask = 0xff;
+	v->dac_read = v->dac_write = v->dac_part = v->dac_state = 0;
+	memset(v->dac, 0, sizeof(v->dac));
+	v->quiet = QUIET_AFTER;
+	v->finished = v->ending = false;
+	if (v->p->mmu)
+		timer_arm(v->p, &v->timer, tsc_after(platform_now(v->p), refresh_ticks(v)));
+}
+
+void vvga_init(struct vvga *v, struct platform *p)
+{
+	v->p = p;
+	timer_add(p, &v->timer, 0, fire);
+	/* Between them lies a printer's port. */
+	platform_ports(p, 0x3b0, 0x3bc - 0x3b0, BUS_1, v, low_read, low_write);
+	platform_ports(p, 0x3c0, 0x3dd - 0x3c0, BUS_1, v, high_read, high_write);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VGA in text mode 3 (80 x 25): the registers that kernels probe and use, and text memory as a RAM slot so that
+ * writing to the screen costs no exit. Twenty times a second the visible cells are compared with what the console
+ * shows, and the difference goes there as ANSI text. Nothing is shown before the guest has written a visible
+ * character: a guest that talks by serial line is not disturbed.
+ */
+#pragma once
+
+#include "guest/dev/timer.h"
+
+#define VVGA_COLUMNS 80
+#define VVGA_ROWS    25
+#define VVGA_CELLS   (VVGA_COLUMNS * VVGA_ROWS)
+#define VVGA_BYTES   (32 * KiB)
+
+struct platform;
+struct backing;
+
+/* What the console shows, and the text that brings it up to date. (vvga_screen.c) */
+struct vvga_screen {
+	uint16_t cell[VVGA_CELLS]; /* low byte character (CP437), high byte attribute */
+	unsigned cursor;	   /* cell, or VVGA_CELLS: hidden */
+	unsigned next;		   /* where the last update was cut */
+	bool shown, pen;	   /* pen: `attribute` is what the console draws with */
+	uint8_t attribute;
+};
+/*
+ * Writes into out (of size n, at least 512) the ANSI text that turns what is shown into `cells` with the cursor at
+ * `cursor` (VVGA_CELLS or more: hidden), as far as it fits; the rest comes with the next call. Returns its length;
+ * 0: nothing changed.
+ */
+size_t vvga_screen_update(struct vvga_screen *s, const uint16_t *cells, unsigned cursor, char *out, size_t n);
+
+struct vvga {
+	struct platform *p;
+	struct backing *backing;
+	uint8_t misc, feature;
+	uint8_t seq_index, seq[8];
+	uint8_t crtc_index, crtc[32];
+	uint8_t gfx_index, gfx[16];
+	uint8_t attr_index, attr[32];
+	bool attr_data; /* the next write of 0x3c0 is data */
+	uint8_t dac_mask, dac_read, dac_write, dac_part, dac_state;
+	uint8_t dac[768];
+	struct vvga_screen screen;
+	bool finished;	/* the VM has ended: nothing more is drawn */
+	bool ending;	/* what is left is drawn, whether the console has room or not */
+	unsigned quiet; /* refreshes in a row that found nothing new */
+	struct vtimer timer;
+	uint16_t now[VVGA_CELLS];
+};
+
+void vvga_init(struct vvga *v, struct platform *p);
+void vvga_reset(struct vvga *v);
+/* Text memory as firmware leaves it: blanks, grey on black. Once `backing` is in the guest's map. */
+void vvga_clear(struct vvga *v);
+/* A key was typed: its echo should not wait for a sleepy refresh. */
+void vvga_hurry(struct vvga *v);
+/* The VM ends: shows all that is left to show, and puts the console's cursor below it. */
+void vvga_finish(struct vvga *v);

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * VM exits: a table by basic exit reason leads to one handler each; the handlers of a subject share a file.
+ * A handler runs on the vCPU's CPU with interrupts off and its VMCS current. It either deals with the exit (and steps
+ * over the instruction), or injects an exception, or ends the VM through vm_unsupported().
+ */
+#pragma once
+
+#include "hv/vm/vm.h"
+
+void exit_dispatch(struct vcpu *v);
+/* "CPUID, HLT x 3, ...": the last exits of a vCPU, oldest first. Returns the length that the text has. */
+int exits_describe(const struct vcpu *v, char *buf, size_t n);
+
+typedef void exit_handler(struct vcpu *v);
+
+exit_handler exit_exception_nmi, exit_external_interrupt, exit_triple_fault, exit_window, exit_machine_check;
+exit_handler exit_cpuid, exit_hlt, exit_pause, exit_nothing, exit_vmcall, exit_undefined, exit_xsetbv,
+	exit_rdpmc;
+exit_handler exit_task_switch, exit_preemption_timer, exit_bad_guest_state, exit_bad_msr_load, exit_init;
+exit_handler exit_cr_access, exit_rdmsr, exit_wrmsr, exit_io;
+exit_handler exit_ept_violation, exit_ept_misconfig, exit_pml_full;
+exit_handler exit_apic_access, exit_apic_write, exit_eoi, exit_tpr_below, exit_unknown;
+
+/* hv/vm/guest_msr.c. 0, -E_NOENT (unknown) or -E_INVAL: #GP(0). */
+int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value);
+int guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value);
+
+/* hv/exit/emulate.c: emulates the instruction at RIP, whose access at `at` hit no RAM. `known`: EMU_* that hardware
+ * has let through (guest/emu/emulate.h). */
+void emulate_at(struct vcpu *v, unsigned known, gpa_t at);
+
+/* hv/vm/dump.c: logs why a guest must end, and what this vCPU was doing; of further vCPUs that fail, nothing. */
+void dump_vcpu(struct vcpu *v, const char *why);
+/* hv/vmx/entry_check.c: names the check of SDM Vol. 3C 26.3 that the guest state breaks; NULL if none is found. */
+const char *entry_check(struct vcpu *v);

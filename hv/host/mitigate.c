@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include "hv/host/mitigate.h"
+
+#include "hv/host/thunks.h"
+#include "hv/vm/guest_msr_pure.h"
+#include "hv/vm/vm.h"
+#include "lib/log.h"
+
+/* hv/vmx/vmx_entry.asm: the VMCS's HOST_RIP. The second does what this CPU's exit_guards say. */
+void vmx_exit(void);
+void vmx_exit_guarded(void);
+
+#define TSX_CTRL_RTM_DISABLE  BIT(0)
+#define TSX_CTRL_CPUID_CLEAR  BIT(1)
+#define MCU_OPT_RNGDS_DISABLE BIT(0)
+#define MCU_OPT_GDS_DISABLE   BIT(4)
+#define MCU_OPT_GDS_LOCK      BIT(5)
+
+static enum conf_mitigations mode;
+
+static void read_this_cpu(struct mitigate_cpu *out)
+{
+	struct cpuid zero = cpuid(0, 0), one = cpuid(1, 0);
+	struct cpuid seven = zero.eax >= 7 ? cpuid(7, 0) : (struct cpuid){ 0 };
+
+	*out = (struct mitigate_cpu){
+		.intel = zero.ebx == 0x756e6547 && zero.edx == 0x49656e69 && zero.ecx == 0x6c65746e,
+		.hypervisor = one.ecx & BIT(31),
+		.signature = one.eax,
+		.ebx7 = seven.ebx,
+		.edx7 = seven.edx,
+		.edx7_2 = seven.eax >= 2 ? cpuid(7, 2).edx : 0,
+		.core_type = zero.eax >= 0x1a ? (uint8_t)(cpuid(0x1a, 0).eax >> 24) : 0,
+	};
+	if (!(seven.edx & BIT(29)) || !rdmsr_safe(MSR_ARCH_CAPABILITIES, &out->arch_capabilities))
+		out->arch_capabilities = 0;
+}
+
+/* The rules ask for a register only where CPUID or IA32_ARCH_CAPABILITIES says that it is there; a hypervisor below may
+ * still refuse it. */
+static void change(struct cpu *c, uint32_t msr, uint64_t clear, uint64_t set)
+{
+	uint64_t value;
+
+	if (!rdmsr_safe(msr, &value) || !wrmsr_safe(msr, (value & ~clear) | set) ||
+		!rdmsr_safe(msr, &value) || value & clear || (value & set) != set)
+		log_warn("CPU %u: a measure against speculation cannot be taken: MSR %#x stays %#lx", c->id,
+			msr, value);
+}
+
+static void do_once(struct cpu *c)
+{
+	const struct mitigate_measures *m = &c->mitigations.measures;
+
+	if (m->spec_ctrl)
+		change(c, MSR_SPEC_CTRL, 0, m->spec_ctrl);
+	if (m->tsx_off)
+		change(c, MSR_TSX_CTRL, 0, TSX_CTRL_RTM_DISABLE | TSX_CTRL_CPUID_CLEAR);
+	if (m->gds_lock)
+		change(c, MSR_MCU_OPT_CTRL, MCU_OPT_GDS_DISABLE, MCU_OPT_GDS_LOCK);
+	if (m->rngds)
+		change(c, MSR_MCU_OPT_CTRL, MCU_OPT_RNGDS_DISABLE, 0);
+	c->exit_guards = (m->rsb_fill ? EXIT_GUARD_FILL : 0) | (m->rsb_one ? EXIT_GUARD_ONE : 0) |
+			 (m->bhb_clear ? EXIT_GUARD_HISTORY : 0);
+}
+
+void mitigate_cpu_init(struct cpu *c)
+{
+	struct mitigate_cpu cpu;
+
+	read_this_cpu(&cpu);
+	c->spec_ctrl_bits = guest_spec_ctrl_bits(cpu.edx7);
+	if (mode == MITIGATIONS_OFF)
+		return;
+	mitigate_decide(&cpu, &c->mitigations);
+	if (mode == MITIGATIONS_ALL)
+		mitigate_add_all(&cpu, &c->mitigations);
+	do_once(c);
+}
+
+static void log_verdicts(const struct cpu *c)
+{
+	static const char *const titles[] = {
+		[MITIGATE_DONE] = "needed, done",
+		[MITIGATE_MICROCODE_MISSING] = "needed, microcode missing",
+		[MITIGATE_NOT_NEEDED] = "not needed",
+	};
+	static const enum mitigate_verdict order[] = { MITIGATE_DONE, MITIGATE_MICROCODE_MISSING,
+		MITIGATE_NOT_NEEDED };
+	char text[440];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
+		enum log_level level = order[i] == MITIGATE_MICROCODE_MISSING ? LOG_WARN : LOG_INFO;
+
+		if (mitigate_describe(&c->mitigations, order[i], text, sizeof(text)))
+			log_at(level, "speculation, %s: %s", titles[order[i]], text);
+	}
+}
+
+void mitigate_init(enum conf_mitigations wanted)
+{
+	struct cpu *c = this_cpu();
+
+	mode = wanted;
+	mitigate_cpu_init(c);
+	if (mode == MITIGATIONS_OFF) {
+		log_info("mitigations = off: guests can learn of one another by speculation");
+		return;
+	}
+	thunks_patch(c->mitigations.measures.thunk);
+	if (cpuid(1, 0).ecx & BIT(31))
+		log_info("speculation: under another hypervisor, which has a say in what the CPU needs and "
+			 "does");
+	log_verdicts(c);
+	if (mode == MITIGATIONS_ALL)
+		log_info("mitigations = all: every measure that the CPU has the means for, needed or not");
+}
+
+void mitigate_log_others(void)
+{
+	const struct cpu *last = cpus[0];
+
+	for (unsigned i = 1; mode != MITIGATIONS_OFF && i < ncpus; i++) {
+		const struct cpu *c = cpus[i];
+
+		if (mitigations_equal(&c->mitigations, &last->mitigations))
+			continue;
+		last = c;
+		if (mitigations_equal(&c->mitigations, &cpus[0]->mitigations)) {
+			log_info("speculation: from CPU %u on as on CPU 0", i);
+			continue;
+		}
+		log_info("speculation: from CPU %u on it differs:", i);
+		log_verdicts(c);
+		if (c->mitigations.measures.thunk != THUNK_PLAIN &&
+			c->mitigations.measures.thunk != cpus[0]->mitigations.measures.thunk)
+			log_warn(
+				"speculation: indirect branches are made as CPU 0 needs them, not CPU %u", i);
+	}
+}
+
+bool mitigate_core_of_its_own(void)
+{
+	for (unsigned i = 0; i < ncpus; i++)
+		if (cpus[i]->mitigations.core_of_its_own)
+			return true;
+	return false;
+}
+
+static void overwrite_buffers(void)
+{
+	static const uint16_t selector = SEL_DATA;
+	const struct mitigate_measures *m = &this_cpu()->mitigations.measures;
+
+	if (m->l1d_flush)
+		wrmsr(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
+	if (m->verw)
+		__asm__ volatile("verw %0" : : "m"(selector) : "cc");
+}
+
+void mitigate_flush(void)
+{
+	this_cpu()->other_flushes++;
+	overwrite_buffers();
+}
+
+void mitigate_switch(void)
+{
+	this_cpu()->switch_flushes++;
+	overwrite_buffers();
+	if (this_cpu()->mitigations.measures.ibpb)
+		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
+}
+
+void mitigate_other_vm(void)
+{
+	const struct cpu *c = this_cpu();
+	const struct mitigate_measures *m = &c->mitigations.measures;
+
+	if (nvms > 1 && c->current && (m->l1d_flush || m->verw))
+		vcpu_request(c->current, REQ_FLUSH);
+}
+
+void mitigate_log_flushes(void)
+{
+	uint64_t at_switches = 0, others = 0;
+
+	for (unsigned i = 0; i < ncpus; i++) {
+		at_switches += cpus[i]->switch_flushes;
+		others += cpus[i]->other_flushes;
+	}
+	log_debug("speculation: %lu flushes for another vCPU, %lu after other VMs' data were handled",
+		at_switches, others);
+}
+
+static void load_at(uint32_t field, struct msr_load *entry, uint64_t value)
+{
+	*entry = (struct msr_load){ .msr = MSR_SPEC_CTRL, .value = value };
+	vmwrite(field, virt_to_hpa(entry).v);
+}
+
+void mitigate_vmcs_init(struct vcpu *v)
+{
+	const struct mitigate_measures *m = &v->cpu->mitigations.measures;
+	unsigned loads = 0;
+
+	if (m->ibrs_at_exit) {
+		load_at(VMCS_EXIT_MSR_LOAD, &v->exit_load, m->spec_ctrl | SPEC_CTRL_IBRS);
+		load_at(VMCS_ENTRY_MSR_LOAD, &v->entry_load, m->spec_ctrl | v->guest.spec_ctrl);
+		loads = 1;
+	}
+	vmwrite(VMCS_EXIT_MSR_LOAD_COUNT, loads);
+	vmwrite(VMCS_ENTRY_MSR_LOAD_COUNT, loads);
+	vmwrite(VMCS_HOST_RIP, (uint64_t)(v->cpu->exit_guards ? vmx_exit_guarded : vmx_exit));
+}
+
+void mitigate_spec_ctrl(struct vcpu *v, uint64_t value)
+{
+	const struct mitigate_measures *m = &v->cpu->mitigations.measures;
+
+	v->guest.spec_ctrl = value;
+	v->entry_load.value = value | m->spec_ctrl;
+	if (v->cpu->spec_ctrl_bits && !m->ibrs_at_exit)
+		wrmsr(MSR_SPEC_CTRL, value | m->spec_ctrl);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+#include "hv/vm/measure.h"
+
+#ifdef MEASURE
+#include "hv/exit/exit.h"
+#include "hv/vm/vm.h"
+#include "lib/log.h"
+
+uint64_t measure_vmaccesses, measure_msraccesses;
+static uint64_t start, entered, left, idling, guest_ticks, idle_ticks;
+
+/* What was done for each exit reason: from the exit to the next entry, less what the CPU idled in between. */
+static struct {
+	uint64_t exits, ticks, idle_before;
+} by_reason[EXIT_REASONS];
+static unsigned reason;
+
+void measure_entry(void)
+{
+	entered = rdtsc();
+	if (!start)
+		start = entered;
+	else
+		by_reason[reason].ticks += entered - left - (idle_ticks - by_reason[reason].idle_before);
+}
+
+void measure_exit(void)
+{
+	left = rdtsc();
+	guest_ticks += left - entered;
+	reason = (unsigned)min(vmread(VMCS_EXIT_REASON) & 0xffff, EXIT_REASONS - 1ul);
+	measure_vmaccesses--; /* this one would not be there */
+	by_reason[reason].exits++;
+	by_reason[reason].idle_before = idle_ticks;
+}
+
+void measure_idle(bool begin)
+{
+	if (begin)
+		idling = rdtsc();
+	else
+		idle_ticks += rdtsc() - idling;
+}
+
+int64_t measure_read(uint64_t which)
+{
+	return (int64_t)(which ? measure_msraccesses : measure_vmaccesses);
+}
+
+/* From the first entry to now. Root is what neither the guest nor an idle CPU's halt accounts for. */
+void measure_report(const struct vm *vm)
+{
+	uint64_t all = rdtsc() - start, exits = 0;
+
+	for (unsigned i = 0; i < vm->nvcpus; i++)
+		exits += vm->vcpu[i]->exits;
+	log_info("measure all_ticks %lu", all);
+	log_info("measure guest_ticks %lu", guest_ticks);
+	log_info("measure idle_ticks %lu", idle_ticks);
+	log_info("measure root_ticks %lu", all - guest_ticks - idle_ticks);
+	log_info("measure exits %lu", exits);
+	for (unsigned i = 0; i < EXIT_REASONS; i++)
+		if (by_reason[i].exits)
+			log_info("measured: %8lu exits, %10lu ticks in root, %6lu each: %s",
+				by_reason[i].exits, by_reason[i].ticks,
+				by_reason[i].ticks / by_reason[i].exits, exit_name(i));
+}
+#endif

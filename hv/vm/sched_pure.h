@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who runs next on a CPU. No hardware (hv/vm/sched_pure.c), so that tests can play it.
+ *
+ * The turn is of the one who has had the CPU for the least time. Sleeping saves up no more than a slice: who wakes counts
+ * as having had as much as the one who runs now, less a slice. So who waits for interrupts most of the time gets the CPU at
+ * once when one comes, and keeps it until it has dealt with it; and who computes, but sleeps a moment now and then to
+ * be woken, gets no more than its share.
+ *
+ *	A |==========|          |=====|    A computes, B wakes twice, for a short while
+ *	B            |--|             |---|
+ */
+#pragma once
+
+#include "lib/cpu_id.h"
+#include "lib/list.h"
+#include "lib/types.h"
+
+struct turn {
+	struct list in_queue;
+	uint64_t ran; /* TSC ticks that it has had the CPU for; more, if it has slept */
+};
+
+struct queue {
+	struct list turns;
+	uint64_t now; /* `ran` of the last one to get a turn when it began; only goes up */
+};
+
+enum turn_state { TURN_SLEEPS, TURN_WAKES, TURN_GOES_ON };
+
+void queue_init(struct queue *q);
+/* The new one counts as having woken. */
+void queue_add(struct queue *q, struct turn *t);
+void queue_remove(struct turn *t);
+/* Whose turn it is; NULL if all sleep. `state` is asked about each, in any order. Of those that have had the CPU equally
+ * long, the one whose turn was longest ago. slice: TSC ticks. *ahead: the ticks after which the one found has had as much
+ * as another that wakes now; UINT64_MAX if none does. */
+struct turn *queue_next(struct queue *q, uint64_t slice, enum turn_state (*state)(struct turn *t, void *arg),
+	void *arg, uint64_t *ahead);
+/* t has had the CPU for so many ticks. */
+static inline void queue_ran(struct turn *t, uint64_t ticks)
+{
+	t->ran += ticks;
+}
+
+/* How many vCPUs a VM gets that asks for `wanted`. All but the first begin in real mode with a SIPI (SDM Vol. 3A 8.4.4), which
+ * takes unrestricted guest: without it, 1. */
+unsigned vcpus_given(unsigned wanted, bool unrestricted);

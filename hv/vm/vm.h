@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A virtual machine: guest memory with its MMU, the platform, vCPUs, and what they share of the VMCS's bitmaps.
+ */
+#pragma once
+
+#include "guest/conf/conf.h"
+#include "guest/dev/layout.h"
+#include "guest/load/loader.h"
+#include "hv/vm/background_pure.h"
+#include "hv/vm/vcpu.h"
+
+struct guest_cpuid; /* hv/vm/guest_cpuid.h */
+
+struct vm {
+	char name[CONF_NAME_MAX];
+	unsigned id;
+	const struct conf_vm *conf;
+	struct mmu *mmu;
+	struct platform *platform;
+	struct guest_layout layout;
+	struct backing *low, *high; /* RAM below and above 4 GiB; high may be NULL */
+	struct backing *apic;	    /* APICv: behind the local APIC's usual address */
+	slot_id apic_slot;
+	bool apic_emulated;	   /* ... is not there now (atomic); see vm_apic_base_written() */
+	struct spinlock apic_lock; /* for changing these two; outside the MMU's lock */
+	struct backing *identity;  /* without unrestricted guest: the hidden page directory */
+	struct guest_cpuid *cpuid;
+	hpa_t io_bitmap, msr_bitmap; /* two frames in a row; one */
+	hpa_t apic_access;	     /* page for the APIC access address */
+	uint64_t tsc_offset;	     /* guest TSC = host TSC + this (+ tsc_adjust) */
+	gpa_t identity_map;	     /* without unrestricted guest: of the hidden page directory */
+	struct vcpu_state start;     /* of vCPU 0 */
+	bool image_may_want_bios;    /* guest_image_may_want_bios() */
+	unsigned nvcpus;
+	uint64_t started; /* its own TSC when vCPU 0 first entered it */
+	unsigned stopped; /* vCPUs that have stopped (atomic) */
+	bool dumped;	  /* a vCPU has been dumped (atomic) */
+	bool end_claimed; /* somebody is setting the following three (atomic) */
+	bool ending;	  /* end_why and end_code are valid (atomic) */
+	enum vm_end end_why;
+	uint32_t end_code;
+	struct background background; /* its output while another VM is in front */
+	struct vcpu *vcpu[CPUS_MAX];
+};
+
+extern struct vm *vms[CONF_VMS_MAX];
+extern unsigned nvms;
+
+/* Builds a VM and queues its vCPUs on their CPUs. On error everything is given back and the log says why. */
+int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned id, struct vm **out);
+/* Ends it: any CPU, any number of times; the first reason counts. Returns at once. */
+void vm_end(struct vm *vm, enum vm_end why, uint32_t code);
+/* The guest has written IA32_APIC_BASE of this vCPU: follows a move of the registers, or ends the VM in words. On its own
+ * CPU. */
+void vm_apic_base_written(struct vcpu *v);
+/* Gives everything back once all its vCPUs have stopped. CPU 0. */
+void vm_destroy(struct vm *vm);
+const char *vm_end_name(enum vm_end why);
+/* Ends the VM because its guest did what Lethe does not support, with a dump that says what. */
+void vm_unsupported(struct vcpu *v, const char *fmt, ...) __printf_like(2, 3);
+
+extern const struct vm_ops vm_ops; /* hv/vm/vm_ops.c */
+/* It is one of those of which the first has the console. */
+void vm_console_runs(const struct vm *vm, bool runs);
+/* Its last, unfinished line of output. */
+void vm_console_end(struct vm *vm);
+/* Moves typed bytes to whom they belong. CPU 0, now and then. */
+void vm_console_poll(void);

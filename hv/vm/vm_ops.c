@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the platform asks of us (guest/dev/platform.h): the clock, waking vCPUs, and the console.
+ *
+ * The VM in front has the console to itself: its output goes out as it is, and what is typed goes to it. The others'
+ * output is shown as lines of text behind their name (hv/vm/background_pure.h). In front is the first VM that still runs.
+ */
+#include "drivers/console/console.h"
+#include "hv/host/mitigate.h"
+#include "hv/vm/vm.h"
+#include "lib/printf.h"
+#include "lib/string.h"
+
+static uint64_t running; /* a bit a VM, by number: any CPU may ask, while CPU 0 takes a VM apart (atomic) */
+
+_Static_assert(CONF_VMS_MAX <= 64, "a bit a VM");
+
+void vm_console_runs(const struct vm *vm, bool runs)
+{
+	if (runs)
+		atomic_fetch_or(&running, BIT(vm->id));
+	else
+		atomic_fetch_and(&running, ~BIT(vm->id));
+}
+
+static bool in_front(const struct vm *vm)
+{
+	uint64_t set = atomic_load(&running);
+
+	return set && bit_lowest(set) == vm->id;
+}
+
+static uint64_t op_clock(void *ctx)
+{
+	const struct vm *vm = ctx;
+
+	return rdtsc() + vm->tsc_offset;
+}
+
+/* With a request that is pending already a kick is on its way, or a look at it is due: no second kick. One that waits for
+ * a SIPI can be woken by nothing else; what comes before it waits with it. */
+static void ask(void *ctx, unsigned vcpu, uint32_t request)
+{
+	struct vm *vm = ctx;
+	struct vcpu *v = vm->vcpu[vcpu];
+
+	if (atomic_fetch_or(&v->mmu.requests, request) & request)
+		return;
+	if (request == REQ_SIPI || atomic_load(&v->run) != VCPU_WAIT_SIPI)
+		vcpu_kick(v);
+}
+
+static void op_wake(void *vm, unsigned vcpu)
+{
+	ask(vm, vcpu, REQ_EVENTS);
+}
+
+/*
+ * One that halts, with interrupts off or at a higher priority, is left alone: it would be chosen for nothing, and the vCPU
+ * whose turn is cut short would pay. What ends its HLT instead makes it look at its interrupts, too.
+ *
+ * 1. here: the interrupt is posted; a fence; is it halted, and how?
+ * 2. exit_hlt(): how it halts; that it does; a locked instruction; what has been posted?
+ *
+ * So at least one of the two sees what the other has written.
+ */
+static void op_interrupt(void *ctx, unsigned vcpu, int vector)
+{
+	struct vm *vm = ctx;
+	struct vcpu *v = vm->vcpu[vcpu];
+
+	atomic_fence();
+	if (unlikely(atomic_load(&v->run) == VCPU_HALTED) &&
+		!(atomic_load(&v->halt_irqs_open) &&
+			(vector < 0 || platform_irq_above(vm->platform, vcpu, (uint8_t)vector))))
+		return;
+	ask(vm, vcpu, REQ_EVENTS);
+}
+
+static void op_init(void *ctx, unsigned vcpu)
+{
+	struct vm *vm = ctx;
+
+	ask(vm, vcpu, REQ_INIT);
+	/* After the request: start_vcpu() takes the wish back for a SIPI that came before this INIT, and looks whether one
+	 * is asked for. */
+	atomic_store(&vm->vcpu[vcpu]->sipi_wanted, true);
+}
+
+static void op_sipi(void *ctx, unsigned vcpu, uint8_t vector)
+{
+	struct vm *vm = ctx;
+	struct vcpu *v = vm->vcpu[vcpu];
+
+	if (!atomic_load(&v->sipi_wanted))
+		return; /* it runs: ignored (SDM Vol. 3A 8.4.3), and not even kicked */
+	v->sipi_vector = vector;
+	ask(vm, vcpu, REQ_SIPI);
+}
+
+static void op_nmi(void *vm, unsigned vcpu)
+{
+	ask(vm, vcpu, REQ_NMI);
+}
+
+static void write_line(void *ctx, const char *line, size_t n)
+{
+	const struct vm *vm = ctx;
+	char text[CONF_NAME_MAX + BACKGROUND_LINE + 8];
+	size_t used = (size_t)fmt_snprintf(text, sizeof(text), "[%s] ", vm->name);
+
+	memcpy(text + used, line, n);
+	used += n;
+	text[used++] = '\n';
+	console_write_line(text, used);
+}
+
+static void op_console_write(void *ctx, const char *text, size_t n)
+{
+	struct vm *vm = ctx;
+
+	mitigate_other_vm();
+	if (in_front(vm)) {
+		vm_console_end(vm);
+		console_write((uint8_t)vm->id, text, n);
+	} else {
+		background_feed(&vm->background, text, n, write_line, vm);
+	}
+}
+
+void vm_console_end(struct vm *vm)
+{
+	background_end(&vm->background, write_line, vm);
+}
+
+static bool op_console_room(void *vm)
+{
+	return console_room();
+}
+
+static int op_console_read(void *ctx)
+{
+	const struct vm *vm = ctx;
+
+	return in_front(vm) ? console_read((uint8_t)vm->id) : -1;
+}
+
+static void op_end(void *vm, enum vm_end why, uint32_t code)
+{
+	vm_end(vm, why, code);
+}
+
+const struct vm_ops vm_ops = {
+	.clock = op_clock,
+	.wake = op_wake,
+	.interrupt = op_interrupt,
+	.init = op_init,
+	.sipi = op_sipi,
+	.nmi = op_nmi,
+	.console_write = op_console_write,
+	.console_room = op_console_room,
+	.console_read = op_console_read,
+	.end = op_end,
+};
+
+void vm_console_poll(void)
+{
+	for (unsigned i = 0; i < nvms; i++)
+		if (vms[i] && in_front(vms[i]))
+			platform_console_input(vms[i]->platform);
+}

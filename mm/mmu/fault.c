@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The fault, above the back ends (contract, rule 8). The order matters: pages are made available first, since that may
+ * evict; only then is the root checked to be current, and from there on the lock is not dropped. The slot is looked
+ * up after that, under the same lock: a slot that went away meanwhile took the generation with it, or left a request to
+ * wait for all, so its faults start again and are never mistaken for MMIO.
+ */
+#include "mm/mmu/internal.h"
+
+/* May v's root be built on, and what the map says now be acted on? With a flush to be waited for, others may reach what
+ * is gone by now. An access to the hole that it left would be emulated before they have left the guest, and what it
+ * tells them (MOVS writes to RAM what it has read) would come before rule 3 allows. */
+static bool current(const struct mmu *mmu, const struct mmu_vcpu *v)
+{
+	uint32_t not_yet = MMU_REQ_RELOAD | (MUTANT(fault_unflushed) ? 0 : MMU_REQ_FLUSH);
+
+	return (v->root_gen == mmu->front.valid_gen && !(atomic_load_relaxed(&v->requests) & not_yet)) ||
+	       (MUTANT(no_check_under_lock) && v->root);
+}
+
+enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access)
+{
+	struct mmu *mmu = v->mmu;
+	enum mmu_verdict verdict = MMU_RESUME;
+	int err;
+
+	YIELD();
+	mmu_lock(mmu);
+	if (unlikely(pool_low(&mmu->pool)) && pool_wants_more(&mmu->pool)) {
+		mmu_unlock(mmu);
+		pool_grow(mmu);
+		mmu_lock(mmu);
+	}
+	mmu->stats.faults++;
+	err = mmu_make_available(mmu, mmu->root_level, gpa_to_gfn(at));
+	if (err == -E_NOMEM)
+		verdict = MMU_NO_MEMORY;
+	else if (!err && current(mmu, v))
+		verdict = ept_fault(mmu, v->eptp, gpa_to_gfn(at), access);
+	mmu_unlock(mmu);
+	return verdict;
+}
+
+/*
+ * Device accesses come one after the other, and to few places. Where the last one was found to be in a hole of the map,
+ * and the map is the same still, this one is too: no lock, no walk. (The tables could not be walked without the lock:
+ * they may be on their way to the pool.)
+ */
+enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at)
+{
+	struct mmu *mmu = v->mmu;
+	enum mmu_verdict verdict = MMU_RESUME;
+	uint64_t gfn = gpa_to_gfn(at).v;
+
+	if (likely(gfn - v->hole_first < v->hole_pages) &&
+		likely(atomic_load(&mmu->slots.seq) == v->hole_seq || MUTANT(mmio_ignores_gen))) {
+		atomic_store_relaxed(&v->hole_hits, v->hole_hits + 1); /* mmu_stats() reads it */
+		return MMU_MMIO;
+	}
+	YIELD();
+	mmu_lock(mmu);
+	mmu->stats.faults_mmio++;
+	if (current(mmu, v))
+		verdict = ept_misconfig(mmu, v->eptp, gpa_to_gfn(at));
+	if (verdict == MMU_MMIO) {
+		slots_gap(mmu, gpa_to_gfn(at), &v->hole_first, &v->hole_pages);
+		v->hole_pages -= v->hole_first;
+		v->hole_seq = mmu->slots.seq;
+	}
+	mmu_unlock(mmu);
+	return verdict;
+}

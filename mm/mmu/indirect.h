@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Indirect pages: tables made from tables of the guest's. This is the ground on which shadow page tables and shadow EPT
+ * stand: it knows which entry was made from what, and finds all that must go when a guest frame does; what the guest's
+ * entries mean is the back end's.
+ *
+ *	the guest's table		the page made from it			what it leads to
+ *
+ *	frame 5c:  [.. e ..]  ------->	(gfn 5c, role)  [.. spte ..] ------->	a frame of guest RAM, or another page
+ *	   ^					|	[.. key  ..]			^
+ *	   |   write-protected wherever		|				 	| chain of all entries that lead there:
+ *	   +--- the guest maps it (records.h) --+				 	+-- in the frame's record, or in the page
+ *
+ * A key says what was noted elsewhere when its entry was made: taking the entry away undoes exactly that, whatever the
+ * guest's table, the slots or the page's role would say by then (rule 10).
+ *
+ * Entries are in the format of EPT or of page tables: both have the address in 51:12 and the right to write in bit 1.
+ *
+ * Who takes rights away returns true if a TLB may still have them: the caller asks for one flush for all (rule 6) and
+ * relies on it, or makes memory free, only when it is acknowledged.
+ */
+#pragma once
+
+#include "mm/mmu/internal.h"
+
+#define SPTE_W	  BIT(1)
+#define SPTE_ADDR BITS(51, 12)
+
+/* Pages of the pool that each can take, at most. Pin what must not be evicted when you make them available. */
+#define INDIRECT_NEW_NEEDS  (2 + 3) /* the page, its keys, three records */
+#define INDIRECT_MAP_NEEDS  (1 + 1) /* a record, a page of blocks */
+#define INDIRECT_LINK_NEEDS 1
+
+/* All with the MMU lock held. p is valid and indirect, i an index into its table. */
+
+/* The page made from the guest's table in frame `at`, or NULL; with ROLE_DIRECT in the role: the one that maps what begins
+ * at `at` linearly, as a large leaf of the guest's does, or all it has while its paging is off. */
+static inline struct spage *indirect_find(const struct mmu *mmu, gfn_t at, role_t role)
+{
+	return hash_find(mmu, at, role);
+}
+/*
+ * A new one, empty. From now on (unless it is linear) the guest cannot write to that frame unnoticed: leaves that map it
+ * are write-protected, large ones are gone; *flush: some of them could be written through. Others may have asked for a
+ * flush for the same reason a moment ago: read the guest's entries, of this page or one that was found, only when
+ * mmu_flushed(mmu, mmu->front.flush_epoch).
+ *
+ * Of one frame, a level has at most INDIRECT_SAME_MOST pages: in the place of one more, the oldest goes.
+ */
+#define INDIRECT_SAME_MOST 8u /* a 32-bit table of level 1 has two quadrants, and four rights above */
+struct spage *indirect_new(struct mmu *mmu, gfn_t at, role_t role, bool *flush);
+
+/* Entry i becomes a leaf of p's level that maps `at`. It loses its W if `at` is the frame of a table. Leaves above level
+ * 1 are only for where indirect_large_allowed(). Returns whether to flush. */
+bool indirect_map(struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, uint64_t entry);
+bool indirect_large_allowed(const struct mmu *mmu, gfn_t at, unsigned level);
+
+/* Entry i links child, with these bits beside the address. Returns whether to flush. */
+bool indirect_link(struct mmu *mmu, struct spage *p, unsigned i, struct spage *child, uint64_t bits);
+
+/* Is there a page made from this frame? */
+bool indirect_tracked(const struct mmu *mmu, gfn_t at);
+
+/* The host has stored into these frames. Takes the lock. */
+void indirect_stored(struct mmu *mmu, gfn_t first, uint64_t pages);
+
+/* ---- indirect_zap.c: taking away; each returns whether to flush ---- */
+/* Entry i becomes 0, and what its key says is undone. */
+bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i);
+/* All entries of p go, and all that link it; p waits for the next flush, if it is a root for its last pin. */
+bool indirect_zap(struct mmu *mmu, struct spage *p);
+/* No leaf that maps this frame can be written through any more. */
+bool indirect_write_protect(struct mmu *mmu, gfn_t at);
+/* The same for the pages of a dirty log: page `at` + n for bit n. Returns how many entries and records it looked at. */
+unsigned indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits);
+/* All leaves that map [at, at + pages) go. False, and nothing is touched: that would cost more than `most` (instructions,
+ * as EPT_WEIGHT_*), or a table of the guest's lies in the range. */
+#define INDIRECT_WEIGHT_FIND   230u /* a page of records looked up, twice */
+#define INDIRECT_WEIGHT_RECORD 70u  /* one of them read, twice */
+#define INDIRECT_WEIGHT_LEAF   310u /* taken off its record's chain */
+bool indirect_unmap(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most);

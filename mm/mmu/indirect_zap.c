@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* Indirect pages: taking their entries away. (What they are: mm/mmu/indirect.h.) */
+#include "mm/mmu/ept.h"
+#include "mm/mmu/indirect.h"
+#include "mm/mmu/indirect_keys.h"
+#include "mm/mmu/records.h"
+
+static struct spage *page_of(const uint64_t *entry)
+{
+	return spage_of(hpa_to_pfn(virt_to_hpa(entry)));
+}
+
+bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i)
+{
+	uint64_t *entry = &spage_table(p)[i], key = p->keys[i];
+
+	if (!*entry)
+		return false;
+	/* What it would be if the guest mapped its memory one to one, as it so often does. */
+	if (MUTANT(recomputed_rmap) && key != KEY_LINK)
+		key = key_leaf((gfn_t){ align_down(p->gfn.v, ENTRIES) + i }, key_level(key));
+	if (key == KEY_LINK) {
+		struct spage *child = spage_of(pfn((*entry & SPTE_ADDR) >> PAGE_SHIFT));
+
+		child->parents = chain_remove(mmu, child->parents, entry);
+		p->children--;
+	} else {
+		uint64_t *record = record_find(mmu, key_gfn(key), key_level(key));
+
+		ASSERT(record);
+		record_set(record, chain_remove(mmu, *record, entry));
+	}
+	spte_set(p, entry, 0);
+	mmu->undone++;
+	return true;
+}
+
+bool indirect_clear_entry(struct mmu *mmu, uint64_t *entry)
+{
+	return indirect_clear(mmu, page_of(entry), (unsigned)((uint64_t)entry % PAGE_SIZE / 8));
+}
+
+/* v, which runs on p, takes another root before it goes on. */
+static void reload_from(struct mmu *mmu, const struct spage *p)
+{
+	for (unsigned i = 0; i < mmu->nvcpus; i++)
+		if (mmu->vcpu[i] && mmu->vcpu[i]->root == p)
+			atomic_fetch_or(&mmu->vcpu[i]->requests, MMU_REQ_RELOAD);
+}
+
+bool indirect_zap(struct mmu *mmu, struct spage *p)
+{
+	for (unsigned i = p->lo; i < p->hi; i++)
+		indirect_clear(mmu, p, i);
+	while (chain_count(p->parents))
+		indirect_clear_entry(mmu, chain_first(p->parents));
+	if (!(p->role.v & ROLE_DIRECT))
+		record_untrack(mmu, p->gfn);
+	spage_detach(mmu, p);
+	/* The flush that the caller asks for is the next one. */
+	if (p->pins) {
+		mmu->cut_epoch = mmu->front.flush_epoch + 1;
+		reload_from(mmu, p);
+	} else {
+		spage_pend(mmu, p, mmu->front.flush_epoch + 1);
+	}
+	return true;
+}
+
+/* All leaves of one record go. */
+static bool zap_leaves(struct mmu *mmu, uint64_t *record)
+{
+	bool any = false;
+
+	while (chain_count(record_get(record)))
+		any |= indirect_clear_entry(mmu, chain_first(*record));
+	return any;
+}
+
+static void write_protect(uint64_t *entry, void *any)
+{
+	/* Atomic: the CPU may be setting A and D. */
+	if (atomic_fetch_and(entry, ~SPTE_W) & SPTE_W)
+		*(bool *)any = true;
+}
+
+bool indirect_write_protect(struct mmu *mmu, gfn_t at)
+{
+	bool flush = false;
+
+	chain_each(record_get(record_find(mmu, at, 1)), write_protect, &flush);
+	/* Large ones go: what they map besides comes back in small pieces. */
+	for (unsigned level = 2; level <= RECORD_LEVELS && !MUTANT(large_over_table); level++)
+		flush |= zap_leaves(mmu, record_find(mmu, at, level));
+	return flush;
+}
+
+unsigned indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits)
+{
+	unsigned looked = 0;
+
+	for (; bits; bits &= bits - 1) {
+		gfn_t page = { at.v + bit_lowest(bits) };
+
+		for (unsigned level = 1; level <= RECORD_LEVELS; level++)
+			looked += 1 + chain_count(record_get(record_find(mmu, page, level)));
+		indirect_write_protect(mmu, page);
+	}
+	return looked;
+}
+
+/* Goes through the records of [at, end): weighs what is to be done, or (`zap`) does it. False: more than `most`, or a
+ * table of the guest's. */
+static bool records_of(struct mmu *mmu, uint64_t at, uint64_t end, unsigned most, bool zap)
+{
+	unsigned weight = 0;
+
+	for (unsigned level = RECORD_LEVELS; level; level--) {
+		uint64_t step = ept_pages(level), reach = ept_pages(level + 1), *record = NULL;
+
+		for (uint64_t g = align_down(at, step); g < end; g += step) {
+			if (record && g & (reach - 1)) {
+				record++;
+			} else {
+				weight += INDIRECT_WEIGHT_FIND;
+				record = record_find(mmu, (gfn_t){ g }, level);
+			}
+			weight += record ? INDIRECT_WEIGHT_RECORD : 0;
+			weight += chain_count(record_get(record)) * INDIRECT_WEIGHT_LEAF;
+			if (weight > most || (level == 1 && record_blocks(record_get(record))))
+				return false;
+			if (!record)
+				g = align_down(g, reach) + reach - step; /* nor about its neighbours */
+			else if (zap)
+				zap_leaves(mmu, record);
+		}
+	}
+	return true;
+}
+
+bool indirect_unmap(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most)
+{
+	uint64_t end = at.v + pages;
+
+	return records_of(mmu, at.v, end, most, false) && records_of(mmu, at.v, end, UINT32_MAX, true);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is in the TLBs (contract, rule 6; SDM Vol. 3C 28.4).
+ *
+ * The CPU tags what it caches of EPT with bits 51:12 of the EPTP, the root's frame, and keeps it across VM entries and
+ * exits, VMXON and VMXOFF. So a frame that becomes a root may be met by translations of an older root that lived in
+ * the same frame, of this VM or another. Each root counts, by one bit a CPU, where that was put right:
+ *
+ *	becomes a root			cpus = 0
+ *	to enter on CPU c, bit c clear	set it, INVEPT single-context (mmu_serve(), before the handshake)
+ *	rights taken away (flush)	cpus = 0 again, then whoever is in the guest is kicked out
+ *
+ * That is one INVEPT for each CPU that really runs the VM, none for the rest, none for each page. A bump needs no
+ * flush of its own: it brings a new root.
+ *
+ * Guest-linear and combined mappings are tagged by VPID too. A VPID belongs to a vCPU; while a vCPU is away from a
+ * CPU its guest may change its page tables and flush elsewhere, so coming to a CPU costs an INVVPID there.
+ */
+#include "mm/mmu/ept.h"
+#include "mm/mmu/internal.h"
+
+void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
+{
+	/* First: what is seen to below is of this epoch or of a later one. If it is of a later one, or a flusher comes
+	 * in between, the handshake finds flush_epoch changed, and we come here again. Release: who sees this epoch has
+	 * seen all that v did before it last left the guest. */
+	atomic_store(&v->entered_epoch, atomic_load(&v->front->flush_epoch));
+	YIELD();
+	if (v->cpu != cpu) {
+		if (v->mmu->caps.vpid && !MUTANT(no_invvpid_on_move)) {
+			TRACE(TRACE_MMU, "INVVPID of VPID %lu on CPU %lu", v->vpid, cpu, 0);
+			v->ops->invvpid_single(v->vpid);
+		}
+		v->cpu = cpu;
+	}
+	YIELD();
+	/* The bit first: what a flusher clears after that is not taken for done. */
+	if (v->mmu->kind == MMU_EPT && !(atomic_load(v->root_cpus) & BIT(cpu)) &&
+		!(atomic_fetch_or(v->root_cpus, BIT(cpu)) & BIT(cpu)) && !MUTANT(no_invept_new_root)) {
+		YIELD();
+		TRACE(TRACE_MMU, "INVEPT of EPTP %#lx on CPU %lu, generation %lu", v->eptp, cpu, v->root_gen);
+		v->ops->invept_single(v->eptp);
+	}
+	YIELD();
+	/* Who is known to have entered since logging began has it on (dirty_pml.c). */
+	if (v->pml != atomic_load(&v->front->pml)) {
+		v->pml = !v->pml;
+		v->ops->pml_set(v, v->pml);
+	}
+}
+
+/* What must be true at every entry. In debug builds only. */
+void mmu_tags_check(const struct mmu_vcpu *v, unsigned cpu)
+{
+	ASSERT(cpu < CPUS_MAX);
+	ASSERT(v->root && atomic_load_relaxed(&v->root->pins) && v->root_gen == v->root->gen);
+	ASSERT(v->root_cpus == &v->root->cpus && v->cpu == cpu);
+	ASSERT(v->entered == v->root_gen);
+	/* The A/D bit aside: another CPU may be switching it off now (ad.c), and a kick comes. */
+	ASSERT(v->mmu->kind != MMU_EPT || !((v->eptp ^ ept_pointer(v->mmu, v->root)) & ~EPTP_AD));
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+#include "tests/support/fakes/fake_vm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t op_clock(void *vm)
+{
+	struct fake_vm *f = vm;
+
+	return f->now += f->per_look;
+}
+static void op_interrupt(void *vm, unsigned vcpu, int vector)
+{
+	(void)vector;
+	((struct fake_vm *)vm)->wakes[vcpu]++;
+}
+
+static void op_wake(void *vm, unsigned vcpu)
+{
+	((struct fake_vm *)vm)->wakes[vcpu]++;
+}
+static void op_init(void *vm, unsigned vcpu)
+{
+	((struct fake_vm *)vm)->inits[vcpu]++;
+}
+static void op_sipi(void *vm, unsigned vcpu, uint8_t vector)
+{
+	((struct fake_vm *)vm)->sipis[vcpu]++;
+	((struct fake_vm *)vm)->sipi_vector[vcpu] = vector;
+}
+static void op_nmi(void *vm, unsigned vcpu)
+{
+	((struct fake_vm *)vm)->nmis[vcpu]++;
+}
+static void op_console_write(void *vm, const char *text, size_t n)
+{
+	struct fake_vm *f = vm;
+
+	f->writes++;
+	if (n > sizeof(f->out) - 1 - f->out_n)
+		f->out_n = 0; /* a fuzzer talks a lot */
+	memcpy(f->out + f->out_n, text, n);
+	f->out_n += n;
+	f->out[f->out_n] = 0;
+}
+static bool op_console_room(void *vm)
+{
+	return !((struct fake_vm *)vm)->console_full;
+}
+static int op_console_read(void *vm)
+{
+	struct fake_vm *f = vm;
+
+	return f->in && *f->in ? (uint8_t)*f->in++ : -1;
+}
+static void op_end(void *vm, enum vm_end why, uint32_t code)
+{
+	struct fake_vm *f = vm;
+
+	f->ended++;
+	f->end = why;
+	f->code = code;
+}
+
+static const struct vm_ops ops = {
+	.clock = op_clock,
+	.wake = op_wake,
+	.interrupt = op_interrupt,
+	.init = op_init,
+	.sipi = op_sipi,
+	.nmi = op_nmi,
+	.console_write = op_console_write,
+	.console_room = op_console_room,
+	.console_read = op_console_read,
+	.end = op_end,
+};
+
+static void must(int ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "fake_vm: %s failed\n", what);
+	abort();
+}
+
+struct fake_vm *fake_vm_open(unsigned vcpus, struct mmu *mmu)
+{
+	return fake_vm_open_rom(vcpus, mmu, 0, 0);
+}
+
+struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, uint64_t bar)
+{
+	struct fake_vm *f = calloc(1, sizeof(*f));
+	struct platform_params params = {
+		.ops = &ops,
+		.vm = f,
+		.name = "test",
+		.mmu = mmu,
+		.vcpus = vcpus,
+		.tsc_hz = FAKE_TSC_HZ,
+		.maxphyaddr = FAKE_MAXPHYADDR,
+		.debug_exit = true,
+		.rom_bytes = rom,
+		.bar_bytes = bar,
+		.start_time = FAKE_START,
+		.cpu_signature = FAKE_SIGNATURE,
+		.cpu_features = FAKE_FEATURES,
+	};
+
+	must(f != NULL, "calloc");
+	must(!layout_init(&params.layout, 64 * MiB), "layout_init");
+	f->vcpus = vcpus;
+	f->now = SEC;
+	for (unsigned i = 0; i < vcpus; i++)
+		must((params.apic_page[i] = f->apic_page[i] = aligned_alloc(PAGE_SIZE, PAGE_SIZE)) != NULL,
+			"aligned_alloc");
+	if (mmu) {
+		must(!platform_create(&params, &f->p), "platform_create");
+		f->allocated = true;
+	} else {
+		f->p = calloc(1, sizeof(*f->p));
+		must(f->p && !platform_init(f->p, &params), "platform_init");
+	}
+	return f;
+}
+
+void fake_vm_close(struct fake_vm *f)
+{
+	if (f->allocated)
+		platform_destroy(f->p);
+	else
+		free(f->p);
+	for (unsigned i = 0; i < f->vcpus; i++)
+		free(f->apic_page[i]);
+	free(f);
+}
+
+void fake_vm_advance(struct fake_vm *f, uint64_t ticks)
+{
+	uint64_t end = tsc_after(f->now, ticks);
+
+	for (;;) {
+		uint64_t next = TIMER_OFF;
+
+		for (unsigned i = 0; i < f->vcpus; i++)
+			next = min(next, platform_next_event(f->p, i));
+		if (next > end || next == TIMER_OFF)
+			break;
+		f->now = max(f->now, next);
+		for (unsigned i = 0; i < f->vcpus; i++)
+			platform_run_events(f->p, i, f->now);
+		for (unsigned i = 0; i < f->vcpus; i++) {
+			next = platform_next_event(f->p, i);
+			must(next > f->now || next == TIMER_OFF, "a timer armed for after now, or never,");
+		}
+		f->events++;
+	}
+	f->now = end;
+}
+
+uint8_t inb(struct fake_vm *f, uint16_t port)
+{
+	return (uint8_t)platform_pio_read(f->p, 0, port, 1);
+}
+void outb(struct fake_vm *f, uint16_t port, uint8_t v)
+{
+	platform_pio_write(f->p, 0, port, 1, v);
+}
+uint32_t lapic_rd(struct fake_vm *f, unsigned vcpu, unsigned off)
+{
+	return (uint32_t)platform_mmio_read(f->p, vcpu, gpa(LAYOUT_LAPIC + off), 4);
+}
+void lapic_wr(struct fake_vm *f, unsigned vcpu, unsigned off, uint32_t v)
+{
+	platform_mmio_write(f->p, vcpu, gpa(LAYOUT_LAPIC + off), 4, v);
+}
+uint32_t ioapic_rd(struct fake_vm *f, unsigned reg)
+{
+	platform_mmio_write(f->p, 0, gpa(LAYOUT_IOAPIC), 4, reg);
+	return (uint32_t)platform_mmio_read(f->p, 0, gpa(LAYOUT_IOAPIC + 0x10), 4);
+}
+void ioapic_wr(struct fake_vm *f, unsigned reg, uint32_t v)
+{
+	platform_mmio_write(f->p, 0, gpa(LAYOUT_IOAPIC), 4, reg);
+	platform_mmio_write(f->p, 0, gpa(LAYOUT_IOAPIC + 0x10), 4, v);
+}
+
+int take_irq(struct fake_vm *f, unsigned vcpu)
+{
+	int vector = platform_irq_sync(f->p, vcpu);
+
+	return vector < 0 ? -1 : platform_irq_ack(f->p, vcpu, vector);
+}
+
+void pic_setup(struct fake_vm *f, uint16_t mask)
+{
+	outb(f, 0x20, 0x11);
+	outb(f, 0x21, 0x20);
+	outb(f, 0x21, 0x04);
+	outb(f, 0x21, 0x01);
+	outb(f, 0xa0, 0x11);
+	outb(f, 0xa1, 0x28);
+	outb(f, 0xa1, 0x02);
+	outb(f, 0xa1, 0x01);
+	outb(f, 0x21, (uint8_t)mask);
+	outb(f, 0xa1, (uint8_t)(mask >> 8));
+}
