@@ -59,8 +59,7 @@ static void put_screen(const struct lines *o, const struct framebuffer *fb)
 static void put_madt(const struct lines *o, const struct acpi *a)
 {
 	lines_put(o,
-		"MADT: %u CPUs, %u more could be plugged in, %u are disabled, %u were dropped; local APIC at "
-		"0x%lx",
+		"MADT: %u CPUs, %u more could be plugged in, %u are disabled, %u were dropped; local APIC at 0x%lx",
 		a->ncpus, a->ncpus_offline, a->ncpus_disabled, a->ncpus_dropped, a->lapic_address);
 	for (unsigned i = 0; i < a->ncpus; i++)
 		lines_put(o, "  CPU: APIC ID %u, UID %u", a->cpu[i].apic_id, a->cpu[i].uid);

@@ -127,9 +127,7 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	status = memory_take(&h->info);
 	if (EFI_ERROR(status)) {
 		say("Lethe cannot start on this machine:");
-		say("  - the firmware does not end its boot services (UEFI status 0x%lx): switch the machine "
-		    "off and on, "
-		    "and look for a newer firmware",
+		say("  - the firmware does not end its boot services (UEFI status 0x%lx): switch the machine off and on, and look for a newer firmware",
 			status);
 		return go_back(status);
 	}

@@ -64,8 +64,7 @@ void memory_look(struct boot_info *bi, struct preflight_facts *f, struct report 
 		status = get_map(&m);
 	if (EFI_ERROR(status)) {
 		report_add(r, REPORT_MACHINE,
-			"the firmware does not give its memory map (UEFI status 0x%lx): look for a newer "
-			"version of it",
+			"the firmware does not give its memory map (UEFI status 0x%lx): look for a newer version of it",
 			status);
 		return;
 	}
@@ -74,9 +73,7 @@ void memory_look(struct boot_info *bi, struct preflight_facts *f, struct report 
 	firmware_free_pages(m.at, m.room);
 	if (map.lost)
 		report_add(r, REPORT_MACHINE,
-			"the firmware's memory map has more than %u pieces, which is more than Lethe can "
-			"hold: look for a "
-			"newer version of the firmware",
+			"the firmware's memory map has more than %u pieces, which is more than Lethe can hold: look for a newer version of the firmware",
 			BOOT_RANGES_MAX);
 	f->memory_usable = memory_map_total(&map, MEM_USABLE) + memory_map_total(&map, MEM_BOOT_SERVICES);
 	f->memory_total = f->memory_usable + memory_map_total(&map, MEM_BOOT) +

@@ -17,12 +17,9 @@ struct underneath {
 /* Hypervisors that may hide VT-x from a machine that runs in them, by CPUID 40000000h. */
 static const struct underneath underneath[] = {
 	{ "KVMKVMKVM", "KVM",
-		"on the host, load kvm_intel with nested=1 and give this machine the CPU flags host,+vmx "
-		"(QEMU: -accel kvm -cpu host,+vmx)" },
+		"on the host, load kvm_intel with nested=1 and give this machine the CPU flags host,+vmx (QEMU: -accel kvm -cpu host,+vmx)" },
 	{ "TCGTCGTCGTCG", "QEMU without KVM (TCG)",
-		"TCG emulates no VT-x: start QEMU with -accel kvm -cpu host,+vmx on a host with nested VT-x, "
-		"or use "
-		"Bochs (make run does either)" },
+		"TCG emulates no VT-x: start QEMU with -accel kvm -cpu host,+vmx on a host with nested VT-x, or use Bochs (make run does either)" },
 	{ "VMwareVMware", "VMware",
 		"switch on \"Virtualize Intel VT-x/EPT\" in the machine's processor settings" },
 	{ "Microsoft Hv", "Hyper-V",
@@ -51,21 +48,14 @@ static void check_vmx_there(const struct preflight_facts *f, struct report *r)
 			u->remedy);
 	else if (f->hypervisor)
 		report_add(r, REPORT_MACHINE,
-			"no VT-x (VMX): hidden by the hypervisor around this machine (\"%s\"): switch on "
-			"nested "
-			"virtualization for this machine in its settings",
+			"no VT-x (VMX): hidden by the hypervisor around this machine (\"%s\"): switch on nested virtualization for this machine in its settings",
 			f->hypervisor_vendor);
 	else if (!strcmp(f->vendor, "AuthenticAMD") || !strcmp(f->vendor, "HygonGenuine"))
 		report_add(r, REPORT_MACHINE,
-			"no VT-x (VMX): this CPU has AMD's SVM instead, which Lethe does not use: use a "
-			"machine with "
-			"an Intel CPU");
+			"no VT-x (VMX): this CPU has AMD's SVM instead, which Lethe does not use: use a machine with an Intel CPU");
 	else
 		report_add(r, REPORT_MACHINE,
-			"no VT-x (VMX): if the firmware's set-up has \"Intel Virtualization Technology\" "
-			"(VT-x, VMX), "
-			"switch it on, save, and turn the machine off and on; else use a machine whose CPU "
-			"has VT-x");
+			"no VT-x (VMX): if the firmware's set-up has \"Intel Virtualization Technology\" (VT-x, VMX), switch it on, save, and turn the machine off and on; else use a machine whose CPU has VT-x");
 }
 
 /* SDM Vol. 3C 23.7: the lock freezes the register until reset; bit 2 allows VMXON. */
@@ -75,22 +65,15 @@ static void check_vmx_allowed(const struct preflight_facts *f, struct report *r)
 
 	if (!(v & FEATURE_CONTROL_LOCK))
 		report_add(r, REPORT_NOTE,
-			"The firmware left VT-x unlocked (IA32_FEATURE_CONTROL = 0x%lx): Lethe enables and "
-			"locks it "
-			"on every CPU.",
+			"The firmware left VT-x unlocked (IA32_FEATURE_CONTROL = 0x%lx): Lethe enables and locks it on every CPU.",
 			v);
 	else if (!(v & FEATURE_CONTROL_VMX) && f->hypervisor)
 		report_add(r, REPORT_MACHINE,
-			"VT-x is locked off (IA32_FEATURE_CONTROL = 0x%lx) by the hypervisor or firmware "
-			"around this "
-			"machine: switch on nested virtualization for this machine",
+			"VT-x is locked off (IA32_FEATURE_CONTROL = 0x%lx) by the hypervisor or firmware around this machine: switch on nested virtualization for this machine",
 			v);
 	else if (!(v & FEATURE_CONTROL_VMX))
 		report_add(r, REPORT_MACHINE,
-			"VT-x is locked off by the firmware (IA32_FEATURE_CONTROL = 0x%lx): in the "
-			"firmware's set-up, "
-			"switch on \"Intel Virtualization Technology\" (VT-x, VMX), save, and turn the "
-			"machine off and on",
+			"VT-x is locked off by the firmware (IA32_FEATURE_CONTROL = 0x%lx): in the firmware's set-up, switch on \"Intel Virtualization Technology\" (VT-x, VMX), save, and turn the machine off and on",
 			v);
 }
 
@@ -105,8 +88,7 @@ static bool under_kvm(const struct preflight_facts *f)
 static const char *control_remedy(const struct preflight_facts *f)
 {
 	if (under_kvm(f))
-		return "the model of this machine's CPU hides it: give the machine the host's CPU (QEMU: "
-		       "-cpu host)";
+		return "the model of this machine's CPU hides it: give the machine the host's CPU (QEMU: -cpu host)";
 	if (f->hypervisor)
 		return "the hypervisor around this machine must offer it: use a newer one";
 	return "use a machine with a newer CPU";
@@ -115,9 +97,7 @@ static const char *control_remedy(const struct preflight_facts *f)
 static const char *ept_remedy(const struct preflight_facts *f)
 {
 	if (under_kvm(f))
-		return "give this machine the host's CPU (QEMU: -cpu host); if it has that, load kvm_intel "
-		       "with ept=1 on "
-		       "the host";
+		return "give this machine the host's CPU (QEMU: -cpu host); if it has that, load kvm_intel with ept=1 on the host";
 	if (f->hypervisor)
 		return "switch EPT on in the hypervisor around this machine";
 	return "use a machine with a newer CPU (Core i3, i5, i7 or Xeon of 2009 or later)";
@@ -135,9 +115,7 @@ static void check_controls(const struct preflight_facts *f, struct report *r)
 			control_remedy(f));
 	if (!controls.ept)
 		report_add(r, REPORT_MACHINE,
-			"no EPT (extended page tables, with 4 levels and INVEPT): guests then need shadow "
-			"page tables, "
-			"which this version of Lethe does not have: %s",
+			"no EPT (extended page tables, with 4 levels and INVEPT): guests then need shadow page tables, which this version of Lethe does not have: %s",
 			ept_remedy(f));
 	for (unsigned i = 0; controls.ept && i < why.ndegraded; i++)
 		report_add(r, REPORT_NOTE, "%s", why.degraded[i]);
@@ -151,12 +129,10 @@ static void check_cpu(const struct preflight_facts *f, struct report *r)
 		report_add(r, REPORT_MACHINE, "the CPU has no 64-bit mode: use a machine with a 64-bit CPU");
 	if (!f->nx)
 		report_add(r, REPORT_MACHINE,
-			"no execute-disable (NX): switch on \"Execute Disable Bit\" in the firmware's "
-			"set-up");
+			"no execute-disable (NX): switch on \"Execute Disable Bit\" in the firmware's set-up");
 	if (!f->apic)
 		report_add(r, REPORT_MACHINE,
-			"the local APIC is missing or off: switch it on (\"APIC mode\") in the firmware's "
-			"set-up");
+			"the local APIC is missing or off: switch it on (\"APIC mode\") in the firmware's set-up");
 	if (!f->vmx) {
 		check_vmx_there(f, r);
 		return;
@@ -181,15 +157,11 @@ static void check_memory(const struct preflight_facts *f, struct report *r)
 
 	if (f->memory_usable < OWN_MEMORY)
 		report_add(r, REPORT_MACHINE,
-			"too little memory: %lu MiB are free, Lethe alone needs %lu MiB: add memory to the "
-			"machine",
+			"too little memory: %lu MiB are free, Lethe alone needs %lu MiB: add memory to the machine",
 			f->memory_usable / MiB, mib(OWN_MEMORY));
 	else if (f->configured && f->memory_usable < own + f->memory_files + f->memory_guests)
 		report_add(r, REPORT_MACHINE,
-			"too little memory: %lu MiB are free, the guests ask for %lu MiB, their files for "
-			"%lu MiB and "
-			"Lethe for %lu MiB: lower memory = in lethe.conf by %lu MiB, or add memory to the "
-			"machine",
+			"too little memory: %lu MiB are free, the guests ask for %lu MiB, their files for %lu MiB and Lethe for %lu MiB: lower memory = in lethe.conf by %lu MiB, or add memory to the machine",
 			f->memory_usable / MiB, mib(f->memory_guests), mib(f->memory_files), mib(own),
 			mib(own + f->memory_files + f->memory_guests - f->memory_usable));
 }

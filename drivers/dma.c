@@ -78,7 +78,7 @@ void dma_quiesce(void)
 	pci_walk(stop_one, NULL);
 	result.deadline = rdtsc() + ns_to_tsc(DMA_WAIT_MS * 1000000ull);
 	pci_walk(wait_for_one, NULL);
-	log_info("DMA: bus mastering switched off on %u functions that firmware left running; %u bridges "
-		 "keep it",
+	log_info(
+		"DMA: bus mastering switched off on %u functions that firmware left running; %u bridges keep it",
 		result.off, result.bridges);
 }

@@ -90,8 +90,8 @@ static bool deadline_is_right(const struct cpuid *id)
 	revision = microcode_revision();
 	if (!lapic_deadline_wrong(id->eax, revision))
 		return true;
-	log_warn("the local APIC's TSC-deadline timer is not used: this CPU's is wrong with microcode %#x; "
-		 "right from %#x on",
+	log_warn(
+		"the local APIC's TSC-deadline timer is not used: this CPU's is wrong with microcode %#x; right from %#x on",
 		revision, least);
 	return false;
 }

@@ -54,9 +54,8 @@ static int quiesce_unit(uint64_t base)
 	deadline = rdtsc() + ns_to_tsc(WAIT_MS * 1000000ull);
 	err = vtd_stop_interrupt_remapping(&machine, base);
 	if (err)
-		log_error("VT-d: the unit at %#lx remaps interrupts, as firmware left it, and this cannot be "
-			  "switched "
-			  "off (%s): switch off VT-d (Intel VT for Directed I/O) in the firmware's set-up",
+		log_error(
+			"VT-d: the unit at %#lx remaps interrupts, as firmware left it, and this cannot be switched off (%s): switch off VT-d (Intel VT for Directed I/O) in the firmware's set-up",
 			base, err_name(err));
 	else
 		log_info("VT-d: the unit at %#lx remapped interrupts, as firmware left it: switched off",

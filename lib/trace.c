@@ -202,9 +202,7 @@ static const char *qualifiers_of(const char **at, int subject, struct trace_conf
 		} else if (subject != TRACE_EXITS) {
 			return "a number of lines behind the colon, such as mmu:100, or mmu:all";
 		} else if (!reasons_of(at, out)) {
-			return "exit reasons such as cpuid, io, rdmsr, hlt, interrupt, ept-violation "
-			       "(README.md has all), or a "
-			       "number of lines: exits:cpuid+io:100";
+			return "exit reasons such as cpuid, io, rdmsr, hlt, interrupt, ept-violation (README.md has all), or a number of lines: exits:cpuid+io:100";
 		}
 	}
 	return NULL;

@@ -44,8 +44,8 @@ void acpi_log(const struct acpi *a)
 	size_t n = 0;
 
 	if (!a->ntables) {
-		log_warn("no ACPI tables: one CPU, no I/O APIC, and no way to switch the machine off are "
-			 "known");
+		log_warn(
+			"no ACPI tables: one CPU, no I/O APIC, and no way to switch the machine off are known");
 		return;
 	}
 	list[0] = 0;

@@ -384,8 +384,8 @@ static int init_screen(const struct framebuffer *fb)
 	if (fb->format == FB_NONE || !fbcon_geometry(fb->width, fb->height, &scale, &cols, &rows))
 		return -E_NOENT;
 	if (fb->reported < fb->size)
-		log_warn("firmware says that the screen's memory has %lu bytes; the picture has %lu, and is "
-			 "mapped whole",
+		log_warn(
+			"firmware says that the screen's memory has %lu bytes; the picture has %lu, and is mapped whole",
 			fb->reported, fb->size);
 	pixels = hostmap_mmio(fb->base, min(fb->size, (uint64_t)fb->stride * fb->height * 4), MT_WC);
 	if (!pixels ||
@@ -428,9 +428,8 @@ void console_init(bool want_serial, bool want_screen, const struct framebuffer *
 		err = kbd_init();
 		keyboard = !err;
 		if (err)
-			log_warn("no PS/2 keyboard: type on the serial port, or switch on \"legacy USB "
-				 "support\" in the "
-				 "firmware's set-up (%s)",
+			log_warn(
+				"no PS/2 keyboard: type on the serial port, or switch on \"legacy USB support\" in the firmware's set-up (%s)",
 				err_name(err));
 	}
 	if (uart.present)

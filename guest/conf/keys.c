@@ -428,10 +428,7 @@ void conf_key(struct conf_parser *p, const char *key, const char *value)
 	}
 	if (p->vm)
 		conf_error(p,
-			"%s: unknown key: expected kernel, format, initrd, module, cmdline, memory, vcpus, "
-			"cpus, mmu, removal, reclaim, large-pages, devices, rom-size, bar-size, debug-exit, "
-			"load-address or "
-			"entry-mode",
+			"%s: unknown key: expected kernel, format, initrd, module, cmdline, memory, vcpus, cpus, mmu, removal, reclaim, large-pages, devices, rom-size, bar-size, debug-exit, load-address or entry-mode",
 			key);
 	else
 		conf_error(p, "%s: unknown key: expected console, log, trace, mitigations, smt or keep", key);

@@ -65,8 +65,7 @@ static void vectors_service(struct platform *p, unsigned vector, struct vectors_
 		f->ax = (uint16_t)(UNSUPPORTED << 8 | (ax & 0xff));
 		if (news)
 			log_info(
-				"vm %s: BIOS call int %02xh AX=%04X: this guest has no BIOS; returns CF = 1, "
-				"AH = 86h%s",
+				"vm %s: BIOS call int %02xh AX=%04X: this guest has no BIOS; returns CF = 1, AH = 86h%s",
 				p->name, vector, ax, more);
 	}
 }

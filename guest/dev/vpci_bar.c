@@ -99,8 +99,8 @@ void vpci_assign(struct vpci *v, struct vpci_dev *d)
 			continue;
 		at = align_up(*next, b->size);
 		if (!range_within(at, b->size, end)) {
-			log_info("vm %s: BAR %u of %s, %lu MiB, fits nowhere below 4 GiB: left for the guest "
-				 "to place",
+			log_info(
+				"vm %s: BAR %u of %s, %lu MiB, fits nowhere below 4 GiB: left for the guest to place",
 				d->p->name, n, d->name, b->size / MiB);
 			continue;
 		}

@@ -12,10 +12,8 @@
 #define CHANGES	 64 /* cells that one call changes at most: it is a bounded piece of work */
 
 /* Characters of code page 437 from 0x80 on, as near as ASCII comes. */
-static const char upper[] = "CueaaaaceeeiiiAAEaAooouuyOUcLYPf"
-			    "aiounNao?--24!<>###|++++++|+++++"
-			    "++++-++++++++=+++++++++++++#####"
-			    "aBGpSsutFTOd8fen=+><fj:~o..vn2# ";
+static const char upper[] =
+	"CueaaaaceeeiiiAAEaAooouuyOUcLYPfaiounNao?--24!<>###|++++++|+++++++++-++++++++=+++++++++++++#####aBGpSsutFTOd8fen=+><fj:~o..vn2# ";
 _Static_assert(sizeof(upper) == 129, "one for each");
 
 static char ascii(uint8_t c)

@@ -63,9 +63,7 @@ static int read_ehdr(struct load *l, struct elf *e)
 
 	if (!load_elf_probe(f))
 		return load_fail(l, -E_INVAL,
-			"%s: is no ELF file and its multiboot header gives no load addresses (flag bit 16): "
-			"it cannot be "
-			"placed; link it as ELF",
+			"%s: is no ELF file and its multiboot header gives no load addresses (flag bit 16): it cannot be placed; link it as ELF",
 			f->name);
 	memcpy(&id, f->data, sizeof(id));
 	if (id.class == ELF_CLASS32) {
@@ -126,16 +124,13 @@ static int load_segment(struct load *l, const struct elf *e, const struct elf64_
 
 	if (h->filesz > h->memsz)
 		return load_fail(l, -E_INVAL,
-			"%s: the segment at 0x%llx has more bytes in the file than in memory: the file is "
-			"damaged",
+			"%s: the segment at 0x%llx has more bytes in the file than in memory: the file is damaged",
 			name, (unsigned long long)h->paddr);
 	if (!range_within(h->offset, h->filesz, e->f->size))
 		return truncated(l, "segment data");
 	if (h->paddr >= LAYOUT_HIGH)
 		return load_fail(l, -E_RANGE,
-			"%s: a segment wants to be loaded at 0x%llx, beyond the 4 GiB that a multiboot "
-			"kernel starts with: "
-			"link it at a physical address below (AT() in the linker script)",
+			"%s: a segment wants to be loaded at 0x%llx, beyond the 4 GiB that a multiboot kernel starts with: link it at a physical address below (AT() in the linker script)",
 			name, (unsigned long long)h->paddr);
 	err = load_claim(l, name, "a segment", h->paddr, h->memsz);
 	if (!err)

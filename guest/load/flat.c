@@ -20,9 +20,7 @@ static int start_real(struct load *l, uint64_t at, struct vcpu_state *start)
 
 	if (at >= REAL_MODE_END)
 		return load_fail(l, -E_RANGE,
-			"%s: entry-mode = 16 cannot start at 0x%llx: set load-address below 1 MiB (a boot "
-			"sector's is "
-			"0x7c00)",
+			"%s: entry-mode = 16 cannot start at 0x%llx: set load-address below 1 MiB (a boot sector's is 0x7c00)",
 			l->p->kernel.name, (unsigned long long)at);
 	vcpu_state_power_up(start, 0); /* EDX: the BIOS has used it since */
 	for (unsigned i = 0; i < SEGS; i++) {

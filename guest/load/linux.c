@@ -42,8 +42,7 @@ static int read_header(struct load *l, struct bzimage *k)
 
 	if (!load_linux_probe(f))
 		return load_fail(l, -E_INVAL,
-			"%s: is no Linux bzImage (no \"HdrS\" at 0x202): name another file or leave format = "
-			"linux out",
+			"%s: is no Linux bzImage (no \"HdrS\" at 0x202): name another file or leave format = linux out",
 			f->name);
 	end = 0x202 + (uint64_t)((const uint8_t *)f->data)[0x201];
 	end = min(end, LINUX_SETUP_AT + sizeof(k->h));
@@ -79,8 +78,7 @@ static int find_code(struct load *l, struct bzimage *k)
 
 	if (f->size < need)
 		return load_fail(l, -E_INVAL,
-			"%s: is truncated: its header speaks of at least %llu bytes and the file has "
-			"%llu: copy it again",
+			"%s: is truncated: its header speaks of at least %llu bytes and the file has %llu: copy it again",
 			f->name, (unsigned long long)need, (unsigned long long)f->size);
 	k->code = (const uint8_t *)f->data + setup;
 	k->code_size = f->size - setup;
@@ -106,8 +104,7 @@ static int read_needs(struct load *l, struct bzimage *k)
 		k->alignment = h->kernel_alignment;
 		if (!is_pow2(k->alignment))
 			return load_fail(l, -E_INVAL,
-				"%s: asks for an alignment of 0x%llx, which is no power of two: the file is "
-				"damaged",
+				"%s: asks for an alignment of 0x%llx, which is no power of two: the file is damaged",
 				k->name, (unsigned long long)k->alignment);
 		k->alignment = max(k->alignment, (uint64_t)PAGE_SIZE);
 	}
@@ -133,8 +130,7 @@ static int place_kernel(struct load *l, struct bzimage *k)
 	if (!k->h.relocatable_kernel || k->h.version < LINUX_PROTOCOL(2, 5)) {
 		if (k->address >= LAYOUT_LOW_MAX)
 			return load_fail(l, -E_RANGE,
-				"%s: wants to be loaded at 0x%llx, beyond the RAM below 4 GiB: take a "
-				"relocatable kernel",
+				"%s: wants to be loaded at 0x%llx, beyond the RAM below 4 GiB: take a relocatable kernel",
 				k->name, (unsigned long long)k->address);
 		return load_claim(l, k->name, what, k->address, k->init_size);
 	}
@@ -142,9 +138,7 @@ static int place_kernel(struct load *l, struct bzimage *k)
 		l, k->name, what, k->init_size, k->alignment, from, LAYOUT_LOW_MAX, LOAD_LOWEST, &k->address);
 	if (err == -E_NOMEM)
 		load_fail(l, err,
-			"%s: needs %llu MiB of RAM from 0x%llx on to unpack itself and this guest has %llu "
-			"MiB there: "
-			"raise memory =",
+			"%s: needs %llu MiB of RAM from 0x%llx on to unpack itself and this guest has %llu MiB there: raise memory =",
 			k->name, mib_up(k->init_size), (unsigned long long)from,
 			(unsigned long long)(load_ram_from(l, from) / MiB));
 	return err;
@@ -167,9 +161,7 @@ static int place_initrd(struct load *l, const struct bzimage *k, uint64_t *at)
 			l, f->name, what, f->size, PAGE_SIZE, LAYOUT_HIGH, UINT64_MAX, LOAD_HIGHEST, at);
 	if (err == -E_NOMEM)
 		return load_fail(l, err,
-			"%s: the initrd (%llu MiB) does not fit into the guest's RAM (%llu MiB) beside the "
-			"kernel: raise "
-			"memory = or make it smaller",
+			"%s: the initrd (%llu MiB) does not fit into the guest's RAM (%llu MiB) beside the kernel: raise memory = or make it smaller",
 			f->name, mib_up(f->size), (unsigned long long)(l->p->layout->memory / MiB));
 	return err ? err : load_write(l, *at, f->data, f->size);
 }
@@ -238,8 +230,7 @@ static int place_params(struct load *l, const struct bzimage *k, struct placed *
 			LOAD_HIGHEST, &at->cmdline);
 	if (err == -E_NOMEM)
 		return load_fail(l, err,
-			"%s: wants so much memory below 1 MiB that its parameters have no room there: the "
-			"file is damaged",
+			"%s: wants so much memory below 1 MiB that its parameters have no room there: the file is damaged",
 			k->name);
 	if (!err)
 		err = load_write(l, at->cmdline, cmdline, len);

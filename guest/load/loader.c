@@ -43,25 +43,18 @@ static int refuse_unknown(struct load *l)
 			"%s: is a compressed file, not a kernel that can start: unpack it first", f->name);
 	if (has_multiboot2(f))
 		return load_fail(l, -E_NOSUP,
-			"%s: has a multiboot 2 header only: give the kernel a multiboot 1 header (magic "
-			"0x1badb002)",
+			"%s: has a multiboot 2 header only: give the kernel a multiboot 1 header (magic 0x1badb002)",
 			f->name);
 	if (load_elf_probe(f))
 		return load_fail(l, -E_NOSUP,
-			"%s: is an ELF file without a multiboot header in its first 8192 bytes: name a "
-			"bzImage "
-			"(for Linux: vmlinuz, not vmlinux) or a multiboot kernel",
+			"%s: is an ELF file without a multiboot header in its first 8192 bytes: name a bzImage (for Linux: vmlinuz, not vmlinux) or a multiboot kernel",
 			f->name);
 	if (has_magic(f, 0x202, "HdrS", 4))
 		return load_fail(l, -E_INVAL,
-			"%s: has a Linux setup header but no boot signature 0xaa55 at 0x1fe, so it is "
-			"damaged: "
-			"copy it again",
+			"%s: has a Linux setup header but no boot signature 0xaa55 at 0x1fe, so it is damaged: copy it again",
 			f->name);
 	return load_fail(l, -E_INVAL,
-		"%s: is neither a Linux bzImage nor a multiboot kernel: name another file, or say format = "
-		"flat if it "
-		"is a flat image",
+		"%s: is neither a Linux bzImage nor a multiboot kernel: name another file, or say format = flat if it is a flat image",
 		f->name);
 }
 

@@ -27,8 +27,7 @@ static int place_low(struct load *l, uint64_t size, uint64_t align, uint64_t *ou
 
 	if (err == -E_NOMEM)
 		load_fail(l, err,
-			"%s: leaves no %llu bytes free below 1 MiB for start-up tables: link or load it "
-			"above 1 MiB",
+			"%s: leaves no %llu bytes free below 1 MiB for start-up tables: link or load it above 1 MiB",
 			l->p->kernel.name, (unsigned long long)size);
 	return err;
 }

@@ -76,8 +76,7 @@ static int load_kludge(
 			return bad_addresses(l, "load_end_addr is not above load_addr");
 		if (h->load_end_addr - h->load_addr > bytes)
 			return load_fail(l, -E_INVAL,
-				"%s: is truncated: its header speaks of %u bytes to load and the file has "
-				"%llu: copy it again",
+				"%s: is truncated: its header speaks of %u bytes to load and the file has %llu: copy it again",
 				f->name, h->load_end_addr - h->load_addr, (unsigned long long)bytes);
 		bytes = h->load_end_addr - h->load_addr;
 	}
@@ -113,9 +112,7 @@ static int load_modules(struct load *l, uint64_t from, uint64_t at[CONF_MODULES_
 			max(from, (uint64_t)LAYOUT_BIOS_END), LAYOUT_LOW_MAX, LOAD_LOWEST, &at[i]);
 		if (err == -E_NOMEM)
 			return load_fail(l, err,
-				"%s: the module (%llu MiB) does not fit into the guest's RAM (%llu MiB) "
-				"behind the kernel: "
-				"raise memory =",
+				"%s: the module (%llu MiB) does not fit into the guest's RAM (%llu MiB) behind the kernel: raise memory =",
 				f->name, mib_up(f->size), (unsigned long long)(l->p->layout->memory / MiB));
 		if (!err)
 			err = load_write(l, at[i], f->data, f->size);
@@ -135,14 +132,11 @@ int load_multiboot(struct load *l, struct vcpu_state *start)
 
 	if (!multiboot_find(f, &h, &offset))
 		return load_fail(l, -E_INVAL,
-			"%s: has no multiboot header (0x1badb002) in its first 8192 bytes: name another file "
-			"or leave format = "
-			"multiboot out",
+			"%s: has no multiboot header (0x1badb002) in its first 8192 bytes: name another file or leave format = multiboot out",
 			f->name);
 	if (h.flags & MULTIBOOT_MANDATORY & ~MULTIBOOT_KNOWN)
 		return load_fail(l, -E_NOSUP,
-			"%s: its multiboot header demands features that Lethe does not know (flags 0x%x): "
-			"clear these bits",
+			"%s: its multiboot header demands features that Lethe does not know (flags 0x%x): clear these bits",
 			f->name, h.flags & MULTIBOOT_MANDATORY & ~MULTIBOOT_KNOWN);
 
 	if (h.flags & MULTIBOOT_AOUT_KLUDGE)

@@ -84,8 +84,7 @@ static int place_block(struct load *l, unsigned modules, struct block *b)
 		LAYOUT_EBDA, LOAD_HIGHEST, &b->at);
 	if (err == -E_NOMEM)
 		return load_fail(l, err,
-			"%s: leaves no %llu bytes free below 1 MiB for the multiboot information: link it at "
-			"1 MiB or above",
+			"%s: leaves no %llu bytes free below 1 MiB for the multiboot information: link it at 1 MiB or above",
 			l->p->kernel.name, (unsigned long long)size);
 	return err ? err : load_zero(l, b->at, size);
 }

@@ -58,20 +58,17 @@ int load_claim(struct load *l, const char *file, const char *what, uint64_t base
 		return 0;
 	if (base + size - 1 < base)
 		return load_fail(l, -E_RANGE,
-			"%s: %s (0x%llx bytes at 0x%llx) runs past the end of the address space: the file is "
-			"damaged",
+			"%s: %s (0x%llx bytes at 0x%llx) runs past the end of the address space: the file is damaged",
 			file, what, (unsigned long long)size, (unsigned long long)base);
 	if (!is_ram(l, base, size))
 		return load_fail(l, -E_RANGE,
-			"%s: %s wants 0x%llx-0x%llx, which is not all RAM in this guest (RAM is 0-0x%lx and "
-			"0x%lx-0x%llx): link it elsewhere or raise memory =",
+			"%s: %s wants 0x%llx-0x%llx, which is not all RAM in this guest (RAM is 0-0x%lx and 0x%lx-0x%llx): link it elsewhere or raise memory =",
 			file, what, (unsigned long long)base, (unsigned long long)(base + size - 1),
 			LAYOUT_EBDA - 1, LAYOUT_BIOS_END, (unsigned long long)l->p->layout->low_end - 1);
 	c = claim_at(l, base, size);
 	if (c)
 		return load_fail(l, -E_EXIST,
-			"%s: %s (0x%llx-0x%llx) overlaps %s of %s (0x%llx-0x%llx): link or load one of them "
-			"elsewhere",
+			"%s: %s (0x%llx-0x%llx) overlaps %s of %s (0x%llx-0x%llx): link or load one of them elsewhere",
 			file, what, (unsigned long long)base, (unsigned long long)(base + size - 1), c->what,
 			c->file, (unsigned long long)c->base, (unsigned long long)(c->base + c->size - 1));
 	return add_claim(l, file, what, base, size);

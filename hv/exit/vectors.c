@@ -76,8 +76,7 @@ static void vectors_carry_out(struct vcpu *v, unsigned vector)
 	case VECTORS_BOOT:
 		uninterrupt(v, &f);
 		vm_unsupported(v,
-			"int %02xh at %04x:%04x gives the machine back to a BIOS (%s), which this guest does "
-			"not have",
+			"int %02xh at %04x:%04x gives the machine back to a BIOS (%s), which this guest does not have",
 			vector, f.cs, f.ip, vector == 0x18 ? "it cannot boot" : "it is to boot from a disk");
 		break;
 	}

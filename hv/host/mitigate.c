@@ -109,8 +109,8 @@ void mitigate_init(enum conf_mitigations wanted)
 	}
 	thunks_patch(c->mitigations.measures.thunk);
 	if (cpuid(1, 0).ecx & BIT(31))
-		log_info("speculation: under another hypervisor, which has a say in what the CPU needs and "
-			 "does");
+		log_info(
+			"speculation: under another hypervisor, which has a say in what the CPU needs and does");
 	log_verdicts(c);
 	if (mode == MITIGATIONS_ALL)
 		log_info("mitigations = all: every measure that the CPU has the means for, needed or not");

@@ -60,6 +60,6 @@ void smt_settle(const struct conf *conf)
 	if (siblings && policy.same_vm)
 		log_info("SMT: each core of several threads belongs to one VM (smt = same-vm)");
 	if (siblings && policy.warn)
-		log_warn("SMT: smt = on: VMs that share a core can learn of one another by speculation here; "
-			 "smt = same-vm or off prevents it");
+		log_warn(
+			"SMT: smt = on: VMs that share a core can learn of one another by speculation here; smt = same-vm or off prevents it");
 }

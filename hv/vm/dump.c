@@ -45,8 +45,8 @@ static void dump_advice(struct vcpu *v, const struct vcpu_state *s)
 		.bios_calls = vectors_calls(v->vm->platform) };
 
 	if (dump_hints_at_bios(&f))
-		log_error("  this image may want a BIOS, which it does not have here (it has called one "
-			  "%u times; README: What runs without firmware)",
+		log_error(
+			"  this image may want a BIOS, which it does not have here (it has called one %u times; README: What runs without firmware)",
 			f.bios_calls);
 }
 

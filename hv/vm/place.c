@@ -18,18 +18,18 @@ static void log_refusal(const struct conf *conf, unsigned id)
 
 	switch (v->result) {
 	case PLACE_NO_CPU:
-		log_error("%s:%u: [vm %s]: cpus names no CPU that can run guests: "
-			  "expected some of the %u from 0 on",
+		log_error(
+			"%s:%u: [vm %s]: cpus names no CPU that can run guests: expected some of the %u from 0 on",
 			conf->source, vm->cpus_line, vm->name, ncpus);
 		break;
 	case PLACE_CORE_TAKEN:
-		log_error("%s:%u: [vm %s]: CPU %u is in a core that vm %s has, and a core belongs to one VM "
-			  "(smt = same-vm): expected cpus of other cores, or smt = off",
+		log_error(
+			"%s:%u: [vm %s]: CPU %u is in a core that vm %s has, and a core belongs to one VM (smt = same-vm): expected cpus of other cores, or smt = off",
 			conf->source, vm->cpus_line, vm->name, v->clash, conf->vm[v->owner].name);
 		break;
 	case PLACE_NO_CORE:
-		log_error("%s:%u: [vm %s]: all cores belong to other VMs (smt = same-vm): "
-			  "expected fewer VMs, or smt = off",
+		log_error(
+			"%s:%u: [vm %s]: all cores belong to other VMs (smt = same-vm): expected fewer VMs, or smt = off",
 			conf->source, vm->line, vm->name);
 		break;
 	case PLACE_DONE:

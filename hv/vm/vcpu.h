@@ -92,8 +92,8 @@ struct vcpu {
 	struct guest_cpu guest;
 	/* IA32_SPEC_CTRL: the guest's, root mode's (hv/host/mitigate.c) */
 	struct msr_load entry_load, exit_load;
-	uint64_t exits;			       /* ever */
-	uint16_t last_exits[LAST_EXITS];       /* basic reasons; the newest is at (exits - 1) % LAST_EXITS */
+	uint64_t exits;			 /* ever */
+	uint16_t last_exits[LAST_EXITS]; /* basic reasons; the newest is at (exits - 1) % LAST_EXITS */
 	unsigned unknown_msrs;
 	const struct msr *last_msr; /* hv/vm/guest_msr.c */
 	struct insn_cache insns;    /* decoded last, for the emulator */

@@ -90,8 +90,8 @@ static int create_memory(struct vm *vm)
 	if (!err && l->high_end > LAYOUT_HIGH)
 		err = backing_alloc((l->high_end - LAYOUT_HIGH) >> PAGE_SHIFT, ram_owner(vm), &vm->high);
 	if (err) {
-		log_error("vm %s: memory = %lu MiB, but this machine has only %lu MiB left for guests: ask "
-			  "for less",
+		log_error(
+			"vm %s: memory = %lu MiB, but this machine has only %lu MiB left for guests: ask for less",
 			vm->name, l->memory / MiB, s.free * PAGE_SIZE / MiB);
 		return err;
 	}
@@ -285,8 +285,8 @@ static int load(struct vm *vm, const struct boot_info *bi, uint64_t rsdp)
 	if (err)
 		log_error("vm %s: %s", vm->name, why);
 	else if (!vmx.unrestricted && !(vm->start.cr0 & CR0_PE)) {
-		log_error("vm %s: its image starts in real mode, which this CPU's VMX cannot run (no "
-			  "unrestricted guest)",
+		log_error(
+			"vm %s: its image starts in real mode, which this CPU's VMX cannot run (no unrestricted guest)",
 			vm->name);
 		err = -E_NOSUP;
 	}
@@ -339,8 +339,8 @@ int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned i
 	vm->conf = conf;
 	vm->nvcpus = place_vcpus(id);
 	if (vm->nvcpus < conf->vcpus)
-		log_warn("vm %s: vcpus = %u, but it gets %u: others start in real mode, which this CPU's VMX "
-			 "cannot run",
+		log_warn(
+			"vm %s: vcpus = %u, but it gets %u: others start in real mode, which this CPU's VMX cannot run",
 			vm->name, conf->vcpus, vm->nvcpus);
 	vm->tsc_offset = 0 - rdtsc();
 	err = build(vm, bi);
@@ -388,14 +388,12 @@ static void say_mmu(const struct vm *vm)
 	struct mmu_stats s;
 
 	mmu_stats(vm->mmu, &s);
-	log_debug("vm %s: MMU: %lu bumps, %lu slots removed without; %lu faults, %lu of them spurious, %lu "
-		  "since the last "
-		  "bump; %lu device accesses",
+	log_debug(
+		"vm %s: MMU: %lu bumps, %lu slots removed without; %lu faults, %lu of them spurious, %lu since the last bump; %lu device accesses",
 		vm->name, s.bumps, s.targeted, s.faults, s.faults_spurious, s.faults_since_bump,
 		s.faults_mmio);
-	log_debug("vm %s: MMU: %lu batches freed %lu pages, the largest %lu pages, %lu entries, %lu ticks; "
-		  "%lu pages wait; "
-		  "lock held for %lu ticks at most",
+	log_debug(
+		"vm %s: MMU: %lu batches freed %lu pages, the largest %lu pages, %lu entries, %lu ticks; %lu pages wait; lock held for %lu ticks at most",
 		vm->name, s.batches, s.pages_freed, s.batch_pages_max, s.batch_entries_max, s.batch_ticks_max,
 		s.waiting, s.lock_ticks_max);
 	log_debug(

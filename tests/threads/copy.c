@@ -52,8 +52,8 @@ static void copy_compare(struct device *d, struct vm *vm)
 		copy_page(d, vm, page);
 		for (unsigned i = 0; i < STAMPED - STAMP; i++)
 			if (was[i] != d->copy[page][i])
-				oracle_fail("the copy of VM %u lacks a store to word %u of page %lu: %lx, "
-					    "not %lx",
+				oracle_fail(
+					"the copy of VM %u lacks a store to word %u of page %lu: %lx, not %lx",
 					vm->number, STAMP + i, page, was[i], w[STAMP + i]);
 		if (memcmp(edge, d->edge[page], sizeof(edge)) != 0)
 			oracle_fail("the copy of VM %u lacks a long store around page %lu", vm->number, page);

@@ -162,8 +162,7 @@ static void run_pair(const struct pair *p, unsigned seconds, uint64_t seed)
 		pthread_join(thread[i], NULL);
 	world_end();
 	world_seen(&s);
-	printf("threads: hits %lu faults %lu mmio %lu rom %lu sure %lu waits %lu backed out %lu kicked %lu "
-	       "changes %lu freed %lu tables %lu held %lu stored %lu refused %lu copies %lu dirty %lu\n",
+	printf("threads: hits %lu faults %lu mmio %lu rom %lu sure %lu waits %lu backed out %lu kicked %lu changes %lu freed %lu tables %lu held %lu stored %lu refused %lu copies %lu dirty %lu\n",
 		s.hits, s.faults, s.mmio, s.rom, s.sure, s.blocked, s.backed_out, s.kicked, s.changes,
 		s.freed, s.reclaimed, s.held, s.stored, s.refused, s.copies, s.dirty);
 	fflush(stdout);

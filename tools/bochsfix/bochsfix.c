@@ -84,8 +84,8 @@ struct code {
 __attribute__((noreturn)) static void refuse(const char *subject, const char *why)
 {
 	fprintf(stderr, "bochsfix: %s: %s\n", subject, why);
-	fprintf(stderr, "bochsfix: refused: this build of Bochs is not known to be right. "
-			"Use Debian's Bochs 3.1, or BOCHSFIX=off to start it as it is.\n");
+	fprintf(stderr,
+		"bochsfix: refused: this build of Bochs is not known to be right. Use Debian's Bochs 3.1, or BOCHSFIX=off to start it as it is.\n");
 	_exit(3);
 }
 

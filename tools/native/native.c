@@ -245,16 +245,11 @@ static void __attribute__((noreturn)) enter(void)
 		UINT64 base;
 	} __attribute__((packed)) pointer = { sizeof(gdt) - 1, (UINT64)gdt };
 
-	__asm__ volatile("lgdt %0\n\t"
-			 "mov %1, %%ds\n\t"
-			 "mov %1, %%es\n\t"
-			 "mov %1, %%ss\n\t"
-			 "pushq $0x10\n\t"
-			 "pushq %2\n\t"
-			 "lretq"
-			 :
-			 : "m"(pointer), "r"(0x18), "r"(kernel + LINUX_ENTRY64), "S"(params)
-			 : "memory");
+	__asm__ volatile(
+		"lgdt %0\n\tmov %1, %%ds\n\tmov %1, %%es\n\tmov %1, %%ss\n\tpushq $0x10\n\tpushq %2\n\tlretq"
+		:
+		: "m"(pointer), "r"(0x18), "r"(kernel + LINUX_ENTRY64), "S"(params)
+		: "memory");
 	__builtin_unreachable();
 }
 

@@ -35,8 +35,7 @@ static void words_are_understood_with_and_without_a_final_nul(void **state)
 		assert_string_equal(o.conf, "other.conf");
 		assert_true(o.nowait);
 		assert_false(o.report);
-		parse("lethe.efi  kernel=\"my kernel\" initrd=i.img cmdline=console=ttyS0 root=/dev/vda  "
-		      "quiet",
+		parse("lethe.efi  kernel=\"my kernel\" initrd=i.img cmdline=console=ttyS0 root=/dev/vda  quiet",
 			nul);
 		assert_string_equal(o.wrong, "");
 		assert_string_equal(o.kernel, "my kernel");

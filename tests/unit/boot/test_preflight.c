@@ -238,9 +238,8 @@ static void too_little_memory_names_every_number(void **state)
 	struct preflight_facts f = good();
 
 	f.memory_guests = 4 * GiB;
-	expect_blocker(&f, "3072 MiB are free, the guests ask for 4096 MiB, their files for 20 MiB and Lethe "
-			   "for 80 MiB: "
-			   "lower memory = in lethe.conf by 1124 MiB");
+	expect_blocker(&f,
+		"3072 MiB are free, the guests ask for 4096 MiB, their files for 20 MiB and Lethe for 80 MiB: lower memory = in lethe.conf by 1124 MiB");
 	f = good();
 	f.memory_guests = 0;
 	f.configured = false;

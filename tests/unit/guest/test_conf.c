@@ -180,8 +180,8 @@ static void the_default_vm_has_kernel_and_initrd(void **state)
 
 static void line_ends_bom_and_unicode_are_accepted(void **state)
 {
-	expect_good("\xef\xbb\xbf[vm a]\r\nkernel = "
-		    "\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xa7\r\n\r\n\tmemory\t=\t4M\t");
+	expect_good(
+		"\xef\xbb\xbf[vm a]\r\nkernel = \xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xa7\r\n\r\n\tmemory\t=\t4M\t");
 	assert_string_equal(conf.vm[0].kernel, "\xc3\xa4\xe2\x82\xac\xf0\x9f\x90\xa7");
 	assert_int_equal(conf.vm[0].memory, 4 * MiB);
 }
@@ -204,9 +204,7 @@ static void sections_that_are_wrong_are_reported(void **state)
 	expect_error("[vm a b]\nkernel=k\n",
 		"lethe.conf:1: [vm a b]: expected a name of 1 to 31 letters, digits, '-', '_', '.'");
 	expect_error("[vm abcdefghijklmnopqrstuvwxyz012345]\nkernel=k\n",
-		"lethe.conf:1: [vm abcdefghijklmnopqrstuvwxyz012345]: expected a name of 1 to 31 letters, "
-		"digits, "
-		"'-', '_', '.'");
+		"lethe.conf:1: [vm abcdefghijklmnopqrstuvwxyz012345]: expected a name of 1 to 31 letters, digits, '-', '_', '.'");
 	expect_good("[vm abcdefghijklmnopqrstuvwxyz01234]\nkernel=k\n");
 	expect_error("[vm a]\nkernel=k\n[vm a]\nkernel=k\n",
 		"lethe.conf:3: [vm a]: there is one in line 1: expected another name");
@@ -238,19 +236,12 @@ static void lines_that_are_no_key_are_reported(void **state)
 	expect_error("memory = 1M\n[vm a]\nkernel=k",
 		"lethe.conf:1: memory: expected [hypervisor] or [vm NAME] before the first key");
 	expect_vm_error("memroy = 512M",
-		"lethe.conf:3: memroy: unknown key: expected kernel, format, "
-		"initrd, module, cmdline, memory, vcpus, "
-		"cpus, mmu, removal, reclaim, large-pages, devices, rom-size, bar-size, debug-exit, "
-		"load-address or entry-mode");
+		"lethe.conf:3: memroy: unknown key: expected kernel, format, initrd, module, cmdline, memory, vcpus, cpus, mmu, removal, reclaim, large-pages, devices, rom-size, bar-size, debug-exit, load-address or entry-mode");
 	expect_error("[hypervisor]\nmemory=4M\n[vm a]\nkernel=k",
 		"lethe.conf:2: memory: unknown key: expected console, log, trace, mitigations, smt or keep");
 	expect_vm_error("kernel = other", "lethe.conf:3: kernel: given twice: expected it once in a section");
 	expect_vm_error("abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz = 1",
-		"lethe.conf:3: abcdefghijklmnopqrstuvwxyzab...: unknown key: expected kernel, format, "
-		"initrd, "
-		"module, cmdline, memory, vcpus, cpus, mmu, removal, reclaim, large-pages, devices, "
-		"rom-size, bar-size, "
-		"debug-exit, load-address or entry-mode");
+		"lethe.conf:3: abcdefghijklmnopqrstuvwxyzab...: unknown key: expected kernel, format, initrd, module, cmdline, memory, vcpus, cpus, mmu, removal, reclaim, large-pages, devices, rom-size, bar-size, debug-exit, load-address or entry-mode");
 }
 
 static void a_vm_without_a_kernel_is_refused(void **state)
@@ -302,13 +293,9 @@ static void bad_numbers_and_words_are_refused(void **state)
 	expect_error("[hypervisor]\ntrace = exits, all\n[vm a]\nkernel=k",
 		"lethe.conf:2: trace = exits, all: expected off, or a list of exits, mmu, irq, io, boot");
 	expect_error("[hypervisor]\ntrace = mmu:many\n[vm a]\nkernel=k",
-		"lethe.conf:2: trace = mmu:many: expected a number of lines behind the colon, such as "
-		"mmu:100, or "
-		"mmu:all");
+		"lethe.conf:2: trace = mmu:many: expected a number of lines behind the colon, such as mmu:100, or mmu:all");
 	expect_error("[hypervisor]\ntrace = exits:cpuidd\n[vm a]\nkernel=k",
-		"lethe.conf:2: trace = exits:cpuidd: expected exit reasons such as cpuid, io, rdmsr, hlt, "
-		"interrupt, "
-		"ept-violation (README.md has all), or a number of lines: exits:cpuid+io:100");
+		"lethe.conf:2: trace = exits:cpuidd: expected exit reasons such as cpuid, io, rdmsr, hlt, interrupt, ept-violation (README.md has all), or a number of lines: exits:cpuid+io:100");
 	expect_error("[hypervisor]\ntrace =\n[vm a]\nkernel=k",
 		"lethe.conf:2: trace = : expected off, or a list of exits, mmu, irq, io, boot");
 }

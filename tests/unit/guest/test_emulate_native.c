@@ -363,8 +363,8 @@ static void complain(const struct test_case *t, const struct native_state *befor
 
 	for (unsigned k = 0; k < t->in.len; k++)
 		snprintf(hex + 3 * k, sizeof(hex) - 3 * k, "%02x ", t->bytes[k]);
-	fail_msg("%s(%s, size %d): %s: the CPU %#llx, ours %#llx\n  before: rax %#llx rcx %#llx rdx %#llx "
-		 "rflags %#llx",
+	fail_msg(
+		"%s(%s, size %d): %s: the CPU %#llx, ours %#llx\n  before: rax %#llx rcx %#llx rdx %#llx rflags %#llx",
 		hex, insn_op_name(t->in.op), t->in.size, what, (unsigned long long)cpu,
 		(unsigned long long)ours, (unsigned long long)before->gpr[RAX],
 		(unsigned long long)before->gpr[RCX], (unsigned long long)before->gpr[RDX],

@@ -218,9 +218,8 @@ static void complain(const uint8_t *bytes, size_t n, unsigned mode, const struct
 	if (z)
 		ZydisFormatterFormatInstruction(
 			&f, &z->i, z->o, z->i.operand_count_visible, text, sizeof(text), 0x1000, NULL);
-	fail_msg("%s: mode %d: %s\n  oracle: len %d %s\n  ours: len %d %s size %d mem %d addr %d seg %d reg "
-		 "%d base %d "
-		 "index %d scale %d disp %#llx imm %#llx flags %#x why %s",
+	fail_msg(
+		"%s: mode %d: %s\n  oracle: len %d %s\n  ours: len %d %s size %d mem %d addr %d seg %d reg %d base %d index %d scale %d disp %#llx imm %#llx flags %#x why %s",
 		what, modes[mode], hex, z ? z->i.length : 0, text, in->len, insn_op_name(in->op), in->size,
 		in->mem_size, in->addr_size, in->seg, in->reg, in->base, in->index, in->scale,
 		(unsigned long long)in->disp, (unsigned long long)in->imm, in->flags, insn_why_text(in->why));

@@ -148,27 +148,17 @@ static void the_options_are_listed_as_used_or_missing(void **state)
 
 	m.proc &= ~(PROC_CR3_LOAD | PROC_CR3_STORE);
 	expect_description(&m, 400,
-		"virtual NMIs, preemption timer, TPR shadow, EPT with 2M 1G A/D, VPID, unrestricted guest, "
-		"PML, "
-		"APIC virtualization, virtual x2APIC, RDTSCP, INVPCID, XSAVES, WBINVD exiting, PAUSE-loop "
-		"exiting");
+		"virtual NMIs, preemption timer, TPR shadow, EPT with 2M 1G A/D, VPID, unrestricted guest, PML, APIC virtualization, virtual x2APIC, RDTSCP, INVPCID, XSAVES, WBINVD exiting, PAUSE-loop exiting");
 	/* Nested in KVM: no PAUSE-loop exiting, and what the CPU's flags leave out. */
 	m.proc2 &= ~((uint64_t)(PROC2_PAUSE_LOOP | PROC2_VPID) << 32);
 	m.ept_vpid &= ~(EPTCAP_1G | EPTCAP_AD);
 	expect_description(&m, 400,
-		"virtual NMIs, preemption timer, TPR shadow, EPT with 2M, unrestricted guest, APIC "
-		"virtualization, "
-		"virtual x2APIC, RDTSCP, INVPCID, XSAVES, WBINVD exiting; not there: EPT 1G, EPT A/D, VPID, "
-		"PML, "
-		"PAUSE-loop exiting");
+		"virtual NMIs, preemption timer, TPR shadow, EPT with 2M, unrestricted guest, APIC virtualization, virtual x2APIC, RDTSCP, INVPCID, XSAVES, WBINVD exiting; not there: EPT 1G, EPT A/D, VPID, PML, PAUSE-loop exiting");
 	/* Nothing optional at all. */
 	m.pin = (uint64_t)(PIN_EXTERNAL_INTERRUPT | PIN_NMI) << 32;
 	m.proc &= ~((uint64_t)(PROC_TPR_SHADOW | PROC_SECONDARY) << 32);
 	expect_description(&m, 400,
-		"none; not there: virtual NMIs, preemption timer, TPR shadow, EPT, VPID, unrestricted guest, "
-		"PML, "
-		"APIC virtualization, virtual x2APIC, RDTSCP, INVPCID, XSAVES, WBINVD exiting, PAUSE-loop "
-		"exiting");
+		"none; not there: virtual NMIs, preemption timer, TPR shadow, EPT, VPID, unrestricted guest, PML, APIC virtualization, virtual x2APIC, RDTSCP, INVPCID, XSAVES, WBINVD exiting, PAUSE-loop exiting");
 	expect_description(&m, 8, "none; n");
 }
 

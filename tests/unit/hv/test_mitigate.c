@@ -254,9 +254,7 @@ static void told_in_words(void **state)
 
 	mitigate_decide(&cpu, &m);
 	expect_text(&m, MITIGATE_DONE,
-		"Spectre v2 (IBRS after exits, IBPB at VM switches), RSB (return predictions replaced after "
-		"exits), "
-		"RSBA (IBRS after exits), L1TF (L1D flush at VM switches)");
+		"Spectre v2 (IBRS after exits, IBPB at VM switches), RSB (return predictions replaced after exits), RSBA (IBRS after exits), L1TF (L1D flush at VM switches)");
 	expect_text(
 		&m, MITIGATE_MICROCODE_MISSING, "MDS (MD_CLEAR), MMIO stale data (FB_CLEAR), GDS (GDS_CTRL)");
 	expect_text(&m, MITIGATE_NOT_NEEDED,

@@ -36,10 +36,7 @@ static void config_run(void **state)
 		fflush(stdout);
 		nested_run(c, from + i, steps ? (unsigned)strtoul(steps, NULL, 0) : 20000);
 	}
-	printf("oracle: hits %lu (large %lu, split %lu) faults %lu traps %lu guest's faults %lu stores %lu "
-	       "and %lu "
-	       "evictions %lu bumps %lu reclaimed %lu shared %lu self %lu changes %lu migrations %lu nested "
-	       "%lu\n",
+	printf("oracle: hits %lu (large %lu, split %lu) faults %lu traps %lu guest's faults %lu stores %lu and %lu evictions %lu bumps %lu reclaimed %lu shared %lu self %lu changes %lu migrations %lu nested %lu\n",
 		s->hits, s->large, s->split, s->faults, s->traps, s->guest_faults, s->stores,
 		s->device_stores, s->evictions, s->bumps, s->reclaimed, s->shared, s->self, s->changes,
 		s->migrations, s->nested);

@@ -112,8 +112,7 @@ int main(void)
 	memset(tests, 0, sizeof(tests));
 	if (only && !strcmp(only, mutant_name(MUTANT_no_fence))) {
 		fprintf(stderr,
-			"mutant %s: no test that runs whole instructions one after the other can see it; "
-			"tests/model/run kills it in flush.pml and tables.pml\n",
+			"mutant %s: no test that runs whole instructions one after the other can see it; tests/model/run kills it in flush.pml and tables.pml\n",
 			only);
 		return 2;
 	}

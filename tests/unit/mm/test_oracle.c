@@ -113,9 +113,7 @@ static void config_run(void **state)
 	}
 	run.seed = from;
 	run.steps = steps;
-	printf("oracle: hits %lu (large %lu) faults %lu mmio %lu rom %lu bumps %lu reclaimed %lu evicted %lu "
-	       "moves %lu waits %lu backed out %lu freed %lu nested %lu kicks %lu dirty %lu (by the CPU %lu) "
-	       "in %lu readings\n",
+	printf("oracle: hits %lu (large %lu) faults %lu mmio %lu rom %lu bumps %lu reclaimed %lu evicted %lu moves %lu waits %lu backed out %lu freed %lu nested %lu kicks %lu dirty %lu (by the CPU %lu) in %lu readings\n",
 		sim_seen.hits, sim_seen.large, sim_seen.faults, sim_seen.mmio, sim_seen.rom, sim_seen.bumps,
 		sim_seen.reclaimed, sim_seen.evictions, sim_seen.migrations, sim_seen.blocked,
 		sim_seen.backed_out, sim_seen.freed, sim_seen.nested, sim_seen.kicks, sim_seen.dirty_pages,

@@ -154,8 +154,8 @@ static void all_ways_of_removal_give_the_same_translations(void **state_)
 		reached += seen[0][n].verdict == MMU_RESUME;
 		for (unsigned how = 1; how < 3; how++)
 			if (memcmp(&seen[0][n], &seen[how][n], sizeof(seen[0][n])))
-				fail_msg("step %u: verdict %u, slot %u, page %u by policy %u; by a bump %u, "
-					 "%u, %u",
+				fail_msg(
+					"step %u: verdict %u, slot %u, page %u by policy %u; by a bump %u, %u, %u",
 					n, seen[how][n].verdict, seen[how][n].slot, seen[how][n].page, how,
 					seen[0][n].verdict, seen[0][n].slot, seen[0][n].page);
 	}

@@ -112,9 +112,8 @@ static void all_registers(
 
 			err = guest_walk(rig.mmu, &r, gva(0x123), accesses[a] | WALK_PEEK, &out, &code);
 			if (err != (want < 0 ? 0 : -E_FAULT) || (want >= 0 && code != (uint32_t)want))
-				fail_msg("%s, leaf at level %u, rights from level 1 %u %u %u %u %u, "
-					 "registers %#x, "
-					 "access %u: %d %#x, not %d",
+				fail_msg(
+					"%s, leaf at level %u, rights from level 1 %u %u %u %u %u, registers %#x, access %u: %d %#x, not %d",
 					m->name, leaf, bits[1], bits[2], bits[3], bits[4], bits[5], c,
 					accesses[a], err, code, want);
 			seen[want < 0]++;
