@@ -33,7 +33,7 @@ struct cursor {
 static inline void cursor_at(struct cursor *w, uint64_t eptp, unsigned level, uint64_t gfn)
 {
 	w->level = level;
-	w->entry = (uint64_t *)hpa_to_virt(hpa(eptp & EPT_ADDR)) + ept_index(gfn, level);
+	w->entry = (uint64_t *)hpa_to_virt(hpa(eptp & EPT_ADDR)) + level_index(gfn, level);
 }
 
 static inline void cursor_down(struct cursor *w, uint64_t gfn)
@@ -59,7 +59,7 @@ static void cursor_set(struct cursor *w, uint64_t e)
 static struct spage *new_table(struct mmu *mmu, struct cursor *w, uint64_t gfn)
 {
 	role_t role = { (uint32_t)(w->level - 1) | ROLE_DIRECT | EPT_RWX << 4 };
-	uint64_t base = align_down(gfn, ept_pages(w->level));
+	uint64_t base = align_down(gfn, level_pages(w->level));
 
 	return spage_new(mmu, (gfn_t){ base }, role, w->entry);
 }
@@ -91,8 +91,8 @@ struct target {
 static int leaf_type(const struct backing_run *r, uint64_t p, unsigned level)
 {
 	return r->memtype >= 0 ? r->memtype
-			       : mtrr_type(pfn_to_hpa(pfn(align_down(p, ept_pages(level)))),
-					 ept_pages(level) * PAGE_SIZE);
+			       : mtrr_type(pfn_to_hpa(pfn(align_down(p, level_pages(level)))),
+					 level_pages(level) * PAGE_SIZE);
 }
 
 static void choose(
@@ -108,7 +108,7 @@ static void choose(
 	t->pfn = pfn(r->pfn.v + (page - r->first));
 	t->uniform = 1;
 	for (unsigned l = 2; l <= most; l++) {
-		uint64_t n = ept_pages(l), before = gfn & (n - 1);
+		uint64_t n = level_pages(l), before = gfn & (n - 1);
 
 		if (((gfn ^ t->pfn.v) & (n - 1)) || gfn - before < s->base ||
 			gfn - before + n > s->base + s->pages || page - r->first < before ||
@@ -132,7 +132,7 @@ static void choose(
 static uint64_t leaf_entry(const struct mmu *mmu, const struct target *t, uint64_t gfn, unsigned level)
 {
 	/* The target's frame is the one of gfn; a larger leaf begins further down. */
-	uint64_t first = t->pfn.v - (gfn & (ept_pages(level) - 1));
+	uint64_t first = t->pfn.v - (gfn & (level_pages(level) - 1));
 	uint64_t e = first << PAGE_SHIFT | t->rights | (uint64_t)t->memtype << EPT_MT_AT;
 
 	if (level > 1) {
@@ -159,7 +159,7 @@ static void fill_table(
 	};
 	uint64_t e = leaf_entry(mmu, &first, child->gfn.v, level);
 
-	for (unsigned i = 0; i < ENTRIES; i++, e += ept_pages(level) << PAGE_SHIFT)
+	for (unsigned i = 0; i < ENTRIES; i++, e += level_pages(level) << PAGE_SHIFT)
 		spage_table(child)[i] = e;
 	child->lo = 0;
 	child->hi = ENTRIES;
@@ -208,7 +208,7 @@ static void map_mmio(struct mmu *mmu, struct cursor *w, uint64_t gfn)
 
 	slots_gap(mmu, (gfn_t){ gfn }, &first, &end);
 	for (;;) {
-		uint64_t n = ept_pages(w->level), base = align_down(gfn, n);
+		uint64_t n = level_pages(w->level), base = align_down(gfn, n);
 
 		if (ept_is_table(ept_read(w->entry), w->level)) {
 			cursor_down(w, gfn);

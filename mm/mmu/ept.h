@@ -22,6 +22,7 @@
 #include "lib/atomic.h"
 #include "lib/bits.h"
 #include "lib/types.h"
+#include "mm/mmu/levels.h"
 
 #define EPT_R	  BIT(0)
 #define EPT_W	  BIT(1)
@@ -65,20 +66,6 @@ static inline bool ept_is_table(uint64_t e, unsigned level)
 static inline pfn_t ept_pfn(uint64_t e)
 {
 	return pfn((e & EPT_ADDR) >> PAGE_SHIFT);
-}
-/* By how much a gfn is shifted at a level (1 to 5). The mask costs nothing: the CPU's shifts apply it anyway. */
-static inline unsigned ept_shift(unsigned level)
-{
-	return 9 * (level - 1) & 63;
-}
-static inline unsigned ept_index(uint64_t gfn, unsigned level)
-{
-	return gfn >> ept_shift(level) & 511;
-}
-/* 4 KiB pages that an entry of this level maps. */
-static inline uint64_t ept_pages(unsigned level)
-{
-	return 1ull << ept_shift(level);
 }
 static inline uint64_t ept_mmio_entry(uint64_t gen, unsigned maxphyaddr)
 {

@@ -12,7 +12,7 @@ void ept_cut(struct mmu *mmu, struct spage *p)
 
 	/* The place was stored when the link was made; recomputed from a gfn it could be another table's by now. */
 	if (MUTANT(recomputed_key)) {
-		entry = spage_table(mmu->root) + ept_index(p->gfn.v, mmu->root_level);
+		entry = spage_table(mmu->root) + level_index(p->gfn.v, mmu->root_level);
 		parent = mmu->root;
 	}
 	ASSERT(MUTANT(recomputed_key) ||
@@ -41,7 +41,7 @@ bool ept_sound(const struct mmu *mmu, uint64_t e, unsigned level)
 		return false;
 	if (ept_is_table(e, level))
 		return !bits_get(e, 7, 3);
-	if (level > 3 || (level > 1 && (e & EPT_ADDR & (ept_pages(level) * PAGE_SIZE - 1))))
+	if (level > 3 || (level > 1 && (e & EPT_ADDR & (level_pages(level) * PAGE_SIZE - 1))))
 		return false;
 	return type == MT_UC || type == MT_WC || type == MT_WT || type == MT_WP || type == MT_WB;
 }
@@ -62,14 +62,14 @@ bool ept_sound(const struct mmu *mmu, uint64_t e, unsigned level)
 /* What of [at, end) p may have something in. */
 static void clip(const struct spage *p, unsigned level, uint64_t *at, uint64_t *end)
 {
-	*at = max(*at, p->gfn.v + ((uint64_t)p->lo << ept_shift(level)));
-	*end = min(*end, p->gfn.v + ((uint64_t)p->hi << ept_shift(level)));
+	*at = max(*at, p->gfn.v + ((uint64_t)p->lo << level_shift(level)));
+	*end = min(*end, p->gfn.v + ((uint64_t)p->hi << level_shift(level)));
 }
 
 /* The table that p links for gfn, or NULL. */
 static struct spage *child_at(const struct spage *p, unsigned level, uint64_t gfn)
 {
-	uint64_t e = ept_read(&spage_table(p)[ept_index(gfn, level)]);
+	uint64_t e = ept_read(&spage_table(p)[level_index(gfn, level)]);
 
 	return ept_is_table(e, level) ? spage_of(ept_pfn(e)) : NULL;
 }
@@ -80,7 +80,8 @@ static struct spage *lowest(struct spage *p, uint64_t at, uint64_t end)
 	for (unsigned level = role_level(p->role); level > 1; level--) {
 		struct spage *child;
 
-		if (at >> ept_shift(level) != (end - 1) >> ept_shift(level) || end - at == ept_pages(level))
+		if (at >> level_shift(level) != (end - 1) >> level_shift(level) ||
+			end - at == level_pages(level))
 			break;
 		child = child_at(p, level, at);
 		if (!child)
@@ -93,13 +94,13 @@ static struct spage *lowest(struct spage *p, uint64_t at, uint64_t end)
 static unsigned weigh(const struct spage *p, uint64_t at, uint64_t end, unsigned most)
 {
 	unsigned level = role_level(p->role), entries, weight;
-	uint64_t n = ept_pages(level), last;
+	uint64_t n = level_pages(level), last;
 
 	clip(p, level, &at, &end);
 	if (at >= end)
 		return 0;
 	last = align_down(end - 1, n);
-	entries = (unsigned)((last - align_down(at, n)) >> ept_shift(level)) + 1;
+	entries = (unsigned)((last - align_down(at, n)) >> level_shift(level)) + 1;
 	if (level == 1)
 		return entries * EPT_WEIGHT_LEAF;
 	weight = entries * EPT_WEIGHT_ENTRY + min(entries, (unsigned)p->children) * EPT_WEIGHT_DROP;
@@ -127,7 +128,7 @@ static void drop_table(struct mmu *mmu, struct spage *parent, uint64_t *entry, s
 /* Entries for [at, end), all within [lo, hi). An MMIO entry there is from before the slot: it may go, too. */
 static void unmap_leaves(struct spage *p, uint64_t at, uint64_t end)
 {
-	unsigned from = ept_index(at, 1), to = ept_index(end - 1, 1) + 1;
+	unsigned from = level_index(at, 1), to = level_index(end - 1, 1) + 1;
 	uint64_t *t = spage_table(p);
 
 	/* Relaxed: the flush that is asked for has a fence. Not one string store: the CPU walks this table. */
@@ -142,7 +143,7 @@ static void unmap_leaves(struct spage *p, uint64_t at, uint64_t end)
 static void unmap(struct mmu *mmu, struct spage *p, uint64_t at, uint64_t end)
 {
 	unsigned level = role_level(p->role);
-	uint64_t n = ept_pages(level);
+	uint64_t n = level_pages(level);
 
 	clip(p, level, &at, &end);
 	if (at >= end)
@@ -152,7 +153,7 @@ static void unmap(struct mmu *mmu, struct spage *p, uint64_t at, uint64_t end)
 		return;
 	}
 	for (uint64_t g = align_down(at, n); g < end; g += n) {
-		uint64_t *entry = spage_table(p) + ept_index(g, level), e = ept_read(entry);
+		uint64_t *entry = spage_table(p) + level_index(g, level), e = ept_read(entry);
 		bool whole = g >= at && g + n <= end;
 
 		if (ept_is_table(e, level)) {
@@ -192,7 +193,7 @@ static struct spage *leaf_table(struct mmu *mmu, uint64_t gfn)
 	struct spage *p = mmu->root;
 
 	for (unsigned level = mmu->root_level; p && level > 1; level--) {
-		uint64_t e = ept_read(&spage_table(p)[ept_index(gfn, level)]);
+		uint64_t e = ept_read(&spage_table(p)[level_index(gfn, level)]);
 
 		p = ept_is_table(e, level) ? spage_of(ept_pfn(e)) : NULL;
 	}
@@ -214,7 +215,7 @@ void ept_rearm(struct mmu *mmu, uint64_t gfn, uint64_t bits, bool pml)
 		if (!p)
 			continue;
 		/* Atomic: the CPU may be setting A and D. What is not present faults anyway. */
-		entry = &spage_table(p)[ept_index(at, 1)];
+		entry = &spage_table(p)[level_index(at, 1)];
 		if (ept_present(ept_read(entry)))
 			atomic_fetch_and(entry, mask);
 	}

@@ -116,7 +116,7 @@ static bool records_of(struct mmu *mmu, uint64_t at, uint64_t end, unsigned most
 	unsigned weight = 0;
 
 	for (unsigned level = RECORD_LEVELS; level; level--) {
-		uint64_t step = ept_pages(level), reach = ept_pages(level + 1), *record = NULL;
+		uint64_t step = level_pages(level), reach = level_pages(level + 1), *record = NULL;
 
 		for (uint64_t g = align_down(at, step); g < end; g += step) {
 			if (record && g & (reach - 1)) {

@@ -16,6 +16,7 @@
  *	evict.c	valid pages given up when the pool runs low
  *	removal.c	a slot that goes: bump or unmap
  *	fault.c	the fault, above the back ends
+ *	levels.h	the arithmetic of levels: entries, shifts, pages
  *	ept.h, ept.c, ept_zap.c	the EPT back end
  *	indirect.h, indirect.c	pages made from tables of the guest's: what shadow page tables and shadow EPT stand on
  *	indirect_zap.c	taking their entries away
@@ -36,10 +37,10 @@
 #include "mm/map/guest_window.h"
 #include "mm/map/slot_table.h"
 #include "mm/mmu/chain.h"
+#include "mm/mmu/levels.h"
 #include "mm/mmu/mmu.h"
 #include "mm/mutant.h"
 
-#define ENTRIES	      512
 #define MMU_LOW_WATER 16 /* pages below which eviction begins */
 
 /*

@@ -2,8 +2,6 @@
 /* Records of guest frames. (What they are: mm/mmu/records.h.) */
 #include "mm/mmu/records.h"
 
-#include "mm/mmu/ept.h"
-
 static role_t role(unsigned level)
 {
 	return (role_t){ ROLE_RECORDS | level };
@@ -12,14 +10,14 @@ static role_t role(unsigned level)
 /* The first gfn that the page with the word about `at` is about. */
 static gfn_t first(gfn_t at, unsigned level)
 {
-	return (gfn_t){ align_down(at.v, ept_pages(level + 1)) };
+	return (gfn_t){ align_down(at.v, level_pages(level + 1)) };
 }
 
 uint64_t *record_find(const struct mmu *mmu, gfn_t at, unsigned level)
 {
 	struct spage *p = hash_find(mmu, first(at, level), role(level));
 
-	return p ? spage_table(p) + ept_index(at.v, level) : NULL;
+	return p ? spage_table(p) + level_index(at.v, level) : NULL;
 }
 
 uint64_t *record_make(struct mmu *mmu, gfn_t at, unsigned level)
@@ -31,7 +29,7 @@ uint64_t *record_make(struct mmu *mmu, gfn_t at, unsigned level)
 		return record;
 	p = spage_new(mmu, first(at, level), role(level), NULL);
 	hash_add(mmu, p);
-	return spage_table(p) + ept_index(at.v, level);
+	return spage_table(p) + level_index(at.v, level);
 }
 
 void record_set(uint64_t *record, uint64_t v)

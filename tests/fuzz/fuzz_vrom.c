@@ -100,7 +100,7 @@ static void try_to_reach(const struct vrom_memory *m, unsigned i, uint64_t gfn)
 		uint64_t e;
 
 		if (hw_access(i, rig.eptp[i], gfn, MMU_READ, &e, &level) == HW_HIT)
-			must(!owns(m, ept_pfn(e).v + (gfn & (ept_pages(level) - 1))));
+			must(!owns(m, ept_pfn(e).v + (gfn & (level_pages(level) - 1))));
 	}
 }
 

@@ -41,7 +41,7 @@ static struct reach reach_random(const struct vm *vm)
 static void reached(const struct vcpu *v, const struct reach *r, uint64_t e, unsigned level)
 {
 	struct place *p = &v->vm->place[r->place];
-	uint64_t *w = words(pfn(ept_pfn(e).v + (reach_gfn(r) & (ept_pages(level) - 1)))), is, after;
+	uint64_t *w = words(pfn(ept_pfn(e).v + (reach_gfn(r) & (level_pages(level) - 1)))), is, after;
 	struct hw_cpu *cpu = &hw_cpu[this_cpu_id()];
 	enum expected x;
 
@@ -62,7 +62,7 @@ static void reached(const struct vcpu *v, const struct reach *r, uint64_t e, uns
 
 static void store(struct vcpu *v, const struct reach *r, uint64_t e, unsigned level)
 {
-	uint64_t *w = words(pfn(ept_pfn(e).v + (reach_gfn(r) & (ept_pages(level) - 1))));
+	uint64_t *w = words(pfn(ept_pfn(e).v + (reach_gfn(r) & (level_pages(level) - 1))));
 
 	atomic_store_relaxed(&w[WORD_VCPU + v->number], ++v->stores);
 }

@@ -120,7 +120,7 @@ static void access_memory(struct nested_vcpu *v)
 		nested_check_hit(v, at, access, e, level);
 		v->again = false;
 		if (access & MMU_WRITE)
-			store(ept_pfn(e).v + (at & (ept_pages(level) - 1)));
+			store(ept_pfn(e).v + (at & (level_pages(level) - 1)));
 		return;
 	}
 	leave(v);

@@ -37,8 +37,8 @@ static bool entry_at(gfn_t table, unsigned i, uint64_t *e)
 /* A leaf for `at` into entry i of p. */
 static void map(struct spage *p, uint64_t at, uint64_t guest, unsigned guest_level, bool *flush)
 {
-	unsigned level = role_level(p->role), i = ept_index(at, level);
-	uint64_t g = ept_pfn(guest).v + (at & (ept_pages(guest_level) - 1) & ~(ept_pages(level) - 1));
+	unsigned level = role_level(p->role), i = level_index(at, level);
+	uint64_t g = ept_pfn(guest).v + (at & (level_pages(guest_level) - 1) & ~(level_pages(level) - 1));
 	const struct slot *s = slots_find_locked(nested.mmu, (gfn_t){ g });
 	uint64_t e = (guest & EPT_RWX) | MT_WB << EPT_MT_AT | (level > 1 ? EPT_PS : 0);
 
@@ -58,8 +58,8 @@ static bool link_to(struct spage *p, unsigned i, struct spage *child)
 
 static bool large_ok(uint64_t g, unsigned level)
 {
-	return g + ept_pages(level) <= RAM_PAGES &&
-	       !(backing_pfn(nested.ram, g).v & (ept_pages(level) - 1)) &&
+	return g + level_pages(level) <= RAM_PAGES &&
+	       !(backing_pfn(nested.ram, g).v & (level_pages(level) - 1)) &&
 	       indirect_large_allowed(nested.mmu, (gfn_t){ g }, level);
 }
 
@@ -68,7 +68,7 @@ static void split(struct spage *p, uint64_t at, uint64_t e, unsigned guest_level
 {
 	for (;;) {
 		unsigned level = role_level(p->role);
-		uint64_t off = at & (ept_pages(guest_level) - 1) & ~(ept_pages(level) - 1);
+		uint64_t off = at & (level_pages(guest_level) - 1) & ~(level_pages(level) - 1);
 		gfn_t base = { ept_pfn(e).v + off };
 		role_t linear = { role(level - 1, e).v | ROLE_DIRECT };
 		struct spage *child;
@@ -80,7 +80,7 @@ static void split(struct spage *p, uint64_t at, uint64_t e, unsigned guest_level
 		child = indirect_find(nested.mmu, base, linear);
 		if (!child)
 			child = indirect_new(nested.mmu, base, linear, flush);
-		*flush |= link_to(p, ept_index(at, level), child);
+		*flush |= link_to(p, level_index(at, level), child);
 		nested_seen.split++;
 		p = child;
 	}
@@ -93,7 +93,7 @@ static bool build(struct spage *p, uint64_t at, unsigned access, bool *flush)
 	uint64_t rights = EPT_RWX;
 
 	for (unsigned level = LEVELS;; level--) {
-		unsigned i = ept_index(at, level);
+		unsigned i = level_index(at, level);
 		struct spage *child;
 		uint64_t e;
 

@@ -78,7 +78,7 @@ int64_t nested_walk(const struct nested_version *v, unsigned root, uint64_t at, 
 	int t = (int)root;
 
 	for (unsigned level = LEVELS;; level--) {
-		uint64_t e, i = ept_index(at, level);
+		uint64_t e, i = level_index(at, level);
 
 		if (t < 0 || i >= USED || !nested_frame_of(v, nested.table_gfn[t]))
 			return -1;
@@ -86,14 +86,14 @@ int64_t nested_walk(const struct nested_version *v, unsigned root, uint64_t at, 
 		if (!ept_present(e) || (access & ~e))
 			return -1;
 		if (ept_is_leaf(e, level))
-			return (int64_t)(ept_pfn(e).v + (at & (ept_pages(level) - 1)));
+			return (int64_t)(ept_pfn(e).v + (at & (level_pages(level) - 1)));
 		t = nested_table_at(ept_pfn(e).v);
 	}
 }
 
 void nested_check_hit(struct nested_vcpu *v, uint64_t at, unsigned access, uint64_t e, unsigned level)
 {
-	uint64_t f = ept_pfn(e).v + (at & (ept_pages(level) - 1));
+	uint64_t f = ept_pfn(e).v + (at & (level_pages(level) - 1));
 
 	nested_seen.hits++;
 	nested_seen.large += level > 1;

@@ -150,7 +150,7 @@ void hw_reset(void)
 
 static uint64_t *entry_at(uint64_t table, uint64_t gfn, unsigned level)
 {
-	return (uint64_t *)hpa_to_virt(hpa(table)) + ept_index(gfn, level);
+	return (uint64_t *)hpa_to_virt(hpa(table)) + level_index(gfn, level);
 }
 
 static bool pml_full(const struct hw_pml *p)
@@ -189,7 +189,7 @@ static enum hw_result walk(unsigned cpu, uint64_t eptp, uint64_t table, unsigned
 
 	for (;;) {
 		uint64_t *at = entry_at(table, gfn, level), e = atomic_load(at);
-		uint64_t n = ept_pages(level);
+		uint64_t n = level_pages(level);
 		struct hw_cached c = { eptp & EPT_ADDR, align_down(gfn, n), n, 0, level };
 
 		if ((e & EPT_ADDR) == POISON_FRAME)

@@ -99,7 +99,7 @@ static uint64_t *map_all(unsigned access)
 	assert_true(rig_leaf(BASE, &e, &level));
 	assert_int_equal(level, 1);
 	for (table = spage_table(rig.mmu->root), level = rig.mmu->root_level; level > 1; level--)
-		table = hpa_to_virt(hpa(table[ept_index(BASE, level)] & EPT_ADDR));
+		table = hpa_to_virt(hpa(table[level_index(BASE, level)] & EPT_ADDR));
 	return table;
 }
 

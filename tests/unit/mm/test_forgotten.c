@@ -111,7 +111,7 @@ static uint64_t mapped(uint64_t g)
 
 static uint64_t frame_of(uint64_t leaf, unsigned level, uint64_t g)
 {
-	return (leaf & EPT_ADDR) >> 12 | (g & (ept_pages(level) - 1));
+	return (leaf & EPT_ADDR) >> 12 | (g & (level_pages(level) - 1));
 }
 
 /* A gfn for which what CPU c has cached under the tag leads elsewhere than the map; UINT64_MAX: there is none. */

@@ -154,8 +154,8 @@ static void all_ways_of_removal_give_the_same_translations(void **state_)
 		reached += seen[0][n].verdict == MMU_RESUME;
 		for (unsigned how = 1; how < 3; how++)
 			if (memcmp(&seen[0][n], &seen[how][n], sizeof(seen[0][n])))
-				fail_msg(
-					"step %u: verdict %u, slot %u, page %u by policy %u; by a bump %u, %u, %u",
+				fail_msg("step %u: verdict %u, slot %u, page %u by policy %u; by a bump %u, "
+					 "%u, %u",
 					n, seen[how][n].verdict, seen[how][n].slot, seen[how][n].page, how,
 					seen[0][n].verdict, seen[0][n].slot, seen[0][n].page);
 	}
@@ -361,7 +361,7 @@ static unsigned count_leaves(uint64_t at, uint64_t pages, unsigned *tables)
 	*tables = 0;
 	for (uint64_t g = at; g < at + pages;) {
 		bool there = rig_leaf(g, &e, &level);
-		uint64_t end = align_down(g, ept_pages(level)) + ept_pages(level);
+		uint64_t end = align_down(g, level_pages(level)) + level_pages(level);
 
 		n += there;
 		/* A table of leaves, all of which is in the range, is seen at its first entry. */
