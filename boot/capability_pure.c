@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The capabilities found, as lethe-report.txt lists them: for people who help others from afar. */
+/* The capabilities found, as lethe-report.txt lists them: for support without access to the machine. */
 #include "boot/preflight.h"
 
 #include "boot/lines.h"

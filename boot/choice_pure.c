@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which file is the kernel when nobody says so. */
+/* Chooses the kernel where no option and no lethe.conf names one. */
 #include "boot/choice.h"
 
 #include "lib/string.h"

@@ -18,7 +18,7 @@
 
 static const char *problem[BOOT_FILES_MAX]; /* NULL: none */
 
-/* One spelling of a path, '/' throughout, so that everybody can compare names as they stand. */
+/* Spells a path with '/' throughout, so that names can be compared byte by byte. */
 static void spell(char *path)
 {
 	for (; *path; path++)

@@ -20,7 +20,7 @@ extern struct firmware {
 void firmware_init(EFI_HANDLE image, EFI_SYSTEM_TABLE *table);
 /* Its version, and whether Secure Boot is on, for the report. */
 void firmware_look(struct preflight_facts *f);
-/* Was Lethe started from the UEFI shell, where somebody reads what it printed? */
+/* True if Lethe was started from the UEFI shell, which keeps what it printed on the screen. */
 bool firmware_has_shell(void);
 /* True if the firmware starts a boot option of its list (Boot####, UEFI 3.1.3), false if it starts the default file of a
  * disk because no option was left, as it does last of all (3.4.3). */

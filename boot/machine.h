@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The machine as lethe-report.txt lists it, for people who look for a fault from afar: what firmware says of it, and what the
+ * The machine as lethe-report.txt lists it, to find a fault without access to the machine: what firmware says of it, and what the
  * CPU says. Looking (machine.c) is apart from describing (machine_pure.c, no hardware).
  */
 #pragma once

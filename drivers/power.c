@@ -2,7 +2,6 @@
 /* Off and on again (ACPI 6.5: 4.8.3.2 PM1 control, 4.8.3.6 reset register, 4.8.3.7 sleep control, 16.1.7 S5). */
 #include "drivers/power.h"
 
-#include "drivers/console/console.h"
 #include "drivers/pci.h"
 #include "drivers/time.h"
 #include "lib/log.h"
@@ -79,7 +78,7 @@ void power_init(const struct acpi *acpi, void (*firmware)(bool power_off))
 static void halt(void) __noreturn;
 static void halt(void)
 {
-	console_flush();
+	log_flush();
 	for (;;) {
 		irq_disable();
 		cpu_halt();
@@ -151,7 +150,7 @@ static void emulator_ports(void)
 		out16(0x604, (uint16_t)PM1_SLP_EN);  /* QEMU q35: PM1a control, type 0 */
 		out16(0xb004, (uint16_t)PM1_SLP_EN); /* QEMU pc */
 	}
-	/* The debug console of Bochs and QEMU reads its own number; a port that nobody has reads all ones. */
+	/* The debug console of Bochs and QEMU reads its own number; a port without a device reads all ones. */
 	if (in8(0xe9) == 0xe9)
 		for (unsigned i = 0; bochs_word[i]; i++)
 			out8(0x8900, (uint8_t)bochs_word[i]);
@@ -160,7 +159,7 @@ static void emulator_ports(void)
 void power_off(void)
 {
 	irq_disable();
-	console_flush();
+	log_flush();
 	if (tables)
 		s5();
 	udelay(1000000);
@@ -195,7 +194,7 @@ void power_reset(void)
 	} __packed no_idt = { 0, 0 };
 
 	irq_disable();
-	console_flush();
+	log_flush();
 	acpi_reset();
 
 	/* The chipset's reset control register: hard reset, then the edge that does it. */
@@ -213,7 +212,7 @@ void power_reset(void)
 	if (firmware_reset)
 		firmware_reset(false);
 	log_error("this machine does not let itself be reset: last, a triple fault");
-	console_flush();
+	log_flush();
 	__asm__ volatile("lidt %0; ud2" : : "m"(no_idt));
 	halt();
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The end of the machine: off, or started again. Both write the console out first, and neither returns. Safe from any
+ * The end of the machine: off, or started again. Both wait until the log's sinks are written out, and neither returns. Safe from any
  * CPU; the others should be stopped before, and VMX left (a CPU in VMX root operation blocks INIT, which is what some
  * means of reset raise: SDM Vol. 3C 23.8).
  */

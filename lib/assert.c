@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The end of everything: formats the words and hands them to whoever can show them. */
+/* Formats the message of a failed assertion and calls the panic hook. */
 #include "lib/assert.h"
 
 #include "lib/printf.h"

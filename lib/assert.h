@@ -9,7 +9,7 @@
 
 #include "lib/types.h"
 
-/* Ends everything: prints through panic_hook (hv/ fills it in; hosted builds abort). */
+/* Ends the hypervisor: prints through panic_hook (hv/ fills it in; hosted builds abort). */
 void panic_at(const char *file, int line, const char *fmt, ...) __printf_like(3, 4) __noreturn;
 #define panic(...) panic_at(__FILE__, __LINE__, __VA_ARGS__)
 

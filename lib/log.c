@@ -34,6 +34,13 @@ void log_raw(const char *text, size_t n)
 		sink->write(sink, text, n);
 }
 
+void log_flush(void)
+{
+	list_for_each (sink, &sinks, struct log_sink, link)
+		if (sink->flush)
+			sink->flush();
+}
+
 /* What a line begins with; LOG_INFO and LOG_DEBUG look alike. */
 static const char *const begin[] = { [LOG_ERROR] = "lethe: error: ",
 	[LOG_WARN] = "lethe: warning: ",

@@ -14,6 +14,8 @@ enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
 struct log_sink {
 	struct list link;
 	void (*write)(struct log_sink *sink, const char *text, size_t n);
+	/* Returns when all that was written is out; NULL: write() itself waits. */
+	void (*flush)(void);
 };
 
 void log_add_sink(struct log_sink *sink);
@@ -26,6 +28,8 @@ void log_always(const char *fmt, ...) __printf_like(1, 2);
 /* Returns the level of a whole line of the log by its first words; LOG_INFO for text that is no error and no warning.
  * For sinks that show them differently. `line` need not end with NUL. */
 enum log_level log_line_level(const char *line, size_t n);
+/* Waits until every sink has put out what it was given: before the machine is switched off or reset. */
+void log_flush(void);
 /* Raw text to every sink, without prefix or lock: for panic only. */
 void log_raw(const char *text, size_t n);
 /* The newest n-1 characters of the log, oldest first, NUL-terminated: for reports. Returns the length. */

@@ -27,7 +27,7 @@ static inline void spin_lock(struct spinlock *l)
 	while (atomic_load(&l->owner) != mine)
 		cpu_relax();
 }
-/* Takes the lock only if nobody holds it or waits for it. */
+/* Takes the lock only if it is free and no CPU waits for it. */
 static inline bool spin_trylock(struct spinlock *l)
 {
 	uint32_t owner = atomic_load(&l->owner), expected = owner;

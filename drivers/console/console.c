@@ -203,7 +203,7 @@ static void write_log(struct log_sink *sink, const char *text, size_t n)
 	spin_unlock(&out);
 }
 
-static struct log_sink log_sink = { .write = write_log };
+static struct log_sink log_sink = { .write = write_log, .flush = console_flush };
 
 void console_write(uint8_t vm, const char *text, size_t n)
 {
@@ -270,7 +270,7 @@ static void put_now(const char *text, size_t n)
 
 void console_panic_write(const char *text, size_t n)
 {
-	/* Whoever holds the locks may be the one that panics. The worst is a garbled line before this one. */
+	/* The CPU that holds the locks may be the one that panics, so none is taken. At worst the line before is garbled. */
 	send_all();
 	if (!panicking) {
 		panicking = true;

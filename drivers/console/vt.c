@@ -229,7 +229,7 @@ static void text(struct vt *t, uint8_t c)
 			if (t->utf8 < least[t->utf8_len] || t->utf8 > 0x10ffff ||
 				(t->utf8 >= 0xd800 && t->utf8 <= 0xdfff))
 				t->utf8 = 0xfffd;
-			if (t->utf8 >= 0xa0) /* C1 controls in UTF-8: nobody sends them */
+			if (t->utf8 >= 0xa0) /* C1 controls in UTF-8 are dropped */
 				print(t, t->utf8);
 			return;
 		}

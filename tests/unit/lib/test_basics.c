@@ -135,7 +135,14 @@ static void to_seen(struct log_sink *sink, const char *text, size_t n)
 	strncat(seen, text, n);
 }
 
-static struct log_sink sink = { .write = to_seen };
+static unsigned flushes;
+
+static void count_flush(void)
+{
+	flushes++;
+}
+
+static struct log_sink sink = { .write = to_seen, .flush = count_flush };
 
 static void log_lines(void **state)
 {
@@ -148,6 +155,8 @@ static void log_lines(void **state)
 	assert_string_equal(seen, "lethe: one 1\nlethe: error: two\n");
 	assert_int_equal(log_tail(tail, sizeof(tail)), 7);
 	assert_string_equal(tail, "r: two\n");
+	log_flush();
+	assert_int_equal(flushes, 1);
 }
 
 static void log_levels_by_line(void **state)
