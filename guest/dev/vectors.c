@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Real-mode vectors: puts them into guest memory, and answers the traps among them. */
-#include "guest/acpi/firmware.h"
+#include "guest/dev/vectors.h"
 
+#include "guest/dev/machine.h"
 #include "lib/log.h"
 #include "lib/x86.h"
 

@@ -19,14 +19,6 @@ struct cpu *cpus[CPUS_MAX];
 unsigned ncpus;
 static struct cpu boot_cpu; /* CPU 0 */
 
-unsigned this_cpu_id(void)
-{
-	unsigned id;
-
-	__asm__ volatile("movl %%gs:8, %0" : "=r"(id));
-	return id;
-}
-
 static void load_gdt(struct cpu *c)
 {
 	uint64_t tss = (uint64_t)&c->tss;

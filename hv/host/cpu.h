@@ -73,7 +73,7 @@ struct cpu {
 	struct tss tss;
 } __aligned(64);
 
-_Static_assert(offsetof(struct cpu, id) == 8, "this_cpu_id() and entry.asm read gs:8");
+_Static_assert(offsetof(struct cpu, id) == CPU_ID_AT, "this_cpu_id() reads it there");
 _Static_assert(offsetof(struct cpu, exit_guards) == 12, "vmx_entry.asm reads gs:12");
 
 static inline struct cpu *this_cpu(void)
