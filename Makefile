@@ -45,8 +45,8 @@ CFLAGS	= $(COMMON) $(OPT) -ffunction-sections -fdata-sections -ffreestanding -fp
 	-fno-omit-frame-pointer -fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \
 	-fcf-protection=none $(BRANCHES) -fno-tree-loop-distribute-patterns -falign-functions=1 -falign-loops=1 -falign-jumps=1 $(LTO) $(if $(MEASURE),-DMEASURE) \
 	$(if $(filter boot/%,$<),-fomit-frame-pointer,-mpreferred-stack-boundary=3)
-# No indirect branch but those of the thunks (hv/host/thunks.asm), and so no jump table.
-BRANCHES := -mindirect-branch=thunk-extern -mindirect-branch-register -fno-jump-tables
+# No indirect branch and no return but those of the thunks (hv/host/thunks.asm), and so no jump table.
+BRANCHES := -mindirect-branch=thunk-extern -mindirect-branch-register -mfunction-return=thunk-extern -fno-jump-tables
 EFIINC	:= -isystem /usr/include/efi -isystem /usr/include/efi/x86_64 -DGNU_EFI_USE_MS_ABI -maccumulate-outgoing-args
 # The rooms are optimised together at link time: that is 3 % of the image. Not the functions that the compiler itself
 # calls (lib/libc.c): it must find them.
@@ -134,20 +134,20 @@ $(O)/gen/font.inc: drivers/console/font.txt tools/font
 	$(call say,FONT,$<)
 	$(Q)mkdir -p $(@D) && tools/font $< >$@
 
-# The symbol table for backtraces is made from a first link and lies last in the image, so that adding it moves
-# nothing that it names.
+# The symbol table for backtraces and the list of returns (hv/host/thunks.c) are made from a first link and lie last in the
+# image, so that adding them moves nothing that they name.
 LINK	= $(CC) $(LDFLAGS) -Wl,-T,boot/lethe.lds $(shell $(CC) -print-file-name=crt0-efi-x86_64.o) $(OBJS) $(1) \
 	-L/usr/lib -lgnuefi -lefi -o $@
 
-$(O)/empty-symbols.o: tools/symbols | setup-build
-	$(Q)mkdir -p $(@D) && tools/symbols </dev/null >$(@:.o=.s) && $(CC) -c -o $@ $(@:.o=.s)
+$(O)/empty-symbols.o: tools/symbols tools/returns | setup-build
+	$(Q)mkdir -p $(@D) && tools/symbols </dev/null >$(@:.o=.s) && tools/returns </dev/null >>$(@:.o=.s) && $(CC) -c -o $@ $(@:.o=.s)
 
 $(O)/lethe.1.so: $(OBJS) $(O)/empty-symbols.o boot/lethe.lds
 	$(call say,LD,$@)
 	$(Q)$(call LINK,$(O)/empty-symbols.o)
 
-$(O)/symbols.o: $(O)/lethe.1.so tools/symbols
-	$(Q)nm -n $< | tools/symbols >$(@:.o=.s) && $(CC) -c -o $@ $(@:.o=.s)
+$(O)/symbols.o: $(O)/lethe.1.so tools/symbols tools/returns
+	$(Q)nm -n $< | tools/symbols >$(@:.o=.s) && objdump -d --no-show-raw-insn $< | tools/returns >>$(@:.o=.s) && $(CC) -c -o $@ $(@:.o=.s)
 
 $(O)/lethe.so: $(OBJS) $(O)/symbols.o boot/lethe.lds
 	$(call say,LD,$@)

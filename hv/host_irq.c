@@ -4,7 +4,6 @@
 #include "drivers/ioapic.h"
 #include "drivers/lapic.h"
 #include "hv/clock.h"
-#include "hv/host/mitigate.h"
 #include "hv/host_irq.h"
 #include "hv/run.h"
 #include "hv/vm/vcpu.h"
@@ -30,7 +29,6 @@ void host_interrupt(unsigned vector)
 		return; /* needs no EOI (SDM Vol. 3A 10.9) */
 	}
 	if (vector >= VEC_ISA && vector < VEC_ISA + 16) {
-		mitigate_other_vm();
 		console_interrupt();
 		lapic_eoi();
 		this_cpu()->housekeeping = 0; /* typed bytes go to the guest at the loop's next turn */

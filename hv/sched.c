@@ -232,6 +232,8 @@ static void take_turn(struct cpu *c)
 		idle(c);
 		return;
 	}
+	if (c->current == v && sched_shared(c))
+		mitigate_other_vm(); /* pick() has looked at the others */
 	switch_to(c, v);
 	began = rdtsc();
 	c->turn_began = began;

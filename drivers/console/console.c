@@ -50,6 +50,28 @@ static uint64_t paint_at; /* TSC */
 /* Serial line and screen both have a terminal that answers questions; the one in use should, and only that one. */
 static bool screen_answers;
 
+void (*console_used)(void);
+
+/* ---- locks ---- */
+
+static bool used(bool locked)
+{
+	if (locked && console_used)
+		console_used();
+	return locked;
+}
+
+static void use(struct spinlock *l)
+{
+	spin_lock(l);
+	used(true);
+}
+
+static bool try_use(struct spinlock *l)
+{
+	return used(spin_trylock(l));
+}
+
 /* ---- output; `out` is held ---- */
 
 static void paint(void)
@@ -195,7 +217,7 @@ static void write_log(struct log_sink *sink, const char *text, size_t n)
 		console_panic_write(text, n);
 		return;
 	}
-	spin_lock(&out);
+	use(&out);
 	end_guest_line();
 	put_lines(text, n, put_serial);
 	put_log_on_screen(text, n);
@@ -207,7 +229,7 @@ static struct log_sink log_sink = { .write = write_log, .flush = console_flush }
 
 void console_write(uint8_t vm, const char *text, size_t n)
 {
-	spin_lock(&out);
+	use(&out);
 	console_line_feed(&guest_line, text, n);
 	asker = vm;
 	put(text, n);
@@ -218,7 +240,7 @@ void console_write(uint8_t vm, const char *text, size_t n)
 
 void console_write_line(const char *text, size_t n)
 {
-	spin_lock(&out);
+	use(&out);
 	end_guest_line();
 	put_lines(text, n, put_serial);
 	put_lines_on_screen(PLAIN, text, n);
@@ -233,7 +255,7 @@ bool console_room(void)
 	if (!uart.present || atomic_load_relaxed(&out_head) - atomic_load_relaxed(&out_tail) <= GUESTS_BYTES)
 		return true;
 	/* The guest that asks may drive the line itself; if another CPU is at it already, that is as good. */
-	if (!spin_trylock(&out))
+	if (!try_use(&out))
 		return false;
 	send_some();
 	room = out_head - out_tail <= GUESTS_BYTES;
@@ -253,7 +275,7 @@ uint64_t console_paint_due(void)
 
 void console_flush(void)
 {
-	spin_lock(&out);
+	use(&out);
 	send_all();
 	uart_drain(&uart);
 	fbcon_flush(&screen);
@@ -318,7 +340,7 @@ int console_read(uint8_t vm)
 {
 	int c;
 
-	spin_lock(&in);
+	use(&in);
 	c = console_input_take(&input, vm);
 	if (c < 0) {
 		move_input();
@@ -333,11 +355,11 @@ bool console_poll(void)
 	bool waiting;
 
 	/* If another CPU is at it already, that is as good. */
-	if (spin_trylock(&out)) {
+	if (try_use(&out)) {
 		move_output();
 		spin_unlock(&out);
 	}
-	spin_lock(&in);
+	use(&in);
 	move_input();
 	waiting = console_input_waits(&input);
 	spin_unlock(&in);

@@ -18,6 +18,10 @@
 #include "lib/boot_info.h"
 #include "lib/types.h"
 
+/* If not NULL, called under the console's lock by each function below that handles what VMs have written or are to read, and
+ * by the log's sink, whose lines go the same way: this CPU's caches and buffers then hold data of any VM. Not in a panic. */
+extern void (*console_used)(void);
+
 /* First thing at start-up, before own page tables: the serial port, if wanted and there. Registers the log sink. */
 void console_init_serial(bool want_serial);
 /* Once hostmap is active and frames can be had: screen and keyboard (if wanted and there). The log so far is shown.

@@ -9,6 +9,7 @@ section .text
 
 extern trap_entry
 extern __x86_indirect_thunk_rax	; hv/host/thunks.asm
+extern __x86_return_thunk
 
 ; A stub per vector: brings every vector to the same frame (struct trap_frame in hv/host/trap.h):
 ;	r15 ... rax, vector, error code, rip, cs, rflags, rsp, ss
@@ -78,7 +79,7 @@ trap_stub_address:
 	imul	eax, edi, STUB_BYTES
 	lea	rdx, [stubs]
 	add	rax, rdx
-	ret
+	jmp	strict near __x86_return_thunk
 
 ; void call_on_stack(void (*fn)(void *), void *arg, uint64_t stack_top): never returns
 global call_on_stack:function hidden
@@ -114,7 +115,7 @@ msr_read_at:
 	or	rax, rdx
 	mov	[rsi], rax
 	mov	eax, 1
-	ret
+	jmp	strict near __x86_return_thunk
 ; bool wrmsr_safe(uint32_t msr, uint64_t v)
 global wrmsr_safe:function hidden
 wrmsr_safe:
@@ -125,10 +126,10 @@ wrmsr_safe:
 msr_write_at:
 	wrmsr
 	mov	eax, 1
-	ret
+	jmp	strict near __x86_return_thunk
 msr_failed:
 	xor	eax, eax
-	ret
+	jmp	strict near __x86_return_thunk
 
 ; uint64_t trap_fixup(uint64_t rip): where to go on if the instruction there faults, 0 if that is not foreseen.
 global trap_fixup:function hidden
@@ -143,6 +144,6 @@ trap_fixup:
 .yes:
 	lea	rax, [msr_failed]
 .no:
-	ret
+	jmp	strict near __x86_return_thunk
 
 section .note.GNU-stack noalloc noexec nowrite progbits

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "hv/host/mitigate.h"
 
+#include "drivers/console/console.h"
 #include "hv/host/thunks.h"
 #include "hv/vm/guest_msr_pure.h"
 #include "hv/vm/vm.h"
@@ -15,6 +16,11 @@ void vmx_exit_guarded(void);
 #define MCU_OPT_RNGDS_DISABLE BIT(0)
 #define MCU_OPT_GDS_DISABLE   BIT(4)
 #define MCU_OPT_GDS_LOCK      BIT(5)
+
+#define L1D_READ_BYTES (64 * KiB) /* boot/lethe.lds: the code has more */
+#define L1D_LINE_BYTES 64
+
+extern const uint8_t _text[];
 
 static enum conf_mitigations mode;
 
@@ -103,17 +109,24 @@ void mitigate_init(enum conf_mitigations wanted)
 
 	mode = wanted;
 	mitigate_cpu_init(c);
+	thunks_patch(c->mitigations.measures.thunk, c->mitigations.measures.return_thunk);
 	if (mode == MITIGATIONS_OFF) {
 		log_info("mitigations = off: guests can learn of one another by speculation");
 		return;
 	}
-	thunks_patch(c->mitigations.measures.thunk);
+	console_used = mitigate_other_vm;
 	if (cpuid(1, 0).ecx & BIT(31))
 		log_info(
 			"speculation: under another hypervisor, which has a say in what the CPU needs and does");
 	log_verdicts(c);
 	if (mode == MITIGATIONS_ALL)
 		log_info("mitigations = all: every measure that the CPU has the means for, needed or not");
+}
+
+static bool needs_other_thunks(const struct mitigate_measures *m, const struct mitigate_measures *made)
+{
+	return (m->thunk != THUNK_PLAIN && m->thunk != made->thunk) ||
+	       (m->return_thunk && !made->return_thunk);
 }
 
 void mitigate_log_others(void)
@@ -132,10 +145,8 @@ void mitigate_log_others(void)
 		}
 		log_info("speculation: from CPU %u on it differs:", i);
 		log_verdicts(c);
-		if (c->mitigations.measures.thunk != THUNK_PLAIN &&
-			c->mitigations.measures.thunk != cpus[0]->mitigations.measures.thunk)
-			log_warn(
-				"speculation: indirect branches are made as CPU 0 needs them, not CPU %u", i);
+		if (needs_other_thunks(&c->mitigations.measures, &cpus[0]->mitigations.measures))
+			log_warn("speculation: branches and returns are made for CPU 0, not CPU %u", i);
 	}
 }
 
@@ -147,6 +158,23 @@ bool mitigate_core_of_its_own(void)
 	return false;
 }
 
+/*
+ * Replaces all lines of the L1D by Lethe's own code, which is no secret. Each CPU that is prone to L1TF has an L1D of 32 KiB;
+ * which line gives way is not documented, so twice as much is read. The pages are touched first: a walk of the page tables
+ * in between would bring in lines of its own.
+ */
+static void read_over_l1d(void)
+{
+	const volatile uint8_t *code = _text;
+
+	for (unsigned at = 0; at < L1D_READ_BYTES; at += PAGE_SIZE)
+		(void)code[at];
+	__asm__ volatile("lfence" ::: "memory");
+	for (unsigned at = 0; at < L1D_READ_BYTES; at += L1D_LINE_BYTES)
+		(void)code[at];
+	__asm__ volatile("lfence" ::: "memory");
+}
+
 static void overwrite_buffers(void)
 {
 	static const uint16_t selector = SEL_DATA;
@@ -154,6 +182,8 @@ static void overwrite_buffers(void)
 
 	if (m->l1d_flush)
 		wrmsr(MSR_FLUSH_CMD, FLUSH_CMD_L1D);
+	if (m->l1d_read)
+		read_over_l1d();
 	if (m->verw)
 		__asm__ volatile("verw %0" : : "m"(selector) : "cc");
 }
@@ -177,7 +207,7 @@ void mitigate_other_vm(void)
 	const struct cpu *c = this_cpu();
 	const struct mitigate_measures *m = &c->mitigations.measures;
 
-	if (nvms > 1 && c->current && (m->l1d_flush || m->verw))
+	if (nvms > 1 && c->current && (m->l1d_flush || m->l1d_read || m->verw))
 		vcpu_request(c->current, REQ_FLUSH);
 }
 

@@ -37,11 +37,15 @@ void mitigate_flush(void);
  * This CPU has handled data of a VM other than the one that it runs, or may have. If a vCPU's state is in it, the vCPU does
  * not enter its guest again before mitigate_flush() (REQ_FLUSH). The places, all of them:
  *
- *	housekeeping()		console rings, the screen, what is typed, reports	hv/sched.c
+ *	console_used		any use of the console's rings and screen: what a guest prints and reads,
+ *				each line of the log, the console's interrupts		drivers/console/console.c
+ *	housekeeping()		what is typed, reports					hv/sched.c
+ *	take_turn()		timers and interrupts of the vCPUs that share the CPU	hv/sched.c
  *	reap()			the end of a VM						hv/sched.c
  *	idle()			page tables of VMs that sleep				hv/sched.c
- *	host_interrupt()	the console's interrupts: its rings			hv/host_irq.c
- *	op_console_write()	exits by which a guest prints: the console's ring	hv/vm/vm_ops.c
+ *
+ * Not among them is a CPU's trace ring (lib/trace.h), in which an event of another VM, three numbers, can lie in the same
+ * cache line as the one that is written.
  */
 void mitigate_other_vm(void);
 

@@ -14,6 +14,7 @@ struct line {
 #define OLD    (PRONE_L1TF | PRONE_MDS)
 #define LAKES  (OLD | PRONE_MMIO | PRONE_GDS | RSB_UNDERFLOWS)
 #define COVES  (PRONE_GDS | PRONE_ITS_NATIVE)
+#define ITS    (PRONE_ITS | PRONE_ITS_IBPB)
 #define HYBRID (PRONE_RFDS | LONG_HISTORY)
 
 static const struct line table[] = {
@@ -27,19 +28,20 @@ static const struct line table[] = {
 	/* Skylake: client; server, which from stepping 5 on is Cascade Lake and Cooper Lake */
 	{ LAKES | PRONE_SRBDS, ALL, { 0x4e, 0x5e } },
 	{ LAKES, ALL, { 0x55 } },
-	{ PRONE_ITS, 6, 15, { 0x55 } },
+	{ ITS, 6, 15, { 0x55 } },
 	/* Kaby, Coffee, Whiskey and Amber Lake, and a Comet Lake */
 	{ LAKES, ALL, { 0x8e, 0x9e } },
 	{ PRONE_SRBDS, 9, 12, { 0x8e } },
-	{ PRONE_ITS, 12, 15, { 0x8e } },
+	{ ITS, 12, 15, { 0x8e } },
 	{ PRONE_SRBDS, 9, 13, { 0x9e } },
-	{ PRONE_ITS, 13, 15, { 0x9e } },
+	{ ITS, 13, 15, { 0x9e } },
 	/* Cannon Lake; Comet Lake */
 	{ OLD | RSB_UNDERFLOWS, ALL, { 0x66 } },
-	{ PRONE_MMIO | PRONE_GDS | PRONE_ITS, ALL, { 0xa5, 0xa6 } },
-	/* Ice Lake client and server, Rocket Lake; Tiger Lake; Lakefield */
+	{ PRONE_MMIO | PRONE_GDS | ITS, ALL, { 0xa5, 0xa6 } },
+	/* Ice Lake client and server, Rocket Lake; Tiger Lake, where firmware deals with MMIO stale data; Lakefield */
 	{ COVES | PRONE_MMIO, ALL, { 0x7d, 0x7e, 0x6a, 0x6c, 0xa7 } },
 	{ COVES, ALL, { 0x8c, 0x8d } },
+	{ PRONE_ITS_IBPB, ALL, { 0x6a, 0x6c, 0xa7, 0x8c, 0x8d } },
 	{ PRONE_MMIO, ALL, { 0x8a } },
 	/* Alder Lake, Raptor Lake; their N series, which has Atom cores only */
 	{ HYBRID, ALL, { 0x97, 0x9a, 0xb7, 0xba, 0xbf } },
@@ -50,8 +52,8 @@ static const struct line table[] = {
 	{ LONG_HISTORY | IS_ATOM, ALL, { 0xaf, 0xb6 } },
 	/* Bonnell, Saltwell */
 	{ IN_ORDER | IS_ATOM, ALL, { 0x1c, 0x26, 0x27, 0x35, 0x36 } },
-	/* Silvermont, Airmont; Knights Landing, Knights Mill: of MDS the part about store buffers */
-	{ PRONE_MDS | IS_ATOM, ALL, { 0x37, 0x4a, 0x4c, 0x4d, 0x5a, 0x5d, 0x6e, 0x57, 0x85 } },
+	/* Silvermont, Airmont; Knights Landing, Knights Mill: of MDS the part about store buffers, the last Airmont all */
+	{ PRONE_MDS | IS_ATOM, ALL, { 0x37, 0x4a, 0x4c, 0x4d, 0x5a, 0x5d, 0x6e, 0x75, 0x57, 0x85 } },
 	/* Goldmont, Goldmont Plus; Tremont */
 	{ PRONE_RFDS | IS_ATOM, ALL, { 0x5c, 0x5f, 0x7a } },
 	{ PRONE_RFDS | PRONE_MMIO | IS_ATOM, ALL, { 0x86, 0x96, 0x9c } },

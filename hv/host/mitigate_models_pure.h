@@ -15,10 +15,11 @@
 #define PRONE_SRBDS	 BIT(5)
 #define PRONE_ITS	 BIT(6)	 /* also from a guest to root mode */
 #define PRONE_ITS_NATIVE BIT(7)	 /* only within a mode */
-#define RSB_UNDERFLOWS	 BIT(8)	 /* what RSBA says, on models whose first microcode does not know that bit */
-#define LONG_HISTORY	 BIT(9)	 /* too long for the sequence that overwrites it: BHI needs BHI_CTRL */
-#define IN_ORDER	 BIT(10) /* does not speculate */
-#define IS_ATOM		 BIT(11) /* has no core of the other kind; PBRSB does not concern it */
+#define PRONE_ITS_IBPB	 BIT(8)	 /* also from before an IBPB to after it, unless the microcode knows of ITS */
+#define RSB_UNDERFLOWS	 BIT(9)	 /* what RSBA says, on models whose first microcode does not know that bit */
+#define LONG_HISTORY	 BIT(10) /* too long for the sequence that overwrites it: BHI needs BHI_CTRL */
+#define IN_ORDER	 BIT(11) /* does not speculate */
+#define IS_ATOM		 BIT(12) /* has no core of the other kind; PBRSB does not concern it */
 
 /*
  * Returns the traits of a CPU model. One that the table does not have is newer than the table, or not Intel's: then it is

@@ -20,6 +20,7 @@
 
 #define CAP_MMIO_ALL_NO (CAP_SBDR_SSDP_NO | CAP_FBSDP_NO | CAP_PSDP_NO)
 
+#define CORE_TYPE_ATOM 0x20
 #define CORE_TYPE_CORE 0x40
 
 /* ---- the decisions ---- */
@@ -100,6 +101,14 @@ static void decide_bhi(struct decision *d)
 	}
 }
 
+/* An Atom core: of a model that has no others, or Gracemont beside Core cores. A hypervisor may move its CPUs from one kind to
+ * the other. */
+static bool is_atom(const struct decision *d)
+{
+	return d->traits & IS_ATOM ||
+	       (d->traits & PRONE_RFDS && d->cpu->core_type == CORE_TYPE_ATOM && !d->cpu->hypervisor);
+}
+
 /* With enhanced IBRS on the CPU keeps guests' return predictions out of root mode, but for one (PBRSB). */
 static void decide_returns(struct decision *d)
 {
@@ -111,7 +120,7 @@ static void decide_returns(struct decision *d)
 	}
 	if (!d->eibrs) {
 		not_needed(d, VULN_PBRSB, "only with enhanced IBRS");
-	} else if (has(d, CAP_PBRSB_NO) || d->traits & IS_ATOM) {
+	} else if (has(d, CAP_PBRSB_NO) || is_atom(d)) {
 		not_needed(d, VULN_PBRSB, has(d, CAP_PBRSB_NO) ? "PBRSB_NO" : WHY_MODEL);
 	} else {
 		d->out->measures.rsb_one = true;
@@ -127,8 +136,9 @@ static void decide_returns(struct decision *d)
 		missing(d, VULN_RSBA, "IBRS");
 }
 
-/* ITS spoils enhanced IBRS: of a guest's branches root mode's are predicted in the lower half of a cache line, and RETs
- * beyond the return predictions. CPUs with BHI_CTRL are later ones. */
+/* ITS spoils enhanced IBRS: in the lower half of a cache line, root mode's indirect branches, and its RETs beyond the return
+ * predictions, can be predicted from a guest's branches. CPUs with BHI_CTRL are later ones. On most of these models IBPB,
+ * too, leaves such predictions behind unless the microcode is of 2025 or later; no bit says whether it is. */
 static void decide_its(struct decision *d)
 {
 	if (has(d, CAP_ITS_NO) || d->cpu->edx7_2 & EDX7_2_BHI_CTRL) {
@@ -136,14 +146,15 @@ static void decide_its(struct decision *d)
 		not_needed(d, VULN_ITS, has(d, CAP_ITS_NO) ? "ITS_NO" : WHY_MODEL);
 	} else if (d->traits & PRONE_ITS && d->eibrs) {
 		d->out->measures.thunk = THUNK_ITS;
-		d->out->measures.rsb_fill = true;
+		d->out->measures.return_thunk = true;
 		done(d, VULN_ITS,
-			"branches in upper halves of cache lines, return predictions replaced after exits");
+			"branches and returns in upper halves of cache lines; IBPB by microcode of 2025");
 	} else if (d->traits & PRONE_ITS) {
 		not_needed(d, VULN_ITS, "only with enhanced IBRS");
+	} else if (d->traits & PRONE_ITS_IBPB) {
+		not_needed(d, VULN_ITS, "only within a guest; IBPB by microcode of 2025");
 	} else {
-		not_needed(d, VULN_ITS,
-			d->traits & PRONE_ITS_NATIVE ? "not from guests on this CPU model" : WHY_MODEL);
+		not_needed(d, VULN_ITS, d->traits & PRONE_ITS_NATIVE ? "only within a guest" : WHY_MODEL);
 	}
 }
 
@@ -159,10 +170,11 @@ static void decide_l1tf(struct decision *d)
 	} else {
 		d->out->core_of_its_own = true;
 		d->out->measures.l1d_flush = d->cpu->edx7 & EDX7_L1D_FLUSH;
+		d->out->measures.l1d_read = !d->out->measures.l1d_flush;
 		if (d->out->measures.l1d_flush)
 			done(d, VULN_L1TF, "L1D flush at VM switches");
 		else
-			missing(d, VULN_L1TF, "L1D_FLUSH");
+			done(d, VULN_L1TF, "L1D overwritten by reads at VM switches");
 	}
 }
 
@@ -224,17 +236,20 @@ static void decide_mmio(struct decision *d)
 			"FB_CLEAR");
 }
 
-/* On hybrid CPUs only the Atom cores. The models that can be hybrid and are not have Core cores only; a hypervisor may hide
- * that a CPU is hybrid. */
+/*
+ * On hybrid CPUs only the Atom cores. The models that can be hybrid and are not have cores of one kind, which CPUID.1AH names;
+ * without that leaf they are Core cores. A hypervisor may hide that a CPU is hybrid, and shows RFDS_CLEAR on other models,
+ * too, if its guests may come to a CPU that needs it.
+ */
 static void decide_rfds(struct decision *d)
 {
 	bool may_be_core = d->traits & PRONE_RFDS && !(d->traits & IS_ATOM);
-	bool core =
-		d->cpu->core_type == CORE_TYPE_CORE || (!(d->cpu->edx7 & EDX7_HYBRID) && !d->cpu->hypervisor);
+	bool core = d->cpu->core_type == CORE_TYPE_CORE ||
+		    (!d->cpu->core_type && !(d->cpu->edx7 & EDX7_HYBRID) && !d->cpu->hypervisor);
 
 	if (has(d, CAP_RFDS_NO))
 		not_needed(d, VULN_RFDS, "RFDS_NO");
-	else if (!(d->traits & PRONE_RFDS))
+	else if (!(d->traits & PRONE_RFDS) && !has(d, CAP_RFDS_CLEAR))
 		not_needed(d, VULN_RFDS, WHY_MODEL);
 	else if (may_be_core && core)
 		not_needed(d, VULN_RFDS, "no Atom core");
@@ -257,7 +272,8 @@ static void decide_gds(struct decision *d)
 	}
 }
 
-/* A CPU with MDS_NO and without TSX has no way to the buffer (Intel's guidance on SRBDS). */
+/* A CPU with MDS_NO and without TSX has no way to the buffer (Intel's guidance on SRBDS) but device memory, which guests
+ * are not given. */
 static void decide_srbds(struct decision *d)
 {
 	bool tsx = d->cpu->ebx7 & EBX7_RTM && !has(d, CAP_TAA_NO);
@@ -303,9 +319,11 @@ void mitigate_add_all(const struct mitigate_cpu *cpu, struct mitigations *out)
 	struct mitigate_measures *m = &out->measures;
 
 	m->thunk = THUNK_RETPOLINE;
+	m->return_thunk = true;
 	m->rsb_fill = m->rsb_one = m->bhb_clear = m->verw = true;
 	m->ibpb = m->ibrs_at_exit = cpu->edx7 & EDX7_IBRS_IBPB;
 	m->l1d_flush = cpu->edx7 & EDX7_L1D_FLUSH;
+	m->l1d_read = !m->l1d_flush;
 	m->spec_ctrl &= ~(uint64_t)SPEC_CTRL_IBRS; /* written at each exit instead */
 	m->tsx_off = cpu->arch_capabilities & CAP_TSX_CTRL;
 	m->gds_lock = cpu->arch_capabilities & CAP_GDS_CTRL;

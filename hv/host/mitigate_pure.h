@@ -53,6 +53,7 @@ enum mitigate_verdict { MITIGATE_NOT_NEEDED, MITIGATE_DONE, MITIGATE_MICROCODE_M
 /* What is to be done on a CPU; all zero: nothing. */
 struct mitigate_measures {
 	enum thunk_form thunk;
+	bool return_thunk;  /* all returns by one RET, whose last byte is in the upper half of a cache line */
 	uint64_t spec_ctrl; /* bits of IA32_SPEC_CTRL that are always 1, in root mode and in guests */
 	bool ibrs_at_exit; /* IA32_SPEC_CTRL.IBRS is set after each exit, and is the guest's again at entry */
 	bool rsb_fill;	   /* after each exit all return predictions are replaced by harmless ones */
@@ -60,6 +61,7 @@ struct mitigate_measures {
 	bool bhb_clear;	   /* after each exit the branch history is overwritten */
 	bool ibpb;	   /* at VM switches: IA32_PRED_CMD */
 	bool l1d_flush;	   /* ... and wherever else another VM's data was handled: IA32_FLUSH_CMD */
+	bool l1d_read;	   /* ... in its place, where there is no such register: 64 KiB are read */
 	bool verw;	   /* ... VERW, which overwrites the CPU's buffers */
 	bool tsx_off;	   /* IA32_TSX_CTRL */
 	bool gds_lock;	   /* IA32_MCU_OPT_CTRL: GDS_MITG_DIS off, and locked */

@@ -1,11 +1,13 @@
 ; SPDX-License-Identifier: MIT
 ;
 ; Thunks: every indirect branch of the image is a direct one to __x86_indirect_thunk_REG, which goes on to the address
-; in REG. The compiler makes them so (-mindirect-branch=thunk-extern); assembly does by hand. hv/host/thunks.c replaces the
-; code of all thunks at start. tools/branches checks the linked image for others.
+; in REG, and every return is a direct branch to __x86_return_thunk. The compiler makes them so (-mindirect-branch and
+; -mfunction-return=thunk-extern); assembly does by hand. At start, hv/host/thunks.c replaces the code of the thunks for branches,
+; and makes returns of the branches to __x86_return_thunk where the CPU does not need it. tools/branches checks the linked
+; image for others.
 ;
-; A slot is a cache line; the thunk begins in its upper half, since on CPUs prone to indirect target selection a branch
-; whose last byte lies in the lower half may go to another branch's target (Intel's document on ITS).
+; A slot is a cache line; the thunk begins in its upper half, since on CPUs prone to indirect target selection a branch or
+; return whose last byte lies in the lower half may go to another branch's target (Intel's document on ITS).
 
 bits 64
 default rel
@@ -69,6 +71,11 @@ section .text align=64
 global thunks:data hidden
 thunks:
 	EACH	SLOT, PLAIN
+	times SLOT_BYTES - THUNK_BYTES int3
+global __x86_return_thunk:function hidden
+__x86_return_thunk:
+	ret
+	times THUNK_BYTES - 1 int3
 
 section .rodata
 global thunks_plain:data hidden

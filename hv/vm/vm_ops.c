@@ -6,7 +6,6 @@
  * output is shown as lines of text behind their name (hv/vm/background_pure.h). In front is the first VM that still runs.
  */
 #include "drivers/console/console.h"
-#include "hv/host/mitigate.h"
 #include "hv/vm/vm.h"
 #include "lib/printf.h"
 #include "lib/string.h"
@@ -119,7 +118,6 @@ static void op_console_write(void *ctx, const char *text, size_t n)
 {
 	struct vm *vm = ctx;
 
-	mitigate_other_vm();
 	if (in_front(vm)) {
 		vm_console_end(vm);
 		console_write((uint8_t)vm->id, text, n);

@@ -7,6 +7,8 @@ bits 64
 default rel
 section .text
 
+extern __x86_return_thunk	; hv/host/thunks.asm
+
 ; Offsets in struct cpu_regs (lib/regs.h).
 %define RAX_ 0
 %define RCX_ 8
@@ -66,7 +68,7 @@ vmx_enter:
 	pop	rbx
 	pop	rbp
 	stc
-	ret
+	jmp	strict near __x86_return_thunk
 
 %macro SAVE_GUEST 0		; RSP is HOST_RSP: [rsp] is `regs`
 	push	rdi
@@ -93,7 +95,7 @@ vmx_enter:
 	pop	rbx
 	pop	rbp
 	clc
-	ret
+	jmp	strict near __x86_return_thunk
 %endmacro
 
 ; The VMCS's HOST_RIP where the CPU needs no guard.

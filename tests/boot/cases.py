@@ -936,21 +936,26 @@ SPECULATION = [
         "speculation-no-microcode",  # Bochs's older models have none of the bits
         [MACHINE_OFF],
         seen=[
-            SPECULATION_DONE + r"RSB \(return predictions replaced after exits\)$",
-            SPECULATION_MISSING + r"Spectre v2 \(IBPB; retpolines are used\), RSBA \(IBRS\), L1TF \(L1D_FLUSH\), "
-            r"MDS \(MD_CLEAR\), MMIO stale data \(FB_CLEAR\), GDS \(GDS_CTRL\)$",
+            SPECULATION_DONE + r"RSB \(return predictions replaced after exits\), "
+            r"L1TF \(L1D overwritten by reads at VM switches\)$",
+            SPECULATION_MISSING + r"Spectre v2 \(IBPB; retpolines are used\), RSBA \(IBRS\), MDS \(MD_CLEAR\), "
+            r"MMIO stale data \(FB_CLEAR\), GDS \(GDS_CTRL\)$",
             SPECULATION_NOT + r"BHI, PBRSB \(only with enhanced IBRS\), ITS, RFDS, SRBDS \(not this CPU model\), "
             r"TAA \(no TSX\)$",
-            GOOD["hello"],
+            r"^lethe: speculation: [1-9]\d* flushes for another vCPU, [1-9]\d* after other VMs' data were handled$",
+            DONE % "hello",
+            DONE % "exits",
         ],
-        **guests(["hello"]),
+        conf="[hypervisor]\nlog = debug\n" + guests(["hello", "exits"])["conf"],
+        files=guests(["hello", "exits"])["files"],
     ),
     Case(
         "speculation-old",  # the first CPUs with EPT
         [MACHINE_OFF],
         seen=[
-            SPECULATION_DONE + r"RSB \(return predictions replaced after exits\)$",
-            SPECULATION_MISSING + r"Spectre v2 \(IBPB; retpolines are used\), L1TF \(L1D_FLUSH\), MDS \(MD_CLEAR\)$",
+            SPECULATION_DONE + r"RSB \(return predictions replaced after exits\), "
+            r"L1TF \(L1D overwritten by reads at VM switches\)$",
+            SPECULATION_MISSING + r"Spectre v2 \(IBPB; retpolines are used\), MDS \(MD_CLEAR\)$",
             SPECULATION_NOT + r"BHI, PBRSB \(only with enhanced IBRS\), RSBA, ITS, MMIO stale data, RFDS, GDS, SRBDS "
             r"\(not this CPU model\), TAA \(no TSX\)$",
             GOOD["hello"],
@@ -965,7 +970,7 @@ SPECULATION = [
             SPECULATION_DONE + r"Spectre v2 \(enhanced IBRS always on, IBPB at VM switches\), BHI \(branch history "
             r"overwritten after exits\), PBRSB \(a CALL and LFENCE after exits\)$",
             SPECULATION_MISSING + r"MMIO stale data \(FB_CLEAR\), GDS \(GDS_CTRL\)$",
-            SPECULATION_NOT + r"RSB, RSBA \(enhanced IBRS\), ITS \(not from guests on this CPU model\), L1TF \(RDCL_NO\), "
+            SPECULATION_NOT + r"RSB, RSBA \(enhanced IBRS\), ITS \(only within a guest\), L1TF \(RDCL_NO\), "
             r"MDS, RFDS, SRBDS \(not this CPU model\), TAA \(no TSX\)$",
             DONE % "msrs",
             DONE % "exits",
@@ -989,7 +994,7 @@ SPECULATION = [
         **guests(["msrs", "exits"]),
     ),
     Case(
-        "speculation-all",  # also what no CPU of Bochs needs: IBRS by the MSR areas, L1D flush, VERW, retpolines
+        "speculation-all",  # also what no CPU of Bochs needs: IBRS by the MSR areas, L1D flush, VERW, thunks
         [r"^lethe: mitigations = all: every measure that the CPU has the means for, needed or not$", MACHINE_OFF],
         seen=[DONE % name for name in ("msrs", "exits", "interrupt", "hello")]
         + [r"^lethe: speculation: [1-9]\d* flushes for another vCPU, [1-9]\d* after other VMs' data were handled$"],

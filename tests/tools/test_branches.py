@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""tools/branches: the image has no indirect branch outside its thunks, and one that is planted is told."""
+"""tools/branches and tools/returns: the image branches indirectly and returns in its thunks only, planted ones are named."""
 
 import os
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -11,6 +12,7 @@ import unittest
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__))))
 IMAGE = os.path.join(TOP, "build", "lethe.so")
 THUNK = "__x86_indirect_thunk_"
+RETURN = "__x86_return_thunk"
 
 
 def branches(path):
@@ -28,10 +30,12 @@ def symbols():
 
 def load(start, size):
     """Bytes of the image at an address: it is linked at 0, and has no segment for objcopy to move."""
-    text = subprocess.run(["objdump", "-s", "--start-address=%d" % start, "--stop-address=%d" % (start + size), IMAGE],
-                          check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
+    sections = ["-j", ".text", "-j", ".rodata", "-j", ".symbols"]  # debug sections begin at 0, too
+    row = start & ~15  # where objdump begins a row, it has four groups of digits
+    text = subprocess.run(["objdump", "-s", *sections, "--start-address=%d" % row, "--stop-address=%d" % (start + size),
+                           IMAGE], check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
     rows = re.findall(r"^ [0-9a-f]+ ((?:[0-9a-f]+ ){1,4})", text, re.MULTILINE)
-    return bytes.fromhex("".join(rows).replace(" ", ""))
+    return bytes.fromhex("".join(rows).replace(" ", ""))[start - row:]
 
 
 @unittest.skipUnless(os.path.exists(IMAGE), "make builds what is looked at")
@@ -41,8 +45,27 @@ class Branches(unittest.TestCase):
 
     def test_thunks_lie_in_the_upper_half_of_a_cache_line(self):
         thunks = {name: at for name, at in symbols().items() if name.startswith(THUNK)}
-        self.assertEqual(len(thunks), 15)
+        thunks[RETURN] = symbols()[RETURN]
+        self.assertEqual(len(thunks), 16)
         self.assertEqual({at % 64 for at in thunks.values()}, {32})
+
+    def test_each_jump_to_the_return_thunk_is_listed(self):
+        names = symbols()
+        code = load(names["_text"], names["_etext"] - names["_text"])
+        listed = load(names["return_sites"], names["_esymbols"] - names["return_sites"])
+        at, sites = 0, set()
+        for (distance,) in struct.iter_unpack("<H", listed[:len(listed) // 2 * 2]):
+            if not distance:
+                break
+            at += distance
+            opcode, jump = struct.unpack_from("<Bi", code, at - names["_text"])
+            self.assertEqual((opcode, at + 5 + jump), (0xE9, names[RETURN]))
+            sites.add(at)
+        jumps = subprocess.run(["objdump", "-d", "--no-show-raw-insn", IMAGE], check=True, stdout=subprocess.PIPE,
+                               universal_newlines=True).stdout
+        found = re.findall(r"^ *([0-9a-f]+):\tjmp +[0-9a-f]+ <%s>$" % RETURN, jumps, re.MULTILINE)
+        self.assertGreater(len(found), 500)
+        self.assertEqual({int(place, 16) for place in found}, sites)
 
     def test_what_replaces_the_thunks_is_for_the_same_registers(self):
         names = symbols()
@@ -63,7 +86,9 @@ class Branches(unittest.TestCase):
     @unittest.skipUnless(shutil.which("nasm"), "tools/setup build")
     def test_a_planted_one_is_told(self):
         thunk = "global %srax:function\n%srax: jmp rax\n" % (THUNK, THUNK)
-        for planted in ("call rbx", "jmp [rax + 8]", "jmp rax", "call far [rax]"):
+        thunk += "global %s:function\n%s: ret\n" % (RETURN, RETURN)
+        cases = [(planted, "an indirect branch") for planted in ("call rbx", "jmp [rax + 8]", "jmp rax", "call far [rax]")]
+        for planted, what in cases + [("ret", "a return"), ("ret 8", "a return"), ("rep ret", "a return")]:
             with tempfile.TemporaryDirectory() as folder:
                 source, object_file = os.path.join(folder, "a.asm"), os.path.join(folder, "a.o")
                 with open(source, "w", encoding="utf-8") as file:
@@ -71,4 +96,12 @@ class Branches(unittest.TestCase):
                 subprocess.run(["nasm", "-f", "elf64", "-o", object_file, source], check=True)
                 status, said = branches(object_file)
                 self.assertEqual(status, 1, planted)
-                self.assertIn("an indirect branch in guilty:", said)
+                self.assertIn(what + " in guilty:", said)
+
+    def test_a_jump_that_leaves_no_room_for_a_ret_is_refused(self):
+        for line in ("  10:\tje     40 <%s>\n" % RETURN, "  10:\tcall   40 <%s>\n" % RETURN,
+                     "  10:\tjmp    40 <%s>\n  12:\tnop\n" % RETURN):
+            done = subprocess.run([os.path.join(TOP, "tools", "returns")], input=line, check=False,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, universal_newlines=True)
+            self.assertEqual(done.returncode, 1, line)
+            self.assertIn("tools/returns: ", done.stderr)

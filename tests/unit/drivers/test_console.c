@@ -213,6 +213,69 @@ static void live_trace_raises_no_transmitter_interrupt(void **state)
 	trace_set(&(struct trace_conf){ 0 }, false);
 }
 
+/* ---- console_used: other VMs' bytes were handled (hv/host/mitigate.h) ---- */
+
+static unsigned uses;
+
+static void count_use(void)
+{
+	uses++;
+}
+
+static void write_for_guest(void)
+{
+	guest("text");
+}
+
+static void write_line(void)
+{
+	console_write_line("line\n", 5);
+}
+
+static void write_to_log(void)
+{
+	log_info("line");
+}
+
+static void read_for_guest(void)
+{
+	(void)console_read(0);
+}
+
+static void poll(void)
+{
+	(void)console_poll();
+}
+
+static void send_to_make_room(void)
+{
+	assert_false(console_room());
+}
+
+static void use_without_report(void **state)
+{
+	static void (*const each[])(void) = { write_for_guest, write_line, write_to_log, read_for_guest, poll,
+		console_interrupt, send_to_make_room, console_flush };
+	static char much[8192];
+
+	start(0);
+	memset(much, 'm', sizeof(much));
+	console_write(0, much, sizeof(much));
+	console_used = count_use;
+	for (size_t i = 0; i < ARRAY_SIZE(each); i++) {
+		uses = 0;
+		each[i]();
+		if (!uses)
+			fail_msg("use %zu was not reported", i);
+	}
+	uses = 0;
+	assert_true(console_room()); /* looks at how much is in the ring, and no further */
+	assert_int_equal(uses, 0);
+	console_used = NULL;
+	write_for_guest();
+	assert_int_equal(uses, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +287,7 @@ int main(void)
 		cmocka_unit_test(full_input_ring_keeps_what_came_first),
 		cmocka_unit_test(output_waits_for_the_transmitter_interrupt),
 		cmocka_unit_test(live_trace_raises_no_transmitter_interrupt),
+		cmocka_unit_test(use_without_report),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

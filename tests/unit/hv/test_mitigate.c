@@ -65,53 +65,53 @@ struct row {
 /* clang-format off */
 static const struct row rows[] = {
 	/*                                     v2 BHI RSB PBRSB RSBA ITS L1TF MDS TAA MMIO RFDS GDS SRBDS */
-	{ "Nehalem as it was sold", 0x106a5, 0, 0, 0, 0, 0, "!-+---!!-----", "retpoline fill", OWN },
+	{ "Nehalem as it was sold", 0x106a5, 0, 0, 0, 0, 0, "!-+---+!-----", "retpoline fill read", OWN },
 	{ "Nehalem", 0x106a5, EDX_2018, 0, 0, 0, 0, "+-+---+!-----", "retpoline fill ibpb l1d", OWN },
 	{ "Lynnfield", 0x106e5, EDX_2019, 0, 0, 0, 0, "+-+---++-----", "retpoline fill ibpb l1d verw", OWN },
-	{ "Nehalem-EX", 0x206e6, 0, 0, 0, 0, 0, "!-+---!!-----", "retpoline fill", OWN },
+	{ "Nehalem-EX", 0x206e6, 0, 0, 0, 0, 0, "!-+---+!-----", "retpoline fill read", OWN },
 	{ "Arrandale", 0x20655, EDX_2019, 0, 0, 0, 0, "+-+---++-----", "retpoline fill ibpb l1d verw", OWN },
 	{ "Westmere-EP", 0x206c2, EDX_2018, 0, 0, 0, 0, "+-+---+!-----", "retpoline fill ibpb l1d", OWN },
-	{ "Westmere-EX", 0x206f2, 0, 0, 0, 0, 0, "!-+---!!-----", "retpoline fill", OWN },
+	{ "Westmere-EX", 0x206f2, 0, 0, 0, 0, 0, "!-+---+!-----", "retpoline fill read", OWN },
 	{ "Sandy Bridge", 0x206a7, EDX_2019, 0, 0, 0, 0, "+-+---++-----", "retpoline fill ibpb l1d verw", OWN },
 	{ "Sandy Bridge-EP", 0x206d7, EDX_2019, 0, 0, 0, 0, "+-+---++-----", "retpoline fill ibpb l1d verw", OWN },
 	{ "Ivy Bridge of 2019", 0x306a9, EDX_2019, 0, 0, 0, 0, "+-+---++----!", "retpoline fill ibpb l1d verw", OWN },
 	{ "Ivy Bridge", 0x306a9, EDX_2020, 0, 0, 0, 0, "+-+---++----+", "retpoline fill ibpb l1d verw rngds", OWN },
 	{ "Ivy Bridge-EP", 0x306e4, EDX_2019, 0, 0, 0, 0, "+-+---++-----", "retpoline fill ibpb l1d verw", OWN },
-	{ "Haswell as it was sold", 0x306c3, 0, RTM, 0, 0, 0, "!-+---!!!---!", "retpoline fill", OWN },
+	{ "Haswell as it was sold", 0x306c3, 0, RTM, 0, 0, 0, "!-+---+!!---!", "retpoline fill read", OWN },
 	{ "Haswell", 0x306c3, EDX_2020, 0, 0, 0, 0, "+-+---++----+", "retpoline fill ibpb l1d verw rngds", OWN },
 	{ "Haswell with TSX", 0x306c3, EDX_2020, RTM, 0, 0, 0, "+-+---+++---+", "retpoline fill ibpb l1d verw rngds", OWN },
 	{ "Haswell-EP", 0x306f2, EDX_2019, 0, 0, 0, 0, "+-+---++-+---", "retpoline fill ibpb l1d verw", OWN },
 	{ "Broadwell", 0x306d4, EDX_2020, 0, 0, 0, 0, "+-+---++----+", "retpoline fill ibpb l1d verw rngds", OWN },
 	{ "Broadwell-EP", 0x406f1, EDX_2019, RTM, 0, 0, 0, "+-+---++++---", "retpoline fill ibpb l1d verw", OWN },
 	{ "Broadwell-DE", 0x50663, EDX_2019, RTM, 0, 0, 0, "+-+---++++---", "retpoline fill ibpb l1d verw", OWN },
-	{ "Skylake as it was sold", 0x506e3, 0, RTM, 0, 0, 0, "!-+-!-!!!!-!!", "retpoline fill", OWN },
+	{ "Skylake as it was sold", 0x506e3, 0, RTM, 0, 0, 0, "!-+-!-+!!!-!!", "retpoline fill read", OWN },
 	{ "Skylake", 0x506e3, EDX_2020 | EDX_CAPS | BIT(11), RTM, 0, RSBA | GDS_CTRL, 0, "+-+-+-++-+-++",
 		"ibrs fill ibpb l1d verw gds rngds", OWN },
 	{ "Skylake-U", 0x406e3, EDX_2020, 0, 0, 0, 0, "+-+-+-++-+-!+", "ibrs fill ibpb l1d verw rngds", OWN },
-	{ "Skylake-SP as it was sold", 0x50654, 0, RTM, 0, 0, 0, "!-+-!-!!!!-!-", "retpoline fill", OWN },
+	{ "Skylake-SP as it was sold", 0x50654, 0, RTM, 0, 0, 0, "!-+-!-+!!!-!-", "retpoline fill read", OWN },
 	{ "Skylake-SP", 0x50654, EDX_2019 | EDX_CAPS, RTM, 0, RSBA | FB_CLEAR | GDS_CTRL, 0, "+-+-+-++++-+-",
 		"ibrs fill ibpb l1d verw gds", OWN },
 	{ "Kaby Lake", 0x906e9, EDX_2020 | EDX_CAPS, 0, 0, RSBA | GDS_CTRL, 0, "+-+-+-++-+-++",
 		"ibrs fill ibpb l1d verw gds rngds", OWN },
 	{ "Coffee Lake of 2019", 0x906ea, EDX_2019, RTM, 0, 0, 0, "+-+-+-++++-!!", "ibrs fill ibpb l1d verw", OWN },
 	{ "Coffee Lake Refresh", 0x906ed, EDX_2020 | EDX_CAPS, RTM, 0, CLX_CAPS | FB_CLEAR | GDS_CTRL, 0, "++-+-+--++-+-",
-		"eibrs its fill one bhb ibpb verw tsx gds", 0 },
-	{ "Whiskey Lake", 0x806eb, EDX_2020 | EDX_CAPS, 0, 0, RDCL_NO | IBRS_ALL | SKIP_L1DFL | GDS_CTRL, 0,
-		"++-+---+-+-++", "eibrs one bhb ibpb verw gds rngds", OWN },
+		"eibrs its ret one bhb ibpb verw tsx gds", 0 },
+	{ "Whiskey Lake", 0x806eb, EDX_2020 | EDX_CAPS, 0, 0, RDCL_NO | RSBA | SKIP_L1DFL | GDS_CTRL, 0, "+-+-+--+-+-++",
+		"ibrs fill ibpb verw gds rngds", OWN },
 	{ "Comet Lake-U, stepping 12", 0x806ec, EDX_2020 | EDX_CAPS, 0, 0, CLX_CAPS | FB_CLEAR | GDS_CTRL, 0,
-		"++-+-+---+-+-", "eibrs its fill one bhb ibpb verw gds", 0 },
+		"++-+-+---+-+-", "eibrs its ret one bhb ibpb verw gds", 0 },
 	{ "Cascade Lake as it was sold", 0x50657, EDX_2018 | EDX_CAPS, RTM, 0, RDCL_NO | IBRS_ALL | SKIP_L1DFL | MDS_NO, 0,
-		"++-+-+--!!-!-", "eibrs its fill one bhb ibpb", OWN },
+		"++-+-+--!!-!-", "eibrs its ret one bhb ibpb", OWN },
 	{ "Cascade Lake of spring 2019", 0x50657, EDX_2019 | EDX_CAPS, RTM, 0, RDCL_NO | IBRS_ALL | SKIP_L1DFL | MDS_NO, 0,
-		"++-+-+--!!-!-", "eibrs its fill one bhb ibpb", OWN },
+		"++-+-+--!!-!-", "eibrs its ret one bhb ibpb", OWN },
 	{ "Cascade Lake", 0x50657, EDX_2019 | EDX_CAPS, RTM, 0, CLX_CAPS | FB_CLEAR | RRSBA | GDS_CTRL, 0, "++-+-+--++-+-",
-		"eibrs its fill one bhb ibpb verw tsx gds", 0 },
+		"eibrs its ret one bhb ibpb verw tsx gds", 0 },
 	{ "Cooper Lake", 0x5065b, EDX_2019 | EDX_CAPS, RTM, 0, CLX_CAPS | TAA_NO | FB_CLEAR | GDS_CTRL, 0, "++-+-+---+-+-",
-		"eibrs its fill one bhb ibpb verw gds", 0 },
+		"eibrs its ret one bhb ibpb verw gds", 0 },
 	{ "Comet Lake", 0xa0655, EDX_2019 | EDX_CAPS, 0, 0, CLX_CAPS | FB_CLEAR | GDS_CTRL, 0, "++-+-+---+-+-",
-		"eibrs its fill one bhb ibpb verw gds", 0 },
+		"eibrs its ret one bhb ibpb verw gds", 0 },
 	{ "Comet Lake-U", 0xa0661, EDX_2019 | EDX_CAPS, 0, 0, CLX_CAPS | FB_CLEAR | GDS_CTRL, 0, "++-+-+---+-+-",
-		"eibrs its fill one bhb ibpb verw gds", 0 },
+		"eibrs its ret one bhb ibpb verw gds", 0 },
 	{ "Ice Lake-U without IA32_ARCH_CAPABILITIES", 0x706e5, 0, 0, 0, 0, 0, "!-+------!-!-", "retpoline fill", OWN },
 	{ "Ice Lake-U", 0x706e5, EDX_2019 | EDX_CAPS, 0, 0, COVE_CAPS | FB_CLEAR | GDS_CTRL, 0, "++-+-----+-+-",
 		"eibrs one bhb ibpb verw gds", 0 },
@@ -127,9 +127,11 @@ static const struct row rows[] = {
 	{ "Alder Lake, Atom", 0x90672, EDX_2019 | EDX_CAPS | EDX_HYBRID, 0, BHI_CTRL, NEW_CAPS | PBRSB_NO | RFDS_CLEAR, ATOM,
 		"++--------+--", "eibrs bhi ibpb verw", 0 },
 	{ "Alder Lake, Atom, of 2022", 0x90672, EDX_2019 | EDX_CAPS | EDX_HYBRID, 0, BHI_CTRL, NEW_CAPS, ATOM,
-		"++-+------!--", "eibrs bhi one ibpb", 0 },
+		"++--------!--", "eibrs bhi ibpb", 0 },
 	{ "Alder Lake without Atom cores", 0x90675, EDX_2019 | EDX_CAPS, 0, BHI_CTRL, NEW_CAPS, 0, "++-+---------",
 		"eibrs bhi one ibpb", 0 },
+	{ "Alder Lake without Core cores", 0x906a4, EDX_2019 | EDX_CAPS, 0, BHI_CTRL, NEW_CAPS | RFDS_CLEAR, ATOM,
+		"++--------+--", "eibrs bhi ibpb verw", 0 },
 	{ "Alder Lake as a hypervisor shows it", 0x90672, EDX_2019 | EDX_CAPS, 0, 0, NEW_CAPS, 0, "+!-+------!--",
 		"eibrs one ibpb", UNDER_HYPERVISOR },
 	{ "Raptor Lake, Core", 0xb06a2, EDX_2019 | EDX_CAPS | EDX_HYBRID, 0, BHI_CTRL, NEW_CAPS | PBRSB_NO | RFDS_NO, CORE,
@@ -142,21 +144,30 @@ static const struct row rows[] = {
 		"eibrs one ibpb", 0 },
 	{ "Emerald Rapids", 0xc06f2, EDX_2019 | EDX_CAPS, RTM, BHI_CTRL, NEW_CAPS | PBRSB_NO | ITS_NO, 0, "++-----------",
 		"eibrs bhi ibpb", 0 },
+	{ "Emerald Rapids of 2024", 0xc06f2, EDX_2019 | EDX_CAPS, RTM, BHI_CTRL, NEW_CAPS, 0, "++-+---------",
+		"eibrs bhi one ibpb", 0 },
+	{ "Granite Rapids", 0xa06d1, EDX_2019 | EDX_CAPS, RTM, BHI_CTRL, NEW_CAPS | PBRSB_NO | RFDS_NO | ITS_NO, 0,
+		"++-----------", "eibrs bhi ibpb", 0 },
+	{ "Lunar Lake, Core", 0xb06d1, EDX_2019 | EDX_CAPS | EDX_HYBRID, 0, BHI_CTRL, NEW_CAPS | RFDS_NO, CORE,
+		"++-+---------", "eibrs bhi one ibpb", 0 },
 	{ "Meteor Lake", 0xa06a4, EDX_2019 | EDX_CAPS | EDX_HYBRID, 0, BHI_CTRL, NEW_CAPS | PBRSB_NO | RFDS_NO, CORE,
 		"++-----------", "eibrs bhi ibpb", 0 },
 	{ "Arrow Lake", 0xc0662, EDX_2019 | EDX_CAPS | EDX_HYBRID, 0, BHI_CTRL, NEW_CAPS | PBRSB_NO | RFDS_NO | BHI_NO, ATOM,
 		"+------------", "eibrs ibpb", 0 },
 	{ "Bonnell", 0x106ca, 0, 0, 0, 0, 0, "-------------", "", 0 },
 	{ "Silvermont", 0x50678, EDX_2019, 0, 0, 0, 0, "+-+----+-----", "retpoline fill ibpb verw", OWN },
+	{ "Airmont of 2019", 0x70650, EDX_2019, 0, 0, 0, 0, "+-+----+-----", "retpoline fill ibpb verw", OWN },
 	{ "Goldmont", 0x506c9, EDX_2018, 0, 0, 0, 0, "+-+-------!--", "retpoline fill ibpb", 0 },
 	{ "Goldmont Plus", 0x706a8, EDX_2019 | EDX_CAPS, 0, 0, RDCL_NO | IBRS_ALL | MDS_NO | TAA_NO | RFDS_CLEAR, 0,
 		"++--------+--", "eibrs bhb ibpb verw", 0 },
 	{ "Tremont (Elkhart Lake)", 0x90661, EDX_2019 | EDX_CAPS, 0, 0, COVE_CAPS | FB_CLEAR | RFDS_CLEAR, 0, "++-------++--",
 		"eibrs bhb ibpb verw", 0 },
 	{ "Tremont (Jasper Lake) of 2021", 0x906c0, EDX_2018 | EDX_CAPS, 0, 0, COVE_CAPS, 0, "++-------!!--", "eibrs bhb ibpb", 0 },
-	{ "a model that is not listed, without bits", 0x1006f0, 0, 0, 0, 0, 0, "!-+---!!-----", "retpoline fill", OWN },
+	{ "a model that is not listed, without bits", 0x1006f0, 0, 0, 0, 0, 0, "!-+---+!-----", "retpoline fill read", OWN },
 	{ "a model that is not listed", 0x1006f0, EDX_2019 | EDX_CAPS, 0, BHI_CTRL, NEW_CAPS | PBRSB_NO, 0, "++-----------",
 		"eibrs bhi ibpb", 0 },
+	{ "Sapphire Rapids beside CPUs that need RFDS_CLEAR", 0x806f8, EDX_2019 | EDX_CAPS, 0, BHI_CTRL,
+		NEW_CAPS | PBRSB_NO | RFDS_CLEAR, 0, "++--------+--", "eibrs bhi ibpb verw", UNDER_HYPERVISOR },
 	{ "another vendor's of Nehalem's numbers", 0x106a5, EDX_2019 | EDX_CAPS, 0, 0, RDCL_NO | MDS_NO, 0, "+-+----------",
 		"retpoline fill ibpb", OTHER_VENDOR },
 	{ "Sapphire Rapids under a hypervisor that hides IBRS", 0x806f8, EDX_CAPS, 0, 0, NEW_CAPS, 0, "!-+----------",
@@ -184,12 +195,12 @@ static void measures_text(const struct mitigate_measures *m, char *text, size_t 
 {
 	static const char *const thunks[] = { "", " lfence", " retpoline", " its" };
 
-	snprintf(text, size, "%s%s%s%s%s%s%s%s%s%s%s%s%s", m->spec_ctrl & SPEC_CTRL_IBRS ? " eibrs" : "",
+	snprintf(text, size, "%s%s%s%s%s%s%s%s%s%s%s%s%s%s%s", m->spec_ctrl & SPEC_CTRL_IBRS ? " eibrs" : "",
 		m->spec_ctrl & SPEC_CTRL_BHI_DIS_S ? " bhi" : "", thunks[m->thunk],
-		m->ibrs_at_exit ? " ibrs" : "", m->rsb_fill ? " fill" : "", m->rsb_one ? " one" : "",
-		m->bhb_clear ? " bhb" : "", m->ibpb ? " ibpb" : "", m->l1d_flush ? " l1d" : "",
-		m->verw ? " verw" : "", m->tsx_off ? " tsx" : "", m->gds_lock ? " gds" : "",
-		m->rngds ? " rngds" : "");
+		m->return_thunk ? " ret" : "", m->ibrs_at_exit ? " ibrs" : "", m->rsb_fill ? " fill" : "",
+		m->rsb_one ? " one" : "", m->bhb_clear ? " bhb" : "", m->ibpb ? " ibpb" : "",
+		m->l1d_flush ? " l1d" : "", m->l1d_read ? " read" : "", m->verw ? " verw" : "",
+		m->tsx_off ? " tsx" : "", m->gds_lock ? " gds" : "", m->rngds ? " rngds" : "");
 }
 
 static void verdicts_and_measures_of_each_cpu(void **state)
@@ -273,7 +284,7 @@ static void all_measures_that_the_cpu_has(void **state)
 	mitigate_decide(&cpu, &m);
 	mitigate_add_all(&cpu, &m);
 	measures_text(&m.measures, text, sizeof(text));
-	assert_string_equal(text, " retpoline fill one bhb verw");
+	assert_string_equal(text, " retpoline ret fill one bhb read verw");
 	assert_true(m.core_of_its_own);
 	cpu = (struct mitigate_cpu){ .intel = true,
 		.signature = 0x806f8,
@@ -283,7 +294,7 @@ static void all_measures_that_the_cpu_has(void **state)
 	mitigate_decide(&cpu, &m);
 	mitigate_add_all(&cpu, &m);
 	measures_text(&m.measures, text, sizeof(text));
-	assert_string_equal(text, " bhi retpoline ibrs fill one bhb ibpb l1d verw tsx gds rngds");
+	assert_string_equal(text, " bhi retpoline ret ibrs fill one bhb ibpb l1d verw tsx gds rngds");
 }
 
 static void differing_cpus_are_told_apart(void **state)
