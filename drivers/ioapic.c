@@ -91,7 +91,8 @@ static const struct ioapic *find(uint32_t gsi)
 	return NULL;
 }
 
-int ioapic_route(uint32_t gsi, uint8_t vector, uint32_t apic_id, bool level, bool active_low)
+/* Routes a GSI to one CPU (physical destination, fixed delivery), unmasked. */
+static int ioapic_route(uint32_t gsi, uint8_t vector, uint32_t apic_id, bool level, bool active_low)
 {
 	const struct ioapic *io = find(gsi);
 	unsigned index;
@@ -110,22 +111,6 @@ int ioapic_route(uint32_t gsi, uint8_t vector, uint32_t apic_id, bool level, boo
 	reg_write(io, index, RTE_MASKED);
 	reg_write(io, index + 1, apic_id << 24);
 	reg_write(io, index, (uint32_t)(vector | (level ? RTE_LEVEL : 0) | (active_low ? RTE_LOW : 0)));
-	spin_unlock(&lock);
-	return 0;
-}
-
-int ioapic_mask(uint32_t gsi, bool masked)
-{
-	const struct ioapic *io = find(gsi);
-	unsigned index;
-	uint32_t v;
-
-	if (!io)
-		return -E_NOENT;
-	index = IDX_ENTRY + 2 * (gsi - io->gsi_base);
-	spin_lock(&lock);
-	v = reg_read(io, index);
-	reg_write(io, index, (uint32_t)(masked ? v | RTE_MASKED : v & ~RTE_MASKED));
 	spin_unlock(&lock);
 	return 0;
 }

@@ -208,21 +208,6 @@ void lapic_eoi(void)
 	reg_write(R_EOI, 0);
 }
 
-static bool vector_bit(unsigned bank, uint8_t vector)
-{
-	return reg_read(bank + 0x10u * (vector / 32)) & BIT(vector % 32);
-}
-
-bool lapic_in_service(uint8_t vector)
-{
-	return vector_bit(R_ISR, vector);
-}
-
-bool lapic_requested(uint8_t vector)
-{
-	return vector_bit(R_IRR, vector);
-}
-
 /* Writes to x2APIC and deadline MSRs do not wait for earlier stores; these two together do (SDM Vol. 3A 10.12.3). */
 static void wrmsr_fence(void)
 {
@@ -343,22 +328,4 @@ void lapic_timer_at(uint64_t deadline)
 	now = rdtsc();
 	count = deadline > now ? mul_div_u64(deadline - now, timer_hz, tsc_hz()) : 0;
 	reg_write(R_TIMER_INIT, (uint32_t)(count < 1 ? 1 : count > 0xffffffff ? 0xffffffff : count));
-}
-
-void lapic_timer_stop(void)
-{
-	if (deadline_mode)
-		wrmsr(MSR_TSC_DEADLINE, 0);
-	else
-		reg_write(R_TIMER_INIT, 0);
-}
-
-const char *lapic_describe(char *buf, size_t n)
-{
-	if (x2apic)
-		fmt_snprintf(buf, n, "x2APIC%s", deadline_mode ? ", TSC-deadline timer" : "");
-	else
-		fmt_snprintf(buf, n, "xAPIC at 0x%llx%s", (unsigned long long)base_address,
-			deadline_mode ? ", TSC-deadline timer" : "");
-	return buf;
 }

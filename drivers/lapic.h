@@ -29,8 +29,6 @@ static inline bool lapic_entry_is_smi(uint32_t low)
 bool lapic_x2apic(void);
 uint32_t lapic_id(void);
 void lapic_eoi(void);
-bool lapic_in_service(uint8_t vector); /* ISR bit */
-bool lapic_requested(uint8_t vector);  /* IRR bit */
 
 /* Inter-processor interrupts to one CPU by its APIC ID. They return once the local APIC has accepted the command
  * (bounded). 0, -E_TIMEOUT, or -E_RANGE (ID above 254 in xAPIC mode). */
@@ -63,7 +61,3 @@ void lapic_timer_init_cpu(uint8_t vector);
  * TSC-deadline timer that is right it may come early, by rounding or because the counter has only 32 bits: the
  * handler looks at the clock. */
 void lapic_timer_at(uint64_t deadline);
-void lapic_timer_stop(void);
-
-/* "xAPIC at 0xfee00000", for the log */
-const char *lapic_describe(char *buf, size_t n);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Off and on again (ACPI 6.5: 4.8.3.2 PM1 control, 4.8.3.6 reset register, 4.8.3.7 sleep control, 16.1.7 S5). */
+/* Switching off (ACPI 6.5: 4.8.3.2 PM1 control, 4.8.3.7 sleep control, 16.1.7 S5). */
 #include "drivers/power.h"
 
-#include "drivers/pci.h"
 #include "drivers/time.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -23,8 +22,8 @@ struct reg {
 };
 
 static const struct acpi *tables;
-static void (*firmware_reset)(bool power_off);
-static struct reg pm1a_evt, pm1b_evt, pm1a_cnt, pm1b_cnt, sleep_control, reset_register;
+static void (*off_by_firmware)(void);
+static struct reg pm1a_evt, pm1b_evt, pm1a_cnt, pm1b_cnt, sleep_control;
 
 static struct reg open_reg(struct acpi_gas gas)
 {
@@ -61,10 +60,10 @@ static void write8(const struct reg *r, uint8_t v)
 		out8((uint16_t)r->gas.address, v);
 }
 
-void power_init(const struct acpi *acpi, void (*firmware)(bool power_off))
+void power_init(const struct acpi *acpi, void (*firmware)(void))
 {
 	tables = acpi;
-	firmware_reset = firmware;
+	off_by_firmware = firmware;
 	if (!acpi->have_fadt)
 		return;
 	pm1a_evt = open_reg(acpi->pm1a_evt);
@@ -72,7 +71,6 @@ void power_init(const struct acpi *acpi, void (*firmware)(bool power_off))
 	pm1a_cnt = open_reg(acpi->pm1a_cnt);
 	pm1b_cnt = open_reg(acpi->pm1b_cnt);
 	sleep_control = open_reg(acpi->sleep_control);
-	reset_register = open_reg(acpi->reset);
 }
 
 static void halt(void) __noreturn;
@@ -164,55 +162,8 @@ void power_off(void)
 		s5();
 	udelay(1000000);
 	emulator_ports();
-	if (firmware_reset)
-		firmware_reset(true);
+	if (off_by_firmware)
+		off_by_firmware();
 	log_error("this machine does not let itself be switched off: please use its button");
-	halt();
-}
-
-static void acpi_reset(void)
-{
-	struct acpi_gas g;
-
-	if (!tables || !tables->reset_supported)
-		return;
-	g = tables->reset;
-	if (g.space == ACPI_PCI) /* bus 0: device in bits 47:32, function in 31:16, register in 15:0 */
-		pci_write((struct pci_addr){ .dev = (uint8_t)(g.address >> 32),
-				  .fn = (uint8_t)(g.address >> 16) },
-			(unsigned)(g.address & 0xffff), 1, tables->reset_value);
-	else if (usable(&reset_register))
-		write8(&reset_register, tables->reset_value);
-	udelay(500000);
-}
-
-void power_reset(void)
-{
-	const struct {
-		uint16_t limit;
-		uint64_t base;
-	} __packed no_idt = { 0, 0 };
-
-	irq_disable();
-	log_flush();
-	acpi_reset();
-
-	/* The chipset's reset control register: hard reset, then the edge that does it. */
-	out8(0xcf9, 0x02);
-	udelay(1000);
-	out8(0xcf9, 0x06);
-	udelay(500000);
-
-	/* The keyboard controller's output 0 is the reset line. */
-	for (unsigned i = 0; i < 1000 && in8(0x64) & BIT(1); i++)
-		udelay(100);
-	out8(0x64, 0xfe);
-	udelay(500000);
-
-	if (firmware_reset)
-		firmware_reset(false);
-	log_error("this machine does not let itself be reset: last, a triple fault");
-	log_flush();
-	__asm__ volatile("lidt %0; ud2" : : "m"(no_idt));
 	halt();
 }

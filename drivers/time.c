@@ -258,8 +258,3 @@ uint64_t ns_to_tsc(uint64_t ns)
 {
 	return mul_div_u64(ns, hz, 1000000000);
 }
-
-bool tsc_invariant(void)
-{
-	return cpuid(0x80000000, 0).eax >= 0x80000007 && cpuid(0x80000007, 0).edx & BIT(8);
-}

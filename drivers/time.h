@@ -18,7 +18,6 @@ void udelay(uint64_t us);
 /* No overflow below about 580 years; before time_init() they return 0. */
 uint64_t tsc_to_ns(uint64_t ticks);
 uint64_t ns_to_tsc(uint64_t ns);
-bool tsc_invariant(void); /* CPUID 80000007H.EDX[8] */
 
 /* The parts, pure. */
 

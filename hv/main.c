@@ -103,6 +103,15 @@ static uint64_t read_msr(uint32_t msr)
 	return rdmsr(msr);
 }
 
+/* The way of last resort (UEFI ResetSystem); returns if there is none. Interrupts off. */
+static void off_by_firmware(void)
+{
+	if (!boot->reset || !hostmap_runtime_root().v)
+		return;
+	write_cr3(hostmap_runtime_root().v);
+	boot->reset(true);
+}
+
 /* The second half, on a stack and under page tables of our own. */
 static void on_own_stack(void *arg)
 {
@@ -127,7 +136,7 @@ static void on_own_stack(void *arg)
 	lapic_timer_init();
 	cpu_init(c);
 	console_init(boot->conf->console_serial, boot->conf->console_screen, &boot->fb, acpi_get());
-	power_init(acpi_get(), reset_by_firmware);
+	power_init(acpi_get(), off_by_firmware);
 	host_irq_init();
 	TRACE(TRACE_BOOT, "console, power-off and interrupts are ready", 0, 0, 0);
 	pci_log();
@@ -163,14 +172,6 @@ void hv_main(struct boot_info *bi)
 	if (!c)
 		panic("no memory for the first CPU's stacks");
 	call_on_stack(on_own_stack, c, c->stack_top);
-}
-
-void reset_by_firmware(bool power)
-{
-	if (!boot->reset || !hostmap_runtime_root().v)
-		return;
-	write_cr3(hostmap_runtime_root().v);
-	boot->reset(power);
 }
 
 static unsigned cpus_ready(void)

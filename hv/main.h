@@ -8,5 +8,3 @@
 void machine_ready(void);
 /* No VM is left: powers off (or halts, `keep = on`). */
 void machine_end(void);
-/* The way of last resort (UEFI ResetSystem); returns if there is none. Interrupts off. */
-void reset_by_firmware(bool power_off);

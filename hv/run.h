@@ -13,7 +13,6 @@ uint64_t vcpu_next_event(const struct vcpu *v);
 
 /* hv/sched.c */
 void sched_add(struct vcpu *v);		/* CPU 0; any time */
-void sched_remove(struct vcpu *v);	/* its own CPU */
 bool sched_shared(const struct cpu *c); /* do several vCPUs share it? */
 /* This CPU: another vCPU may have woken. The one that runs leaves its loop, once it has run for GRANULE_US, and the turn
  * is given anew. */

@@ -34,7 +34,8 @@ void sched_add(struct vcpu *v)
 	spin_unlock(&c->list_lock);
 }
 
-void sched_remove(struct vcpu *v)
+/* v's own CPU. */
+static void sched_remove(struct vcpu *v)
 {
 	struct cpu *c = v->cpu;
 

@@ -497,9 +497,3 @@ void console_interrupt(void)
 			return;
 	}
 }
-
-void console_size(uint16_t *cols, uint16_t *rows)
-{
-	*cols = screen.pixels ? screen.vt.cols : 80;
-	*rows = screen.pixels ? screen.vt.rows : 25;
-}

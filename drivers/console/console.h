@@ -57,6 +57,3 @@ unsigned console_isa_irqs(uint8_t irq[2]);
 /* Once they are routed: lets the hardware raise them. From then on hv/ calls console_interrupt() for each. */
 void console_enable_interrupts(void);
 void console_interrupt(void);
-
-/* Size in characters for guests that ask (80 x 25 without a screen). */
-void console_size(uint16_t *cols, uint16_t *rows);

@@ -24,7 +24,8 @@ enum { BEL = 7, BS, HT, LF, VT, FF, CR, SO, SI, CAN = 0x18, SUB = 0x1a, ESC };
 
 #define PARAM_MAX 9999 /* larger than any screen, smaller than any overflow */
 
-void vt_reset(struct vt *t)
+/* As RIS: everything back to the start, screen cleared. */
+static void vt_reset(struct vt *t)
 {
 	t->cur = t->saved = (struct vt_cursor){ .pen = { .ch = ' ', .color = 7 } };
 	t->top = 0;

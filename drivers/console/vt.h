@@ -66,5 +66,3 @@ static inline struct vt_cell *vt_row(const struct vt *t, unsigned row)
 /* cells: cols * rows of them; dirty: rows bytes. cols and rows are 1..VT_*_MAX. Clears the screen. */
 void vt_init(struct vt *t, uint16_t cols, uint16_t rows, struct vt_cell *cells, uint8_t *dirty);
 void vt_write(struct vt *t, const char *text, size_t n);
-/* As RIS: everything back to the start, screen cleared. */
-void vt_reset(struct vt *t);

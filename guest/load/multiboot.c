@@ -23,7 +23,8 @@ static uint32_t word_at(const struct load_file *f, uint64_t at)
 	return v;
 }
 
-bool multiboot_find(const struct load_file *f, struct multiboot_header *out, uint64_t *offset)
+/* The first valid header of the file; fields that lie behind the file's end are 0. */
+static bool multiboot_find(const struct load_file *f, struct multiboot_header *out, uint64_t *offset)
 {
 	uint64_t end = min(f->size, (uint64_t)MULTIBOOT_SEARCH);
 

@@ -7,9 +7,6 @@
 #include "guest/load/load.h"
 #include "guest/load/multiboot_format.h"
 
-/* The first valid header of the file; fields that lie behind the file's end are 0. */
-bool multiboot_find(const struct load_file *f, struct multiboot_header *out, uint64_t *offset);
-
 /* Places and writes the information structure and all it points to. module[i]: where module i lies (0 if it is
  * empty). 0 and its address; or an error with the sentence. */
 int multiboot_write_info(struct load *l, const struct multiboot_header *h,

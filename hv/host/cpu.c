@@ -91,12 +91,12 @@ struct cpu *cpu_create(unsigned n, uint32_t apic_id)
 	if (n)
 		setup(c, n, apic_id);
 	c->apic_id = apic_id;
-	top = hostmap_stack_named(STACK_PAGES, "stack", n);
+	top = hostmap_stack(STACK_PAGES, "stack", n);
 	if (!top)
 		return NULL;
 	c->stack_top = (uint64_t)top;
 	for (unsigned i = 0; i < ARRAY_SIZE(ist); i++) {
-		top = hostmap_stack_named(IST_PAGES, ist_name[i], n);
+		top = hostmap_stack(IST_PAGES, ist_name[i], n);
 		if (!top)
 			return NULL;
 		c->tss.ist[ist[i] - 1] = (uint64_t)top;

@@ -333,7 +333,7 @@ void mitigate_add_all(const struct mitigate_cpu *cpu, struct mitigations *out)
 
 /* ---- in words ---- */
 
-const char *vulnerability_name(enum vulnerability v)
+static const char *vulnerability_name(enum vulnerability v)
 {
 	static const char *const names[VULNS] = {
 		[VULN_SPECTRE_V2] = "Spectre v2",

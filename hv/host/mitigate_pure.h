@@ -110,8 +110,6 @@ void mitigate_decide(const struct mitigate_cpu *cpu, struct mitigations *out);
 /* Adds to the measures all others that the CPU has the means for, whether it needs them or not; the verdicts stay. out: as
  * mitigate_decide() left it. */
 void mitigate_add_all(const struct mitigate_cpu *cpu, struct mitigations *out);
-/* Returns the name of a vulnerability, as the log has it. */
-const char *vulnerability_name(enum vulnerability v);
 /* Writes the vulnerabilities with this verdict as "NAME, NAME (how), NAME (how)", cut to size bytes with the NUL. Returns how
  * many there are. */
 unsigned mitigate_describe(

@@ -14,7 +14,6 @@ trampoline_start:
 	cld
 	mov	ax, cs
 	mov	ds, ax
-	lock inc dword [arrived - trampoline_start]
 	o32 lgdt [gdt_pointer - trampoline_start]
 	mov	eax, cr4
 	or	eax, (1 << 5) | (1 << 7)	; PAE, PGE
@@ -69,7 +68,6 @@ stack:	dq	0
 argument: dq	0
 entry:	dq	0
 levels:	dd	0			; CR4.LA57 or 0
-arrived: dd	0
 
 trampoline_end:
 

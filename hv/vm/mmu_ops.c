@@ -20,22 +20,10 @@ static void do_invept_single(uint64_t eptp)
 		panic("INVEPT of EPTP %#lx failed", eptp);
 }
 
-static void do_invept_all(void)
-{
-	if (!invept(INV_ALL, 0))
-		panic("INVEPT of all contexts failed");
-}
-
 static void do_invvpid_single(uint16_t vpid)
 {
 	if (vmx.vpid && !invvpid(INV_SINGLE, vpid))
 		panic("INVVPID of VPID %u failed", vpid);
-}
-
-static void do_invvpid_all(void)
-{
-	if (vmx.vpid && !invvpid(INV_ALL, 0))
-		panic("INVVPID of all contexts failed");
 }
 
 /* Page-modification logging (SDM Vol. 3C 28.3.6). The index counts down from 511. */
@@ -63,9 +51,7 @@ static void pml_drain(struct mmu_vcpu *m)
 const struct mmu_cpu_ops mmu_cpu_ops = {
 	.kick = kick,
 	.invept_single = do_invept_single,
-	.invept_all = do_invept_all,
 	.invvpid_single = do_invvpid_single,
-	.invvpid_all = do_invvpid_all,
 	.pml_set = pml_set,
 	.pml_drain = pml_drain,
 };

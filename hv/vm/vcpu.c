@@ -126,7 +126,9 @@ static void __attribute__((noinline, cold)) single_step(uint64_t rflags, bool br
 		vcpu_debug_trap(PENDING_BS);
 }
 
-void vcpu_instruction_done(uint64_t rflags)
+/* What ends with an instruction besides RIP: STI and MOV SS blocking, RF; the single-step trap comes. rflags: as the VMCS
+ * holds them. */
+static void instruction_done(uint64_t rflags)
 {
 	end_blocking();
 	if (unlikely(rflags & (RFLAGS_TF | RFLAGS_RF))) {
@@ -150,7 +152,7 @@ void vcpu_skip_from(struct vcpu *v, uint64_t at)
 	if (unlikely((at ^ rip) >> 32) && !vcpu_long_mode(v))
 		rip = (uint32_t)rip;
 	vmwrite_sure(VMCS_GUEST_RIP, rip);
-	vcpu_instruction_done(vmread_sure(VMCS_GUEST_RFLAGS));
+	instruction_done(vmread_sure(VMCS_GUEST_RFLAGS));
 }
 
 void vcpu_sync_regs(struct vcpu *v)

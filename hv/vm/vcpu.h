@@ -157,11 +157,8 @@ static inline void vcpu_skip(struct vcpu *v)
 {
 	vcpu_skip_from(v, vmread_sure(VMCS_GUEST_RIP));
 }
-/* What ends with an instruction besides RIP: STI and MOV SS blocking, RF; the single-step trap comes. rflags: as the VMCS
- * holds them. */
-void vcpu_instruction_done(uint64_t rflags);
-/* The same but for RF, after an emulated instruction or an iteration of a REP string. rflags: those before it. branched:
- * it was a branch, which is what the trap waits for with BTF. */
+/* What ends with an emulated instruction or an iteration of a REP string besides RIP and RF: STI and MOV SS blocking; the
+ * single-step trap comes. rflags: those before it. branched: it was a branch, which is what the trap waits for with BTF. */
 void vcpu_step_done(uint64_t rflags, bool branched);
 /* Has the guest take a debug trap at its next entry, for these bits of DR6: B3 to B0 of enabled data and I/O breakpoints,
  * BS (SDM Vol. 3C 26.7.3). */

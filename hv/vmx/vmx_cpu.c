@@ -80,9 +80,3 @@ int vmx_enter_root(struct cpu *c)
 	TRACE(TRACE_BOOT, "CPU %lu in VMX root mode", c->id, 0, 0);
 	return 0;
 }
-
-void vmx_leave_root(void)
-{
-	vmxoff();
-	write_cr4(read_cr4() & ~CR4_VMXE);
-}

@@ -7,7 +7,6 @@
 #include "mm/host/pieces.h"
 
 uint64_t direct_map_base;
-void (*frames_scrub_progress)(owner_t owner, uint64_t bytes);
 
 static struct spinlock lock = SPINLOCK_INIT; /* guards pieces.c's state and the accounts */
 static uint64_t owned[OWNERS_MAX];	     /* in pages, but for the records of split blocks */
@@ -132,20 +131,16 @@ static void clear(uint64_t page, uint64_t pages)
 }
 
 /* Clears the parts of a frame that are dirty, a block at a time. */
-static void scrub(enum frame_size size, pfn_t frame, owner_t owner, const struct piece_dirt *dirt)
+static void scrub(enum frame_size size, pfn_t frame, const struct piece_dirt *dirt)
 {
 	if (size == FRAME_4K) {
 		if (map512_test(&dirt->part, 0))
 			clear(frame.v, 1);
 		return;
 	}
-	for (unsigned b = 0; b < frame_pages(size) / PAGES_2M; b++) {
-		if (!map512_test(&dirt->part, b))
-			continue;
-		clear(frame.v + b * PAGES_2M, PAGES_2M);
-		if (frames_scrub_progress)
-			frames_scrub_progress(owner, 2 * MiB);
-	}
+	for (unsigned b = 0; b < frame_pages(size) / PAGES_2M; b++)
+		if (map512_test(&dirt->part, b))
+			clear(frame.v + b * PAGES_2M, PAGES_2M);
 }
 
 static void check_owner(owner_t owner)
@@ -176,7 +171,7 @@ static int alloc(enum frame_size size, owner_t owner, bool zero, pfn_t *out)
 	/* The frame is the caller's now and nobody else touches it: no lock is needed, however long this takes. */
 	if (zero)
 		map512_fill(&dirt.part, true);
-	scrub(size, *out, owner, &dirt);
+	scrub(size, *out, &dirt);
 	return 0;
 }
 

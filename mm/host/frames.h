@@ -64,10 +64,6 @@ int frames_alloc_run(uint64_t n, owner_t owner, pfn_t *out);
 void frame_free(enum frame_size size, owner_t owner, pfn_t frame);
 void frames_free_run(uint64_t n, owner_t owner, pfn_t first);
 
-/* If not NULL, called after every 2 MiB that frame_alloc has cleared of a frame of 2 MiB or more, without a lock
- * held: a GiB takes long enough for people to want to see that something goes on. */
-extern void (*frames_scrub_progress)(owner_t owner, uint64_t bytes);
-
 struct frames_stats {
 	uint64_t total, free;		   /* in 4 KiB pages */
 	uint64_t free_pieces[FRAME_SIZES]; /* that could be handed out in this size now */

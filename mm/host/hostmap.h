@@ -77,10 +77,8 @@ int hostmap_identity_exec(hpa_t at, bool on);
  * or is beyond 52 bits, or it is RAM and not asked for as MT_WB. Never undone: devices stay. */
 void *hostmap_mmio(hpa_t at, uint64_t bytes, enum memtype mt);
 /* A stack of `pages` >= 1 with an unmapped page on either side. Returns its top (16-byte aligned; good once the root
- * is loaded) or NULL. */
-void *hostmap_stack(unsigned pages);
-/* As hostmap_stack; `what` (a literal: "stack", "NMI stack") and the CPU's number are for hostmap_guard_name(). */
-void *hostmap_stack_named(unsigned pages, const char *what, unsigned cpu);
+ * is loaded) or NULL. `what` (a literal: "stack", "NMI stack") and the CPU's number are for hostmap_guard_name(). */
+void *hostmap_stack(unsigned pages, const char *what, unsigned cpu);
 #define HOSTMAP_STACKS_MAX 512
 
 /* Is [at, at + n) mapped and readable in our tables? For backtraces and dumps. No lock. False before

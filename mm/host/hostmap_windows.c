@@ -103,7 +103,7 @@ static int map_stack(uint64_t va, unsigned pages)
 	return -E_NOMEM;
 }
 
-void *hostmap_stack_named(unsigned pages, const char *what, unsigned cpu)
+void *hostmap_stack(unsigned pages, const char *what, unsigned cpu)
 {
 	uint64_t bytes = pages * PAGE_SIZE;
 	struct stack *s = NULL;
@@ -122,11 +122,6 @@ void *hostmap_stack_named(unsigned pages, const char *what, unsigned cpu)
 	}
 	spin_unlock(&hostmap_lock);
 	return s ? (void *)(s->base + bytes) : NULL;
-}
-
-void *hostmap_stack(unsigned pages)
-{
-	return hostmap_stack_named(pages, NULL, 0);
 }
 
 bool hostmap_readable(const void *at, size_t n)
@@ -161,12 +156,8 @@ const char *hostmap_guard_name(uint64_t at)
 
 		if (!below && !(i + 1 == nstacks && at >= top && at < top + PAGE_SIZE))
 			continue;
-		if (s->what)
-			fmt_snprintf(text, sizeof(text), "guard page %s the %s of CPU %u%s",
-				below ? "below" : "above", s->what, s->cpu, below ? ": it overflowed" : "");
-		else
-			fmt_snprintf(text, sizeof(text), "guard page %s stack %u%s",
-				below ? "below" : "above", i, below ? ": it overflowed" : "");
+		fmt_snprintf(text, sizeof(text), "guard page %s the %s of CPU %u%s",
+			below ? "below" : "above", s->what, s->cpu, below ? ": it overflowed" : "");
 		return text;
 	}
 	return NULL;

@@ -33,9 +33,7 @@ enum mmu_kind { MMU_EPT, MMU_SHADOW };
 struct mmu_cpu_ops {
 	void (*kick)(struct mmu_vcpu *v);      /* make it leave the guest soon; does not wait; any CPU */
 	void (*invept_single)(uint64_t eptp);  /* this CPU */
-	void (*invept_all)(void);	       /* this CPU */
 	void (*invvpid_single)(uint16_t vpid); /* this CPU */
-	void (*invvpid_all)(void);	       /* this CPU */
 	/* Page-modification logging (SDM Vol. 3C 28.3.6); both NULL: not used. v's VMCS is current on this CPU. */
 	void (*pml_set)(struct mmu_vcpu *v, bool on); /* before entry */
 	void (*pml_drain)(struct mmu_vcpu *v); /* after an exit: mmu_pml_drain(), and the buffer is empty */

@@ -19,15 +19,10 @@ static void no_invept(uint64_t eptp)
 static void no_invvpid(uint16_t vpid)
 {
 }
-static void nothing(void)
-{
-}
 
-static const struct mmu_cpu_ops ops = { .kick = no_kick,
-	.invept_single = no_invept,
-	.invept_all = nothing,
-	.invvpid_single = no_invvpid,
-	.invvpid_all = nothing };
+static const struct mmu_cpu_ops ops = {
+	.kick = no_kick, .invept_single = no_invept, .invvpid_single = no_invvpid
+};
 
 void guest_memory_open(uint64_t machine_bytes, unsigned vcpus)
 {

@@ -80,24 +80,9 @@ static void invept_single(uint64_t eptp)
 	c->invepts++;
 }
 
-static void invept_all(void)
-{
-	struct hw_cpu *c = &hw_cpu[this_cpu_id()];
-
-	drop(c->tlb, ORACLE_TLB, 0, false, 0);
-	drop(c->psc, ORACLE_PSC, 0, false, 0);
-	c->invepts++;
-}
-
 static void invvpid_single(uint16_t vpid)
 {
 	hw_cpu[this_cpu_id()].linear[vpid] = 0;
-	hw_cpu[this_cpu_id()].invvpids++;
-}
-
-static void invvpid_all(void)
-{
-	memset(hw_cpu[this_cpu_id()].linear, 0, sizeof(hw_cpu[0].linear));
 	hw_cpu[this_cpu_id()].invvpids++;
 }
 
@@ -135,9 +120,7 @@ static void kick(struct mmu_vcpu *v)
 const struct mmu_cpu_ops hw_ops = {
 	.kick = kick,
 	.invept_single = invept_single,
-	.invept_all = invept_all,
 	.invvpid_single = invvpid_single,
-	.invvpid_all = invvpid_all,
 	.pml_set = pml_set,
 	.pml_drain = pml_drain,
 };

@@ -271,9 +271,9 @@ static void stacks_stand_between_guards(void **state)
 	uint64_t top[3];
 
 	open_machine(true, false);
-	top[0] = (uint64_t)hostmap_stack_named(4, "stack", 2);
-	top[1] = (uint64_t)hostmap_stack_named(1, "NMI stack", 3);
-	top[2] = (uint64_t)hostmap_stack(8);
+	top[0] = (uint64_t)hostmap_stack(4, "stack", 2);
+	top[1] = (uint64_t)hostmap_stack(1, "NMI stack", 3);
+	top[2] = (uint64_t)hostmap_stack(8, "stack", 4);
 	read_back(hostmap_root());
 	for (int i = 0; i < 3; i++) {
 		unsigned pages = (unsigned[]){ 4, 1, 8 }[i];
@@ -294,7 +294,7 @@ static void stacks_stand_between_guards(void **state)
 		"guard page below the stack of CPU 2: it overflowed");
 	assert_string_equal(hostmap_guard_name(top[1] - PAGE_SIZE - 1),
 		"guard page below the NMI stack of CPU 3: it overflowed");
-	assert_string_equal(hostmap_guard_name(top[2] + 8), "guard page above stack 2");
+	assert_string_equal(hostmap_guard_name(top[2] + 8), "guard page above the stack of CPU 4");
 	assert_string_equal(hostmap_guard_name(8), "the null page");
 	assert_null(hostmap_guard_name(top[0] - 8));
 	assert_null(hostmap_guard_name(IMAGE));
@@ -315,7 +315,7 @@ static void a_stack_that_finds_no_memory_leaves_nothing_behind(void **state)
 	arena_range(&arena, hpa(MiB), 3 * MiB, MEM_USABLE);
 	arena_start(&arena);
 	assert_int_equal(hostmap_init_for(&arena.bi, cpu), 0);
-	assert_non_null(hostmap_stack(1)); /* makes the tables */
+	assert_non_null(hostmap_stack(1, "stack", 0)); /* makes the tables */
 	frames_stats(&before);
 	while (before.free > 5) {
 		assert_int_equal(frame_alloc(FRAME_4K, OWNER_VM0, &f), 0);
@@ -323,13 +323,13 @@ static void a_stack_that_finds_no_memory_leaves_nothing_behind(void **state)
 	}
 	read_back(hostmap_root());
 	mapped = nseen;
-	assert_null(hostmap_stack(6));
+	assert_null(hostmap_stack(6, "stack", 0));
 	frames_stats(&after);
 	assert_memory_equal(&before, &after, sizeof(after));
 	read_back(hostmap_root());
 	assert_int_equal(nseen, mapped);
-	assert_non_null(hostmap_stack(5));
-	assert_null(hostmap_stack(1));
+	assert_non_null(hostmap_stack(5, "stack", 0));
+	assert_null(hostmap_stack(1, "stack", 0));
 	assert_null(hostmap_mmio(hpa(0x8000000000), PAGE_SIZE * 512 * 2 + 1, MT_UC)); /* needs tables */
 	arena_close(&arena);
 }

@@ -26,9 +26,6 @@ static struct mmu *mmu;
 static struct backing *ram, *rom, *high;
 static slot_id ram_slot;
 
-static void nothing(void)
-{
-}
 static void kick(struct mmu_vcpu *v)
 {
 }
@@ -41,9 +38,7 @@ static void invvpid(uint16_t vpid)
 static const struct mmu_cpu_ops ops = {
 	.kick = kick,
 	.invept_single = invept,
-	.invept_all = nothing,
 	.invvpid_single = invvpid,
-	.invvpid_all = nothing,
 };
 
 static slot_id add_slot(uint64_t base, uint64_t pages, unsigned flags, struct backing **b)
