@@ -36,14 +36,16 @@ VERSION := $(shell git describe --always --dirty 2>/dev/null || echo unversioned
 
 WARN	:= -Wall -Wextra -Werror -Wno-unused-parameter -Wstrict-prototypes -Wmissing-prototypes -Wvla
 COMMON	:= -std=gnu11 -g -I. -I$(O)/gen -ffile-prefix-map=$(CURDIR)=. $(WARN)
-# MEASURE=1 counts VMREADs, VMWRITEs and where time goes (hv/vm/measure.h); for make bench, into an O= of its own.
+# MEASURE=1 counts VMREADs, VMWRITEs and where time goes (hv/vmx/measure.h); for make bench, into an O= of its own.
 MEASURE	?=
+# DEBUG=1: asserts at each access that the VMCS meant is the current one, and can plant the MMU's faults (mm/mutant.h).
+DEBUG	?=
 # Speed where every exit passes, size elsewhere: the image is to fit in 512 KiB.
 HOT	:= mm/mmu/ept mm/mmu/fault mm/mmu/reclaim mm/mmu/pay mm/map/walker mm/map/guest% hv/run hv/clock hv/exit/exit hv/exit/misc hv/exit/io hv/exit/msr hv/exit/ept hv/vm/guest_msr hv/exit/emulate hv/vm/vcpu hv/vm/events guest/dev/platform guest/dev/vvga_screen guest/dev/bus drivers/console/console drivers/console/line hv/vm/vm_ops guest/emu/emulate guest/emu/mem
 OPT	= $(if $(filter $(HOT),$(basename $<)),-O2,-Oz)
 CFLAGS	= $(COMMON) $(OPT) -ffunction-sections -fdata-sections -ffreestanding -fpie -fvisibility=hidden -fshort-wchar -mno-red-zone -mgeneral-regs-only \
 	-fno-omit-frame-pointer -fno-stack-protector -fno-strict-aliasing -fno-asynchronous-unwind-tables \
-	-fcf-protection=none $(BRANCHES) -fno-tree-loop-distribute-patterns -falign-functions=1 -falign-loops=1 -falign-jumps=1 $(LTO) $(if $(MEASURE),-DMEASURE) \
+	-fcf-protection=none $(BRANCHES) -fno-tree-loop-distribute-patterns -falign-functions=1 -falign-loops=1 -falign-jumps=1 $(LTO) $(if $(MEASURE),-DMEASURE) $(if $(DEBUG),-DLETHE_DEBUG=1) \
 	$(if $(filter boot/%,$<),-fomit-frame-pointer,-mpreferred-stack-boundary=3)
 # No indirect branch and no return but those of the thunks (hv/host/thunks.asm), and so no jump table.
 BRANCHES := -mindirect-branch=thunk-extern -mindirect-branch-register -mfunction-return=thunk-extern -fno-jump-tables
@@ -92,7 +94,7 @@ help:
 	@echo '  make clean       remove what was built, but not what set-up made (build/setup)'
 	@echo '  make distclean   remove that, too; what was fetched stays for other clones (tools/setup clean removes it)'
 	@echo '  make help        this'
-	@echo 'V=1 shows the commands, O=DIR builds elsewhere. tools/run --help: every way to start Lethe.'
+	@echo 'V=1 shows the commands, O=DIR builds elsewhere, DEBUG=1 O=DIR builds with more assertions. tools/run --help: every way to start Lethe.'
 
 # ---- set-up: installs what is missing, or says what to install ----
 # Each rule that needs a tool has its set-up as an order-only prerequisite, so that nothing is compiled before its compiler

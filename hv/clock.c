@@ -24,7 +24,8 @@ static uint64_t root_so_far(const struct cpu *c, uint64_t now)
 		return now - c->root_from;
 	if (!vmx.preemption_timer)
 		return 0;
-	guest = (c->armed_ticks - vmread(VMCS_PREEMPTION_TIMER)) << vmx.preemption_shift;
+	guest = (c->armed_ticks - vmcs_read(&c->current->vmcs, VMCS_PREEMPTION_TIMER))
+		<< vmx.preemption_shift;
 	return now - c->armed_at > guest ? now - c->armed_at - guest : 0;
 }
 
@@ -111,7 +112,7 @@ static void set_timer(struct vcpu *v, uint64_t now)
 	ticks = (v->deadline > now ? v->deadline - now : 0) >> vmx.preemption_shift;
 	c->armed_at = now;
 	c->armed_ticks = min(ticks, (uint64_t)UINT32_MAX);
-	vmwrite(VMCS_PREEMPTION_TIMER, c->armed_ticks);
+	vmcs_write(&v->vmcs, VMCS_PREEMPTION_TIMER, c->armed_ticks);
 	look_later(v, now, min(v->deadline, now + c->look_ticks));
 }
 

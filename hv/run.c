@@ -16,7 +16,9 @@
 #include "hv/clock.h"
 #include "hv/exit/exit.h"
 #include "hv/host/mitigate.h"
+#include "hv/vm/events.h"
 #include "hv/vm/guest_cpuid.h"
+#include "hv/vm/vmcs_setup.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/log.h"
 
@@ -25,8 +27,8 @@
 static inline bool vmx_enter(struct vcpu *v)
 {
 	struct cpu_regs *regs = &v->regs;
-	uint64_t *host_rsp = &v->host_rsp;
-	uint64_t launched = v->launched;
+	uint64_t *host_rsp = &v->vmcs.host_rsp;
+	uint64_t launched = v->vmcs.launched;
 	bool failed;
 
 	__asm__ volatile("call vmx_enter"
@@ -145,9 +147,9 @@ static bool serve_mmu(struct vcpu *v)
 {
 	switch (mmu_serve(&v->mmu)) {
 	case 0:
-		if (mmu_eptp(&v->mmu) != v->eptp) {
-			v->eptp = mmu_eptp(&v->mmu);
-			vmwrite(VMCS_EPTP, v->eptp);
+		if (mmu_eptp(&v->mmu) != v->vmcs.eptp) {
+			v->vmcs.eptp = mmu_eptp(&v->mmu);
+			vmcs_write(&v->vmcs, VMCS_EPTP, v->vmcs.eptp);
 		}
 		return true;
 	case -E_AGAIN: /* another vCPU has yet to leave the old generation: its kick is on the way */
@@ -178,8 +180,9 @@ static void __attribute__((noinline, cold)) entry_refused(struct vcpu *v)
 {
 	dump_vcpu(v, "VM entry refused (a bug in Lethe)");
 	log_error("vm %s: error %lu of SDM Vol. 3C table 30-1; event to inject %#lx, controls %x %x %x %x",
-		v->vm->name, vmread(VMCS_INSTRUCTION_ERROR), vmread(VMCS_ENTRY_INTR_INFO), v->pin, v->proc,
-		v->proc2, v->entry);
+		v->vm->name, vmcs_read(&v->vmcs, VMCS_INSTRUCTION_ERROR),
+		vmcs_read(&v->vmcs, VMCS_ENTRY_INTR_INFO), v->vmcs.pin, v->vmcs.proc, v->vmcs.proc2,
+		v->vmcs.entry);
 	vm_end(v->vm, VM_END_ENTRY_FAILED, 0);
 }
 
@@ -201,9 +204,9 @@ void vcpu_run(struct vcpu *v)
 			entry_refused(v);
 			continue;
 		}
-		measure_exit();
+		measure_exit(&v->vmcs);
 		mmu_exit_on(&v->mmu, cpu);
-		v->launched = true;
+		v->vmcs.launched = true;
 		v->event_armed = false;
 		exit_dispatch(v);
 		if (unlikely(mmu_reclaim_waiting(mmu)))

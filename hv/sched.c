@@ -15,6 +15,7 @@
 #include "hv/main.h"
 #include "hv/run.h"
 #include "hv/vm/guest_cpuid.h"
+#include "hv/vm/vmcs_setup.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/log.h"
 #include "lib/trace.h"
@@ -60,18 +61,15 @@ static void switch_to(struct cpu *c, struct vcpu *v)
 	c->current = v;
 	trace_context[c->id] = (struct trace_context){ (uint16_t)v->vm->id, (uint16_t)v->index };
 	mitigate_switch();
-	if (!v->built && !vmclear(v->vmcs)) /* brings a fresh region into the state that VMPTRLD expects */
-		panic("VMCLEAR of vm %s vcpu %u failed", v->vm->name, v->index);
-	if (!vmptrld(v->vmcs))
-		panic("VMPTRLD of vm %s vcpu %u failed", v->vm->name, v->index);
-	if (!v->built) {
+	vmcs_load(&v->vmcs);
+	if (!v->vmcs.filled) {
 		struct vcpu_state s;
 
 		vmcs_init(v);
 		guest_cpu_load(&v->guest);
 		vcpu_state_power_up(&s, guest_cpuid_features(v->vm->cpuid)->eax);
 		vmcs_set_state(v, v->index ? &s : &v->vm->start);
-		v->built = true;
+		v->vmcs.filled = true;
 		TRACE(TRACE_BOOT, "vm %lu vcpu %lu: first entry, on CPU %lu", v->vm->id, v->index, c->id);
 		if (!v->index)
 			v->vm->started = rdtsc() + v->vm->tsc_offset;
@@ -87,8 +85,8 @@ static void retire(struct cpu *c, struct vcpu *v)
 {
 	atomic_store(&v->run, VCPU_STOPPED);
 	sched_remove(v);
-	if (v->built)
-		vmclear(v->vmcs);
+	if (v->vmcs.filled)
+		vmcs_leave(&v->vmcs);
 	if (c->current == v)
 		c->current = NULL;
 	c->last = NULL;

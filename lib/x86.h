@@ -170,7 +170,7 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t sub)
 	return r;
 }
 #ifdef MEASURE
-extern uint64_t measure_msraccesses; /* RDMSRs and WRMSRs since the start (hv/vm/measure.h) */
+extern uint64_t measure_msraccesses; /* RDMSRs and WRMSRs since the start (hv/vmx/measure.h) */
 #define MEASURE_MSRACCESS() (measure_msraccesses++)
 #else
 #define MEASURE_MSRACCESS() ((void)0)

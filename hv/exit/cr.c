@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Control-register accesses (SDM Vol. 3C table 27-3). */
 #include "hv/exit/exit.h"
+#include "hv/vm/events.h"
 #include "hv/vm/guest_cr.h"
 
 enum { TO_CR, FROM_CR, CLTS, LMSW };
 
 static uint64_t read_gpr(struct vcpu *v, unsigned n)
 {
-	uint64_t value = n == RSP ? vmread(VMCS_GUEST_RSP) : v->regs.gpr[n];
+	uint64_t value = n == RSP ? vmcs_read(&v->vmcs, VMCS_GUEST_RSP) : v->regs.gpr[n];
 
 	return vcpu_long_mode(v) ? value : (uint32_t)value;
 }
@@ -17,7 +18,7 @@ static void write_gpr(struct vcpu *v, unsigned n, uint64_t value)
 	if (!vcpu_long_mode(v))
 		value = (uint32_t)value;
 	if (n == RSP)
-		vmwrite(VMCS_GUEST_RSP, value);
+		vmcs_write(&v->vmcs, VMCS_GUEST_RSP, value);
 	else
 		v->regs.gpr[n] = value;
 }
@@ -43,7 +44,7 @@ static int to_cr(struct vcpu *v, unsigned cr, uint64_t value)
 
 void exit_cr_access(struct vcpu *v)
 {
-	uint64_t q = vmread(VMCS_QUALIFICATION), cr0;
+	uint64_t q = vmcs_read(&v->vmcs, VMCS_QUALIFICATION), cr0;
 	unsigned cr = q & 15, gpr = q >> 8 & 15;
 	int err = 0;
 

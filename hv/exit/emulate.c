@@ -6,6 +6,8 @@
 #include "hv/exit/emulate.h"
 
 #include "hv/exit/exit.h"
+#include "hv/vm/events.h"
+#include "hv/vm/vmcs_setup.h"
 #include "lib/string.h"
 #include "lib/trace.h"
 
@@ -38,7 +40,7 @@ static int op_translate(struct emu *e, gva_t at, unsigned access, gpa_t *out)
 /* Behind the local APIC's address lies the APIC-access page, a slot to the MMU, but no RAM to the guest. */
 static bool is_apic(const struct vcpu *v, gpa_t at)
 {
-	return v->proc2 & PROC2_APIC_ACCESS && (at.v & ~PAGE_MASK) == LAYOUT_LAPIC;
+	return v->vmcs.proc2 & PROC2_APIC_ACCESS && (at.v & ~PAGE_MASK) == LAYOUT_LAPIC;
 }
 
 static int op_ram_read(struct emu *e, gpa_t at, void *to, unsigned n)
@@ -98,7 +100,7 @@ static void op_mmio_write(struct emu *e, gpa_t at, unsigned n, uint64_t value)
 
 static void op_segment(struct emu *e, enum seg seg, struct cpu_segment *out)
 {
-	vmcs_get_segment(seg, out);
+	vmcs_get_segment(&vcpu_of(e)->vmcs, seg, out);
 }
 
 /* The guest's XMM registers are in the CPU: Lethe uses none. */
@@ -130,11 +132,11 @@ static void op_xmm_write(struct emu *e, unsigned n, const void *from)
 
 /* Without AVX state in the guest's XCR0, which is the CPU's while its vCPU has the CPU, the instructions below would fault
  * here, too. (The guest may have exchanged its instruction since it left.) */
-static bool ymm_enabled(void)
+static bool ymm_enabled(const struct vcpu *v)
 {
 	uint32_t low, high;
 
-	if (!(vmread(VMCS_GUEST_CR4) & CR4_OSXSAVE))
+	if (!(vmcs_read(&v->vmcs, VMCS_GUEST_CR4) & CR4_OSXSAVE))
 		return false;
 	__asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
 	return (low & BITS(2, 1)) == BITS(2, 1); /* SSE and AVX */
@@ -142,7 +144,7 @@ static bool ymm_enabled(void)
 
 static bool op_ymm_read(struct emu *e, unsigned n, void *to)
 {
-	if (!ymm_enabled())
+	if (!ymm_enabled(vcpu_of(e)))
 		return false;
 #define READ(i)                                                                                              \
 	case i:                                                                                              \
@@ -157,7 +159,7 @@ static bool op_ymm_read(struct emu *e, unsigned n, void *to)
 
 static bool op_ymm_write(struct emu *e, unsigned n, const void *from)
 {
-	if (!ymm_enabled())
+	if (!ymm_enabled(vcpu_of(e)))
 		return false;
 #define WRITE(i)                                                                                             \
 	case i:                                                                                              \
@@ -172,13 +174,15 @@ static bool op_ymm_write(struct emu *e, unsigned n, const void *from)
 
 static uint16_t op_system(struct emu *e, enum emu_system which)
 {
+	struct vcpu *v = vcpu_of(e);
+
 	switch (which) {
 	case EMU_LDTR:
-		return (uint16_t)vmread(VMCS_GUEST_LDTR);
+		return (uint16_t)vmcs_read(&v->vmcs, VMCS_GUEST_LDTR);
 	case EMU_TR:
-		return (uint16_t)vmread(VMCS_GUEST_TR);
+		return (uint16_t)vmcs_read(&v->vmcs, VMCS_GUEST_TR);
 	default:
-		return (uint16_t)vcpu_of(e)->mmu.regs.cr0;
+		return (uint16_t)v->mmu.regs.cr0;
 	}
 }
 
@@ -210,7 +214,7 @@ static const struct emu_ops ops = {
 static void begin(struct vcpu *v, struct emulation *e, unsigned known, gpa_t at)
 {
 	const struct paging_regs *r = &v->mmu.regs;
-	uint64_t cs = vmread(VMCS_GUEST_CS_ACCESS);
+	uint64_t cs = vmcs_read(&v->vmcs, VMCS_GUEST_CS_ACCESS);
 
 	vcpu_sync_regs(v);
 	vcpu_paging_regs(v);
@@ -230,7 +234,8 @@ static void begin(struct vcpu *v, struct emulation *e, unsigned known, gpa_t at)
 	e->emu.protected_mode = r->cr0 & CR0_PE && !(r->rflags & RFLAGS_VM);
 	e->emu.align_check = r->cpl == 3 && r->cr0 & CR0_AM && r->rflags & RFLAGS_AC;
 	e->emu.watch = NULL;
-	if (unlikely(breakpoints_on(vmread_sure(VMCS_GUEST_DR7))) && vcpu_breakpoints(&e->breakpoints))
+	if (unlikely(breakpoints_on(vmcs_read_sure(&v->vmcs, VMCS_GUEST_DR7))) &&
+		vcpu_breakpoints(v, &e->breakpoints))
 		e->emu.watch = &e->breakpoints;
 	e->emu.segs_known = 0;
 	e->emu.why = NULL;
@@ -240,7 +245,8 @@ static void begin(struct vcpu *v, struct emulation *e, unsigned known, gpa_t at)
  * the code is not in RAM (then the VM has been ended). */
 static unsigned fetch(struct vcpu *v, struct emulation *e, uint8_t bytes[INSN_MAX])
 {
-	uint64_t at = v->regs.rip + (e->emu.mode == INSN_MODE_64 ? 0 : vmread(VMCS_SEG_BASE(SEG_CS)));
+	uint64_t at =
+		v->regs.rip + (e->emu.mode == INSN_MODE_64 ? 0 : vmcs_read(&v->vmcs, VMCS_SEG_BASE(SEG_CS)));
 	unsigned first = (unsigned)min((uint64_t)INSN_MAX, PAGE_SIZE - (at & PAGE_MASK)), done = 0;
 	uint32_t error;
 	gpa_t where;
@@ -270,9 +276,9 @@ static void finish(struct vcpu *v, struct emulation *e, int err, const uint8_t *
 	case 0:
 	case EMU_PARTLY:
 		vcpu_write_regs(v);
-		vcpu_step_done(e->rflags, e->emu.branched);
+		vcpu_step_done(v, e->rflags, e->emu.branched);
 		if (unlikely(e->emu.hits))
-			vcpu_debug_trap(e->emu.hits);
+			vcpu_debug_trap(v, e->emu.hits);
 		break;
 	case -E_AGAIN:
 		break;
@@ -309,8 +315,8 @@ void emulate_at(struct vcpu *v, unsigned known, gpa_t at)
 	err = emulate_cached(&e.emu, &v->insns, bytes, n);
 	if (err == -E_RANGE && n < INSN_MAX) {
 		/* The instruction goes on in a page that cannot be fetched: that page's fault is the guest's. */
-		uint64_t next =
-			v->regs.rip + n + (e.emu.mode == INSN_MODE_64 ? 0 : vmread(VMCS_SEG_BASE(SEG_CS)));
+		uint64_t next = v->regs.rip + n +
+				(e.emu.mode == INSN_MODE_64 ? 0 : vmcs_read(&v->vmcs, VMCS_SEG_BASE(SEG_CS)));
 		uint32_t error;
 		gpa_t where;
 

@@ -2,6 +2,7 @@
 /* Second-stage faults: the MMU decides, devices or the end of the VM follow (SDM Vol. 3C 27.2.1, 28.2.3). */
 #include "guest/emu/emulate.h"
 #include "hv/exit/exit.h"
+#include "hv/vm/events.h"
 
 static void out_of_memory(struct vcpu *v)
 {
@@ -21,10 +22,11 @@ static void tables_in_rom(struct vcpu *v, gpa_t at)
 }
 
 /* NMIs that an IRET has unblocked are blocked again when it restarts (27.2.3). */
-static void block_nmi_again(uint64_t qualification, bool delivering)
+static void block_nmi_again(struct vcpu *v, uint64_t qualification, bool delivering)
 {
 	if (unlikely(qualification & BIT(12)) && !delivering)
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
+		vmcs_write(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY,
+			vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
 }
 
 /* Bit 7: there was a linear address. Bit 8: the access to what it translates to; 0: to a paging structure on the way. (Loads
@@ -36,13 +38,13 @@ static bool is_walk(uint64_t qualification)
 
 void exit_ept_violation(struct vcpu *v)
 {
-	uint64_t q = vmread(VMCS_QUALIFICATION);
-	gpa_t at = gpa(vmread(VMCS_GUEST_PHYSICAL));
+	uint64_t q = vmcs_read(&v->vmcs, VMCS_QUALIFICATION);
+	gpa_t at = gpa(vmcs_read(&v->vmcs, VMCS_GUEST_PHYSICAL));
 	unsigned access = q & (MMU_READ | MMU_WRITE | MMU_EXEC);
 	bool delivering = events_redeliver(v);
 	enum mmu_verdict verdict;
 
-	block_nmi_again(q, delivering);
+	block_nmi_again(v, q, delivering);
 	verdict = mmu_fault(&v->mmu, at, access);
 	if (likely(verdict == MMU_RESUME))
 		return;
@@ -80,13 +82,13 @@ void exit_pml_full(struct vcpu *v)
 {
 	bool delivering = events_redeliver(v);
 
-	block_nmi_again(vmread(VMCS_QUALIFICATION), delivering);
+	block_nmi_again(v, vmcs_read(&v->vmcs, VMCS_QUALIFICATION), delivering);
 }
 
 /* How entries for device memory fault by design: the common way into devices. */
 void exit_ept_misconfig(struct vcpu *v)
 {
-	gpa_t at = gpa(vmread(VMCS_GUEST_PHYSICAL));
+	gpa_t at = gpa(vmcs_read(&v->vmcs, VMCS_GUEST_PHYSICAL));
 	bool delivering = events_redeliver(v);
 
 	if (mmu_misconfig(&v->mmu, at) != MMU_MMIO)

@@ -115,19 +115,19 @@ static void handle(struct vcpu *v, uint16_t reason)
 		handle_rest(v, reason);
 }
 
-static void __attribute__((noinline, cold)) trace_exit(uint16_t reason)
+static void __attribute__((noinline, cold)) trace_exit(const struct vcpu *v, uint16_t reason)
 {
 	if (trace_wants_exit(reason))
 		TRACE(TRACE_EXITS, "%s at %#lx, qualification %#lx", exit_name(reason),
-			vmread(VMCS_GUEST_RIP), vmread(VMCS_QUALIFICATION));
+			vmcs_read(&v->vmcs, VMCS_GUEST_RIP), vmcs_read(&v->vmcs, VMCS_QUALIFICATION));
 }
 
 void exit_dispatch(struct vcpu *v)
 {
-	uint16_t reason = (uint16_t)vmread_sure(VMCS_EXIT_REASON);
+	uint16_t reason = (uint16_t)vmcs_read_sure(&v->vmcs, VMCS_EXIT_REASON);
 
 	v->last_exits[v->exits++ % LAST_EXITS] = reason;
 	if (unlikely(trace_mask & 1u << TRACE_EXITS))
-		trace_exit(reason);
+		trace_exit(v, reason);
 	handle(v, reason);
 }

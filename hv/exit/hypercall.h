@@ -6,7 +6,7 @@
  *
  *	0  nothing					what a bare exit costs
  *	2  statistics of the guest's MMU		RBX: which (see hypercall.c)
- *	3  counters of a MEASURE=1 build		RBX: which (hv/vm/measure.h)
+ *	3  counters of a MEASURE=1 build		RBX: which (hv/vmx/measure.h)
  *
  * A VMCALL in real mode at one of the traps of guest/dev/rom/vectors.asm is none of these, whatever RAX is.
  */

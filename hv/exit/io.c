@@ -17,27 +17,27 @@ static int string_element(void *ctx, uint16_t port, bool in, unsigned size, uint
 }
 
 /* DR7 enables breakpoints: returns those that the port meets, as bits of DR6. */
-static unsigned __attribute__((noinline, cold)) port_hits(uint16_t port, unsigned size)
+static unsigned __attribute__((noinline, cold)) port_hits(const struct vcpu *v, uint16_t port, unsigned size)
 {
 	struct breakpoints b;
 
-	if (!vcpu_breakpoints(&b))
+	if (!vcpu_breakpoints(v, &b))
 		return 0;
-	return breakpoints_io(&b, port, size, vmread(VMCS_GUEST_CR4) & CR4_DE);
+	return breakpoints_io(&b, port, size, vmcs_read(&v->vmcs, VMCS_GUEST_CR4) & CR4_DE);
 }
 
 static void __attribute__((noinline)) string_io(struct vcpu *v, uint64_t q)
 {
-	uint64_t info = vmread(VMCS_INSTR_INFO);
+	uint64_t info = vmcs_read(&v->vmcs, VMCS_INSTR_INFO);
 	struct emu_string_io io = {
 		.port = (uint16_t)(q >> 16),
 		.size = (uint8_t)((q & 7) + 1),
 		.addr_size = (uint8_t)(2u << (info >> 7 & 7)),
 		.seg = q & BIT(3) ? SEG_ES : (uint8_t)(info >> 15 & 7),
-		.len = (uint8_t)vmread(VMCS_INSTR_LENGTH),
+		.len = (uint8_t)vmcs_read(&v->vmcs, VMCS_INSTR_LENGTH),
 		.in = q & BIT(3),
 		.rep = q & BIT(5),
-		.hits = (uint8_t)port_hits((uint16_t)(q >> 16), (q & 7) + 1),
+		.hits = (uint8_t)port_hits(v, (uint16_t)(q >> 16), (q & 7) + 1),
 		.pio = string_element,
 		.ctx = v,
 	};
@@ -47,7 +47,7 @@ static void __attribute__((noinline)) string_io(struct vcpu *v, uint64_t q)
 
 void exit_io(struct vcpu *v)
 {
-	uint32_t q = (uint32_t)vmread_sure(VMCS_QUALIFICATION);
+	uint32_t q = (uint32_t)vmcs_read_sure(&v->vmcs, VMCS_QUALIFICATION);
 	unsigned size = (q & 7) + 1;
 	uint16_t port = (uint16_t)(q >> 16);
 
@@ -71,6 +71,6 @@ void exit_io(struct vcpu *v)
 		platform_pio_write(v->vm->platform, v->index, port, size, (uint32_t)value);
 	}
 	vcpu_skip(v);
-	if (unlikely(breakpoints_on(vmread_sure(VMCS_GUEST_DR7))))
-		vcpu_debug_trap(port_hits(port, size));
+	if (unlikely(breakpoints_on(vmcs_read_sure(&v->vmcs, VMCS_GUEST_DR7))))
+		vcpu_debug_trap(v, port_hits(v, port, size));
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Exits by events: the host's interrupts, exceptions that Lethe intercepts, windows, the timer. */
 #include "hv/exit/exit.h"
+#include "hv/vm/events.h"
 #include "lib/log.h"
 
 void exit_external_interrupt(struct vcpu *v)
 {
 	/* Acknowledged by the exit: its vector is here, and no longer in the IRR. */
-	host_interrupt((unsigned)(vmread(VMCS_EXIT_INTR_INFO) & INTR_VECTOR));
+	host_interrupt((unsigned)(vmcs_read(&v->vmcs, VMCS_EXIT_INTR_INFO) & INTR_VECTOR));
 }
 
 /* DR6 as the qualification of a debug exception tells it (SDM Vol. 3C table 27-1). */
@@ -26,7 +27,7 @@ void exit_machine_check(struct vcpu *v)
 
 void exit_exception_nmi(struct vcpu *v)
 {
-	uint32_t info = (uint32_t)vmread(VMCS_EXIT_INTR_INFO);
+	uint32_t info = (uint32_t)vmcs_read(&v->vmcs, VMCS_EXIT_INTR_INFO);
 	unsigned vector = info & INTR_VECTOR;
 
 	events_redeliver(v);
@@ -39,27 +40,31 @@ void exit_exception_nmi(struct vcpu *v)
 		exit_machine_check(v);
 	/* The IRET that had unblocked NMIs faulted: they are blocked again when it restarts (SDM Vol. 3C 27.2.2). */
 	if (info & INTR_NMI_UNBLOCK && !v->event_pending && vector != VEC_DF)
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, vmread(VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
+		vmcs_write(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY,
+			vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
 	if (vector == VEC_DB) {
-		uint64_t blocking = vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS);
+		uint64_t blocking =
+			vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS);
 
 		/* VM entry wants BS pending when TF is set and STI or MOV SS still block (SDM Vol. 3C 26.3.1.5). */
-		if (blocking && vmread(VMCS_GUEST_RFLAGS) & RFLAGS_TF)
-			vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | PENDING_BS);
-		set_dr6(vmread(VMCS_QUALIFICATION));
+		if (blocking && vmcs_read(&v->vmcs, VMCS_GUEST_RFLAGS) & RFLAGS_TF)
+			vmcs_write(&v->vmcs, VMCS_GUEST_PENDING_DEBUG,
+				vmcs_read(&v->vmcs, VMCS_GUEST_PENDING_DEBUG) | PENDING_BS);
+		set_dr6(vmcs_read(&v->vmcs, VMCS_QUALIFICATION));
 		/* Delivery clears DR7.GD, and LBR and BTF of IA32_DEBUGCTL (SDM Vol. 3B 17.4). */
-		vmwrite(VMCS_GUEST_DR7, vmread(VMCS_GUEST_DR7) & ~BIT(13));
-		vmwrite(VMCS_GUEST_DEBUGCTL, vmread(VMCS_GUEST_DEBUGCTL) & ~(DEBUGCTL_LBR | DEBUGCTL_BTF));
+		vmcs_write(&v->vmcs, VMCS_GUEST_DR7, vmcs_read(&v->vmcs, VMCS_GUEST_DR7) & ~BIT(13));
+		vmcs_write(&v->vmcs, VMCS_GUEST_DEBUGCTL,
+			vmcs_read(&v->vmcs, VMCS_GUEST_DEBUGCTL) & ~(DEBUGCTL_LBR | DEBUGCTL_BTF));
 		if ((info & INTR_TYPE) == INTR_PRIVILEGED) { /* INT1: deliver it as such, RIP after it */
 			v->event_pending = true;
 			v->event_info = info & ~(uint32_t)BIT(12);
-			v->event_length = (uint32_t)vmread(VMCS_INSTR_LENGTH);
+			v->event_length = (uint32_t)vmcs_read(&v->vmcs, VMCS_INSTR_LENGTH);
 			vcpu_request(v, REQ_EVENTS);
 			return;
 		}
 	}
 	if (info & INTR_ERROR_CODE)
-		inject_exception_error(v, vector, (uint32_t)vmread(VMCS_EXIT_INTR_ERROR));
+		inject_exception_error(v, vector, (uint32_t)vmcs_read(&v->vmcs, VMCS_EXIT_INTR_ERROR));
 	else
 		inject_exception(v, vector);
 }
@@ -84,18 +89,19 @@ void exit_tpr_below(struct vcpu *v)
 
 void exit_eoi(struct vcpu *v)
 {
-	platform_apicv_eoi(v->vm->platform, v->index, (uint8_t)vmread(VMCS_QUALIFICATION));
+	platform_apicv_eoi(v->vm->platform, v->index, (uint8_t)vmcs_read(&v->vmcs, VMCS_QUALIFICATION));
 }
 
 void exit_apic_write(struct vcpu *v)
 {
-	platform_apicv_write(v->vm->platform, v->index, (unsigned)(vmread(VMCS_QUALIFICATION) & 0xfff));
+	platform_apicv_write(
+		v->vm->platform, v->index, (unsigned)(vmcs_read(&v->vmcs, VMCS_QUALIFICATION) & 0xfff));
 }
 
 /* An access to the APIC page that the CPU does not virtualise: emulated as device access. */
 void exit_apic_access(struct vcpu *v)
 {
-	uint64_t q = vmread(VMCS_QUALIFICATION);
+	uint64_t q = vmcs_read(&v->vmcs, VMCS_QUALIFICATION);
 	unsigned type = (unsigned)(q >> 12 & 15);
 
 	events_redeliver(v);

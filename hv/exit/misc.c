@@ -3,6 +3,7 @@
 #include "hv/exit/exit.h"
 #include "hv/exit/hypercall.h"
 #include "hv/exit/vectors.h"
+#include "hv/vm/events.h"
 #include "hv/vm/guest_cpuid.h"
 #include "hv/vm/guest_cr_pure.h"
 #include "hv/vmx/vmx_cpu.h"
@@ -39,9 +40,9 @@ void exit_hlt(struct vcpu *v)
 {
 	vcpu_skip(v);
 	/* A debug exception ends it at once. So does an interrupt that waits already: hv/sched.c looks before it idles. */
-	if (!(vmread(VMCS_GUEST_PENDING_DEBUG) & (PENDING_BS | PENDING_ENABLED))) {
-		atomic_store(&v->halt_irqs_open, (vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0);
-		v->halt_nmis_open = !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & BLOCK_NMI);
+	if (!(vmcs_read(&v->vmcs, VMCS_GUEST_PENDING_DEBUG) & (PENDING_BS | PENDING_ENABLED))) {
+		atomic_store(&v->halt_irqs_open, (vmcs_read(&v->vmcs, VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0);
+		v->halt_nmis_open = !(vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) & BLOCK_NMI);
 		atomic_store(&v->run, VCPU_HALTED);
 	}
 	vcpu_request(v, REQ_EVENTS);
@@ -73,9 +74,9 @@ void exit_rdpmc(struct vcpu *v)
 
 void exit_vmcall(struct vcpu *v)
 {
-	uint64_t rip = vmread_sure(VMCS_GUEST_RIP);
+	uint64_t rip = vmcs_read_sure(&v->vmcs, VMCS_GUEST_RIP);
 
-	if (vcpu_cpl()) {
+	if (vcpu_cpl(v)) {
 		inject_exception(v, VEC_UD);
 		return;
 	}
@@ -103,7 +104,7 @@ void exit_xsetbv(struct vcpu *v)
 void exit_task_switch(struct vcpu *v)
 {
 	vm_unsupported(v, "it switches tasks by hardware (to selector %#lx), which Lethe does not emulate",
-		vmread(VMCS_QUALIFICATION) & 0xffff);
+		vmcs_read(&v->vmcs, VMCS_QUALIFICATION) & 0xffff);
 }
 
 void exit_triple_fault(struct vcpu *v)
@@ -125,17 +126,18 @@ void exit_bad_guest_state(struct vcpu *v)
 	dump_vcpu(v, "VM entry failed: invalid guest state");
 	log_error("vm %s: the check that fails (SDM Vol. 3C 26.3): %s", v->vm->name,
 		check ? check : "none that Lethe knows of");
-	vm_end(v->vm, VM_END_ENTRY_FAILED, (uint32_t)vmread(VMCS_QUALIFICATION));
+	vm_end(v->vm, VM_END_ENTRY_FAILED, (uint32_t)vmcs_read(&v->vmcs, VMCS_QUALIFICATION));
 }
 
 void exit_bad_msr_load(struct vcpu *v)
 {
 	dump_vcpu(v, "VM entry failed: loading MSRs");
-	vm_end(v->vm, VM_END_ENTRY_FAILED, (uint32_t)vmread(VMCS_QUALIFICATION));
+	vm_end(v->vm, VM_END_ENTRY_FAILED, (uint32_t)vmcs_read(&v->vmcs, VMCS_QUALIFICATION));
 }
 
 void exit_unknown(struct vcpu *v)
 {
-	vm_unsupported(v, "VM exit %lu (%s), which Lethe never asked for", vmread(VMCS_EXIT_REASON),
-		exit_name((unsigned)vmread(VMCS_EXIT_REASON)));
+	vm_unsupported(v, "VM exit %lu (%s), which Lethe never asked for",
+		vmcs_read(&v->vmcs, VMCS_EXIT_REASON),
+		exit_name((unsigned)vmcs_read(&v->vmcs, VMCS_EXIT_REASON)));
 }

@@ -4,7 +4,9 @@
 
 #include "guest/dev/vectors.h"
 #include "hv/exit/exit.h"
+#include "hv/vm/events.h"
 #include "hv/vm/guest_cr.h"
+#include "hv/vm/vmcs_setup.h"
 #include "hv/vmx/vmx_cpu.h"
 
 #define FRAME_WORDS 3 /* IP, CS, FLAGS: what INT pushes in real mode */
@@ -36,23 +38,23 @@ static void uninterrupt(struct vcpu *v, const struct vectors_frame *f)
 {
 	struct cpu_segment cs;
 
-	vmcs_get_segment(SEG_CS, &cs);
+	vmcs_get_segment(&v->vmcs, SEG_CS, &cs);
 	cs.selector = f->cs;
 	cs.base = (uint64_t)f->cs << 4;
-	vmcs_set_segment(SEG_CS, &cs);
-	vmwrite(VMCS_GUEST_RIP, f->ip);
-	vmwrite(VMCS_GUEST_RFLAGS, f->flags | RFLAGS_ONE);
-	vmwrite(VMCS_GUEST_RSP, (uint16_t)(f->sp + 2 * FRAME_WORDS));
+	vmcs_set_segment(&v->vmcs, SEG_CS, &cs);
+	vmcs_write(&v->vmcs, VMCS_GUEST_RIP, f->ip);
+	vmcs_write(&v->vmcs, VMCS_GUEST_RFLAGS, f->flags | RFLAGS_ONE);
+	vmcs_write(&v->vmcs, VMCS_GUEST_RSP, (uint16_t)(f->sp + 2 * FRAME_WORDS));
 }
 
 static void vectors_carry_out(struct vcpu *v, unsigned vector)
 {
 	struct cpu_segment ss, from = { 0 };
-	struct vectors_frame f = {
-		.ax = (uint16_t)v->regs.gpr[RAX], .sp = (uint16_t)vmread(VMCS_GUEST_RSP), .exits = v->exits
-	};
+	struct vectors_frame f = { .ax = (uint16_t)v->regs.gpr[RAX],
+		.sp = (uint16_t)vmcs_read(&v->vmcs, VMCS_GUEST_RSP),
+		.exits = v->exits };
 
-	vmcs_get_segment(SEG_SS, &ss);
+	vmcs_get_segment(&v->vmcs, SEG_SS, &ss);
 	f.ss = ss.selector;
 	f.ip = real_word(v, &ss, f.sp);
 	f.cs = real_word(v, &ss, f.sp + 2u);
@@ -63,8 +65,9 @@ static void vectors_carry_out(struct vcpu *v, unsigned vector)
 	switch (vectors_call(v->vm->platform, vector, &f)) {
 	case VECTORS_RETURN:
 		v->regs.gpr[RAX] = (v->regs.gpr[RAX] & ~0xffffull) | f.ax;
-		vmwrite(VMCS_GUEST_RFLAGS, (vmread(VMCS_GUEST_RFLAGS) & ~(RFLAGS_CF | RFLAGS_ZF)) |
-						   (f.flags & (RFLAGS_CF | RFLAGS_ZF)));
+		vmcs_write(&v->vmcs, VMCS_GUEST_RFLAGS,
+			(vmcs_read(&v->vmcs, VMCS_GUEST_RFLAGS) & ~(RFLAGS_CF | RFLAGS_ZF)) |
+				(f.flags & (RFLAGS_CF | RFLAGS_ZF)));
 		vcpu_skip(v);
 		break;
 	case VECTORS_FAULT:
@@ -88,7 +91,7 @@ bool exit_vectors(struct vcpu *v)
 
 	if (cr0_read(v) & CR0_PE)
 		return false;
-	vector = vectors_trap((uint32_t)(vmread(VMCS_SEG_BASE(SEG_CS)) + vcpu_rip()));
+	vector = vectors_trap((uint32_t)(vmcs_read(&v->vmcs, VMCS_SEG_BASE(SEG_CS)) + vcpu_rip(v)));
 	if (vector < 0)
 		return false;
 	vectors_carry_out(v, (unsigned)vector);

@@ -223,10 +223,10 @@ void mitigate_log_flushes(void)
 		at_switches, others);
 }
 
-static void load_at(uint32_t field, struct msr_load *entry, uint64_t value)
+static void load_at(struct vmcs *m, uint32_t field, struct msr_load *entry, uint64_t value)
 {
 	*entry = (struct msr_load){ .msr = MSR_SPEC_CTRL, .value = value };
-	vmwrite(field, virt_to_hpa(entry).v);
+	vmcs_write(m, field, virt_to_hpa(entry).v);
 }
 
 void mitigate_vmcs_init(struct vcpu *v)
@@ -235,13 +235,13 @@ void mitigate_vmcs_init(struct vcpu *v)
 	unsigned loads = 0;
 
 	if (m->ibrs_at_exit) {
-		load_at(VMCS_EXIT_MSR_LOAD, &v->exit_load, m->spec_ctrl | SPEC_CTRL_IBRS);
-		load_at(VMCS_ENTRY_MSR_LOAD, &v->entry_load, m->spec_ctrl | v->guest.spec_ctrl);
+		load_at(&v->vmcs, VMCS_EXIT_MSR_LOAD, &v->exit_load, m->spec_ctrl | SPEC_CTRL_IBRS);
+		load_at(&v->vmcs, VMCS_ENTRY_MSR_LOAD, &v->entry_load, m->spec_ctrl | v->guest.spec_ctrl);
 		loads = 1;
 	}
-	vmwrite(VMCS_EXIT_MSR_LOAD_COUNT, loads);
-	vmwrite(VMCS_ENTRY_MSR_LOAD_COUNT, loads);
-	vmwrite(VMCS_HOST_RIP, (uint64_t)(v->cpu->exit_guards ? vmx_exit_guarded : vmx_exit));
+	vmcs_write(&v->vmcs, VMCS_EXIT_MSR_LOAD_COUNT, loads);
+	vmcs_write(&v->vmcs, VMCS_ENTRY_MSR_LOAD_COUNT, loads);
+	vmcs_write(&v->vmcs, VMCS_HOST_RIP, (uint64_t)(v->cpu->exit_guards ? vmx_exit_guarded : vmx_exit));
 }
 
 void mitigate_spec_ctrl(struct vcpu *v, uint64_t value)

@@ -3,6 +3,7 @@
 #include "guest/dev/vectors.h"
 #include "hv/exit/exit.h"
 #include "hv/vm/dump_pure.h"
+#include "hv/vm/vmcs_setup.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/log.h"
 #include "lib/printf.h"
@@ -54,7 +55,7 @@ void dump_vcpu(struct vcpu *v, const char *why)
 {
 	struct vcpu_state s;
 	const uint64_t *g;
-	uint64_t reason = vmread(VMCS_EXIT_REASON);
+	uint64_t reason = vmcs_read(&v->vmcs, VMCS_EXIT_REASON);
 	char text[320];
 
 	/* One dump a VM: several vCPUs may fail at the same time. */
@@ -65,8 +66,8 @@ void dump_vcpu(struct vcpu *v, const char *why)
 	g = s.regs.gpr;
 	log_error("vm %s vcpu %u: %s", v->vm->name, v->index, why);
 	log_error("  exit %lu (%s) qualification %#lx guest-physical %#lx", reason & 0xffff,
-		exit_name((unsigned)reason), vmread(VMCS_QUALIFICATION),
-		vmx.ept ? vmread(VMCS_GUEST_PHYSICAL) : 0);
+		exit_name((unsigned)reason), vmcs_read(&v->vmcs, VMCS_QUALIFICATION),
+		vmx.ept ? vmcs_read(&v->vmcs, VMCS_GUEST_PHYSICAL) : 0);
 	log_error("  rip %016lx rflags %08lx  cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx efer %04lx",
 		s.regs.rip, s.regs.rflags, s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
 	log_error("  rax %016lx rcx %016lx rdx %016lx rbx %016lx", g[RAX], g[RCX], g[RDX], g[RBX]);

@@ -3,9 +3,12 @@
  * What is delivered to the guest at the next entry (SDM Vol. 3C 26.6): at most one event. In this order: an exception
  * or an event whose delivery was cut short; an NMI; an interrupt. What cannot go in now gets a window exit.
  */
+#include "hv/vm/events.h"
+
 #include "hv/exit/exit.h"
 #include "hv/vm/events_pure.h"
 #include "hv/vm/vm.h"
+#include "hv/vm/vmcs_setup.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/trace.h"
 
@@ -27,8 +30,8 @@ static void inject(struct vcpu *v, unsigned vector, uint32_t error)
 		return;
 	}
 	if (exception_is_fault((unsigned)now))
-		vmwrite(VMCS_GUEST_RFLAGS, vmread(VMCS_GUEST_RFLAGS) | RFLAGS_RF);
-	put_event(v, exception_info((unsigned)now, vmread(VMCS_GUEST_CR0) & CR0_PE),
+		vmcs_write(&v->vmcs, VMCS_GUEST_RFLAGS, vmcs_read(&v->vmcs, VMCS_GUEST_RFLAGS) | RFLAGS_RF);
+	put_event(v, exception_info((unsigned)now, vmcs_read(&v->vmcs, VMCS_GUEST_CR0) & CR0_PE),
 		(unsigned)now == vector ? error : 0, 0);
 	vcpu_request(v, REQ_EVENTS);
 }
@@ -51,51 +54,53 @@ void inject_page_fault(struct vcpu *v, uint64_t cr2, uint32_t error)
 
 bool events_redeliver(struct vcpu *v)
 {
-	uint32_t info = (uint32_t)vmread(VMCS_IDT_INFO);
+	uint32_t info = (uint32_t)vmcs_read(&v->vmcs, VMCS_IDT_INFO);
 
 	if (likely(!(info & INTR_VALID)))
 		return false;
 	v->event_pending = true;
 	v->event_info = info & ~(uint32_t)BIT(12); /* undefined there, reserved here */
-	v->event_error = info & INTR_ERROR_CODE ? (uint32_t)vmread(VMCS_IDT_ERROR) : 0;
-	v->event_length = (uint32_t)vmread(VMCS_INSTR_LENGTH); /* used for software interrupts only */
+	v->event_error = info & INTR_ERROR_CODE ? (uint32_t)vmcs_read(&v->vmcs, VMCS_IDT_ERROR) : 0;
+	v->event_length =
+		(uint32_t)vmcs_read(&v->vmcs, VMCS_INSTR_LENGTH); /* used for software interrupts only */
 	/* The NMI that was being delivered has blocked NMIs already; delivering it again must find them unblocked. */
 	if ((info & INTR_TYPE) == INTR_NMI)
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY,
-			vmread(VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)BLOCK_NMI);
+		vmcs_write(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY,
+			vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) & ~(uint64_t)BLOCK_NMI);
 	vcpu_request(v, REQ_EVENTS);
 	return true;
 }
 
 static void enter_with(struct vcpu *v)
 {
-	vmwrite(VMCS_ENTRY_INTR_INFO, v->event_info);
+	vmcs_write(&v->vmcs, VMCS_ENTRY_INTR_INFO, v->event_info);
 	if (v->event_info & INTR_ERROR_CODE)
-		vmwrite(VMCS_ENTRY_INTR_ERROR, v->event_error);
+		vmcs_write(&v->vmcs, VMCS_ENTRY_INTR_ERROR, v->event_error);
 	if ((v->event_info & INTR_TYPE) >= INTR_SOFTWARE)
-		vmwrite(VMCS_ENTRY_INSTR_LENGTH, v->event_length);
+		vmcs_write(&v->vmcs, VMCS_ENTRY_INSTR_LENGTH, v->event_length);
 	v->event_armed = true;
-	TRACE(TRACE_IRQ, "inject %#lx error %#lx at %#lx", v->event_info, v->event_error, vcpu_rip());
+	TRACE(TRACE_IRQ, "inject %#lx error %#lx at %#lx", v->event_info, v->event_error, vcpu_rip(v));
 	v->event_pending = false;
 }
 
 /* The debug trap of the instruction before goes first (SDM Vol. 3A table 6-2), and VM entry with an interrupt or NMI
  * would lose it (Vol. 3C 26.7.3). The CPU delivers it before it opens a window. */
-static bool debug_trap_waits(void)
+static bool debug_trap_waits(const struct vcpu *v)
 {
-	return vmread(VMCS_GUEST_PENDING_DEBUG) & (PENDING_BS | PENDING_ENABLED);
+	return vmcs_read(&v->vmcs, VMCS_GUEST_PENDING_DEBUG) & (PENDING_BS | PENDING_ENABLED);
 }
 
-static bool interrupts_open(void)
+static bool interrupts_open(const struct vcpu *v)
 {
-	return vmread(VMCS_GUEST_RFLAGS) & RFLAGS_IF &&
-	       !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS)) && !debug_trap_waits();
+	return vmcs_read(&v->vmcs, VMCS_GUEST_RFLAGS) & RFLAGS_IF &&
+	       !(vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS)) &&
+	       !debug_trap_waits(v);
 }
 
-static bool nmis_open(void)
+static bool nmis_open(const struct vcpu *v)
 {
-	return !(vmread(VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS | BLOCK_NMI)) &&
-	       !debug_trap_waits();
+	return !(vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS | BLOCK_NMI)) &&
+	       !debug_trap_waits(v);
 }
 
 /* An interrupt through the local APIC or the 8259, software-delivered. */
@@ -103,7 +108,7 @@ static void prepare_interrupt(struct vcpu *v, bool room)
 {
 	int vector = platform_irq_sync(v->vm->platform, v->index);
 
-	if (vector >= 0 && room && interrupts_open()) {
+	if (vector >= 0 && room && interrupts_open(v)) {
 		vector = platform_irq_ack(v->vm->platform, v->index, vector);
 		if (vector >= 0) {
 			put_event(v, (uint32_t)vector | INTR_EXTERNAL, 0, 0);
@@ -117,7 +122,7 @@ static void prepare_interrupt(struct vcpu *v, bool room)
 
 		if (threshold != v->tpr_threshold) {
 			v->tpr_threshold = threshold;
-			vmwrite(VMCS_TPR_THRESHOLD, threshold);
+			vmcs_write(&v->vmcs, VMCS_TPR_THRESHOLD, threshold);
 		}
 	}
 }
@@ -131,23 +136,23 @@ static bool sync_apicv(struct vcpu *v)
 
 	for (unsigned i = 0; i < 4; i++)
 		if (before[i] != v->eoi_exit[i])
-			vmwrite(VMCS_EOI_EXIT_0 + 2 * i, v->eoi_exit[i]);
+			vmcs_write(&v->vmcs, VMCS_EOI_EXIT_0 + 2 * i, v->eoi_exit[i]);
 	if (status >= 0) {
 		if (status & 0xff)
 			TRACE(TRACE_IRQ, "request vector %#lx at %#lx: the CPU delivers it", status & 0xff,
-				vcpu_rip(), 0);
-		vmwrite(VMCS_GUEST_INTR_STATUS, (unsigned)status);
+				vcpu_rip(v), 0);
+		vmcs_write(&v->vmcs, VMCS_GUEST_INTR_STATUS, (unsigned)status);
 	}
 	return extint;
 }
 
 void events_raise(struct vcpu *v, unsigned vector)
 {
-	uint64_t status = vmread(VMCS_GUEST_INTR_STATUS);
+	uint64_t status = vmcs_read(&v->vmcs, VMCS_GUEST_INTR_STATUS);
 
-	TRACE(TRACE_IRQ, "own vector %#lx at %#lx: the CPU delivers it", vector, vcpu_rip(), 0);
+	TRACE(TRACE_IRQ, "own vector %#lx at %#lx: the CPU delivers it", vector, vcpu_rip(v), 0);
 	if ((status & 0xff) < vector)
-		vmwrite(VMCS_GUEST_INTR_STATUS, (status & ~0xffull) | vector);
+		vmcs_write(&v->vmcs, VMCS_GUEST_INTR_STATUS, (status & ~0xffull) | vector);
 }
 
 /* With virtual-interrupt delivery the CPU itself evaluates RVI against PPR; only ExtINT is injected. */
@@ -155,7 +160,7 @@ static void prepare_apicv(struct vcpu *v, bool room)
 {
 	bool extint = sync_apicv(v);
 
-	if (extint && room && interrupts_open()) {
+	if (extint && room && interrupts_open(v)) {
 		int vector = platform_irq_ack(v->vm->platform, v->index, -1);
 
 		if (vector >= 0) {
@@ -169,7 +174,7 @@ static void prepare_apicv(struct vcpu *v, bool room)
 
 static void prepare_nmi(struct vcpu *v, bool room)
 {
-	if (v->nmi_pending && room && nmis_open()) {
+	if (v->nmi_pending && room && nmis_open(v)) {
 		v->nmi_pending = false;
 		put_event(v, VEC_NMI | INTR_NMI, 0, 0);
 		enter_with(v);
@@ -183,9 +188,9 @@ void events_prepare(struct vcpu *v)
 {
 	if (v->event_pending && !v->event_armed)
 		enter_with(v);
-	if (unlikely(v->nmi_pending || v->proc & PROC_NMI_WINDOW))
+	if (unlikely(v->nmi_pending || v->vmcs.proc & PROC_NMI_WINDOW))
 		prepare_nmi(v, !v->event_armed);
-	if (v->proc2 & PROC2_INTERRUPT_DELIVERY)
+	if (v->vmcs.proc2 & PROC2_INTERRUPT_DELIVERY)
 		prepare_apicv(v, !v->event_armed);
 	else
 		prepare_interrupt(v, !v->event_armed);

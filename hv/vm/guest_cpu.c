@@ -4,6 +4,8 @@
  * without them), the MSRs behind SYSCALL and SWAPGS, debug registers, CR2. It stays in the CPU while a vCPU has it,
  * and is switched when another vCPU comes: an exit costs nothing for it.
  */
+#include "hv/vm/guest_cpu.h"
+
 #include "hv/host/cpu.h"
 #include "hv/vm/vcpu.h"
 #include "lib/string.h"

@@ -192,7 +192,7 @@ void guest_cpuid_destroy(struct guest_cpuid *t)
 static void read_leaf1(struct vcpu *v, struct cpuid *out)
 {
 	out->ebx |= v->index << 24;
-	if (vmread(VMCS_GUEST_CR4) & CR4_OSXSAVE)
+	if (vmcs_read(&v->vmcs, VMCS_GUEST_CR4) & CR4_OSXSAVE)
 		out->ecx |= BIT(27);
 	if (platform_apic_mode(v->vm->platform, v->index) == APIC_OFF)
 		out->edx &= ~(uint32_t)BIT(9);

@@ -5,6 +5,7 @@
 #include "hv/vm/guest_cr_pure.h"
 #include "hv/vm/mmu_ops.h"
 #include "hv/vm/vm.h"
+#include "hv/vm/vmcs_setup.h"
 #include "hv/vmx/vmx_cpu.h"
 
 #define CR0_HIDDEN (CR0_NE | CR0_CD | CR0_NW) /* always Lethe's: NE must be 1, the caches stay on */
@@ -34,52 +35,52 @@ uint64_t cr4_allowed(void)
 
 void cr_init(struct vcpu *v)
 {
-	vmwrite(VMCS_CR0_MASK, cr0_mask() | ~(uint64_t)UINT32_MAX);
-	vmwrite(VMCS_CR4_MASK, cr4_mask(cr4_allowed(), false));
+	vmcs_write(&v->vmcs, VMCS_CR0_MASK, cr0_mask() | ~(uint64_t)UINT32_MAX);
+	vmcs_write(&v->vmcs, VMCS_CR4_MASK, cr4_mask(cr4_allowed(), false));
 }
 
 uint64_t cr0_read(struct vcpu *v)
 {
-	uint64_t mask = vmread(VMCS_CR0_MASK);
+	uint64_t mask = vmcs_read(&v->vmcs, VMCS_CR0_MASK);
 
-	return (vmread(VMCS_GUEST_CR0) & ~mask) | (vmread(VMCS_CR0_SHADOW) & mask);
+	return (vmcs_read(&v->vmcs, VMCS_GUEST_CR0) & ~mask) | (vmcs_read(&v->vmcs, VMCS_CR0_SHADOW) & mask);
 }
 
 uint64_t cr4_read(struct vcpu *v)
 {
-	uint64_t mask = vmread(VMCS_CR4_MASK);
+	uint64_t mask = vmcs_read(&v->vmcs, VMCS_CR4_MASK);
 
-	return (vmread(VMCS_GUEST_CR4) & ~mask) | (vmread(VMCS_CR4_SHADOW) & mask);
+	return (vmcs_read(&v->vmcs, VMCS_GUEST_CR4) & ~mask) | (vmcs_read(&v->vmcs, VMCS_CR4_SHADOW) & mask);
 }
 
 uint64_t cr3_read(struct vcpu *v)
 {
-	return v->hidden_paging ? v->hidden_cr3 : vmread(VMCS_GUEST_CR3);
+	return v->hidden_paging ? v->hidden_cr3 : vmcs_read(&v->vmcs, VMCS_GUEST_CR3);
 }
 
 uint64_t efer_read(struct vcpu *v)
 {
-	return vmread(VMCS_GUEST_EFER) | (v->hidden_lme ? EFER_LME : 0);
+	return vmcs_read(&v->vmcs, VMCS_GUEST_EFER) | (v->hidden_lme ? EFER_LME : 0);
 }
 
 static void read_state(struct vcpu *v, struct cr_state *s)
 {
-	uint64_t tr = vmread(VMCS_GUEST_TR_ACCESS);
+	uint64_t tr = vmcs_read(&v->vmcs, VMCS_GUEST_TR_ACCESS);
 
 	*s = (struct cr_state){ .cr0 = cr0_read(v),
 		.cr3 = cr3_read(v),
 		.cr4 = cr4_read(v),
 		.efer = efer_read(v),
 		.cr4_allowed = cr4_allowed(),
-		.cs_l = vmread(VMCS_GUEST_CS_ACCESS) & BIT(13),
+		.cs_l = vmcs_read(&v->vmcs, VMCS_GUEST_CS_ACCESS) & BIT(13),
 		.tss16 = !(tr & BIT(3)) };
 }
 
 static void put_cr4(struct vcpu *v, uint64_t cr4)
 {
-	vmwrite(VMCS_CR4_SHADOW, cr4);
-	vmwrite(VMCS_CR4_MASK, cr4_mask(cr4_allowed(), v->hidden_paging));
-	vmwrite(VMCS_GUEST_CR4, cr4_real(cr4, v->hidden_paging) | vmx.cr4_fixed0);
+	vmcs_write(&v->vmcs, VMCS_CR4_SHADOW, cr4);
+	vmcs_write(&v->vmcs, VMCS_CR4_MASK, cr4_mask(cr4_allowed(), v->hidden_paging));
+	vmcs_write(&v->vmcs, VMCS_GUEST_CR4, cr4_real(cr4, v->hidden_paging) | vmx.cr4_fixed0);
 }
 
 static void put_hidden_paging(struct vcpu *v, bool on)
@@ -87,9 +88,9 @@ static void put_hidden_paging(struct vcpu *v, bool on)
 	if (on == v->hidden_paging)
 		return;
 	if (on)
-		v->hidden_cr3 = vmread(VMCS_GUEST_CR3);
+		v->hidden_cr3 = vmcs_read(&v->vmcs, VMCS_GUEST_CR3);
 	v->hidden_paging = on;
-	vmwrite(VMCS_GUEST_CR3, on ? v->vm->identity_map.v : v->hidden_cr3);
+	vmcs_write(&v->vmcs, VMCS_GUEST_CR3, on ? v->vm->identity_map.v : v->hidden_cr3);
 	vmcs_set_proc(v, PROC_CR3_LOAD | PROC_CR3_STORE, on);
 }
 
@@ -104,7 +105,7 @@ static int load_pdptes(struct vcpu *v, uint64_t cr3)
 		if (pdpte[i] & PTE_P && pdpte[i] & reserved)
 			return -E_INVAL;
 	for (unsigned i = 0; i < 4; i++)
-		vmwrite(VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
+		vmcs_write(&v->vmcs, VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
 	return 0;
 }
 
@@ -113,9 +114,10 @@ static int load_pdptes(struct vcpu *v, uint64_t cr3)
 static void put_efer(struct vcpu *v, uint64_t efer)
 {
 	v->hidden_lme = v->hidden_paging && efer & EFER_LME;
-	vmwrite(VMCS_GUEST_EFER, v->hidden_lme ? efer & ~EFER_LME : efer);
-	v->entry = efer & EFER_LMA ? v->entry | ENTRY_IA32E : v->entry & ~(uint32_t)ENTRY_IA32E;
-	vmwrite(VMCS_ENTRY, v->entry);
+	vmcs_write(&v->vmcs, VMCS_GUEST_EFER, v->hidden_lme ? efer & ~EFER_LME : efer);
+	v->vmcs.entry =
+		efer & EFER_LMA ? v->vmcs.entry | ENTRY_IA32E : v->vmcs.entry & ~(uint32_t)ENTRY_IA32E;
+	vmcs_write(&v->vmcs, VMCS_ENTRY, v->vmcs.entry);
 }
 
 static void put_cr0(struct vcpu *v, uint64_t cr0)
@@ -124,8 +126,8 @@ static void put_cr0(struct vcpu *v, uint64_t cr0)
 
 	if (!vmx.unrestricted)
 		real |= CR0_PE | CR0_PG;
-	vmwrite(VMCS_CR0_SHADOW, cr0);
-	vmwrite(VMCS_GUEST_CR0, real);
+	vmcs_write(&v->vmcs, VMCS_CR0_SHADOW, cr0);
+	vmcs_write(&v->vmcs, VMCS_GUEST_CR0, real);
 }
 
 int cr0_write(struct vcpu *v, uint64_t new)
@@ -171,7 +173,7 @@ int cr3_write(struct vcpu *v, uint64_t new)
 	}
 	if (s.cr0 & CR0_PG && s.cr4 & CR4_PAE && !(s.efer & EFER_LMA) && load_pdptes(v, new))
 		return -E_INVAL;
-	vmwrite(VMCS_GUEST_CR3, new);
+	vmcs_write(&v->vmcs, VMCS_GUEST_CR3, new);
 	return 0;
 }
 
@@ -201,7 +203,7 @@ void cr_set_all(struct vcpu *v, uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64
 {
 	v->hidden_paging = false;
 	vmcs_set_proc(v, PROC_CR3_LOAD | PROC_CR3_STORE, false);
-	vmwrite(VMCS_GUEST_CR3, cr3);
+	vmcs_write(&v->vmcs, VMCS_GUEST_CR3, cr3);
 	if (!vmx.unrestricted)
 		put_hidden_paging(v, !(cr0 & CR0_PG));
 	put_efer(v, cr0 & CR0_PG && efer & EFER_LME ? efer | EFER_LMA : efer & ~EFER_LMA);

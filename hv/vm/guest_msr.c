@@ -9,8 +9,10 @@
  */
 #include "hv/exit/exit.h"
 #include "hv/host/mitigate.h"
+#include "hv/vm/events.h"
 #include "hv/vm/guest_cpuid.h"
 #include "hv/vm/guest_cr.h"
+#include "hv/vm/vmcs_setup.h"
 
 struct msr {
 	uint32_t first, last;
@@ -184,13 +186,13 @@ static int debugctl_write(struct vcpu *v, uint32_t msr, uint64_t value)
 	/* LBR and BTF could be; branch trace stores and the PMU's bits need what guests do not have. */
 	if (value & ~(uint64_t)(BIT(0) | BIT(1)))
 		return -E_INVAL;
-	vmwrite(VMCS_GUEST_DEBUGCTL, value & BIT(1));
+	vmcs_write(&v->vmcs, VMCS_GUEST_DEBUGCTL, value & BIT(1));
 	return 0;
 }
 
 static int debugctl_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
-	*value = vmread(VMCS_GUEST_DEBUGCTL);
+	*value = vmcs_read(&v->vmcs, VMCS_GUEST_DEBUGCTL);
 	return 0;
 }
 

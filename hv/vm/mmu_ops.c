@@ -33,19 +33,21 @@ static void pml_set(struct mmu_vcpu *m, bool on)
 {
 	struct vcpu *v = container_of(m, struct vcpu, mmu);
 
-	v->proc2 = (v->proc2 & ~(uint32_t)PROC2_PML) | (on ? PROC2_PML : 0);
-	vmwrite(VMCS_PROC2, v->proc2);
-	vmwrite(VMCS_PML_INDEX, PML_EMPTY);
+	uint32_t proc2 = v->vmcs.proc2 & ~(uint32_t)PROC2_PML;
+
+	vmcs_set_control(&v->vmcs, &v->vmcs.proc2, VMCS_PROC2, on ? proc2 | PROC2_PML : proc2);
+	vmcs_write(&v->vmcs, VMCS_PML_INDEX, PML_EMPTY);
 }
 
 static void pml_drain(struct mmu_vcpu *m)
 {
-	uint64_t index = vmread(VMCS_PML_INDEX);
+	struct vcpu *v = container_of(m, struct vcpu, mmu);
+	uint64_t index = vmcs_read(&v->vmcs, VMCS_PML_INDEX);
 
 	if (index == PML_EMPTY)
 		return;
-	mmu_pml_drain(m, container_of(m, struct vcpu, mmu)->pml_buffer, (uint16_t)index);
-	vmwrite(VMCS_PML_INDEX, PML_EMPTY);
+	mmu_pml_drain(m, v->pml_buffer, (uint16_t)index);
+	vmcs_write(&v->vmcs, VMCS_PML_INDEX, PML_EMPTY);
 }
 
 const struct mmu_cpu_ops mmu_cpu_ops = {

@@ -9,15 +9,10 @@
 #include "lib/string.h"
 #include "mm/host/frames.h"
 
-static uint16_t next_vpid = 1; /* VPID 0 is the host's; VMs are built by CPU 0 alone */
-
 static int create(struct vm *vm, struct vcpu *v, unsigned index)
 {
-	void *vmcs = vmcs_alloc();
-
-	if (!vmcs)
+	if (vmcs_create(&v->vmcs))
 		return -E_NOMEM;
-	v->vmcs = virt_to_hpa(vmcs);
 	v->apic_page = frame_alloc_zeroed(OWNER_LETHE);
 	if (!v->apic_page)
 		return -E_NOMEM;
@@ -28,7 +23,7 @@ static int create(struct vm *vm, struct vcpu *v, unsigned index)
 	}
 	if (guest_cpu_create(&v->guest, !index)) /* only the boot CPU has run firmware */
 		return -E_NOMEM;
-	return mmu_vcpu_init(&v->mmu, vm->mmu, index, vmx.vpid ? next_vpid++ : 0);
+	return mmu_vcpu_init(&v->mmu, vm->mmu, index, v->vmcs.vpid);
 }
 
 int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **out)
@@ -66,8 +61,7 @@ void vcpu_destroy(struct vcpu *v)
 		frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(v->apic_page)));
 	if (v->pml_buffer)
 		frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(v->pml_buffer)));
-	if (v->vmcs.v)
-		frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(v->vmcs));
+	vmcs_destroy(&v->vmcs);
 	frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(v)));
 }
 
@@ -92,16 +86,16 @@ void vcpu_kick(struct vcpu *v)
 		lapic_ipi(c->apic_id, VEC_KICK);
 }
 
-void vcpu_debug_trap(unsigned bits)
+void vcpu_debug_trap(struct vcpu *v, unsigned bits)
 {
 	uint64_t more = bits & BITS(3, 0) ? bits | PENDING_ENABLED : bits;
 
-	vmwrite(VMCS_GUEST_PENDING_DEBUG, vmread(VMCS_GUEST_PENDING_DEBUG) | more);
+	vmcs_write(&v->vmcs, VMCS_GUEST_PENDING_DEBUG, vmcs_read(&v->vmcs, VMCS_GUEST_PENDING_DEBUG) | more);
 }
 
-bool __attribute__((noinline, cold)) vcpu_breakpoints(struct breakpoints *b)
+bool __attribute__((noinline, cold)) vcpu_breakpoints(const struct vcpu *v, struct breakpoints *b)
 {
-	b->dr7 = vmread(VMCS_GUEST_DR7);
+	b->dr7 = vmcs_read(&v->vmcs, VMCS_GUEST_DR7);
 	if (!breakpoints_on(b->dr7))
 		return false;
 	__asm__ volatile("mov %%dr0, %0" : "=r"(b->dr[0]));
@@ -111,86 +105,87 @@ bool __attribute__((noinline, cold)) vcpu_breakpoints(struct breakpoints *b)
 	return true;
 }
 
-static inline void end_blocking(void)
+static inline void end_blocking(struct vcpu *v)
 {
-	uint64_t blocking = vmread_sure(VMCS_GUEST_INTERRUPTIBILITY);
+	uint64_t blocking = vmcs_read_sure(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY);
 
 	if (unlikely(blocking & (BLOCK_STI | BLOCK_MOV_SS)))
-		vmwrite(VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCK_STI | BLOCK_MOV_SS));
+		vmcs_write(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY, blocking & ~(BLOCK_STI | BLOCK_MOV_SS));
 }
 
 /* The trap after this instruction. With BTF it waits for a branch (SDM Vol. 3B 17.4.3). */
-static void __attribute__((noinline, cold)) single_step(uint64_t rflags, bool branched)
+static void __attribute__((noinline, cold)) single_step(struct vcpu *v, uint64_t rflags, bool branched)
 {
-	if (rflags & RFLAGS_TF && (branched || !(vmread(VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF)))
-		vcpu_debug_trap(PENDING_BS);
+	if (rflags & RFLAGS_TF && (branched || !(vmcs_read(&v->vmcs, VMCS_GUEST_DEBUGCTL) & DEBUGCTL_BTF)))
+		vcpu_debug_trap(v, PENDING_BS);
 }
 
 /* What ends with an instruction besides RIP: STI and MOV SS blocking, RF; the single-step trap comes. rflags: as the VMCS
  * holds them. */
-static void instruction_done(uint64_t rflags)
+static void instruction_done(struct vcpu *v, uint64_t rflags)
 {
-	end_blocking();
+	end_blocking(v);
 	if (unlikely(rflags & (RFLAGS_TF | RFLAGS_RF))) {
-		vmwrite(VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
-		single_step(rflags, false);
+		vmcs_write(&v->vmcs, VMCS_GUEST_RFLAGS, rflags & ~RFLAGS_RF);
+		single_step(v, rflags, false);
 	}
 }
 
-void vcpu_step_done(uint64_t rflags, bool branched)
+void vcpu_step_done(struct vcpu *v, uint64_t rflags, bool branched)
 {
-	end_blocking();
+	end_blocking(v);
 	if (unlikely(rflags & RFLAGS_TF))
-		single_step(rflags, branched);
+		single_step(v, rflags, branched);
 }
 
 void vcpu_skip_from(struct vcpu *v, uint64_t at)
 {
-	uint64_t rip = at + vmread_sure(VMCS_INSTR_LENGTH);
+	uint64_t rip = at + vmcs_read_sure(&v->vmcs, VMCS_INSTR_LENGTH);
 
 	/* The CPU computes the next RIP in 32 bits outside 64-bit mode; only a wrap shows the difference. */
 	if (unlikely((at ^ rip) >> 32) && !vcpu_long_mode(v))
 		rip = (uint32_t)rip;
-	vmwrite_sure(VMCS_GUEST_RIP, rip);
-	instruction_done(vmread_sure(VMCS_GUEST_RFLAGS));
+	vmcs_write_sure(&v->vmcs, VMCS_GUEST_RIP, rip);
+	instruction_done(v, vmcs_read_sure(&v->vmcs, VMCS_GUEST_RFLAGS));
 }
 
 void vcpu_sync_regs(struct vcpu *v)
 {
-	v->regs.gpr[RSP] = vmread_sure(VMCS_GUEST_RSP);
-	v->regs.rip = vmread_sure(VMCS_GUEST_RIP);
-	v->regs.rflags = vmread_sure(VMCS_GUEST_RFLAGS);
+	v->regs.gpr[RSP] = vmcs_read_sure(&v->vmcs, VMCS_GUEST_RSP);
+	v->regs.rip = vmcs_read_sure(&v->vmcs, VMCS_GUEST_RIP);
+	v->regs.rflags = vmcs_read_sure(&v->vmcs, VMCS_GUEST_RFLAGS);
 }
 
 void vcpu_write_regs(struct vcpu *v)
 {
-	vmwrite_sure(VMCS_GUEST_RSP, v->regs.gpr[RSP]);
-	vmwrite_sure(VMCS_GUEST_RIP, v->regs.rip);
-	vmwrite_sure(VMCS_GUEST_RFLAGS, v->regs.rflags);
+	vmcs_write_sure(&v->vmcs, VMCS_GUEST_RSP, v->regs.gpr[RSP]);
+	vmcs_write_sure(&v->vmcs, VMCS_GUEST_RIP, v->regs.rip);
+	vmcs_write_sure(&v->vmcs, VMCS_GUEST_RFLAGS, v->regs.rflags);
 }
 
-unsigned vcpu_cpl(void)
+unsigned vcpu_cpl(const struct vcpu *v)
 {
-	return (unsigned)(vmread_sure(VMCS_GUEST_SS_ACCESS) >> 5 & 3);
+	return (unsigned)(vmcs_read_sure(&v->vmcs, VMCS_GUEST_SS_ACCESS) >> 5 & 3);
 }
 
 bool vcpu_long_mode(struct vcpu *v)
 {
-	return vmread(VMCS_GUEST_EFER) & EFER_LMA && vmread(VMCS_GUEST_CS_ACCESS) & BIT(13);
+	return vmcs_read(&v->vmcs, VMCS_GUEST_EFER) & EFER_LMA &&
+	       vmcs_read(&v->vmcs, VMCS_GUEST_CS_ACCESS) & BIT(13);
 }
 
 void vcpu_paging_regs(struct vcpu *v)
 {
 	struct paging_regs *r = &v->mmu.regs;
 
-	r->cr0 = (vmread_sure(VMCS_GUEST_CR0) & ~vmread_sure(VMCS_CR0_MASK)) |
-		 (vmread_sure(VMCS_CR0_SHADOW) & vmread_sure(VMCS_CR0_MASK));
-	r->cr3 = vmread_sure(VMCS_GUEST_CR3);
-	r->cr4 = vmread_sure(VMCS_GUEST_CR4);
-	r->efer = vmread_sure(VMCS_GUEST_EFER);
-	r->rflags = vmread_sure(VMCS_GUEST_RFLAGS);
-	r->cpl = vcpu_cpl();
+	r->cr0 = (vmcs_read_sure(&v->vmcs, VMCS_GUEST_CR0) & ~vmcs_read_sure(&v->vmcs, VMCS_CR0_MASK)) |
+		 (vmcs_read_sure(&v->vmcs, VMCS_CR0_SHADOW) & vmcs_read_sure(&v->vmcs, VMCS_CR0_MASK));
+	r->cr3 = vmcs_read_sure(&v->vmcs, VMCS_GUEST_CR3);
+	r->cr4 = vmcs_read_sure(&v->vmcs, VMCS_GUEST_CR4);
+	r->efer = vmcs_read_sure(&v->vmcs, VMCS_GUEST_EFER);
+	r->rflags = vmcs_read_sure(&v->vmcs, VMCS_GUEST_RFLAGS);
+	r->cpl = vcpu_cpl(v);
 	if (r->cr0 & CR0_PG && r->cr4 & CR4_PAE && !(r->efer & EFER_LMA))
 		for (unsigned i = 0; i < 4; i++)
-			r->pdpte[i] = vmread(VMCS_GUEST_PDPTE0 + 2 * i);
+			r->pdpte[i] = vmcs_read(&v->vmcs, VMCS_GUEST_PDPTE0 + 2 * i);
 }

@@ -15,7 +15,9 @@
 #include "guest/emu/insn_cache.h"
 #include "guest/load/vcpu_state.h"
 #include "hv/host/cpu.h"
+#include "hv/vm/guest_cpu.h"
 #include "hv/vm/guest_msr_pure.h"
+#include "hv/vmx/vmcs.h"
 #include "hv/vmx/vmx.h"
 #include "lib/atomic.h"
 #include "mm/mmu/mmu.h"
@@ -38,14 +40,6 @@ enum vcpu_run { VCPU_WAIT_SIPI, VCPU_RUNNING, VCPU_HALTED, VCPU_STOPPED };
 #define REQ_YIELD  (1u << 13) /* the time slice is over, or the CPU has other things to do */
 #define REQ_FLUSH  (1u << 14) /* its CPU has handled another VM's data (hv/host/mitigate.h) */
 
-/* Guest state that root mode leaves alone: switched when another vCPU gets the CPU (hv/vm/guest_cpu.c). */
-struct guest_cpu {
-	uint64_t star, lstar, cstar, syscall_mask, kernel_gs_base, tsc_aux;
-	uint64_t xcr0, spec_ctrl;
-	uint64_t cr2, dr[4], dr6;
-	void *xsave; /* XSAVE area of all that xcr0_supported names; or FXSAVE's 512 bytes */
-};
-
 /* An MSR that VM entry or exit loads (SDM Vol. 3C table 24-12). */
 struct msr_load {
 	uint32_t msr, reserved;
@@ -55,9 +49,7 @@ struct msr_load {
 struct vcpu {
 	struct mmu_vcpu mmu;
 	struct cpu_regs regs; /* RSP, RIP and RFLAGS are in the VMCS: vcpu_sync_regs() brings them here */
-	uint64_t host_rsp;    /* what HOST_RSP holds */
-	bool built;	      /* the VMCS is filled in */
-	bool launched;
+	struct vmcs vmcs;
 	bool event_pending; /* event_* are to be injected */
 	bool event_armed;   /* the VMCS holds an event for the next entry */
 	uint32_t event_info, event_error, event_length;
@@ -72,8 +64,6 @@ struct vcpu {
 	bool nmi_pending;
 	bool halt_irqs_open, halt_nmis_open; /* HALTED: what ends the HLT */
 
-	hpa_t vmcs;
-	uint32_t pin, proc, proc2, entry; /* as written */
 	void *apic_page;
 	uint64_t *pml_buffer; /* 512 guest-physical addresses; NULL where the CPU cannot */
 	uint64_t eoi_exit[4]; /* APICv: bitmap as written */
@@ -87,7 +77,6 @@ struct vcpu {
 	bool hidden_paging, hidden_lme;
 	uint64_t hidden_cr3;
 
-	uint64_t eptp;				 /* as written */
 	uint64_t misc_enable, mtrr[GUEST_MTRRS]; /* as the guest believes them to be */
 	struct guest_cpu guest;
 	/* IA32_SPEC_CTRL: the guest's, root mode's (hv/host/mitigate.c) */
@@ -112,62 +101,28 @@ void vcpu_kick(struct vcpu *v);
 int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **out);
 void vcpu_destroy(struct vcpu *v);
 
-/* hv/vm/vmcs.c: on the vCPU's own CPU. */
-void vmcs_init(struct vcpu *v); /* all fields */
-void vmcs_set_state(struct vcpu *v, const struct vcpu_state *s);
-void vmcs_get_state(struct vcpu *v, struct vcpu_state *s);
-void vmcs_set_segment(enum seg s, const struct cpu_segment *seg);
-void vmcs_get_segment(enum seg s, struct cpu_segment *seg);
-void vmcs_set_proc(struct vcpu *v, uint32_t bits, bool on);
-void vmcs_update_apic_mode(struct vcpu *v);
-void vmcs_update_tsc(struct vcpu *v);
-
-/* hv/vm/guest_cpu.c: lazily switched state; XSAVE. */
-void guest_cpu_init(void); /* first CPU: what XCR0 can be, how big the area is */
-uint64_t guest_xcr0_supported(void);
-size_t guest_xsave_bytes(void);
-/* As after power-up (SDM Vol. 3A table 9-1); firmware: the x87 as firmware hands it over. 0, or -E_NOMEM. */
-int guest_cpu_create(struct guest_cpu *g, bool firmware);
-void guest_cpu_destroy(struct guest_cpu *g);
-void guest_cpu_load(struct guest_cpu *g);
-void guest_cpu_save(struct guest_cpu *g);
-/* DR0 to DR3 and DR6 of the vCPU whose state is in the CPU; DR7 is in the VMCS. */
-void guest_cpu_write_debug(const uint64_t dr[4], uint64_t dr6);
-void guest_cpu_read_debug(uint64_t dr[4], uint64_t *dr6);
-
-/* hv/vm/events.c: what is delivered at the next entry. */
-void inject_exception(struct vcpu *v, unsigned vector);
-void inject_exception_error(struct vcpu *v, unsigned vector, uint32_t error);
-void inject_page_fault(struct vcpu *v, uint64_t cr2, uint32_t error);
-/* Before entry, with interrupts off: pending exception, NMI, interrupt; opens windows for what cannot go in yet. */
-void events_prepare(struct vcpu *v);
-/* With virtual-interrupt delivery: a vector of the vCPU's own has come into IRR; the CPU looks at it at the next entry. */
-void events_raise(struct vcpu *v, unsigned vector);
-/* After an exit that may have cut an event's delivery short: it is delivered again. True if it did. */
-bool events_redeliver(struct vcpu *v);
-
 /* Registers that the VMCS holds. */
-static inline uint64_t vcpu_rip(void)
+static inline uint64_t vcpu_rip(const struct vcpu *v)
 {
-	return vmread(VMCS_GUEST_RIP);
+	return vmcs_read(&v->vmcs, VMCS_GUEST_RIP);
 }
 /* Steps over the instruction that exited, whose RIP is `at`: RIP, STI/MOV SS blocking, single-step trap. */
 void vcpu_skip_from(struct vcpu *v, uint64_t at);
 static inline void vcpu_skip(struct vcpu *v)
 {
-	vcpu_skip_from(v, vmread_sure(VMCS_GUEST_RIP));
+	vcpu_skip_from(v, vmcs_read_sure(&v->vmcs, VMCS_GUEST_RIP));
 }
 /* What ends with an emulated instruction or an iteration of a REP string besides RIP and RF: STI and MOV SS blocking; the
  * single-step trap comes. rflags: those before it. branched: it was a branch, which is what the trap waits for with BTF. */
-void vcpu_step_done(uint64_t rflags, bool branched);
+void vcpu_step_done(struct vcpu *v, uint64_t rflags, bool branched);
 /* Has the guest take a debug trap at its next entry, for these bits of DR6: B3 to B0 of enabled data and I/O breakpoints,
  * BS (SDM Vol. 3C 26.7.3). */
-void vcpu_debug_trap(unsigned bits);
+void vcpu_debug_trap(struct vcpu *v, unsigned bits);
 /* Reads the guest's debug registers, if DR7 enables any breakpoint. False: it does not. */
-bool vcpu_breakpoints(struct breakpoints *b);
+bool vcpu_breakpoints(const struct vcpu *v, struct breakpoints *b);
 void vcpu_sync_regs(struct vcpu *v);  /* VMCS -> regs.gpr[RSP], rip, rflags */
 void vcpu_write_regs(struct vcpu *v); /* and back */
-unsigned vcpu_cpl(void);
+unsigned vcpu_cpl(const struct vcpu *v);
 bool vcpu_long_mode(struct vcpu *v); /* CS.L with EFER.LMA: 64-bit code */
 /* Fills in v->mmu.regs for the walker. */
 void vcpu_paging_regs(struct vcpu *v);

@@ -7,7 +7,7 @@
 #include "hv/exit/exit.h"
 #include "hv/run.h"
 #include "hv/vm/guest_cpuid.h"
-#include "hv/vm/measure.h"
+#include "hv/vmx/measure.h"
 #include "hv/vm/mmu_ops.h"
 #include "hv/vm/place.h"
 #include "hv/vmx/vmx_cpu.h"
@@ -142,7 +142,7 @@ static bool apics_at_home(struct vm *vm)
  * vCPUs are device accesses, which find each vCPU's own registers.
  *
  *	on the way there   1. no vCPU enters the guest any more with register and interrupt virtualization in xAPIC
- *			      mode (hv/vm/vmcs.c); between 1 and 2 each access to the page exits
+ *			      mode (hv/vm/vmcs_setup.c); between 1 and 2 each access to the page exits
  *			   2. the page goes; a vCPU that is in the guest with the old map is fetched out by that
  *	and back	   the other way round
  */
@@ -402,11 +402,20 @@ static void say_mmu(const struct vm *vm)
 		s.evictions);
 }
 
+static uint64_t vm_exits(const struct vm *vm)
+{
+	uint64_t exits = 0;
+
+	for (unsigned i = 0; i < vm->nvcpus; i++)
+		exits += vm->vcpu[i]->exits;
+	return exits;
+}
+
 void vm_destroy(struct vm *vm)
 {
 	if (vm->ending) {
 		vm_console_end(vm);
-		measure_report(vm);
+		measure_report(vm_exits(vm));
 		say_holes(vm);
 		say_mmu(vm);
 		clock_report();

@@ -6,6 +6,7 @@
  * output is shown as lines of text behind their name (hv/vm/background_pure.h). In front is the first VM that still runs.
  */
 #include "drivers/console/console.h"
+#include "hv/vm/events.h"
 #include "hv/vm/vm.h"
 #include "lib/printf.h"
 #include "lib/string.h"

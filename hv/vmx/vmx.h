@@ -5,8 +5,6 @@
  */
 #pragma once
 
-#include "hv/vm/measure.h"
-#include "hv/vmx/vmcs_fields.h"
 #include "lib/assert.h"
 #include "lib/exit_reasons.h"
 #include "lib/x86.h"
@@ -140,47 +138,6 @@
 enum activity { ACTIVITY_ACTIVE, ACTIVITY_HLT, ACTIVITY_SHUTDOWN, ACTIVITY_WAIT_SIPI };
 
 #define EXIT_ENTRY_FAILED BIT(31) /* in the exit reason field */
-
-void vmcs_field_failed(uint32_t field) __noreturn; /* out of line: a few hundred places could call it */
-
-/* The current VMCS's field. A field that the CPU does not have is a bug of ours: it must not be asked for. */
-static inline uint64_t vmread(uint32_t field)
-{
-	uint64_t v;
-
-	bool bad;
-
-	MEASURE_VMACCESS();
-	__asm__ volatile("vmread %2, %1" : "=@ccna"(bad), "=r"(v) : "r"((uint64_t)field));
-	if (unlikely(bad))
-		vmcs_field_failed(field);
-	return v;
-}
-/* The same for fields that every CPU has, on the path of every exit: it cannot fail while a VMCS is current. */
-static inline uint64_t vmread_sure(uint32_t field)
-{
-	uint64_t v;
-
-	MEASURE_VMACCESS();
-	__asm__ volatile("vmread %1, %0" : "=r"(v) : "r"((uint64_t)field) : "cc");
-	return v;
-}
-static inline void vmwrite(uint32_t field, uint64_t v)
-{
-	bool bad;
-
-	MEASURE_VMACCESS();
-	__asm__ volatile("vmwrite %2, %1" : "=@ccna"(bad) : "r"((uint64_t)field), "r"(v));
-	if (unlikely(bad))
-		vmcs_field_failed(field);
-}
-
-/* See vmread_sure(). */
-static inline void vmwrite_sure(uint32_t field, uint64_t v)
-{
-	MEASURE_VMACCESS();
-	__asm__ volatile("vmwrite %1, %0" : : "r"((uint64_t)field), "r"(v) : "cc");
-}
 
 static inline bool vmxon(hpa_t region)
 {

@@ -30,7 +30,7 @@ int vmx_init(void)
 	return err;
 }
 
-void *vmcs_alloc(void)
+void *vmx_region_alloc(void)
 {
 	uint32_t *region = frame_alloc_zeroed(OWNER_LETHE);
 
@@ -59,7 +59,7 @@ int vmx_enter_root(struct cpu *c)
 		log_error("CPU %u: firmware has locked VMX off on it", c->id);
 		return -E_NOSUP;
 	}
-	region = vmcs_alloc();
+	region = vmx_region_alloc();
 	if (!region)
 		return -E_NOMEM;
 	c->vmxon_region = virt_to_hpa(region);

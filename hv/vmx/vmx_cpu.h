@@ -13,5 +13,5 @@ int vmx_init(void);
 /* Each CPU: into VMX root operation, with INVEPT and INVVPID of everything (nothing of firmware's use may stay).
  * -E_NOSUP: firmware has locked VMX off, or this CPU lacks what the first one has; -E_NOMEM. */
 int vmx_enter_root(struct cpu *c);
-/* A VMCS region with its revision; frame of OWNER_LETHE. NULL without memory. */
-void *vmcs_alloc(void);
+/* A region for VMXON or a VMCS, with the revision of this CPU's; a frame of OWNER_LETHE. NULL without memory. */
+void *vmx_region_alloc(void);

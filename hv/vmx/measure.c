@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "hv/vm/measure.h"
+#include "hv/vmx/measure.h"
 
 #ifdef MEASURE
-#include "hv/exit/exit.h"
-#include "hv/vm/vm.h"
+#include "hv/vmx/vmcs.h"
+#include "lib/exit_reasons.h"
 #include "lib/log.h"
+#include "lib/x86.h"
 
 uint64_t measure_vmaccesses, measure_msraccesses;
 static uint64_t start, entered, left, idling, guest_ticks, idle_ticks;
@@ -24,11 +25,11 @@ void measure_entry(void)
 		by_reason[reason].ticks += entered - left - (idle_ticks - by_reason[reason].idle_before);
 }
 
-void measure_exit(void)
+void measure_exit(const struct vmcs *m)
 {
 	left = rdtsc();
 	guest_ticks += left - entered;
-	reason = (unsigned)min(vmread(VMCS_EXIT_REASON) & 0xffff, EXIT_REASONS - 1ul);
+	reason = (unsigned)min(vmcs_read(m, VMCS_EXIT_REASON) & 0xffff, EXIT_REASONS - 1ul);
 	measure_vmaccesses--; /* this one would not be there */
 	by_reason[reason].exits++;
 	by_reason[reason].idle_before = idle_ticks;
@@ -48,12 +49,10 @@ int64_t measure_read(uint64_t which)
 }
 
 /* From the first entry to now. Root is what neither the guest nor an idle CPU's halt accounts for. */
-void measure_report(const struct vm *vm)
+void measure_report(uint64_t exits)
 {
-	uint64_t all = rdtsc() - start, exits = 0;
+	uint64_t all = rdtsc() - start;
 
-	for (unsigned i = 0; i < vm->nvcpus; i++)
-		exits += vm->vcpu[i]->exits;
 	log_info("measure all_ticks %lu", all);
 	log_info("measure guest_ticks %lu", guest_ticks);
 	log_info("measure idle_ticks %lu", idle_ticks);

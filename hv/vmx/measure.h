@@ -7,15 +7,16 @@
 
 #include "lib/types.h"
 
-struct vm;
+struct vmcs;
 
 #ifdef MEASURE
-extern uint64_t
-	measure_vmaccesses; /* VMREADs and VMWRITEs since the start; one CPU. (RDMSRs and WRMSRs: lib/x86.h) */
-void measure_entry(void);   /* right before a VM entry, right after an exit, around an idle CPU's HLT */
-void measure_exit(void);
+/* VMREADs and VMWRITEs since the start; one CPU. (RDMSRs and WRMSRs: lib/x86.h) */
+extern uint64_t measure_vmaccesses;
+/* right before a VM entry, right after an exit, around an idle CPU's HLT */
+void measure_entry(void);
+void measure_exit(const struct vmcs *m);
 void measure_idle(bool begin);
-void measure_report(const struct vm *vm); /* lines "measure NAME VALUE" */
+void measure_report(uint64_t exits); /* lines "measure NAME VALUE" */
 /* Hypercall 3: accesses between two calls of it. RBX 0: VMREADs and VMWRITEs, 1: RDMSRs and WRMSRs. */
 int64_t measure_read(uint64_t which);
 #define MEASURE_VMACCESS() (measure_vmaccesses++)
@@ -24,13 +25,13 @@ int64_t measure_read(uint64_t which);
 static inline void measure_entry(void)
 {
 }
-static inline void measure_exit(void)
+static inline void measure_exit(const struct vmcs *m)
 {
 }
 static inline void measure_idle(bool begin)
 {
 }
-static inline void measure_report(const struct vm *vm)
+static inline void measure_report(uint64_t exits)
 {
 }
 static inline int64_t measure_read(uint64_t which)
