@@ -70,12 +70,6 @@ static void put_line(enum log_level at, const char *fmt, va_list ap)
 	spin_unlock(&lock);
 }
 
-void log_vat(enum log_level at, const char *fmt, va_list ap)
-{
-	if (at <= level)
-		put_line(at, fmt, ap);
-}
-
 void log_always(const char *fmt, ...)
 {
 	va_list ap;
@@ -89,8 +83,10 @@ void log_at(enum log_level at, const char *fmt, ...)
 {
 	va_list ap;
 
+	if (at > level)
+		return;
 	va_start(ap, fmt);
-	log_vat(at, fmt, ap);
+	put_line(at, fmt, ap);
 	va_end(ap);
 }
 

@@ -5,8 +5,6 @@
  */
 #pragma once
 
-#include <stdarg.h>
-
 #include "lib/list.h"
 
 enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
@@ -22,7 +20,6 @@ void log_add_sink(struct log_sink *sink);
 void log_set_level(enum log_level most);
 /* Writes "lethe: " and the text and, if the text has none, a newline. Safe on any CPU, in any context but NMI. */
 void log_at(enum log_level level, const char *fmt, ...) __printf_like(2, 3);
-void log_vat(enum log_level level, const char *fmt, va_list ap);
 /* As log_at, whatever the level: for lines that lethe.conf asks for by another key (`trace`). */
 void log_always(const char *fmt, ...) __printf_like(1, 2);
 /* Returns the level of a whole line of the log by its first words; LOG_INFO for text that is no error and no warning.

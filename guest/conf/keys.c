@@ -206,7 +206,7 @@ static void set_format(struct conf_parser *p, const char *key, const char *value
 
 static void set_cmdline(struct conf_parser *p, const char *key, const char *value)
 {
-	/* conf_line() has seen to it that the value fits. */
+	/* key_line() has seen to it that the value fits. */
 	str_copy(p->vm->cmdline, sizeof(p->vm->cmdline), value);
 }
 

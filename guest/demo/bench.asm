@@ -11,7 +11,7 @@
 ; Second-stage faults need RAM that can only be mapped by 4 KiB pages: the part of RAM behind its last multiple of
 ; 2 MiB. Give this guest such a tail: memory = 65M has 256 pages of it.
 ;
-; Under a hypervisor built with MEASURE=1 (hv/vm/measure.h) it also tells, in units of `accesses`, how often one CPUID exit
+; Under a hypervisor built with MEASURE=1 (hv/vmx/measure.h) it also tells, in units of `accesses`, how often one CPUID exit
 ; reads or writes the VMCS and MSRs. Ticks mean little there: counting takes time.
 %include "multiboot.inc"
 

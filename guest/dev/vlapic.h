@@ -148,7 +148,6 @@ void vlapic_local(struct vlapic *l, unsigned lvt);
 void vlapic_lint0(struct vlapic *l, bool rising);
 
 /* vlapic_irq.c: own vCPU only. */
-void vlapic_merge(struct vlapic *l);
 int vlapic_sync(struct vlapic *l);
 int vlapic_ack(struct vlapic *l, int vector);
 unsigned vlapic_tpr_threshold(struct vlapic *l);

@@ -47,7 +47,8 @@ uint8_t vlapic_ppr(const struct vlapic *l)
 	return ppr((uint8_t)vlapic_get(l, APIC_TPR), highest(l, APIC_ISR));
 }
 
-void vlapic_merge(struct vlapic *l)
+/* Takes in what other CPUs have posted. */
+static void vlapic_merge(struct vlapic *l)
 {
 	if (likely(!atomic_load(&l->posted)))
 		return;

@@ -97,7 +97,7 @@ static inline void vcpu_request(struct vcpu *v, uint32_t bits)
  * anyway is left alone. Any CPU. */
 void vcpu_kick(struct vcpu *v);
 
-/* hv/vm/vcpu.c. Called when the VM is built, on any CPU; the VMCS is filled in on its own CPU by vcpu_load(). */
+/* hv/vm/vcpu.c. Called when the VM is built, on any CPU; the VMCS is filled in on its own CPU by vmcs_init(). */
 int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **out);
 void vcpu_destroy(struct vcpu *v);
 

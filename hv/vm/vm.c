@@ -411,6 +411,22 @@ static uint64_t vm_exits(const struct vm *vm)
 	return exits;
 }
 
+static const char *vm_end_name(enum vm_end why)
+{
+	static const char *const names[] = {
+		[VM_END_POWER_OFF] = "power-off",
+		[VM_END_RESET] = "reset",
+		[VM_END_DEBUG_EXIT] = "debug-exit",
+		[VM_END_TRIPLE_FAULT] = "triple-fault",
+		[VM_END_UNSUPPORTED] = "unsupported",
+		[VM_END_ENTRY_FAILED] = "entry-failed",
+		[VM_END_NO_MEMORY] = "out-of-memory",
+		[VM_END_STOPPED] = "stopped",
+	};
+
+	return names[why];
+}
+
 void vm_destroy(struct vm *vm)
 {
 	if (vm->ending) {
@@ -444,22 +460,6 @@ void vm_destroy(struct vm *vm)
 		log_error("vm %s: %lu of its pages were not given back (a bug)", vm->name,
 			frames_owned(ram_owner(vm)));
 	frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(vm)));
-}
-
-const char *vm_end_name(enum vm_end why)
-{
-	static const char *const names[] = {
-		[VM_END_POWER_OFF] = "power-off",
-		[VM_END_RESET] = "reset",
-		[VM_END_DEBUG_EXIT] = "debug-exit",
-		[VM_END_TRIPLE_FAULT] = "triple-fault",
-		[VM_END_UNSUPPORTED] = "unsupported",
-		[VM_END_ENTRY_FAILED] = "entry-failed",
-		[VM_END_NO_MEMORY] = "out-of-memory",
-		[VM_END_STOPPED] = "stopped",
-	};
-
-	return names[why];
 }
 
 void vm_unsupported(struct vcpu *v, const char *fmt, ...)

@@ -56,7 +56,6 @@ void vm_end(struct vm *vm, enum vm_end why, uint32_t code);
 void vm_apic_base_written(struct vcpu *v);
 /* Gives everything back once all its vCPUs have stopped. CPU 0. */
 void vm_destroy(struct vm *vm);
-const char *vm_end_name(enum vm_end why);
 /* Ends the VM because its guest did what Lethe does not support, with a dump that says what. */
 void vm_unsupported(struct vcpu *v, const char *fmt, ...) __printf_like(2, 3);
 

@@ -116,7 +116,7 @@ static void it_is_found_by_probing(void **state)
 	assert_int_equal(cfg_rd(RAM_BAR + 4), 0xffffffff);
 }
 
-/* As Linux's pci_get_rom_size() and a firmware's search go about it. */
+/* As Linux's pci_get_rom_size and a firmware's search go about it. */
 static void the_rom_is_an_option_rom(void **state)
 {
 	uint8_t image[64 * KiB], sum = 0;
