@@ -11,10 +11,11 @@
 /*
  * ---- how long root mode lasts ----
  *
- * No clock is read at an exit: what root mode took since the timer was set is all the time less what the preemption timer
- * has counted. That sum holds at most CLOCK_LOOK_US of earlier exits besides the last stretch, so what is recorded is
- * never less than the longest stretch and at most that much more. Without the preemption timer only what happens outside
- * the run loop is measured.
+ * No clock is read when an exit begins: what root mode took since the timer was set is all the time less what the preemption
+ * timer has counted. That sum holds earlier exits besides the last one. When the exits' look at the clock is due, the last
+ * exit came after the look before, so that what is longer than the time since then was earlier. Elsewhere the sum is taken as
+ * it is, at most CLOCK_LOOK_US too much. So what is recorded is never less than the longest stretch. Without the preemption
+ * timer only what happens outside the run loop is measured.
  */
 static uint64_t root_so_far(const struct cpu *c, uint64_t now)
 {
@@ -29,15 +30,27 @@ static uint64_t root_so_far(const struct cpu *c, uint64_t now)
 	return now - c->armed_at > guest ? now - c->armed_at - guest : 0;
 }
 
+/* Returns how many ticks of the root mode so far, at least, were in exits before the last one: that came after the look at the
+ * clock before this one. */
+static uint64_t in_earlier_exits(const struct vcpu *v, uint64_t now, uint64_t so_far)
+{
+	uint32_t last = (uint32_t)now - v->looked - v->last_look;
+
+	return so_far > last && now - v->cpu->armed_at <= UINT32_MAX ? so_far - last : 0;
+}
+
+static const char *last_reason(const struct vcpu *v)
+{
+	return v->exits ? exit_name(v->last_exits[(v->exits - 1) % LAST_EXITS]) : "the first entry";
+}
+
 /* v: the vCPU that is about to enter; NULL: none. */
 static void note_stretch(struct cpu *c, uint64_t ticks, const struct vcpu *v)
 {
 	if (likely(ticks <= c->stretch_max))
 		return;
 	c->stretch_max = ticks;
-	c->stretch_why = c->root_why || !v ? c->root_why
-			 : v->exits	   ? exit_name(v->last_exits[(v->exits - 1) % LAST_EXITS])
-					   : "the first entry";
+	c->stretch_why = c->root_why || !v ? c->root_why : last_reason(v);
 }
 
 void clock_start(struct cpu *c)
@@ -54,6 +67,15 @@ void clock_leave(struct vcpu *v)
 
 	c->root_from = now - root_so_far(c, now);
 	c->armed = false;
+	if (!c->root_why)
+		c->root_why = last_reason(v);
+}
+
+void clock_between_pieces(struct cpu *c)
+{
+	note_stretch(c, rdtsc() - c->root_from, NULL);
+	c->root_from = rdtsc();
+	c->root_why = "a turn's beginning";
 }
 
 void clock_idle_ends(struct cpu *c)
@@ -69,8 +91,9 @@ void clock_report(void)
 	for (unsigned i = 1; i < ncpus; i++)
 		if (cpus[i]->stretch_max > most->stretch_max)
 			most = cpus[i];
-	log_debug("root: the longest stretch was %lu ticks, on CPU %u: %s", most->stretch_max, most->id,
-		most->stretch_why ? most->stretch_why : "none");
+	log_info("root stretch: at most %lu ticks, %lu us (%s, CPU %u)", most->stretch_max,
+		tsc_to_ns(most->stretch_max) / 1000, most->stretch_why ? most->stretch_why : "none",
+		most->id);
 }
 
 /* ---- the timer ---- */
@@ -96,12 +119,14 @@ static void look_later(struct vcpu *v, uint64_t now, uint64_t at)
 	v->look_after = at > now ? (uint32_t)min(at - now, (uint64_t)UINT32_MAX) : 0;
 }
 
-static void set_timer(struct vcpu *v, uint64_t now)
+/* looked: this is the look at the clock that follows an exit. */
+static void set_timer(struct vcpu *v, uint64_t now, bool looked)
 {
 	struct cpu *c = v->cpu;
-	uint64_t ticks;
+	uint64_t ticks = root_so_far(c, now);
 
-	note_stretch(c, root_so_far(c, now), v);
+	if (unlikely(ticks > c->stretch_max))
+		note_stretch(c, looked ? ticks - in_earlier_exits(v, now, ticks) : ticks, v);
 	c->root_why = NULL;
 	c->armed = true;
 	if (!vmx.preemption_timer) {
@@ -121,16 +146,18 @@ void clock_arm(struct vcpu *v)
 	uint64_t at = min(vcpu_next_event(v), v->cpu->housekeeping);
 
 	v->deadline = min(at, sched_turn_ends(v->cpu));
-	set_timer(v, rdtsc());
+	set_timer(v, rdtsc(), false);
 }
 
 void __attribute__((noinline)) clock_passed(struct vcpu *v)
 {
 	uint64_t now = rdtsc();
 
-	if (now >= v->deadline)
-		vcpu_request(v,
-			REQ_EVENTS); /* what is due is done before the next entry, which sets the timer anew */
-	else
-		set_timer(v, now);
+	if (now < v->deadline) {
+		set_timer(v, now, true);
+		return;
+	}
+	/* What is due is done before the next entry, which sets the timer anew. */
+	v->cpu->armed_at += in_earlier_exits(v, now, root_so_far(v->cpu, now));
+	vcpu_request(v, REQ_EVENTS);
 }

@@ -23,13 +23,17 @@
 void clock_arm(struct vcpu *v);
 /* The slow half of clock_look(). */
 void clock_passed(struct vcpu *v);
-/* After each exit, handled: is anything due, or is the timer to be set anew? */
-static inline void clock_look(struct vcpu *v)
+/* After each exit, handled. Returns what v->last_look is to be: the loop stores it at its top, where that costs no jump. */
+static inline uint32_t clock_look(struct vcpu *v)
 {
 	/* The low half of the TSC is enough: it goes round once in a second or two, and the preemption timer ends the guest
 	 * at the deadline whatever is seen here. */
-	if (unlikely(rdtsc_low() - v->looked >= v->look_after))
-		clock_passed(v);
+	uint32_t since = rdtsc_low() - v->looked;
+
+	if (likely(since < v->look_after))
+		return since;
+	clock_passed(v);
+	return 0;
 }
 
 /* Once, when this CPU begins to run vCPUs. */
@@ -39,6 +43,8 @@ void clock_leave(struct vcpu *v);
 /* This CPU, in root mode: begins to idle, or ends it. */
 void clock_idle_begins(struct cpu *c, uint64_t wake);
 void clock_idle_ends(struct cpu *c);
+/* This CPU has done a piece of longer work, and interrupts and vCPUs get their turn before the next. */
+void clock_between_pieces(struct cpu *c);
 /* What this CPU does until its next entry, should it turn out to be long. why: lives for ever; NULL: what it was that
  * led to the last exit. */
 static inline void clock_reason(struct cpu *c, const char *why)
@@ -50,5 +56,5 @@ static inline void clock_fired(struct cpu *c)
 {
 	c->timer_at = 0;
 }
-/* Logs the longest stretch of all CPUs so far (log = debug). */
+/* Logs the longest stretch of all CPUs so far, and what it was for. */
 void clock_report(void);

@@ -22,6 +22,7 @@
 #include "drivers/power.h"
 #include "drivers/time.h"
 #include "drivers/vtd.h"
+#include "hv/clock.h"
 #include "hv/host/mitigate.h"
 #include "hv/host/panic.h"
 #include "hv/host/smt.h"
@@ -222,6 +223,7 @@ void machine_ready(void)
 
 void machine_end(void)
 {
+	clock_report();
 	console_flush();
 	console_wait(true);
 	if (boot->conf->keep) {

@@ -157,7 +157,7 @@ static bool serve_mmu(struct vcpu *v)
 		cpu_relax();
 		return false;
 	default:
-		dump_vcpu(v, "no memory for the root of its page tables");
+		dump_take(v, "no memory for the root of its page tables");
 		vm_end(v->vm, VM_END_NO_MEMORY, 0);
 		return false;
 	}
@@ -178,11 +178,10 @@ static bool serve(struct vcpu *v, unsigned cpu)
  * the VMCS is this guest's alone, and so is the damage: the others go on. */
 static void __attribute__((noinline, cold)) entry_refused(struct vcpu *v)
 {
-	dump_vcpu(v, "VM entry refused (a bug in Lethe)");
-	log_error("vm %s: error %lu of SDM Vol. 3C table 30-1; event to inject %#lx, controls %x %x %x %x",
-		v->vm->name, vmcs_read(&v->vmcs, VMCS_INSTRUCTION_ERROR),
-		vmcs_read(&v->vmcs, VMCS_ENTRY_INTR_INFO), v->vmcs.pin, v->vmcs.proc, v->vmcs.proc2,
-		v->vmcs.entry);
+	dump_take(v,
+		"VM entry refused (a bug in Lethe): error %lu of SDM Vol. 3C table 30-1; event to inject %#lx, controls %x %x %x %x",
+		vmcs_read(&v->vmcs, VMCS_INSTRUCTION_ERROR), vmcs_read(&v->vmcs, VMCS_ENTRY_INTR_INFO),
+		v->vmcs.pin, v->vmcs.proc, v->vmcs.proc2, v->vmcs.entry);
 	vm_end(v->vm, VM_END_ENTRY_FAILED, 0);
 }
 
@@ -190,18 +189,22 @@ void vcpu_run(struct vcpu *v)
 {
 	unsigned cpu = v->cpu->id;
 	struct mmu *mmu = v->vm->mmu;
+	uint32_t looked = 0;
 
 	vcpu_request(v, REQ_EVENTS); /* time has passed: timers, slice */
 	for (;;) {
+		v->last_look = looked;
 		if (unlikely(mmu_enter_on(&v->mmu, cpu))) {
 			if (!serve(v, cpu))
 				break;
+			looked = 0;
 			continue;
 		}
 		measure_entry();
 		if (unlikely(vmx_enter(v))) {
 			mmu_exit_on(&v->mmu, cpu);
 			entry_refused(v);
+			looked = 0;
 			continue;
 		}
 		measure_exit(&v->vmcs);
@@ -211,7 +214,7 @@ void vcpu_run(struct vcpu *v)
 		exit_dispatch(v);
 		if (unlikely(mmu_reclaim_waiting(mmu)))
 			mmu_pay(&v->mmu, rdtsc_low());
-		clock_look(v);
+		looked = clock_look(v);
 	}
 	clock_leave(v);
 }

@@ -26,3 +26,5 @@ bool housekeeping(struct cpu *c);
 #define SLICE_US	10000
 #define GRANULE_US	200 /* a turn is not cut shorter for another that wakes: switching costs */
 #define HOUSEKEEPING_US 10000
+#define REAP_US		10  /* of taking a VM apart between two turns */
+#define REAP_EVERY_US	400 /* from one such stretch to the next, if a vCPU wants to run in between */

@@ -135,14 +135,32 @@ static struct vcpu *pick(struct cpu *c)
 	return t ? container_of(t, struct vcpu, turn) : NULL;
 }
 
-/* Debt of VMs whose vCPUs sleep is paid by whoever idles. */
+/* The first VM that has ended, as its place in vms[]; nvms: none. */
+static unsigned ended(void)
+{
+	unsigned i = 0;
+
+	while (i < nvms &&
+		!(vms[i] && atomic_load(&vms[i]->ending) && atomic_load(&vms[i]->stopped) == vms[i]->nvcpus))
+		i++;
+	return i;
+}
+
+/* Pays a piece of the debt of VMs whose vCPUs sleep. True if there was any. */
 static bool reclaim_one(void)
 {
 	for (unsigned i = 0; i < nvms; i++)
-		if (vms[i] && mmu_reclaim_waiting(vms[i]->mmu) &&
+		if (vms[i] && !vms[i]->apart && mmu_reclaim_waiting(vms[i]->mmu) &&
 			mmu_reclaim(vms[i]->mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES))
 			return true;
 	return false;
+}
+
+/* Between two pieces of work in root mode: interrupts that have come are taken, and the next stretch begins. */
+static void let_interrupts_in(struct cpu *c)
+{
+	clock_between_pieces(c);
+	__asm__ volatile("sti; nop; cli" ::: "memory");
 }
 
 static void idle(struct cpu *c)
@@ -150,8 +168,9 @@ static void idle(struct cpu *c)
 	uint64_t wake = c->housekeeping;
 
 	/* The others may be taking a VM apart: only CPU 0, which does that, looks into VMs here. */
-	if (!c->id && reclaim_one()) {
+	if (!c->id && (ended() < nvms || reclaim_one())) {
 		mitigate_other_vm();
+		let_interrupts_in(c);
 		return;
 	}
 	mmu_cpu_idle(c->id);
@@ -176,26 +195,33 @@ static void idle(struct cpu *c)
 	mmu_cpu_quiescent(c->id);
 }
 
-static bool ended(const struct vm *vm)
+/*
+ * Takes apart what has ended, one VM after the other, for REAP_US at a time. As long as there is more to do, the vCPU that
+ * runs on CPU 0 is interrupted for it every REAP_EVERY_US.
+ */
+static void reap(struct cpu *c)
 {
-	return vm && atomic_load(&vm->ending) && atomic_load(&vm->stopped) == vm->nvcpus;
-}
+	uint64_t slice = ns_to_tsc(REAP_US * 1000ull), start;
+	unsigned i = ended(), live = 0;
+	const char *piece;
 
-static void reap(void)
-{
-	unsigned live = 0;
-
-	for (unsigned i = 0; i < nvms; i++) {
-		struct vm *vm = vms[i];
-
-		if (ended(vm)) {
-			mitigate_other_vm();
-			vms[i] = NULL;
-			vm_destroy(vm);
-		}
-		live += vms[i] != NULL;
+	if (i < nvms) {
+		mitigate_other_vm();
+		let_interrupts_in(c);
 	}
-	if (!live)
+	start = rdtsc();
+	while (i < nvms && rdtsc() - start < slice) {
+		if (vm_take_apart(vms[i], &piece)) {
+			vms[i] = NULL;
+			i = ended();
+		}
+		clock_reason(c, piece);
+	}
+	if (i < nvms)
+		c->housekeeping = min(c->housekeeping, rdtsc() + ns_to_tsc(REAP_EVERY_US * 1000ull));
+	while (live < nvms && !vms[live])
+		live++;
+	if (live == nvms)
 		machine_end();
 }
 
@@ -209,10 +235,7 @@ bool housekeeping(struct cpu *c)
 	c->housekeeping = min(c->housekeeping, console_paint_due());
 	vm_console_poll();
 	host_nmi_report();
-	for (unsigned i = 0; i < nvms; i++)
-		if (ended(vms[i]))
-			return true;
-	return false;
+	return ended() < nvms;
 }
 
 /*
@@ -267,7 +290,8 @@ void cpu_main(struct cpu *c)
 		if (rdtsc() >= c->housekeeping)
 			housekeeping(c);
 		if (!c->id)
-			reap();
+			reap(c);
+		let_interrupts_in(c);
 		take_turn(c);
 	}
 }

@@ -31,8 +31,13 @@ void *memmove(void *to, const void *from, size_t n)
 void *memset(void *at, int byte, size_t n)
 {
 	void *p = at;
+	uint64_t words = n / 8;
 
-	__asm__ volatile("rep stosb" : "+D"(p), "+c"(n) : "a"(byte) : "memory");
+	n &= 7;
+	__asm__ volatile("rep stosq\n\tmov %[n], %%rcx\n\trep stosb"
+			 : "+&D"(p), "+&c"(words)
+			 : "a"((uint8_t)byte * 0x0101010101010101ull), [n] "r"(n)
+			 : "memory");
 	return at;
 }
 

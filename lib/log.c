@@ -28,8 +28,11 @@ void log_set_level(enum log_level most)
 
 void log_raw(const char *text, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		ring[ring_end++ % RING_SIZE] = text[i];
+	for (size_t done = 0, some; done < n; done += some) {
+		some = min(n - done, RING_SIZE - ring_end % RING_SIZE);
+		memcpy(ring + ring_end % RING_SIZE, text + done, some);
+		ring_end += some;
+	}
 	list_for_each (sink, &sinks, struct log_sink, link)
 		sink->write(sink, text, n);
 }

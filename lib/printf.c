@@ -22,6 +22,13 @@ static void put(struct out *o, char c)
 	o->n++;
 }
 
+static void put_run(struct out *o, const char *text, size_t n)
+{
+	if (o->n + 1 < o->size)
+		memcpy(o->buf + o->n, text, min(n, o->size - 1 - o->n));
+	o->n += n;
+}
+
 static void pad(struct out *o, char c, int n)
 {
 	while (n-- > 0)
@@ -34,8 +41,7 @@ static void put_text(struct out *o, const struct spec *s, const char *text, size
 
 	if (!s->left)
 		pad(o, ' ', fill);
-	for (size_t i = 0; i < n; i++)
-		put(o, text[i]);
+	put_run(o, text, n);
 	if (s->left)
 		pad(o, ' ', fill);
 }
@@ -187,7 +193,11 @@ int fmt_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap0)
 		struct spec s = { 0 };
 
 		if (*fmt != '%') {
-			put(&o, *fmt++);
+			const char *run = fmt;
+
+			while (*fmt && *fmt != '%')
+				fmt++;
+			put_run(&o, run, (size_t)(fmt - run));
 			continue;
 		}
 		fmt = parse_flags(fmt + 1, &s);

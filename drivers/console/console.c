@@ -112,18 +112,24 @@ static void send_some(void)
 
 static void put_serial(const char *text, size_t n)
 {
-	if (uart.present)
-		for (size_t i = 0; i < n; i++) {
-			if (out_head - out_tail == OUT_BYTES) {
-				if (!waits) {
-					lost++;
-					continue;
-				}
-				/* The line sets the pace from here on. A byte that it cannot take in time is lost. */
-				uart_put(&uart, out_ring[out_tail++ % OUT_BYTES]);
-			}
-			out_ring[out_head++ % OUT_BYTES] = (uint8_t)text[i];
+	while (uart.present && n) {
+		uint32_t at = out_head % OUT_BYTES, room = OUT_BYTES - (out_head - out_tail);
+		uint32_t some = (uint32_t)min(n, (size_t)min(room, OUT_BYTES - at));
+
+		if (!room && waits) {
+			/* The line sets the pace from here on. A byte that it cannot take in time is lost. */
+			uart_put(&uart, out_ring[out_tail++ % OUT_BYTES]);
+			continue;
 		}
+		if (!room) {
+			lost += (unsigned)n;
+			return;
+		}
+		memcpy(out_ring + at, text, some);
+		out_head += some;
+		text += some;
+		n -= some;
+	}
 }
 
 static void put_screen(const char *text, size_t n)

@@ -22,8 +22,6 @@ void platform_end(struct platform *p, enum vm_end why, uint32_t code)
 	if (p->ended)
 		return;
 	p->ended = true;
-	vvga_finish(&p->vga);
-	vconsole_flush(&p->console);
 	p->ops->end(p->vm, why, code);
 }
 
@@ -152,13 +150,15 @@ int platform_create(const struct platform_params *params, struct platform **out)
 	return 0;
 }
 
+bool platform_free_some(struct platform *p, unsigned most)
+{
+	return vrom_destroy_some(&p->rom, most) && backing_free_some(&p->vga.backing, most) &&
+	       backing_free_some(&p->bios, most);
+}
+
 void platform_destroy(struct platform *p)
 {
-	vrom_destroy(&p->rom);
-	if (p->vga.backing)
-		backing_free(p->vga.backing);
-	if (p->bios)
-		backing_free(p->bios);
+	platform_free_some(p, UINT32_MAX);
 	frames_free_run(p->pages, p->owner, hpa_to_pfn(virt_to_hpa(p)));
 }
 
@@ -317,12 +317,15 @@ void platform_console_input(struct platform *p)
 	platform_unlock(p);
 }
 
-void platform_console_flush(struct platform *p)
+bool platform_console_finish(struct platform *p)
 {
+	bool done;
+
 	platform_lock(p);
-	vvga_finish(&p->vga);
 	vconsole_flush(&p->console);
+	done = vvga_finish(&p->vga);
 	platform_unlock(p);
+	return done;
 }
 
 void platform_power_button(struct platform *p)

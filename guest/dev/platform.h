@@ -79,6 +79,8 @@ struct platform_params {
 int platform_create(const struct platform_params *p, struct platform **out);
 /* After mmu_destroy(): gives back the object and the RAM of its slots. */
 void platform_destroy(struct platform *p);
+/* Before it, so that it is short: gives back at most so many pieces of that RAM. True: all is given back. */
+bool platform_free_some(struct platform *p, unsigned most);
 /* Writes what firmware would have left into the BIOS area: ACPI tables (built with iasl, patched for vCPUs and layout)
  * the Intel MP table, real-mode vectors with their handlers; the RSDP's gpa in *rsdp. 0 or what guest_write_rom says. */
 int platform_write_tables(struct platform *p, uint64_t *rsdp);
@@ -155,9 +157,9 @@ void platform_console_input(struct platform *p);
 /* The operator presses the power button (ACPI fixed event: SCI). The guest may shut itself down, or not care. */
 void platform_power_button(struct platform *p);
 
-/* Hands everything that was printed, by serial line or on the VGA screen, to console_write now: before hv/ reports that
- * the VM has ended for a reason of its own. (The platform does it itself before it calls ops->end.) */
-void platform_console_flush(struct platform *p);
+/* The VM's vCPUs have stopped: hands what it has printed, by serial line or on the VGA screen, to console_write, a refresh of
+ * the screen at a time. True: all is handed over; else to be called again. */
+bool platform_console_finish(struct platform *p);
 
 struct platform_stats {
 	uint64_t pio_holes, mmio_holes, irqs;

@@ -317,13 +317,14 @@ int vrom_attach(struct vrom *d, struct platform *p)
 	return vpci_add(p, &d->pci);
 }
 
+bool vrom_destroy_some(struct vrom *d, unsigned most)
+{
+	return backing_free_some(&d->bar.backing, most) && backing_free_some(&d->ram, most) &&
+	       backing_free_some(&d->rom.backing, most);
+}
+
 void vrom_destroy(struct vrom *d)
 {
-	if (d->bar.backing)
-		backing_free(d->bar.backing);
-	if (d->ram)
-		backing_free(d->ram);
-	if (d->rom.backing)
-		backing_free(d->rom.backing);
+	vrom_destroy_some(d, UINT32_MAX);
 	memset(d, 0, sizeof(*d));
 }

@@ -85,3 +85,5 @@ int vrom_create(struct vrom *d, owner_t owner, uint64_t rom_bytes, uint64_t bar_
 int vrom_attach(struct vrom *d, struct platform *p);
 /* After mmu_destroy(), or before vrom_attach(). Also of a zeroed one. */
 void vrom_destroy(struct vrom *d);
+/* The same in turns that are short, as backing_free_some(). */
+bool vrom_destroy_some(struct vrom *d, unsigned most);

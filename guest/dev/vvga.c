@@ -9,7 +9,6 @@
 #define PIECES_HZ	 100 /* of a change that is too large for one refresh */
 #define QUIET_AFTER	 40  /* refreshes without anything new */
 #define OUT_BYTES	 512 /* of ANSI text a refresh: about what 115200 baud carry meanwhile */
-#define FINISH_ROUNDS	 256 /* a whole screen of changing colours fits */
 
 #define MISC_COLOR	  BIT(0)
 #define GFX_MISC	  6
@@ -94,16 +93,17 @@ void vvga_hurry(struct vvga *v)
 	timer_arm(v->p, &v->timer, tsc_after(platform_now(v->p), refresh_ticks(v)));
 }
 
-void vvga_finish(struct vvga *v)
+bool vvga_finish(struct vvga *v)
 {
 	static const char below[] = "\033[?25h\033[25;1H\r\n";
 
 	v->ending = true;
-	for (unsigned i = 0; i < FINISH_ROUNDS && refresh(v); i++)
-		;
+	if (refresh(v))
+		return false;
 	if (v->screen.shown && !v->finished)
 		vconsole_write(&v->p->console, below, sizeof(below) - 1);
 	v->finished = true;
+	return true;
 }
 
 /* ---- registers ---- */

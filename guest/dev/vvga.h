@@ -57,5 +57,6 @@ void vvga_reset(struct vvga *v);
 void vvga_clear(struct vvga *v);
 /* A key was typed: its echo should not wait for a sleepy refresh. */
 void vvga_hurry(struct vvga *v);
-/* The VM ends: shows all that is left to show, and puts the console's cursor below it. */
-void vvga_finish(struct vvga *v);
+/* The VM has ended and its vCPUs have stopped: shows a refresh of what is left to show, and at last puts the console's cursor
+ * below it. True: all is shown; else to be called again. */
+bool vvga_finish(struct vvga *v);

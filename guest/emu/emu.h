@@ -85,10 +85,13 @@ static inline void emu_finish(struct emu *e, unsigned len)
 	e->regs->rflags &= ~RFLAGS_RF;
 }
 
-/* Elements that a REP string does before it returns: with TF each is followed by a trap (SDM Vol. 3B 17.3.1.4). */
-static inline unsigned emu_chunk(const struct emu *e)
+/* True if a REP string stops here, after so many elements: with TF each is followed by a trap (SDM Vol. 3B 17.3.1.4). */
+static inline bool emu_stops(struct emu *e, unsigned elements)
 {
-	return e->regs->rflags & RFLAGS_TF ? 1 : EMU_CHUNK;
+	if (!elements)
+		return false;
+	return elements == EMU_CHUNK || e->hits || e->regs->rflags & RFLAGS_TF ||
+	       (e->ops->pause && e->ops->pause(e));
 }
 
 /* Between two elements of a REP string: it goes on at the same RIP, where no breakpoint may strike again. */

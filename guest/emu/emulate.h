@@ -9,7 +9,7 @@
  *
  * It knows of the machine only what `struct emu` says and what the operations give: hv/ fills them in, tests
  * fake them. It allocates nothing, keeps nothing between calls, and its work is bounded: a REP string does at
- * most EMU_CHUNK elements a call.
+ * most EMU_CHUNK elements a call, and stops earlier, between two of them, once ops->pause says so.
  */
 #pragma once
 
@@ -19,9 +19,8 @@
 #define EMU_READ  (1u << 0)
 #define EMU_WRITE (1u << 1)
 
-#define EMU_CHUNK                                                                                            \
-	16 /* elements of a REP string in one call: below 200 us with a device at each (hv/clock.h) */
-#define EMU_RETRIES 8 /* of a locked update that others disturb; then the guest tries again */
+#define EMU_CHUNK   16 /* elements of a REP string in one call */
+#define EMU_RETRIES 8  /* of a locked update that others disturb; then the guest tries again */
 
 #define EMU_PARTLY 1 /* emulate(): a REP string stands between two elements */
 
@@ -62,6 +61,8 @@ struct emu_ops {
 	uint16_t (*system)(struct emu *e, enum emu_system which);
 	/* CPUID, as far as it changes what an encoding means. NULL: the CPU has nothing of it. */
 	bool (*has)(struct emu *e, enum emu_feature feature);
+	/* True if a REP string is to stop between two elements, because it has had its time. May be NULL: never. */
+	bool (*pause)(struct emu *e);
 	/* The guest's XMM registers, 16 bytes. May be NULL: then SSE moves are refused. */
 	void (*xmm_read)(struct emu *e, unsigned n, void *to);
 	void (*xmm_write)(struct emu *e, unsigned n, const void *from);
@@ -112,9 +113,9 @@ struct emu {
  *
  * 0          done: registers, RFLAGS (RF cleared) and RIP are the next instruction's. The caller ends STI and
  *            MOV SS blocking, and raises the debug trap if TF was set or breakpoints were met
- * EMU_PARTLY a REP string between two elements: after a chunk; after one element if TF is set or a breakpoint was
- *            met. RIP is the same, RF is set (SDM Vol. 3B 17.3.1.1). The caller ends blocking and raises the trap
- *            as after a whole instruction, and enters the guest, which goes on with it
+ * EMU_PARTLY a REP string between two elements: after a chunk, or earlier if ops->pause says so; after one element if
+ *            TF is set or a breakpoint was met. RIP is the same, RF is set (SDM Vol. 3B 17.3.1.1). The caller ends
+ *            blocking and raises the trap as after a whole instruction, and enters the guest, which goes on with it
  * -E_AGAIN   not done, nothing changed (a locked update that others disturbed): enter the guest, it comes back
  * -E_FAULT   inject e->fault at this RIP. Nothing changed but by the finished elements of a REP string
  * -E_RANGE   the instruction needs more bytes: the fetch of the next page faults

@@ -31,7 +31,7 @@ static int element(struct emu *e, const struct emu_string_io *io, struct emu_mem
 
 int emulate_string_io(struct emu *e, const struct emu_string_io *io)
 {
-	unsigned chunk = emu_chunk(e);
+	unsigned elements = 0;
 	struct emu_mem m = { .size = 0 };
 	uint64_t left = 1;
 	int rc;
@@ -47,8 +47,8 @@ int emulate_string_io(struct emu *e, const struct emu_string_io *io)
 	e->insn = (struct insn){ .op = INSN_NONE };
 	if (io->rep)
 		left = emu_addr_reg(e, RCX, io->addr_size);
-	for (; left; chunk--) {
-		if (!chunk || e->hits)
+	for (; left; elements++) {
+		if (emu_stops(e, elements))
 			return emu_pause(e);
 		rc = element(e, io, &m);
 		if (rc)

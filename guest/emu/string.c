@@ -141,7 +141,7 @@ static bool found(const struct emu *e)
 int emu_string(struct emu *e)
 {
 	const struct insn *i = &e->insn;
-	unsigned chunk = emu_chunk(e);
+	unsigned elements = 0;
 	struct string_sides s;
 	uint64_t left;
 	int rc;
@@ -149,8 +149,8 @@ int emu_string(struct emu *e)
 	s.source.size = s.dest.size = 0;
 	if (!(i->flags & (INSN_REP | INSN_REPNE)))
 		return element(e, &s);
-	for (left = emu_addr_reg(e, RCX, i->addr_size); left; chunk--) {
-		if (!chunk || e->hits)
+	for (left = emu_addr_reg(e, RCX, i->addr_size); left; elements++) {
+		if (emu_stops(e, elements))
 			return emu_pause(e);
 		rc = element(e, &s);
 		if (rc)

@@ -194,6 +194,13 @@ static bool op_has(struct emu *e, enum emu_feature feature)
 	return cpuid(0x80000000, 0).eax >= 0x80000001 && cpuid(0x80000001, 0).ecx & BIT(5);
 }
 
+/* An element on a device may cost a thousand instructions: a string goes on at the next exit when this CPU's clock is to be
+ * looked at. */
+static bool op_pause(struct emu *e)
+{
+	return vcpu_hurried(vcpu_of(e));
+}
+
 static const struct emu_ops ops = {
 	.translate = op_translate,
 	.ram_read = op_ram_read,
@@ -204,6 +211,7 @@ static const struct emu_ops ops = {
 	.segment = op_segment,
 	.system = op_system,
 	.has = op_has,
+	.pause = op_pause,
 	.xmm_read = op_xmm_read,
 	.xmm_write = op_xmm_write,
 	.ymm_read = op_ymm_read,

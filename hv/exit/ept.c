@@ -6,7 +6,7 @@
 
 static void out_of_memory(struct vcpu *v)
 {
-	dump_vcpu(v, "no memory left for its page tables");
+	dump_take(v, "no memory left for its page tables");
 	vm_end(v->vm, VM_END_NO_MEMORY, 0);
 }
 

@@ -30,7 +30,5 @@ int guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value);
  * has let through (guest/emu/emulate.h). */
 void emulate_at(struct vcpu *v, unsigned known, gpa_t at);
 
-/* hv/vm/dump.c: logs why a guest must end, and what this vCPU was doing; of further vCPUs that fail, nothing. */
-void dump_vcpu(struct vcpu *v, const char *why);
 /* hv/vmx/entry_check.c: names the check of SDM Vol. 3C 26.3 that the guest state breaks; NULL if none is found. */
 const char *entry_check(struct vcpu *v);

@@ -109,7 +109,7 @@ void exit_task_switch(struct vcpu *v)
 
 void exit_triple_fault(struct vcpu *v)
 {
-	dump_vcpu(v, "triple fault");
+	dump_take(v, "triple fault");
 	vm_end(v->vm, VM_END_TRIPLE_FAULT, 0);
 }
 
@@ -123,15 +123,14 @@ void exit_bad_guest_state(struct vcpu *v)
 {
 	const char *check = entry_check(v);
 
-	dump_vcpu(v, "VM entry failed: invalid guest state");
-	log_error("vm %s: the check that fails (SDM Vol. 3C 26.3): %s", v->vm->name,
+	dump_take(v, "VM entry failed: invalid guest state; the check that fails (SDM Vol. 3C 26.3): %s",
 		check ? check : "none that Lethe knows of");
 	vm_end(v->vm, VM_END_ENTRY_FAILED, (uint32_t)vmcs_read(&v->vmcs, VMCS_QUALIFICATION));
 }
 
 void exit_bad_msr_load(struct vcpu *v)
 {
-	dump_vcpu(v, "VM entry failed: loading MSRs");
+	dump_take(v, "VM entry failed: loading MSRs");
 	vm_end(v->vm, VM_END_ENTRY_FAILED, (uint32_t)vmcs_read(&v->vmcs, VMCS_QUALIFICATION));
 }
 

@@ -134,10 +134,33 @@ static void feed(const struct out *o, uint8_t c)
 		feed_utf8(o, c);
 }
 
+/* Bytes of printable ASCII that text begins with and that fit into the line. */
+static size_t plain_run(const struct background *b, const char *text, size_t n)
+{
+	size_t i = 0;
+
+	n = min(n, sizeof(b->line) - b->used);
+	while (i < n && text[i] >= 0x20 && text[i] < DEL)
+		i++;
+	return i;
+}
+
 void background_feed(struct background *b, const char *text, size_t n, background_emit *emit, void *ctx)
 {
-	for (size_t i = 0; i < n; i++)
-		feed(&(struct out){ b, emit, ctx }, (uint8_t)text[i]);
+	const struct out o = { b, emit, ctx };
+
+	while (n) {
+		size_t run = b->cr || b->want ? 0 : plain_run(b, text, n);
+
+		if (run) {
+			show(&o, text, (unsigned)run, (unsigned)run);
+		} else {
+			feed(&o, (uint8_t)*text);
+			run = 1;
+		}
+		text += run;
+		n -= run;
+	}
 }
 
 void background_end(struct background *b, background_emit *emit, void *ctx)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a guest was doing when it had to end: registers, the code at RIP, the exit. */
+#include "hv/vm/dump.h"
+
 #include "guest/dev/vectors.h"
 #include "hv/exit/exit.h"
 #include "hv/vm/dump_pure.h"
@@ -7,43 +8,139 @@
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/log.h"
 #include "lib/printf.h"
+#include "lib/string.h"
 
-static void dump_segments(const struct vcpu_state *s)
+/* ---- taken ---- */
+
+/* Reads the code at RIP. Returns the number of bytes that could be read. */
+static unsigned read_code(struct vcpu *v, const struct vcpu_state *s, uint8_t code[DUMP_CODE])
+{
+	uint64_t at = s->regs.rip + (vcpu_long_mode(v) ? 0 : s->seg[SEG_CS].base);
+	uint32_t error;
+	gpa_t where;
+
+	vcpu_paging_regs(v);
+	for (unsigned n = 0, some; n < DUMP_CODE; n += some, at += some) {
+		some = (unsigned)min((uint64_t)DUMP_CODE - n, PAGE_SIZE - (at & PAGE_MASK));
+		if (guest_walk(v->vm->mmu, &v->mmu.regs, gva(at), MMU_EXEC, &where, &error) ||
+			guest_read(v->vm->mmu, where, code + n, some))
+			return n;
+	}
+	return DUMP_CODE;
+}
+
+void dump_take(struct vcpu *v, const char *why, ...)
+{
+	struct dump *d = &v->vm->dump;
+	va_list ap;
+
+	if (atomic_xchg(&d->claimed, true))
+		return;
+	va_start(ap, why);
+	fmt_vsnprintf(d->text, sizeof(d->text), why, ap);
+	va_end(ap);
+	vmcs_get_state(v, &d->state);
+	d->reason = vmcs_read(&v->vmcs, VMCS_EXIT_REASON);
+	d->qualification = vmcs_read(&v->vmcs, VMCS_QUALIFICATION);
+	d->physical = vmx.ept ? vmcs_read(&v->vmcs, VMCS_GUEST_PHYSICAL) : 0;
+	d->ncode = read_code(v, &d->state, d->code);
+	d->vcpu = v;
+}
+
+/* ---- logged ---- */
+
+static void dump_why(struct dump *d)
+{
+	log_error("vm %s vcpu %u: %s", d->vcpu->vm->name, d->vcpu->index, d->text);
+}
+
+static void dump_exit(struct dump *d)
+{
+	log_error("  exit %lu (%s) qualification %#lx guest-physical %#lx", d->reason & 0xffff,
+		exit_name((unsigned)d->reason), d->qualification, d->physical);
+}
+
+static void dump_control(struct dump *d)
+{
+	const struct vcpu_state *s = &d->state;
+
+	log_error("  rip %016lx rflags %08lx  cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx efer %04lx",
+		s->regs.rip, s->regs.rflags, s->cr0, s->cr2, s->cr3, s->cr4, s->efer);
+}
+
+static void dump_ax(struct dump *d)
+{
+	const uint64_t *g = d->state.regs.gpr;
+
+	log_error("  rax %016lx rcx %016lx rdx %016lx rbx %016lx", g[RAX], g[RCX], g[RDX], g[RBX]);
+}
+
+static void dump_sp(struct dump *d)
+{
+	const uint64_t *g = d->state.regs.gpr;
+
+	log_error("  rsp %016lx rbp %016lx rsi %016lx rdi %016lx", g[RSP], g[RBP], g[RSI], g[RDI]);
+}
+
+static void dump_r8(struct dump *d)
+{
+	const uint64_t *g = d->state.regs.gpr;
+
+	log_error("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", g[R8], g[R9], g[R10], g[R11]);
+}
+
+static void dump_r12(struct dump *d)
+{
+	const uint64_t *g = d->state.regs.gpr;
+
+	log_error("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", g[R12], g[R13], g[R14], g[R15]);
+}
+
+/* On its own, for it takes as long as a line. */
+static void dump_describe_exits(struct dump *d)
+{
+	exits_describe(d->vcpu, d->text, sizeof(d->text));
+}
+
+static void dump_exits(struct dump *d)
+{
+	log_error("  last exits: %s", d->text);
+}
+
+static void dump_segment(const struct dump *d, unsigned i)
 {
 	static const char *const names[] = { "es", "cs", "ss", "ds", "fs", "gs" };
+	const struct cpu_segment *s = &d->state.seg[i];
 
-	for (unsigned i = 0; i < SEGS; i++)
-		log_error("  %s %04x base %016lx limit %08x access %05x", names[i], s->seg[i].selector,
-			s->seg[i].base, s->seg[i].limit, s->seg[i].access);
+	log_error("  %s %04x base %016lx limit %08x access %05x", names[i], s->selector, s->base, s->limit,
+		s->access);
+}
+
+static void dump_tables(struct dump *d)
+{
+	const struct vcpu_state *s = &d->state;
+
 	log_error("  gdt %016lx limit %04x  idt %016lx limit %04x  ldt %04x  tr %04x", s->gdtr.base,
 		s->gdtr.limit, s->idtr.base, s->idtr.limit, s->ldtr.selector, s->tr.selector);
 }
 
-static void dump_code(struct vcpu *v, const struct vcpu_state *s)
+static void dump_code(struct dump *d)
 {
-	uint64_t at = s->regs.rip + (vcpu_long_mode(v) ? 0 : s->seg[SEG_CS].base);
-	uint8_t bytes[16];
-	char text[sizeof(bytes) * 3 + 1] = "";
-	uint32_t error;
-	gpa_t where;
+	char text[DUMP_CODE * 3 + 1] = "";
 	int n = 0;
 
-	vcpu_paging_regs(v);
-	for (unsigned i = 0; i < sizeof(bytes); i++) {
-		if (guest_walk(v->vm->mmu, &v->mmu.regs, gva(at + i), MMU_EXEC, &where, &error) ||
-			guest_read(v->vm->mmu, where, bytes + i, 1))
-			break;
-		n += fmt_snprintf(text + n, sizeof(text) - (size_t)n, " %02x", bytes[i]);
-	}
+	for (unsigned i = 0; i < d->ncode; i++)
+		n += fmt_snprintf(text + n, sizeof(text) - (size_t)n, " %02x", d->code[i]);
 	log_error("  code at rip:%s", n ? text : " cannot be read");
 }
 
-static void dump_advice(struct vcpu *v, const struct vcpu_state *s)
+static void dump_advice(struct dump *d)
 {
-	const struct dump_facts f = { .image_may_want_bios = v->vm->image_may_want_bios,
-		.boot_vcpu = v->index == 0,
-		.cr0 = s->cr0,
-		.bios_calls = vectors_calls(v->vm->platform) };
+	const struct vm *vm = d->vcpu->vm;
+	const struct dump_facts f = { .image_may_want_bios = vm->image_may_want_bios,
+		.boot_vcpu = d->vcpu->index == 0,
+		.cr0 = d->state.cr0,
+		.bios_calls = vectors_calls(vm->platform) };
 
 	if (dump_hints_at_bios(&f))
 		log_error(
@@ -51,32 +148,23 @@ static void dump_advice(struct vcpu *v, const struct vcpu_state *s)
 			f.bios_calls);
 }
 
-void dump_vcpu(struct vcpu *v, const char *why)
+bool dump_log_line(struct vm *vm)
 {
-	struct vcpu_state s;
-	const uint64_t *g;
-	uint64_t reason = vmcs_read(&v->vmcs, VMCS_EXIT_REASON);
-	char text[320];
+	static void (*const before[])(struct dump * d) = { dump_why, dump_exit, dump_control, dump_ax,
+		dump_sp, dump_r8, dump_r12, dump_describe_exits, dump_exits };
+	static void (*const after[])(struct dump * d) = { dump_tables, dump_code, dump_advice };
+	struct dump *d = &vm->dump;
+	unsigned n = d->logged++;
 
-	/* One dump a VM: several vCPUs may fail at the same time. */
-	if (atomic_xchg(&v->vm->dumped, true))
-		return;
-	platform_console_flush(v->vm->platform); /* the guest's last words come first */
-	vmcs_get_state(v, &s);
-	g = s.regs.gpr;
-	log_error("vm %s vcpu %u: %s", v->vm->name, v->index, why);
-	log_error("  exit %lu (%s) qualification %#lx guest-physical %#lx", reason & 0xffff,
-		exit_name((unsigned)reason), vmcs_read(&v->vmcs, VMCS_QUALIFICATION),
-		vmx.ept ? vmcs_read(&v->vmcs, VMCS_GUEST_PHYSICAL) : 0);
-	log_error("  rip %016lx rflags %08lx  cr0 %08lx cr2 %016lx cr3 %016lx cr4 %08lx efer %04lx",
-		s.regs.rip, s.regs.rflags, s.cr0, s.cr2, s.cr3, s.cr4, s.efer);
-	log_error("  rax %016lx rcx %016lx rdx %016lx rbx %016lx", g[RAX], g[RCX], g[RDX], g[RBX]);
-	log_error("  rsp %016lx rbp %016lx rsi %016lx rdi %016lx", g[RSP], g[RBP], g[RSI], g[RDI]);
-	log_error("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", g[R8], g[R9], g[R10], g[R11]);
-	log_error("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", g[R12], g[R13], g[R14], g[R15]);
-	exits_describe(v, text, sizeof(text));
-	log_error("  last exits: %s", text);
-	dump_segments(&s);
-	dump_code(v, &s);
-	dump_advice(v, &s);
+	if (!d->vcpu)
+		return false;
+	if (n < ARRAY_SIZE(before))
+		before[n](d);
+	else if (n < ARRAY_SIZE(before) + SEGS)
+		dump_segment(d, n - ARRAY_SIZE(before));
+	else if (n < ARRAY_SIZE(before) + SEGS + ARRAY_SIZE(after))
+		after[n - ARRAY_SIZE(before) - SEGS](d);
+	else
+		return false;
+	return true;
 }

@@ -25,7 +25,7 @@ static void inject(struct vcpu *v, unsigned vector, uint32_t error)
 	int now = exception_on(v->event_pending ? v->event_info : 0, vector);
 
 	if (now == EXCEPTION_TRIPLE) {
-		dump_vcpu(v, "triple fault");
+		dump_take(v, "triple fault");
 		vm_end(v->vm, VM_END_TRIPLE_FAULT, 0);
 		return;
 	}

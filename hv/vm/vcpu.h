@@ -72,6 +72,7 @@ struct vcpu {
 	uint64_t tsc_adjust;	     /* guest's IA32_TSC_ADJUST */
 	uint64_t deadline;	     /* host TSC at which it has to leave the guest; UINT64_MAX: never */
 	uint32_t looked, look_after; /* an exit looks at the clock so many ticks after that (hv/clock.h) */
+	uint32_t last_look;	     /* ticks from then to the last look at the clock */
 
 	/* Without unrestricted guest: CR3 and EFER.LME as the guest believes them to be while its paging is off. */
 	bool hidden_paging, hidden_lme;
@@ -87,6 +88,12 @@ struct vcpu {
 	const struct msr *last_msr; /* hv/vm/guest_msr.c */
 	struct insn_cache insns;    /* decoded last, for the emulator */
 } __aligned(64);
+
+/* True if the clock is to be looked at (hv/clock.h): longer work stops and goes on at the next exit. */
+static inline bool vcpu_hurried(const struct vcpu *v)
+{
+	return rdtsc_low() - v->looked >= v->look_after;
+}
 
 static inline void vcpu_request(struct vcpu *v, uint32_t bits)
 {

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Building a VM from its section of lethe.conf, ending it, and taking it apart. */
+/* Building a VM from its section of lethe.conf, and ending it. (Taking it apart: hv/vm/vm_apart.c.) */
 #include "hv/vm/vm.h"
 
 #include "drivers/time.h"
-#include "hv/clock.h"
 #include "hv/exit/exit.h"
 #include "hv/run.h"
 #include "hv/vm/guest_cpuid.h"
-#include "hv/vmx/measure.h"
 #include "hv/vm/mmu_ops.h"
 #include "hv/vm/place.h"
 #include "hv/vmx/vmx_cpu.h"
@@ -20,11 +18,6 @@
 
 struct vm *vms[CONF_VMS_MAX];
 unsigned nvms;
-
-static owner_t ram_owner(const struct vm *vm)
-{
-	return (owner_t)(OWNER_VM0 + 2 * vm->id);
-}
 
 static int fail(const struct vm *vm, int err, const char *what)
 {
@@ -41,7 +34,7 @@ static int create_mmu(struct vm *vm)
 		.kind = MMU_EPT,
 		.ops = &mmu_cpu_ops,
 		.caps = mmu_caps_of_host(),
-		.owner = (owner_t)(ram_owner(vm) + 1),
+		.owner = (owner_t)(vm_ram_owner(vm) + 1),
 		.vcpus = vm->nvcpus,
 		.tick_us = ns_to_tsc(1000),
 		.vm = (uint16_t)vm->id,
@@ -86,9 +79,9 @@ static int create_memory(struct vm *vm)
 	int err;
 
 	frames_stats(&s);
-	err = backing_alloc(l->low_end >> PAGE_SHIFT, ram_owner(vm), &vm->low);
+	err = backing_alloc(l->low_end >> PAGE_SHIFT, vm_ram_owner(vm), &vm->low);
 	if (!err && l->high_end > LAYOUT_HIGH)
-		err = backing_alloc((l->high_end - LAYOUT_HIGH) >> PAGE_SHIFT, ram_owner(vm), &vm->high);
+		err = backing_alloc((l->high_end - LAYOUT_HIGH) >> PAGE_SHIFT, vm_ram_owner(vm), &vm->high);
 	if (err) {
 		log_error(
 			"vm %s: memory = %lu MiB, but this machine has only %lu MiB left for guests: ask for less",
@@ -119,7 +112,7 @@ static int create_apic_page(struct vm *vm)
 
 	if (!vmx.apicv)
 		return 0;
-	err = backing_alloc(1, ram_owner(vm), &vm->apic);
+	err = backing_alloc(1, vm_ram_owner(vm), &vm->apic);
 	if (err)
 		return err;
 	vm->apic_access = pfn_to_hpa(backing_pfn(vm->apic, 0));
@@ -193,7 +186,7 @@ static int create_identity_map(struct vm *vm)
 
 	if (vmx.unrestricted)
 		return 0;
-	err = backing_alloc(1, ram_owner(vm), &vm->identity);
+	err = backing_alloc(1, vm_ram_owner(vm), &vm->identity);
 	if (err)
 		return err;
 	pde = pfn_to_virt(backing_pfn(vm->identity, 0));
@@ -251,7 +244,7 @@ static int create_platform(struct vm *vm, const struct boot_info *bi)
 		.rom_bytes = vm->conf->test_device ? vm->conf->rom_bytes : 0,
 		.bar_bytes = vm->conf->bar_bytes,
 		.start_time = bi->unix_time + tsc_to_ns(rdtsc() - bi->tsc_start) / 1000000000,
-		.owner = ram_owner(vm),
+		.owner = vm_ram_owner(vm),
 		.cpu_signature = guest_cpuid_features(vm->cpuid)->eax,
 		.cpu_features = guest_cpuid_features(vm->cpuid)->edx,
 	};
@@ -329,6 +322,7 @@ static int build(struct vm *vm, const struct boot_info *bi)
 int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned id, struct vm **out)
 {
 	struct vm *vm = frame_alloc_zeroed(OWNER_LETHE);
+	const char *piece;
 	int err;
 
 	_Static_assert(sizeof(struct vm) <= PAGE_SIZE, "a struct vm is one frame");
@@ -345,7 +339,8 @@ int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned i
 	vm->tsc_offset = 0 - rdtsc();
 	err = build(vm, bi);
 	if (err) {
-		vm_destroy(vm);
+		while (!vm_take_apart(vm, &piece))
+			;
 		return err;
 	}
 	*out = vm;
@@ -359,117 +354,20 @@ void vm_end(struct vm *vm, enum vm_end why, uint32_t code)
 	vm->end_why = why;
 	vm->end_code = code;
 	atomic_store(&vm->ending, true);
-	vm_console_runs(vm, false);
 	for (unsigned i = 0; i < vm->nvcpus; i++) {
 		vcpu_request(vm->vcpu[i], REQ_STOP);
 		vcpu_kick(vm->vcpu[i]);
 	}
 }
 
-static void free_run(hpa_t at, uint64_t n)
-{
-	if (at.v)
-		frames_free_run(n, OWNER_LETHE, hpa_to_pfn(at));
-}
-
-/* Accesses to where nothing is read as all ones; a guest that makes many of them looks for a device that is not there. */
-static void say_holes(const struct vm *vm)
-{
-	struct platform_stats s;
-
-	platform_stats(vm->platform, &s);
-	if (s.pio_holes || s.mmio_holes)
-		log_debug("vm %s: accesses to nothing: %lu of ports, %lu of memory", vm->name, s.pio_holes,
-			s.mmio_holes);
-}
-
-static void say_mmu(const struct vm *vm)
-{
-	struct mmu_stats s;
-
-	mmu_stats(vm->mmu, &s);
-	log_debug(
-		"vm %s: MMU: %lu bumps, %lu slots removed without; %lu faults, %lu of them spurious, %lu since the last bump; %lu device accesses",
-		vm->name, s.bumps, s.targeted, s.faults, s.faults_spurious, s.faults_since_bump,
-		s.faults_mmio);
-	log_debug(
-		"vm %s: MMU: %lu batches freed %lu pages, the largest %lu pages, %lu entries, %lu ticks; %lu pages wait; lock held for %lu ticks at most",
-		vm->name, s.batches, s.pages_freed, s.batch_pages_max, s.batch_entries_max, s.batch_ticks_max,
-		s.waiting, s.lock_ticks_max);
-	log_debug(
-		"vm %s: MMU: %lu pages live, %lu at most, of %lu KiB; %lu flushes, %lu kicks, %lu evictions",
-		vm->name, s.pages_live, s.pages_live_peak, s.tables_bytes / KiB, s.flushes, s.kicks,
-		s.evictions);
-}
-
-static uint64_t vm_exits(const struct vm *vm)
-{
-	uint64_t exits = 0;
-
-	for (unsigned i = 0; i < vm->nvcpus; i++)
-		exits += vm->vcpu[i]->exits;
-	return exits;
-}
-
-static const char *vm_end_name(enum vm_end why)
-{
-	static const char *const names[] = {
-		[VM_END_POWER_OFF] = "power-off",
-		[VM_END_RESET] = "reset",
-		[VM_END_DEBUG_EXIT] = "debug-exit",
-		[VM_END_TRIPLE_FAULT] = "triple-fault",
-		[VM_END_UNSUPPORTED] = "unsupported",
-		[VM_END_ENTRY_FAILED] = "entry-failed",
-		[VM_END_NO_MEMORY] = "out-of-memory",
-		[VM_END_STOPPED] = "stopped",
-	};
-
-	return names[why];
-}
-
-void vm_destroy(struct vm *vm)
-{
-	if (vm->ending) {
-		vm_console_end(vm);
-		measure_report(vm_exits(vm));
-		say_holes(vm);
-		say_mmu(vm);
-		clock_report();
-		log_debug("vm %s: started at TSC %lu", vm->name, vm->started);
-		log_info("vm %s exited: %s %u", vm->name, vm_end_name(vm->end_why), vm->end_code);
-	}
-	for (unsigned i = 0; i < vm->nvcpus; i++)
-		if (vm->vcpu[i])
-			vcpu_destroy(vm->vcpu[i]);
-	if (vm->mmu)
-		mmu_destroy(vm->mmu);
-	if (vm->platform)
-		platform_destroy(vm->platform);
-	if (vm->low)
-		backing_free(vm->low);
-	if (vm->high)
-		backing_free(vm->high);
-	if (vm->apic)
-		backing_free(vm->apic);
-	if (vm->identity)
-		backing_free(vm->identity);
-	free_run(vm->io_bitmap, 2);
-	free_run(vm->msr_bitmap, 2);
-	guest_cpuid_destroy(vm->cpuid);
-	if (frames_owned(ram_owner(vm)))
-		log_error("vm %s: %lu of its pages were not given back (a bug)", vm->name,
-			frames_owned(ram_owner(vm)));
-	frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(vm)));
-}
-
 void vm_unsupported(struct vcpu *v, const char *fmt, ...)
 {
-	char why[256];
+	char why[DUMP_TEXT];
 	va_list ap;
 
 	va_start(ap, fmt);
 	fmt_vsnprintf(why, sizeof(why), fmt, ap);
 	va_end(ap);
-	dump_vcpu(v, why);
+	dump_take(v, "%s", why);
 	vm_end(v->vm, VM_END_UNSUPPORTED, 0);
 }

@@ -8,6 +8,7 @@
 #include "guest/dev/layout.h"
 #include "guest/load/loader.h"
 #include "hv/vm/background_pure.h"
+#include "hv/vm/dump.h"
 #include "hv/vm/vcpu.h"
 
 struct guest_cpuid; /* hv/vm/guest_cpuid.h */
@@ -35,14 +36,21 @@ struct vm {
 	unsigned nvcpus;
 	uint64_t started; /* its own TSC when vCPU 0 first entered it */
 	unsigned stopped; /* vCPUs that have stopped (atomic) */
-	bool dumped;	  /* a vCPU has been dumped (atomic) */
 	bool end_claimed; /* somebody is setting the following three (atomic) */
 	bool ending;	  /* end_why and end_code are valid (atomic) */
 	enum vm_end end_why;
 	uint32_t end_code;
+	unsigned apart;		      /* steps of vm_take_apart() that are done */
+	struct dump dump;	      /* of the vCPU whose guest did what ended the VM */
 	struct background background; /* its output while another VM is in front */
 	struct vcpu *vcpu[CPUS_MAX];
 };
+
+/* The owner of its RAM; that of its tables is the next. */
+static inline owner_t vm_ram_owner(const struct vm *vm)
+{
+	return (owner_t)(OWNER_VM0 + 2 * vm->id);
+}
 
 extern struct vm *vms[CONF_VMS_MAX];
 extern unsigned nvms;
@@ -54,8 +62,9 @@ void vm_end(struct vm *vm, enum vm_end why, uint32_t code);
 /* The guest has written IA32_APIC_BASE of this vCPU: follows a move of the registers, or ends the VM in words. On its own
  * CPU. */
 void vm_apic_base_written(struct vcpu *v);
-/* Gives everything back once all its vCPUs have stopped. CPU 0. */
-void vm_destroy(struct vm *vm);
+/* All its vCPUs have stopped: does the next piece of what its end takes (hv/vm/vm_apart.c), and names it in *what. CPU 0. True:
+ * nothing is left of it, *vm included. */
+bool vm_take_apart(struct vm *vm, const char **what);
 /* Ends the VM because its guest did what Lethe does not support, with a dump that says what. */
 void vm_unsupported(struct vcpu *v, const char *fmt, ...) __printf_like(2, 3);
 

@@ -225,6 +225,15 @@ void frame_free(enum frame_size size, owner_t owner, pfn_t frame)
 	spin_unlock(&lock);
 }
 
+void frame_free_part(owner_t owner, pfn_t part)
+{
+	check_owner(owner);
+	spin_lock(&lock);
+	piece_put_part(owner, part);
+	owned[owner] -= PAGES_2M;
+	spin_unlock(&lock);
+}
+
 void frames_free_run(uint64_t n, owner_t owner, pfn_t first)
 {
 	check_owner(owner);

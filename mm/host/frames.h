@@ -63,6 +63,8 @@ int frames_alloc_run(uint64_t n, owner_t owner, pfn_t *out);
 /* Gives back what was allocated with the same size (n) and owner; a mismatch is a bug and asserts. */
 void frame_free(enum frame_size size, owner_t owner, pfn_t frame);
 void frames_free_run(uint64_t n, owner_t owner, pfn_t first);
+/* 2 MiB of a frame of FRAME_1G; the caller gives back its other parts in the same way. */
+void frame_free_part(owner_t owner, pfn_t part);
 
 struct frames_stats {
 	uint64_t total, free;		   /* in 4 KiB pages */

@@ -215,6 +215,12 @@ void piece_put(enum frame_size size, owner_t owner, pfn_t first)
 	piece_put_run(frame_pages(size), owner, first);
 }
 
+void piece_put_part(owner_t owner, pfn_t part)
+{
+	ASSERT(is_aligned(part.v, PAGES_2M));
+	put_one(part.v, BLOCK_GIGA, owner);
+}
+
 void piece_put_run(uint64_t n, owner_t owner, pfn_t first)
 {
 	uint64_t page = first.v, end = first.v + n, step;

@@ -43,6 +43,8 @@ int piece_take_run(uint64_t n, owner_t owner, pfn_t *out, bool *dirty);
 /* Asserts that exactly this piece is used by exactly this owner. */
 void piece_put(enum frame_size size, owner_t owner, pfn_t first);
 void piece_put_run(uint64_t n, owner_t owner, pfn_t first);
+/* 2 MiB of a piece of 1 GiB, whose other parts are put back in the same way. */
+void piece_put_part(owner_t owner, pfn_t part);
 
 /* total: pages that were added. records: pages of split blocks that hold their block's record. */
 void pieces_stats(struct frames_stats *out, uint64_t *records);

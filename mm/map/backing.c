@@ -182,15 +182,46 @@ int backing_repeat(const struct backing *of, uint64_t pages, struct backing **ou
 	return 0;
 }
 
+/* Gives back the end of a run: a piece, but of a piece of 1 GiB 2 MiB. */
+static void free_end(struct backing_run *r, owner_t owner)
+{
+	enum frame_size size = min(r->size, FRAME_2M);
+
+	r->pages -= (uint32_t)frame_pages(size);
+	if (r->size == FRAME_1G)
+		frame_free_part(owner, pfn(r->pfn.v + r->pages));
+	else
+		frame_free(size, owner, pfn(r->pfn.v + r->pages));
+}
+
+/* From its end, so that what is left is in order. */
+bool backing_free_some(struct backing **backing, unsigned most)
+{
+	struct backing *b = *backing;
+	unsigned dirs = 0;
+
+	if (!b)
+		return true;
+	for (; b->nruns && b->owner != OWNER_NOBODY; b->nruns--)
+		for (struct backing_run *r = run_at(b, b->nruns - 1); r->pages; most--) {
+			if (!most)
+				return false;
+			free_end(r, b->owner);
+		}
+	while (dirs < DIR_FRAMES && b->dir[dirs])
+		dirs++;
+	for (; dirs; most--) {
+		if (!most)
+			return false;
+		frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(b->dir[--dirs])));
+		b->dir[dirs] = NULL;
+	}
+	frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(b)));
+	*backing = NULL;
+	return true;
+}
+
 void backing_free(struct backing *b)
 {
-	for (uint32_t i = 0; i < b->nruns && b->owner != OWNER_NOBODY; i++) {
-		struct backing_run *r = run_at(b, i);
-
-		for (uint64_t p = 0; p < r->pages; p += frame_pages(r->size))
-			frame_free(r->size, b->owner, pfn(r->pfn.v + p));
-	}
-	for (unsigned i = 0; i < DIR_FRAMES && b->dir[i]; i++)
-		frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(b->dir[i])));
-	frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(b)));
+	backing_free_some(&b, UINT32_MAX);
 }

@@ -26,6 +26,9 @@ int backing_over(hpa_t at, uint64_t pages, struct backing **out);
  * has so many pieces, so often, that they cannot be written down (some 40,000). */
 int backing_repeat(const struct backing *of, uint64_t pages, struct backing **out);
 void backing_free(struct backing *b);
+/* The same in turns that are short: gives back at most so many pieces (of 2 MiB, or 4 KiB). True: all is given back, and *b is
+ * NULL; a *b that was NULL has nothing. Until then only this may be done with it. */
+bool backing_free_some(struct backing **b, unsigned most);
 uint64_t backing_pages(const struct backing *b);
 
 #define SLOT_READONLY  (1u << 0) /* guest writes go to the platform (ROM) */

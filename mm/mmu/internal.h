@@ -258,7 +258,8 @@ void mmu_load_root(struct mmu_vcpu *v, struct spage *root);
 
 /* ---- pool.c ---- */
 void pool_init(struct mmu_pool *pool, owner_t owner, uint64_t limit);
-void pool_fini(struct mmu_pool *pool);
+/* Gives back at most so many chunks. True: none is left. */
+bool pool_fini(struct mmu_pool *pool, unsigned most);
 /* More memory: 2 MiB. Lock: not held, taken to add it. 0; -E_NOMEM; -E_BUSY: another CPU is at it. */
 int pool_grow(struct mmu *mmu);
 bool pool_wants_more(const struct mmu_pool *pool);

@@ -148,18 +148,30 @@ static void free_frame(struct mmu *mmu, void *frame)
 		frame_free(FRAME_4K, mmu->pool.owner, hpa_to_pfn(virt_to_hpa(frame)));
 }
 
-void mmu_destroy(struct mmu *mmu)
+bool mmu_destroy_some(struct mmu **out, unsigned chunks)
 {
+	struct mmu *mmu = *out;
+
+	if (!mmu)
+		return true;
 	for (unsigned i = 0; mmu->vcpu && i < mmu->nvcpus; i++)
 		ASSERT(!mmu->vcpu[i]);
-	/* Nobody walks them, so the tables need no visit: their chunks go as they are. */
-	pool_fini(&mmu->pool);
+	/* No CPU walks them, so the tables need no visit: their chunks go as they are. */
+	if (!pool_fini(&mmu->pool, chunks))
+		return false;
 	list_for_each_safe (log, &mmu->retired_logs, struct dirty_log, link)
 		dirty_log_destroy(mmu, log);
 	slots_fini(mmu);
 	hash_fini(mmu);
 	free_frame(mmu, mmu->vcpu);
 	free_frame(mmu, mmu);
+	*out = NULL;
+	return true;
+}
+
+void mmu_destroy(struct mmu *mmu)
+{
+	mmu_destroy_some(&mmu, UINT32_MAX);
 }
 
 void mmu_stats(struct mmu *mmu, struct mmu_stats *out)

@@ -74,6 +74,9 @@ int mmu_create(const struct mmu_params *p, struct mmu **out);
 /* All vCPUs are gone (mmu_vcpu_fini) and so is every reader of its guest memory; nothing leaks. Slots go with it,
  * their backings stay the caller's. */
 void mmu_destroy(struct mmu *mmu);
+/* The same in turns that are short: gives back at most so many chunks of tables (2 MiB each). True: all is given back, and
+ * *mmu is NULL; a *mmu that was NULL has nothing. Until then only this may be done with it. */
+bool mmu_destroy_some(struct mmu **mmu, unsigned chunks);
 
 /* The words of a VM that every entry reads: the head of struct mmu. */
 struct mmu_front {

@@ -64,14 +64,19 @@ void pool_init(struct mmu_pool *pool, owner_t owner, uint64_t limit)
 	pool->limit = limit;
 }
 
-void pool_fini(struct mmu_pool *pool)
+bool pool_fini(struct mmu_pool *pool, unsigned most)
 {
-	list_for_each_safe (c, &pool->chunks, struct chunk, link) {
+	for (; !list_empty(&pool->chunks); most--) {
+		struct chunk *c = list_first(&pool->chunks, struct chunk, link);
+
+		if (!most)
+			return false;
+		list_del(&c->link);
 		if (mmu_debug & MMU_DEBUG_POISON)
 			memset(c, 0x6b, sizeof(*c));
 		frame_free(FRAME_2M, pool->owner, hpa_to_pfn(virt_to_hpa(c)));
 	}
-	list_init(&pool->chunks);
+	return true;
 }
 
 /* Tables never used yet, all in the newest chunk. */

@@ -163,7 +163,13 @@ static bool ymm_write(struct emu *e, unsigned n, const void *from)
 	return true;
 }
 
+static bool pause_string(struct emu *e)
+{
+	return of(e)->hurried;
+}
+
 static const struct emu_ops machine_ops = {
+	.pause = pause_string,
 	.translate = translate,
 	.ram_read = ram_read,
 	.ram_write = ram_write,

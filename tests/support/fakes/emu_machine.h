@@ -34,6 +34,7 @@ struct emu_machine {
 	unsigned page[MACHINE_PAGES_MAX];
 	bool old_cpu;	  /* without TZCNT and LZCNT */
 	bool no_avx;	  /* XCR0 does not enable the YMM registers */
+	bool hurried;	  /* a REP string is to stop between two elements */
 	unsigned disturb; /* so many cmpxchg find that another CPU was there: it adds 1 to the first byte */
 	unsigned translations, ram_accesses, segments_asked, logged;
 	struct machine_access log[MACHINE_LOG]; /* of devices */

@@ -807,6 +807,23 @@ static void rep_string_stops_after_its_chunk_and_goes_on(void **state)
 	assert_int_equal(m.logged, EMU_CHUNK + 4);
 }
 
+static void rep_string_that_is_hurried_does_one_element_at_a_time(void **state)
+{
+	fresh(INSN_MODE_64);
+	m.hurried = true;
+	memory[0] = 7;
+	memory[1] = 8;
+	m.regs.gpr[RSI] = LINEAR;
+	m.regs.gpr[RDI] = LINEAR + 0x2000;
+	m.regs.gpr[RCX] = 2;
+	assert_int_equal(RUN("\xf3\xa4"), EMU_PARTLY);
+	assert_int_equal(m.regs.gpr[RCX], 1);
+	assert_int_equal(memory[0x2000], 7);
+	assert_int_equal(memory[0x2001], 0);
+	assert_int_equal(RUN("\xf3\xa4"), 0);
+	assert_int_equal(memory[0x2001], 8);
+}
+
 static void exactly_one_chunk_is_finished_at_once(void **state)
 {
 	fresh(INSN_MODE_64);
@@ -964,6 +981,20 @@ static struct emu_string_io string_io(bool in, unsigned size)
 		.ctx = &port };
 }
 
+static void rep_outs_that_is_hurried_does_one_element_at_a_time(void **state)
+{
+	struct emu_string_io io = string_io(false, 1);
+
+	fresh(INSN_MODE_64);
+	m.hurried = true;
+	m.regs.gpr[RSI] = LINEAR;
+	m.regs.gpr[RCX] = 2;
+	assert_int_equal(emulate_string_io(&m.e, &io), EMU_PARTLY);
+	assert_int_equal(port.calls, 1);
+	assert_int_equal(emulate_string_io(&m.e, &io), 0);
+	assert_int_equal(port.calls, 2);
+}
+
 static void rep_ins_fills_memory_in_chunks(void **state)
 {
 	struct emu_string_io io = string_io(true, 2);
@@ -1100,12 +1131,14 @@ int main(void)
 		cmocka_unit_test(divisions_fault_where_the_quotient_does_not_fit),
 		cmocka_unit_test(tzcnt_and_lzcnt_are_bit_scans_to_an_old_cpu),
 		cmocka_unit_test(rep_string_stops_after_its_chunk_and_goes_on),
+		cmocka_unit_test(rep_string_that_is_hurried_does_one_element_at_a_time),
 		cmocka_unit_test(exactly_one_chunk_is_finished_at_once),
 		cmocka_unit_test(single_step_sees_each_element),
 		cmocka_unit_test(breakpoints_are_met_by_what_the_emulator_accesses),
 		cmocka_unit_test(rep_string_stops_where_it_meets_a_breakpoint),
 		cmocka_unit_test(fault_in_the_middle_keeps_what_was_done),
 		cmocka_unit_test(strings_count_and_wrap_in_their_address_size),
+		cmocka_unit_test(rep_outs_that_is_hurried_does_one_element_at_a_time),
 		cmocka_unit_test(rep_ins_fills_memory_in_chunks),
 		cmocka_unit_test(ins_checks_memory_before_it_reads_the_port),
 		cmocka_unit_test(outs_reads_through_its_segment_and_backwards),
