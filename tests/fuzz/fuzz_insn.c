@@ -94,7 +94,8 @@ static void check(const struct emu_machine *m, const struct cpu_regs *before, co
 	if (rc == -E_FAULT && m->e.fault.vector > VEC_CP)
 		abort();
 	if (rc && !string && !disturbed &&
-		(memcmp(before, &m->regs, sizeof(*before)) || memcmp(memory, was, PAGES * PAGE_SIZE)))
+		(memcmp(before, &m->regs, sizeof(*before)) != 0 ||
+			memcmp(memory, was, PAGES * PAGE_SIZE) != 0))
 		abort();
 	if (!rc && !m->e.branched && m->regs.rip - before->rip != m->e.insn.len)
 		abort();

@@ -82,14 +82,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < HEAD)
 		return 0;
 	configure(data);
-	kernel = malloc(size - HEAD + 1);
-	memcpy(kernel, data + HEAD, size - HEAD);
-	if (size > HEAD) {
-		kernel = realloc(kernel, size - HEAD);
-		rig.p.kernel = (struct load_file){ "kernel", kernel, size - HEAD };
-	} else {
-		rig.p.kernel = (struct load_file){ "kernel", kernel, 0 };
-	}
+	kernel = malloc(size - HEAD);
+	if (size > HEAD)
+		memcpy(kernel, data + HEAD, size - HEAD);
+	rig.p.kernel = (struct load_file){ "kernel", kernel, size - HEAD };
 	err = rig_load();
 	if (err)
 		check_refusal(err);

@@ -75,7 +75,7 @@ int main(int argc, char **argv)
 	int vcpu;
 
 	check(memory == MAP_FAILED ? -1 : 0, "mmap");
-	memcpy(memory + CODE, guest, (size_t)(guest_end - guest));
+	memcpy(memory + CODE, guest, (uintptr_t)guest_end - (uintptr_t)guest);
 	check(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region), "KVM_SET_USER_MEMORY_REGION");
 	vcpu = check(ioctl(vm, KVM_CREATE_VCPU, 0), "KVM_CREATE_VCPU");
 	run = mmap(NULL, (size_t)check(ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), "KVM_GET_VCPU_MMAP_SIZE"),

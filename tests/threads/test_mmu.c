@@ -103,7 +103,7 @@ static void check_progress(uint64_t last[WATCHED])
 	for (unsigned i = 0; i < WATCHED; i++) {
 		uint64_t now = progress(i);
 
-		if (now == last[i] && i < CPUS + DEVICES)
+		if (i < CPUS + DEVICES && now == last[i])
 			oracle_fail("%s %u stands still", i < CPUS ? "CPU" : "device", i);
 		if (now == last[i])
 			oracle_fail("vCPU %u.%u stands still", (i - CPUS - DEVICES) / VCPUS,

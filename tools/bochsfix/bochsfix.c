@@ -343,6 +343,7 @@ static void repair_fault_after_fault(void)
 	/* mov rip(%rdx), %rax; movb $0, speculative(%rdx); mov %rax, previous(%rdx) */
 	static const int commit[] = { 0x48, 0x8b, 0x82, -1, -1, -1, -1, 0xc6, 0x82, -1, -1, -1, -1, 0x00,
 		0x48, 0x89, 0x82, -1, -1, -1, -1 };
+	const size_t length = sizeof commit / sizeof *commit; /* bytes: each element stands for one */
 	struct code loop = find("_ZN8BX_CPU_C8cpu_loopEv");
 	struct code run = find("_ZN8BX_CPU_C13cpu_run_traceEv");
 	struct code begin = find("_Z19bx_begin_simulationiPPc");
@@ -351,7 +352,7 @@ static void repair_fault_after_fault(void)
 
 	if (!loop.at || !run.at || !begin.at)
 		refuse(subject, "no functions of the known names");
-	known = find_bytes(loop, commit, sizeof commit / sizeof *commit);
+	known = find_bytes(loop, commit, length);
 	if (!known)
 		refuse(subject, "cpu_loop does not do what it is known to");
 	for (size_t i = 0; i + 4 <= run.size; i++) {
@@ -367,9 +368,9 @@ static void repair_fault_after_fault(void)
 	if (!stub)
 		refuse(subject, "no room for the repair near the code");
 	p = stub;
-	memcpy(p, known, sizeof commit / sizeof *commit);
+	memcpy(p, known, length);
 	p[2] = p[8] = p[16] = 0x87; /* RDX becomes RDI: `this` */
-	far_jump(p + sizeof commit / sizeof *commit, run.at);
+	far_jump(p + length, run.at);
 	distance = (int32_t)(stub - (call + 5));
 	if (mprotect(stub, PAGE, PROT_READ | PROT_EXEC) || overwrite(call + 1, &distance, sizeof distance))
 		refuse(subject, "the code could not be changed");

@@ -231,7 +231,7 @@ __attribute__((noreturn)) static void watch(struct shared *s)
 
 __attribute__((noreturn)) static void read_rom(struct shared *s, const char *rom, unsigned long every)
 {
-	long when[2];
+	long when[2] = { 0, 0 };
 
 	CALL(SYS_CLOCK_GETTIME, CLOCK_MONOTONIC, when, 0);
 	for (;;) {

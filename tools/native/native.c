@@ -31,13 +31,18 @@ static struct file vmlinuz, cmdline, initrd;
 static struct linux_boot_params *params; /* the zero page; rows of the memory map up to its end */
 static UINT64 kernel;
 
-static void put(char c)
+static UINT8 line_status(void)
 {
 	UINT8 status;
 
-	do
-		__asm__ volatile("inb %w1, %b0" : "=a"(status) : "Nd"(COM1 + 5));
-	while (!(status & LSR_THR_EMPTY));
+	__asm__ volatile("inb %w1, %b0" : "=a"(status) : "Nd"(COM1 + 5));
+	return status;
+}
+
+static void put(char c)
+{
+	while (!(line_status() & LSR_THR_EMPTY))
+		;
 	__asm__ volatile("outb %b0, %w1" : : "a"(c), "Nd"(COM1));
 }
 

@@ -86,7 +86,7 @@ static int ram_cmpxchg(struct emu *e, gpa_t at, const void *expected, const void
 		m->disturb--;
 		p[0]++;
 	}
-	if (memcmp(p, expected, n))
+	if (memcmp(p, expected, n) != 0)
 		return -E_AGAIN;
 	memcpy(p, desired, n);
 	return 0;

@@ -26,7 +26,8 @@ static inline void image_cut(struct image *i, uint64_t size)
 
 	memcpy(data, i->data, size);
 	free(i->data);
-	*i = (struct image){ data, size };
+	i->data = data;
+	i->size = size;
 }
 
 #define BZ_SETUP_SECTS 3

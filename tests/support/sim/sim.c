@@ -88,7 +88,7 @@ bool sim_some_version(uint64_t from, uint64_t gfn, bool want_slot, bool want_rom
 		v <= sim.m.version; v++) {
 		struct model_slot *m = model_find(&sim.m, v, gfn);
 
-		if ((m != NULL) == want_slot && (!want_rom || (m->flags & SLOT_READONLY)))
+		if ((m != NULL) == want_slot && (!want_rom || (m && (m->flags & SLOT_READONLY))))
 			return true;
 	}
 	return false;

@@ -370,7 +370,7 @@ static void every_change_marks_its_row_dirty(void **s)
 			memset(dirty, 0, sizeof(dirty));
 			send(changes[i]);
 			for (unsigned r = 0; r < ROWS; r++)
-				if (memcmp(before[r], vt_row(&t, r), sizeof(before[r])))
+				if (memcmp(before[r], vt_row(&t, r), sizeof(before[r])) != 0)
 					assert_true(dirty[r]);
 		}
 }

@@ -718,8 +718,8 @@ static void divisions_fault_where_the_quotient_does_not_fit(void **state)
 	/* Every dividend of 16 bits (a step apart) by every byte, against C's own division. */
 	for (unsigned n = 0; n < 0x10000; n += 7)
 		for (unsigned d = 0; d < 256; d++) {
-			int sn = (int16_t)n, sd = (int8_t)d;
-			bool fits = d && n / d < 256, sfits = d && sn / sd >= -128 && sn / sd <= 127;
+			int sn = (int16_t)n, sd = (int)(d ^ 0x80) - 0x80;
+			bool fits = d && n / d < 256, sfits = sd && sn / sd >= -128 && sn / sd <= 127;
 
 			fresh_device();
 			memory[0x300] = (uint8_t)d;

@@ -248,7 +248,7 @@ static bool make_case(struct test_case *t, struct native_state *s, uint64_t *tar
 	want &= ~(uint64_t)(align - 1);
 	*target = want;
 	if (in->op == INSN_DIV || in->op == INSN_IDIV) /* seldom #DE, then */
-		s->gpr[RDX] = rnd() & 1 ? 0 : (uint64_t)((int64_t)s->gpr[RAX] >> 63);
+		s->gpr[RDX] = rnd() & 1 ? 0 : -(s->gpr[RAX] >> 63);
 	if (on_stack(in)) {
 		s->gpr[RSP] = base + 1000 + rnd() % (NATIVE_DATA - 2000);
 		if (in->op == INSN_LEAVE)
@@ -411,8 +411,8 @@ static void run_case(struct test_case *t, struct native_state *s, uint64_t targe
 		complain(t, &before, "rflags", s->rflags, m.regs.rflags);
 	if (m.regs.rip != native_rip() + t->in.len)
 		complain(t, &before, "rip", native_rip() + t->in.len, m.regs.rip);
-	for (unsigned k = 0; memcmp(native_data(), memory, NATIVE_DATA) && k < NATIVE_DATA; k += 8)
-		if (memcmp(native_data() + k, memory + k, 8)) {
+	for (unsigned k = 0; memcmp(native_data(), memory, NATIVE_DATA) != 0 && k < NATIVE_DATA; k += 8)
+		if (memcmp(native_data() + k, memory + k, 8) != 0) {
 			uint64_t a, b;
 
 			memcpy(&a, native_data() + k, 8);
@@ -420,7 +420,7 @@ static void run_case(struct test_case *t, struct native_state *s, uint64_t targe
 			complain(t, &before, "memory", a, b);
 		}
 	for (unsigned n = 0; n < 16; n++)
-		if (memcmp(s->xmm[n], m.xmm[n], 16))
+		if (memcmp(s->xmm[n], m.xmm[n], 16) != 0)
 			complain(t, &before, "xmm", n, n);
 	runs[t->in.op]++;
 }

@@ -256,7 +256,8 @@ static bool same_memory(const struct insn *in, const struct oracle *z)
 	uint64_t mask = in->addr_size == 8 ? ~0ull : BIT(8 * in->addr_size) - 1;
 
 	/* Before a CALL or JMP through memory Zydis takes 3E for NOTRACK alone; it is DS as well (SDM Vol. 2A 2.1.1). */
-	if (ZydisRegisterGetId(m->segment) != in->seg && !(z->i.attributes & ZYDIS_ATTRIB_HAS_NOTRACK))
+	if ((int)ZydisRegisterGetId(m->segment) != (int)in->seg &&
+		!(z->i.attributes & ZYDIS_ATTRIB_HAS_NOTRACK))
 		return false;
 	if (z->string)
 		return true;
@@ -290,9 +291,10 @@ static const char *stack_difference(const struct insn *in, const struct oracle *
 	/* Near branches have 64 bits in 64-bit mode, and Zydis says so, too. */
 	if (in->size != size)
 		return "operand size";
-	if (in->form == INSN_STACK_REG && reg_number(z->reg->reg.value) != in->rm)
+	if (in->form == INSN_STACK_REG && (!z->reg || reg_number(z->reg->reg.value) != in->rm))
 		return "register";
-	if (in->op == INSN_PUSH_SEG && ZydisRegisterGetId(z->reg->reg.value) != in->reg)
+	if (in->op == INSN_PUSH_SEG &&
+		(!z->reg || (int)ZydisRegisterGetId(z->reg->reg.value) != (int)in->reg))
 		return "segment register";
 	if (in->op == INSN_ENTER)
 		return z->o[0].imm.value.u != in->imm || (z->o[1].imm.value.u & 31) != in->cond ? "immediates"
@@ -405,7 +407,8 @@ static void check(const uint8_t *bytes, unsigned mode)
 
 		if (insn_decode(bytes, n, modes[mode], &shorter) != -E_RANGE || shorter.why != INSN_WHY_SHORT)
 			complain(bytes, n, mode, &in, &z, "a cut instruction must ask for more bytes");
-		if (insn_decode(bytes, in.len, modes[mode], &shorter) || memcmp(&shorter, &in, sizeof(in)))
+		if (insn_decode(bytes, in.len, modes[mode], &shorter) ||
+			memcmp(&shorter, &in, sizeof(in)) != 0)
 			complain(bytes, in.len, mode, &in, &z, "its own bytes must be enough");
 	}
 }

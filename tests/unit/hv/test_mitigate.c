@@ -217,7 +217,8 @@ static void verdicts_and_measures_of_each_cpu(void **state)
 		for (unsigned v = 0; v < VULNS; v++)
 			verdicts[v] = "-+!"[m.of[v].verdict];
 		measures_text(&m.measures, measures, sizeof(measures));
-		if (strcmp(verdicts, r->verdicts) || strcmp(measures[0] ? measures + 1 : "", r->measures) ||
+		if (strcmp(verdicts, r->verdicts) != 0 ||
+			strcmp(measures[0] ? measures + 1 : "", r->measures) != 0 ||
 			m.core_of_its_own != !!(r->flags & OWN)) {
 			print_error("%s (%x):\n  got  \"%s\", \"%s\"%s\n  want \"%s\", \"%s\"%s\n", r->name,
 				r->signature, verdicts, measures[0] ? measures + 1 : "",

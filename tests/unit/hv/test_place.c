@@ -196,9 +196,15 @@ static void no_two_vms_share_a_core(void **state)
 		unsigned n = 1 + (unsigned)rand() % 24;
 
 		machine(n, 1 + (unsigned)rand() % 3, true);
-		p.usable &= BIT(0) | ~(uint64_t)(rand() & rand());
-		for (unsigned i = (unsigned)rand() % CONF_VMS_MAX; i; i--)
-			vm(1 + (unsigned)rand() % 7, rand() % 3 ? 0 : BIT(rand() % 24) | BIT(rand() % 24));
+		for (unsigned i = 1; i < 24; i++)
+			if (!(rand() % 4))
+				p.usable &= ~BIT(i);
+		for (unsigned i = (unsigned)rand() % CONF_VMS_MAX; i; i--) {
+			uint64_t pinned = BIT(rand() % 24);
+
+			pinned |= BIT(rand() % 24);
+			vm(1 + (unsigned)rand() % 7, rand() % 3 ? 0 : pinned);
+		}
 		place_vms(&p);
 		for (unsigned a = 0; a < p.nvms; a++) {
 			assert_true(p.vm[a].cpus ? p.vm[a].result != PLACE_NO_CORE

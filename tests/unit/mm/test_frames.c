@@ -37,8 +37,8 @@ static uint64_t owned_by_all(void)
 {
 	uint64_t sum = 0;
 
-	for (owner_t o = 1; o < OWNERS_MAX; o++)
-		sum += frames_owned(o);
+	for (unsigned o = 1; o < OWNERS_MAX; o++)
+		sum += frames_owned((owner_t)o);
 	return sum;
 }
 

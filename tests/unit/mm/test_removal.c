@@ -153,7 +153,7 @@ static void all_ways_of_removal_give_the_same_translations(void **state_)
 	for (unsigned n = 0; n < STEPS; n++) {
 		reached += seen[0][n].verdict == MMU_RESUME;
 		for (unsigned how = 1; how < 3; how++)
-			if (memcmp(&seen[0][n], &seen[how][n], sizeof(seen[0][n])))
+			if (memcmp(&seen[0][n], &seen[how][n], sizeof(seen[0][n])) != 0)
 				fail_msg("step %u: verdict %u, slot %u, page %u by policy %u; by a bump %u, "
 					 "%u, %u",
 					n, seen[how][n].verdict, seen[how][n].slot, seen[how][n].page, how,
@@ -207,8 +207,8 @@ static unsigned keep(void)
 static bool untouched(unsigned n)
 {
 	for (unsigned i = 0; i < n; i++)
-		if (memcmp(kept[i].p, &kept[i].was, sizeof(kept[i].was)) ||
-			memcmp(kept[i].table, spage_table(kept[i].p), PAGE_SIZE))
+		if (memcmp(kept[i].p, &kept[i].was, sizeof(kept[i].was)) != 0 ||
+			memcmp(kept[i].table, spage_table(kept[i].p), PAGE_SIZE) != 0)
 			return false;
 	return true;
 }

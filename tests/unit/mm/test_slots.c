@@ -147,7 +147,7 @@ static void as_many_slots_as_there_is_room_for_and_no_more(void **state)
  * again. */
 static void a_deleted_slot_is_in_nobodys_way(void **state)
 {
-	uint64_t first, end, seq = rig.mmu->slots.seq;
+	uint64_t first, end, seq;
 	slot_id id[5], again;
 	struct backing *b;
 	struct mmu_ticket t;

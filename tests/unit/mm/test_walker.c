@@ -282,7 +282,7 @@ static int compare(const struct paging_regs *r, uint64_t la, unsigned access, un
 				memcpy(image + m.mark[i].at, &v, m.mark[i].size);
 			}
 	assert_int_equal(guest_read(mmu, gpa(0), after, sizeof(after)), 0);
-	if (memcmp(after, image, sizeof(after)))
+	if (memcmp(after, image, sizeof(after)) != 0)
 		fail_msg("la %#lx access %#x: flags in memory are not as they should be", la, access);
 	return err;
 }
