@@ -4,7 +4,7 @@
 #include "hv/host/symbols_pure.h"
 #include "lib/printf.h"
 
-extern const uint8_t hv_symbol_table[];
+extern const char hv_symbol_table[];
 extern const char ImageBase[], _text[], _etext[];
 
 const char *symbol_name(uint64_t at, char *buf, size_t n)

@@ -2,39 +2,29 @@
 /* Reads the table of functions' names that tools/symbols makes. */
 #include "hv/host/symbols_pure.h"
 
-#define PAIRS 128
+#include "lib/string.h"
 
-struct name {
-	char *at, *end;
-};
-
-/* A byte of a name: a character, or what its pair stands for. A pair holds none but earlier ones, so this ends. */
-static void expand(const uint8_t *pairs, uint8_t byte, struct name *out)
+/* The address of the function that is described at p; entries lie at any byte. */
+static uint32_t symbol_at(const char *p)
 {
-	if (byte >= PAIRS) {
-		expand(pairs, pairs[2 * (byte - PAIRS)], out);
-		expand(pairs, pairs[2 * (byte - PAIRS) + 1], out);
-	} else if (out->at < out->end) {
-		*out->at++ = (char)byte;
-	}
+	uint32_t at;
+
+	memcpy(&at, p, sizeof(at));
+	return at;
 }
 
-int64_t symbols_find(const uint8_t *table, uint32_t offset, char *name, size_t n)
+int64_t symbols_find(const char *table, uint32_t offset, char *name, size_t n)
 {
-	struct name out = { name, name + n - 1 };
-	const uint8_t *p = table + 2 * PAIRS, *found = NULL;
-	uint32_t at = 0, start = 0, distance;
+	const char *found = NULL;
+	size_t length;
 
-	while ((distance = p[0] | (uint32_t)p[1] << 8) != 0 && at + distance <= offset) {
-		start = at += distance;
-		found = p += 2;
-		while (*p++)
-			;
-	}
+	for (const char *p = table; symbol_at(p) && symbol_at(p) <= offset;
+		p += sizeof(uint32_t) + strlen(p + sizeof(uint32_t)) + 1)
+		found = p;
 	if (!found)
 		return -E_NOENT;
-	while (*found)
-		expand(table, *found++, &out);
-	*out.at = 0;
-	return offset - start;
+	length = min(strlen(found + sizeof(uint32_t)), n - 1);
+	memcpy(name, found + sizeof(uint32_t), length);
+	name[length] = 0;
+	return offset - symbol_at(found);
 }

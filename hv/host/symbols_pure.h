@@ -8,4 +8,4 @@
  * Writes the name of the function that holds the byte at `offset` from the image's base, cut to n - 1 characters.
  * Returns how far into the function that is, or -E_NOENT if no function begins at or below it. No locks.
  */
-int64_t symbols_find(const uint8_t *table, uint32_t offset, char *name, size_t n);
+int64_t symbols_find(const char *table, uint32_t offset, char *name, size_t n);
