@@ -34,7 +34,7 @@ MUTANTS = "#define MUTANTS(X) \\\n\tX(no_fence)\t\t/* 1\tone */ \\\n\tX(no_reche
 
 
 def found(exists=lambda path: True, contract=CONTRACT, **files):
-    tree = {"docs/contract.md": contract, "docs/4-mmu.md": "| 1 | a test | where |\n", "mm/mutant.h": MUTANTS}
+    tree = {"docs/contract.md": contract, "tests/README.md": "| 1 | a test | where |\n", "mm/mutant.h": MUTANTS}
     tree.update({name.replace("__", "/") + ".c": text for name, text in files.items()})
     return list(citations.findings(tree, exists))
 
