@@ -232,7 +232,7 @@ bool housekeeping(struct cpu *c)
 		return false;
 	mitigate_other_vm();
 	console_poll();
-	c->housekeeping = min(c->housekeeping, console_paint_due());
+	c->housekeeping = min(c->housekeeping, console_draw_due());
 	vm_console_poll();
 	host_nmi_report();
 	return ended() < nvms;

@@ -5,6 +5,8 @@
  */
 #include "lib/string.h"
 
+typedef uint64_t __attribute__((may_alias, aligned(1))) word;
+
 void *memcpy(void *restrict to, const void *restrict from, size_t n)
 {
 	void *at = to;
@@ -23,8 +25,11 @@ void *memmove(void *to, const void *from, size_t n)
 {
 	if ((uintptr_t)to - (uintptr_t)from >= n)
 		return memcpy(to, from, n);
-	for (char *t = (char *)to + n; n--;)
-		*--t = ((const char *)from)[n];
+	/* From the end: first the bytes beyond whole words. Each word is read before it is written. */
+	for (; n % 8; n--)
+		((char *)to)[n - 1] = ((const char *)from)[n - 1];
+	for (; n; n -= 8)
+		*(word *)((char *)to + n - 8) = *(const word *)((const char *)from + n - 8);
 	return to;
 }
 

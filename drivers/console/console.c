@@ -5,12 +5,12 @@
  * Two locks: `out` guards the transmit ring, the UART's sending side and the terminal; `in` the input ring, the UART's
  * receiving side and the keyboard. The terminal's reports go from output to input, so the order is out, then in.
  *
- * Painting a screenful takes milliseconds, longer than the UART's 16 bytes of FIFO last. So it is painted in slices, and
- * after each the screen waits for a multiple of what the slice took: the rest is done by console_poll().
+ * A screenful takes milliseconds, longer than the UART's 16 bytes of FIFO last. So what waits for the screen is drawn in
+ * slices, and after each the screen waits for a multiple of what the slice took: the rest is done by console_poll().
  */
 #include "drivers/console/console.h"
 
-#include "drivers/console/fbcon.h"
+#include "drivers/console/draw.h"
 #include "drivers/console/input.h"
 #include "drivers/console/kbd.h"
 #include "drivers/console/line.h"
@@ -28,25 +28,24 @@
 
 #define OUT_BYTES    16384	     /* power of two */
 #define GUESTS_BYTES (OUT_BYTES / 4) /* see console_room() */
-#define PAINT_US                                                                                             \
-	100 /* a slice; a FIFO of 16 bytes lasts 1389 us, and no CPU is to stay in root mode longer than 200 */
-#define PLAIN	    7  /* colour of text, as vt_cell.color */
-#define PAINT_SHARE 16 /* painting may take one part in so many of the time */
+/* A slice: a FIFO of 16 bytes lasts 1389 us, and no CPU is to stay in root mode longer than 200. */
+#define DRAW_US	     30
+#define DRAW_SHARE   16 /* drawing may take one part in so many of the time */
+#define PLAIN	     7	/* colour of text, as vt_cell.color */
 
 static struct uart uart;
-static struct fbcon screen;
+static struct console_draw draw;
 static bool keyboard, interrupts, panicking;
 
 static struct spinlock out = SPINLOCK_INIT, in = SPINLOCK_INIT;
 static uint8_t out_ring[OUT_BYTES];
 static uint32_t out_head, out_tail; /* free running: head is written to, tail taken from */
 static struct console_input input;
-static uint8_t asker = CONSOLE_TYPED;  /* the VM whose output the terminal is given; CONSOLE_TYPED: none */
 static struct console_line guest_line; /* what the guests have written of their line */
 static bool waits = true;	       /* console_wait() */
 static unsigned lost;		       /* bytes for which there was no room */
-static bool unpainted;
-static uint64_t paint_at; /* TSC */
+static bool undrawn;
+static uint64_t draw_at; /* TSC */
 /* Serial line and screen both have a terminal that answers questions; the one in use should, and only that one. */
 static bool screen_answers;
 
@@ -74,16 +73,30 @@ static bool try_use(struct spinlock *l)
 
 /* ---- output; `out` is held ---- */
 
-static void paint(void)
+/* A slice: the terminal's and the screen's turn by turn, so that a screen whose text goes on and on is painted, too. */
+static void draw_slice(void)
 {
-	uint64_t start = rdtsc(), slice = ns_to_tsc(PAINT_US * 1000ull), took;
+	uint64_t start = rdtsc(), slice = ns_to_tsc(DRAW_US * 1000ull), took;
 	unsigned cells = 0;
+	static bool feeds, unpainted;
 
+	feeds = draw_waits(&draw) && (!feeds || !unpainted);
 	do
-		unpainted = fbcon_paint(&screen, &cells);
-	while (unpainted && rdtsc() - start < slice);
+		if (feeds)
+			draw_feed(&draw);
+		else
+			unpainted = fbcon_paint(&draw.screen, &cells);
+	while ((feeds ? draw_waits(&draw) : unpainted) && rdtsc() - start < slice);
+	unpainted |= feeds;
+	atomic_store_relaxed(&undrawn, unpainted || draw_waits(&draw));
 	took = rdtsc() - start;
-	paint_at = start + took * PAINT_SHARE;
+	atomic_store_relaxed(&draw_at, start + took * DRAW_SHARE);
+}
+
+static void draw_some(void)
+{
+	if (undrawn && rdtsc() >= draw_at)
+		draw_slice();
 }
 
 static void send_all(void)
@@ -132,18 +145,10 @@ static void put_serial(const char *text, size_t n)
 	}
 }
 
-static void put_screen(const char *text, size_t n)
+static void put_screen(uint8_t tag, const char *text, size_t n)
 {
-	if (screen.pixels) {
-		fbcon_write(&screen, text, n);
-		unpainted = true;
-	}
-}
-
-static void put(const char *text, size_t n)
-{
-	put_serial(text, n);
-	put_screen(text, n);
+	draw_put(&draw, tag, text, n);
+	atomic_store_relaxed(&undrawn, draw.screen.pixels);
 }
 
 static void put_lines(const char *text, size_t n, void (*to)(const char *text, size_t n))
@@ -167,14 +172,13 @@ static uint8_t line_color;
 
 static void put_screen_colored(const char *text, size_t n)
 {
-	fbcon_write_colored(&screen, line_color, text, n);
-	unpainted = true;
+	put_screen(DRAW_COLOR(line_color), text, n);
 }
 
 static void put_lines_on_screen(uint8_t color, const char *text, size_t n)
 {
 	line_color = color;
-	if (screen.pixels)
+	if (draw.screen.pixels)
 		put_lines(text, n, put_screen_colored);
 }
 
@@ -205,15 +209,17 @@ static void move_output(void)
 	send_some();
 	if (unlikely(lost) && out_head - out_tail <= GUESTS_BYTES)
 		say_lost();
-	if (unpainted && rdtsc() >= paint_at)
-		paint();
+	/* A CPU that runs VMs and writes does not draw, too: console_poll() does, in a stretch of its own. */
+	if (waits)
+		draw_some();
 }
 
 static void end_guest_line(void)
 {
 	const char *end = console_line_end(&guest_line);
 
-	put(end, strlen(end));
+	put_serial(end, strlen(end));
+	put_screen(DRAW_NO_VM, end, strlen(end));
 }
 
 static void write_log(struct log_sink *sink, const char *text, size_t n)
@@ -237,9 +243,8 @@ void console_write(uint8_t vm, const char *text, size_t n)
 {
 	use(&out);
 	console_line_feed(&guest_line, text, n);
-	asker = vm;
-	put(text, n);
-	asker = CONSOLE_TYPED;
+	put_serial(text, n);
+	put_screen(vm, text, n);
 	move_output();
 	spin_unlock(&out);
 }
@@ -258,6 +263,8 @@ bool console_room(void)
 {
 	bool room = true;
 
+	if (!draw_room(&draw))
+		return false; /* console_poll() draws on */
 	if (!uart.present || atomic_load_relaxed(&out_head) - atomic_load_relaxed(&out_tail) <= GUESTS_BYTES)
 		return true;
 	/* The guest that asks may drive the line itself; if another CPU is at it already, that is as good. */
@@ -274,9 +281,9 @@ void console_wait(bool wait)
 	waits = wait;
 }
 
-uint64_t console_paint_due(void)
+uint64_t console_draw_due(void)
 {
-	return atomic_load_relaxed(&unpainted) ? atomic_load_relaxed(&paint_at) : UINT64_MAX;
+	return atomic_load_relaxed(&undrawn) ? atomic_load_relaxed(&draw_at) : UINT64_MAX;
 }
 
 void console_flush(void)
@@ -284,8 +291,8 @@ void console_flush(void)
 	use(&out);
 	send_all();
 	uart_drain(&uart);
-	fbcon_flush(&screen);
-	unpainted = false;
+	draw_flush(&draw);
+	atomic_store_relaxed(&undrawn, false);
 	spin_unlock(&out);
 }
 
@@ -293,21 +300,22 @@ static void put_now(const char *text, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		uart_put(&uart, (uint8_t)text[i]);
-	fbcon_write(&screen, text, n);
+	fbcon_write(&draw.screen, text, n);
 }
 
 void console_panic_write(const char *text, size_t n)
 {
 	/* The CPU that holds the locks may be the one that panics, so none is taken. At worst the line before is garbled. */
 	send_all();
+	draw_flush(&draw);
 	if (!panicking) {
 		panicking = true;
 		/* Out of any sequence and scroll region; red. */
-		fbcon_write(&screen, "\030\033[!p\033[91m\r\n", 12);
+		fbcon_write(&draw.screen, "\030\033[!p\033[91m\r\n", 12);
 	}
 	put_lines(text, n, put_now);
 	uart_drain(&uart);
-	fbcon_flush(&screen);
+	fbcon_flush(&draw.screen);
 }
 
 /* ---- input; `in` is held ---- */
@@ -323,22 +331,22 @@ static void move_input(void)
 	}
 	if (!keyboard)
 		return;
-	kbd_app_cursor(screen.vt.app_cursor);
+	kbd_app_cursor(draw.screen.vt.app_cursor);
 	for (unsigned i = 0; i < CONSOLE_INPUT_BYTES && (c = kbd_poll()) >= 0; i++) {
 		console_input_put(&input, (uint8_t)c, CONSOLE_TYPED);
 		screen_answers = true;
 	}
 }
 
-/* The screen's terminal was asked something by VM `asker`. Called with `out` held. */
+/* The screen's terminal was asked something, by the VM that draw.asker says. Called with `out` held. */
 static void answer(void *ctx, const char *text, size_t n)
 {
 	(void)ctx;
-	if (!screen_answers || asker == CONSOLE_TYPED)
+	if (!screen_answers || draw.asker == DRAW_NO_VM)
 		return;
 	spin_lock(&in);
 	for (size_t i = 0; i < n; i++)
-		console_input_put(&input, (uint8_t)text[i], asker);
+		console_input_put(&input, (uint8_t)text[i], draw.asker);
 	spin_unlock(&in);
 }
 
@@ -363,6 +371,7 @@ bool console_poll(void)
 	/* If another CPU is at it already, that is as good. */
 	if (try_use(&out)) {
 		move_output();
+		draw_some();
 		spin_unlock(&out);
 	}
 	use(&in);
@@ -398,7 +407,7 @@ static void show_log_so_far(void)
 		line += line < n;
 		put_log_on_screen(text, line);
 	}
-	fbcon_flush(&screen);
+	draw_flush(&draw);
 	spin_unlock(&out);
 }
 
@@ -419,7 +428,8 @@ static int init_screen(const struct framebuffer *fb)
 	if (!pixels ||
 		frames_alloc_run((fbcon_memory(cols, rows) + PAGE_MASK) / PAGE_SIZE, OWNER_LETHE, &memory))
 		return -E_NOMEM;
-	return fbcon_init(&screen, fb, pixels, pfn_to_virt(memory));
+	draw.asker = DRAW_NO_VM;
+	return fbcon_init(&draw.screen, fb, pixels, pfn_to_virt(memory));
 }
 
 /* The serial console is another one than at first: it gets what the log has so far, too. */
@@ -436,6 +446,7 @@ static void show_log_on_line(void)
 
 void console_init(bool want_serial, bool want_screen, const struct framebuffer *fb, const struct acpi *acpi)
 {
+	const struct fbcon *screen = &draw.screen;
 	char text[80];
 	int err;
 
@@ -448,7 +459,7 @@ void console_init(bool want_serial, bool want_screen, const struct framebuffer *
 	if (want_screen) {
 		err = init_screen(fb);
 		if (!err) {
-			screen.vt.reply = answer;
+			draw.screen.vt.reply = answer;
 			show_log_so_far();
 		} else if (err != -E_NOENT) {
 			log_warn("no console on the screen: %s", err_name(err));
@@ -464,9 +475,9 @@ void console_init(bool want_serial, bool want_screen, const struct framebuffer *
 		log_info("console: %s", serial_describe(&uart, text, sizeof(text)));
 	else if (want_serial)
 		log_info("console: no serial port answers");
-	if (screen.pixels)
-		log_info("console: screen %ux%u, %u columns, %u rows%s", screen.width, screen.height,
-			screen.vt.cols, screen.vt.rows, keyboard ? ", keyboard" : "");
+	if (screen->pixels)
+		log_info("console: screen %ux%u, %u columns, %u rows%s", screen->width, screen->height,
+			screen->vt.cols, screen->vt.rows, keyboard ? ", keyboard" : "");
 }
 
 unsigned console_isa_irqs(uint8_t irq[2])

@@ -4,7 +4,7 @@
  * screen + keyboard are each a whole console: both get all output, and input is taken from both.
  *
  *	console_write() --> transmit ring --> UART            (polled, or by its interrupt)
- *	                \-> terminal grid --> framebuffer     (painted at most so often that it costs ~6 % of the time)
+ *	                \-> ring --> terminal grid --> framebuffer   (in slices that cost ~6 % of the time)
  *	console_read()  <-- input ring <-- UART, keyboard, the terminal's own reports (for the VM that asked)
  *
  * Output waits in rings so that a guest which prints does not wait for a slow line; so console_poll() must be called
@@ -34,19 +34,19 @@ void console_write(uint8_t vm, const char *text, size_t n);
 /* Whole lines without control characters but "\n", which becomes "\r\n". They begin on a line of their own, as those of the
  * log, and the screen shows them in its usual colour, whatever the pen of the VM in front. */
 void console_write_line(const char *text, size_t n);
-/* Is there room for a guest's output? A quarter of the ring is theirs; the rest is kept for the log, and for what a line of
+/* Is there room for a guest's output? A quarter of each ring is theirs; the rest is kept for the log, and for what a line of
  * output grows to when it is shown. A guest is asked to wait until there is (platform.h). Any CPU. */
 bool console_room(void);
 /* From now on (false) output for which the ring has no room is lost, and said to be, instead of waiting for the line: VMs
  * run. Until then, and once they have ended (true), the CPU waits. */
 void console_wait(bool wait);
-/* TSC at which the screen is to be painted on, by console_poll(); UINT64_MAX if there is nothing to paint. */
-uint64_t console_paint_due(void);
+/* TSC at which the screen is to be drawn on, by console_poll(); UINT64_MAX if there is nothing to draw. */
+uint64_t console_draw_due(void);
 /* The next byte for this VM, typed or an answer to what it wrote, or -1. Does not wait. */
 int console_read(uint8_t vm);
-/* Moves what waits: sends, receives, paints. True if input is waiting. */
+/* Moves what waits: sends, receives, draws. True if input is waiting. */
 bool console_poll(void);
-/* Everything written is out: rings empty, UART drained, screen painted. Before power-off. */
+/* Everything written is out: rings empty, UART drained, screen drawn. Before power-off. */
 void console_flush(void);
 
 /* Without locks or rings, complete on return; for panic and NMI. "\n" becomes "\r\n" on the line. */

@@ -15,6 +15,8 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 
+#define SCALE_MAX 8u
+
 /* 0xRRGGBB, in ANSI order. Blue is lightened: on black a pure one is hard to read. */
 static const uint32_t colors[16] = {
 	0x101418,
@@ -40,7 +42,7 @@ bool fbcon_geometry(uint32_t width, uint32_t height, uint32_t *scale, uint16_t *
 	uint32_t s = min(width / 1280, height / 720);
 
 	/* Letters of about the same size on every screen: 160 columns or so on a big one. */
-	s = s < 1 ? 1 : s > 8 ? 8 : s;
+	s = s < 1 ? 1 : min(s, SCALE_MAX);
 	*scale = s;
 	*cols = (uint16_t)min(width / (FONT_WIDTH * s), (uint32_t)VT_COLS_MAX);
 	*rows = (uint16_t)min(height / (FONT_HEIGHT * s), (uint32_t)VT_ROWS_MAX);
@@ -49,7 +51,7 @@ bool fbcon_geometry(uint32_t width, uint32_t height, uint32_t *scale, uint16_t *
 
 size_t fbcon_memory(uint16_t cols, uint16_t rows)
 {
-	return 2 * sizeof(struct vt_cell) * cols * rows + rows;
+	return 2 * sizeof(struct vt_cell) * cols * rows + 2u * rows;
 }
 
 static uint32_t pixel(enum fb_format format, uint32_t rgb)
@@ -91,9 +93,12 @@ int fbcon_init(struct fbcon *c, const struct framebuffer *fb, void *pixels, void
 	for (unsigned i = 0; i < 16; i++)
 		c->palette[i] = pixel(fb->format, colors[i]);
 	c->shown = cells + (size_t)cols * rows;
-	vt_init(&c->vt, cols, rows, cells, (uint8_t *)(c->shown + (size_t)cols * rows));
+	c->reversed = (uint8_t *)(c->shown + (size_t)cols * rows);
+	vt_init(&c->vt, cols, rows, cells, c->reversed + rows);
 	clear_screen(c);
-	memcpy(c->shown, c->vt.cells, sizeof(struct vt_cell) * cols * rows);
+	for (unsigned row = 0; row < rows; row++)
+		memcpy(c->shown + (size_t)row * cols, vt_row(&c->vt, row), sizeof(struct vt_cell) * cols);
+	memset(c->reversed, 0, rows);
 	memset(c->vt.dirty, 0, rows);
 	return 0;
 }
@@ -104,14 +109,24 @@ void fbcon_write(struct fbcon *c, const char *text, size_t n)
 		vt_write(&c->vt, text, n);
 }
 
-void fbcon_write_colored(struct fbcon *c, uint8_t color, const char *text, size_t n)
+size_t fbcon_write_some(struct fbcon *c, const char *text, size_t n, unsigned budget)
+{
+	return c->pixels ? vt_write_some(&c->vt, text, n, budget) : n;
+}
+
+size_t fbcon_write_colored_some(struct fbcon *c, uint8_t color, const char *text, size_t n, unsigned budget)
 {
 	struct vt_cell pen = c->vt.cur.pen;
+	size_t done;
 
+	/* What a REP has left is still in the pen of its sequence. */
+	if (vt_busy(&c->vt))
+		return fbcon_write_some(c, text, 0, budget);
 	c->vt.cur.pen.color = color;
 	c->vt.cur.pen.attr = 0;
-	fbcon_write(c, text, n);
+	done = fbcon_write_some(c, text, n, budget);
 	c->vt.cur.pen = pen;
+	return done;
 }
 
 /* One row of a glyph, 8 pixels wide, at scale 1: the common case, two pixels a store. */
@@ -123,18 +138,23 @@ static void paint_row(uint64_t *at, uint8_t bits, const uint64_t pair[4])
 	at[3] = pair[bits & 3];
 }
 
-static void paint_row_scaled(uint32_t *at, uint8_t bits, uint32_t scale, uint32_t fg, uint32_t bg)
+/* The same larger: `scale` lines of the screen, all like the first. */
+static void paint_row_scaled(const struct fbcon *c, uint32_t *at, uint8_t bits, uint32_t fg, uint32_t bg)
 {
+	uint32_t line[FONT_WIDTH * SCALE_MAX], *px = line;
+
 	for (unsigned b = 0; b < FONT_WIDTH; b++)
-		for (uint32_t s = 0; s < scale; s++)
-			*at++ = bits & (0x80 >> b) ? fg : bg;
+		for (uint32_t s = 0; s < c->scale; s++)
+			*px++ = bits & (0x80 >> b) ? fg : bg;
+	for (uint32_t s = 0; s < c->scale; s++, at += c->stride)
+		memcpy(at, line, FONT_WIDTH * c->scale * sizeof(*at));
 }
 
 static void paint(const struct fbcon *c, unsigned col, unsigned row, struct vt_cell cell, bool cursor)
 {
 	uint8_t rows[FONT_HEIGHT] = { 0 };
 	unsigned fg = cell.color & 0x0f, bg = cell.color >> 4, swap;
-	bool reverse = (bool)(cell.attr & VT_REVERSE) ^ c->vt.reverse_screen ^ cursor;
+	bool reverse = (bool)(cell.attr & VT_REVERSE) ^ (bool)c->reversed[row] ^ cursor;
 	uint32_t *at = (uint32_t *)c->pixels + (c->top + (size_t)row * FONT_HEIGHT * c->scale) * c->stride +
 		       c->left + col * FONT_WIDTH * c->scale;
 	uint64_t pair[4];
@@ -154,29 +174,44 @@ static void paint(const struct fbcon *c, unsigned col, unsigned row, struct vt_c
 	/* In memory the left pixel of a pair is the low half. */
 	for (unsigned i = 0; i < 4; i++)
 		pair[i] = c->palette[i & 2 ? fg : bg] | (uint64_t)c->palette[i & 1 ? fg : bg] << 32;
-	for (unsigned r = 0; r < FONT_HEIGHT; r++)
-		for (uint32_t s = 0; s < c->scale; s++, at += c->stride)
-			if (c->scale == 1)
-				paint_row((uint64_t *)at, rows[r], pair);
-			else
-				paint_row_scaled(at, rows[r], c->scale, c->palette[fg], c->palette[bg]);
+	for (unsigned r = 0; r < FONT_HEIGHT; r++, at += (size_t)c->scale * c->stride)
+		if (c->scale == 1)
+			paint_row((uint64_t *)at, rows[r], pair);
+		else
+			paint_row_scaled(c, at, rows[r], c->palette[fg], c->palette[bg]);
 }
 
 static bool same(struct vt_cell a, struct vt_cell b)
 {
-	return a.ch == b.ch && a.color == b.color && a.attr == b.attr;
+	const union {
+		struct vt_cell cell;
+		uint32_t bits;
+	} x = { a }, y = { b };
+
+	return x.bits == y.bits;
 }
 
-/* The cells of a row that differ. */
-static unsigned paint_changes(struct fbcon *c, unsigned row)
+/* A row is begun. If the screen has been reversed since it was painted, its cells are the same but their looks are not: then
+ * no cell is like what is shown. */
+static void begin_row(struct fbcon *c, unsigned row)
+{
+	c->vt.dirty[row] = 0;
+	if (c->reversed[row] == c->vt.reverse_screen)
+		return;
+	c->reversed[row] = c->vt.reverse_screen;
+	memset(c->shown + (size_t)row * c->vt.cols, 0xff, sizeof(struct vt_cell) * c->vt.cols);
+}
+
+/* The cells of next_row that differ, from next_col on. */
+static unsigned paint_changes(struct fbcon *c)
 {
 	struct vt *t = &c->vt;
+	unsigned row = c->next_row, col, painted = 0;
+	unsigned most = max(FBCON_PIECE_PIXELS / (FONT_WIDTH * FONT_HEIGHT * c->scale * c->scale), 1u);
 	const struct vt_cell *want = vt_row(t, row);
 	struct vt_cell *shown = c->shown + (size_t)row * t->cols;
-	unsigned painted = 0;
 
-	t->dirty[row] = 0;
-	for (unsigned col = 0; col < t->cols; col++) {
+	for (col = c->next_col; col < t->cols && painted < most; col++) {
 		if (same(want[col], shown[col]))
 			continue;
 		shown[col] = want[col];
@@ -186,6 +221,9 @@ static unsigned paint_changes(struct fbcon *c, unsigned row)
 		if (c->cursor_shown && col == c->cursor_col && row == c->cursor_row)
 			c->cursor_shown = false;
 	}
+	c->next_col = (uint16_t)(col < t->cols ? col : 0);
+	if (!c->next_col)
+		c->next_row = (uint16_t)(row + 1u < t->rows ? row + 1u : 0);
 	return painted;
 }
 
@@ -213,30 +251,33 @@ static unsigned paint_cursor(struct fbcon *c)
 	return painted;
 }
 
+/* The next row that is dirty, as next_row: on from where the last call stopped, so that every row gets its turn while others
+ * go on changing. False: none is. */
+static bool find_row(struct fbcon *c)
+{
+	const struct vt *t = &c->vt;
+
+	for (unsigned i = 0, row = c->next_row; i < t->rows; i++, row = row + 1u < t->rows ? row + 1u : 0)
+		if (t->dirty[row]) {
+			c->next_row = (uint16_t)row;
+			return true;
+		}
+	return false;
+}
+
 bool fbcon_paint(struct fbcon *c, unsigned *painted)
 {
-	struct vt *t = &c->vt;
-
 	if (!c->pixels)
 		return false;
-	if (c->reversed != t->reverse_screen) {
-		/* The cells are the same, their looks are not: no cell is like this one. */
-		c->reversed = t->reverse_screen;
-		memset(c->shown, 0xff, sizeof(struct vt_cell) * t->cols * t->rows);
-		memset(t->dirty, 1, t->rows);
+	if (!c->next_col) {
+		if (!find_row(c)) {
+			*painted += paint_cursor(c);
+			return false;
+		}
+		begin_row(c, c->next_row);
 	}
-	/* On from where the last call stopped: so every row gets its turn while others go on changing. */
-	for (unsigned i = 0; i < t->rows; i++) {
-		unsigned row = (c->next_row + i) % t->rows;
-
-		if (!t->dirty[row])
-			continue;
-		*painted += paint_changes(c, row);
-		c->next_row = (uint16_t)(row + 1);
-		return true;
-	}
-	*painted += paint_cursor(c);
-	return false;
+	*painted += paint_changes(c);
+	return true;
 }
 
 unsigned fbcon_flush(struct fbcon *c)

@@ -17,8 +17,9 @@ struct fbcon {
 	uint32_t palette[16];
 	struct vt_cell *shown;		 /* what each place of the screen shows now */
 	uint16_t cursor_col, cursor_row; /* where the cursor is painted, if it is */
-	bool cursor_shown, reversed;
-	uint16_t next_row; /* where fbcon_paint goes on */
+	bool cursor_shown;
+	uint8_t *reversed;	     /* per row: painted for a reversed screen */
+	uint16_t next_row, next_col; /* where fbcon_paint() goes on; next_col is not 0 within a row */
 };
 
 /* How many columns and rows a screen of this size gets, and with which scale. False: too small for a console. */
@@ -30,10 +31,13 @@ size_t fbcon_memory(uint16_t cols, uint16_t rows);
 int fbcon_init(struct fbcon *c, const struct framebuffer *fb, void *pixels, void *memory);
 /* Feeds the terminal; nothing is painted yet. */
 void fbcon_write(struct fbcon *c, const char *text, size_t n);
+/* The same as a bounded piece of work: vt_write_some(). */
+size_t fbcon_write_some(struct fbcon *c, const char *text, size_t n, unsigned budget);
 /* The same in this colour (as vt_cell.color) without attributes; the pen of what is written next is as it was. */
-void fbcon_write_colored(struct fbcon *c, uint8_t color, const char *text, size_t n);
-/* Paints one row that changed, or, if none is left, the cursor. False: all is painted. Adds to *painted how many cells
- * it painted (a cell costs about as much as 64 stores). */
+size_t fbcon_write_colored_some(struct fbcon *c, uint8_t color, const char *text, size_t n, unsigned budget);
+/* A bounded piece of painting: what changed of one row, at most FBCON_PIECE_PIXELS of it and at least a cell; or, if no row
+ * is left, the cursor. False: all is painted. Adds to *painted how many cells it painted. */
+#define FBCON_PIECE_PIXELS 256u
 bool fbcon_paint(struct fbcon *c, unsigned *painted);
 /* Paints all that changed. Returns the number of cells. */
 unsigned fbcon_flush(struct fbcon *c);

@@ -34,7 +34,7 @@ static void vt_reset(struct vt *t)
 	t->insert = t->newline_mode = t->app_cursor = t->reverse_screen = false;
 	t->state = GROUND;
 	t->utf8_left = 0;
-	t->last_ch = 0;
+	t->last_ch = t->repeat = 0;
 	memset(t->tabs, 0, sizeof(t->tabs));
 	for (unsigned c = 8; c < t->cols; c += 8)
 		t->tabs[c / 32] |= (uint32_t)BIT(c % 32);
@@ -181,9 +181,8 @@ static void escape_inter(struct vt *t, uint8_t c)
 	if (t->inter == '(' || t->inter == ')') {
 		t->cur.graphics[t->inter == ')'] = c == '0';
 	} else if (t->inter == '#' && c == '8') { /* DECALN: the screen full of E */
-		for (size_t i = 0; i < (size_t)t->rows * t->cols; i++)
-			t->cells[i] = (struct vt_cell){ .ch = 'E', .color = 7 };
-		memset(t->dirty, 1, t->rows);
+		for (unsigned r = 0; r < t->rows; r++)
+			vt_fill(t, r, (struct vt_cell){ .ch = 'E', .color = 7 });
 		vt_move(t, 0, 0, false);
 	}
 }
@@ -288,8 +287,29 @@ static void byte(struct vt *t, uint8_t c)
 	}
 }
 
+size_t vt_write_some(struct vt *t, const char *text_in, size_t n, unsigned budget)
+{
+	size_t done = 0;
+
+	t->work = 0;
+	while (t->work < budget && (t->repeat || done < n)) {
+		t->work++;
+		if (t->repeat) {
+			t->repeat--;
+			vt_put(t, t->last_ch);
+		} else {
+			byte(t, (uint8_t)text_in[done++]);
+		}
+	}
+	return done;
+}
+
 void vt_write(struct vt *t, const char *text_in, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
-		byte(t, (uint8_t)text_in[i]);
+	do {
+		size_t done = vt_write_some(t, text_in, n, UINT32_MAX);
+
+		text_in += done;
+		n -= done;
+	} while (n || vt_busy(t));
 }

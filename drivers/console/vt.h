@@ -37,6 +37,9 @@ struct vt {
 	struct vt_cell *cells; /* rows x cols, the caller's memory; which row lies where: vt_row() */
 	uint8_t *dirty;	       /* per row: something in it may have changed since the painter cleared it */
 	uint16_t line[VT_ROWS_MAX]; /* row r is line[r] of cells: a scroll moves numbers, not cells */
+	/* All cells of line[] n are fill[n], and are not written yet (whole[n]): clearing a screen costs a row a store. */
+	struct vt_cell fill[VT_ROWS_MAX];
+	bool whole[VT_ROWS_MAX];
 	uint16_t cols, rows;
 	uint16_t top, bottom; /* scroll region, both included */
 	struct vt_cursor cur, saved;
@@ -52,17 +55,26 @@ struct vt {
 	uint32_t utf8;		     /* code point so far */
 	uint8_t utf8_left, utf8_len; /* bytes still to come, bytes in all */
 	uint16_t last_ch;	     /* for REP */
+	uint16_t repeat;	     /* so many characters of a REP are still to come */
+	unsigned work;		     /* since vt_write_some() began: cells and rows touched, bytes read */
 
 	/* What the terminal answers (reports); may be NULL. Called inside vt_write. */
 	void (*reply)(void *ctx, const char *text, size_t n);
 	void *ctx;
 };
 
-static inline struct vt_cell *vt_row(const struct vt *t, unsigned row)
-{
-	return t->cells + (size_t)t->line[row] * t->cols;
-}
+/* Returns the cells of a row. */
+struct vt_cell *vt_row(struct vt *t, unsigned row);
 
 /* cells: cols * rows of them; dirty: rows bytes. cols and rows are 1..VT_*_MAX. Clears the screen. */
 void vt_init(struct vt *t, uint16_t cols, uint16_t rows, struct vt_cell *cells, uint8_t *dirty);
 void vt_write(struct vt *t, const char *text, size_t n);
+/* The same as a bounded piece of work: takes bytes until the work reaches `budget` (bytes, cells and rows; at least 1), and
+ * returns how many it took. With none left, vt_busy() says whether the last one asks for more: call again with n = 0. */
+size_t vt_write_some(struct vt *t, const char *text, size_t n, unsigned budget);
+/* The most by which the work of one call exceeds its budget: what the costliest byte takes. */
+#define VT_OVERSHOOT(cols, rows) (8u * (cols) + 8u * (rows) + 64u)
+static inline bool vt_busy(const struct vt *t)
+{
+	return t->repeat;
+}

@@ -64,8 +64,12 @@ static void down(struct vt *t, unsigned n)
 
 static void tabs(struct vt *t, unsigned n, int step)
 {
-	for (n = min(n, (unsigned)t->cols); n; n--)
+	unsigned from;
+
+	do {
+		from = t->cur.col;
 		vt_tab(t, step);
+	} while (--n && t->cur.col != from);
 }
 
 /* Lines move only if the cursor is in the region. */
@@ -120,8 +124,9 @@ static void set_mode(struct vt *t, bool on)
 			t->app_cursor = on;
 			break;
 		case 0x10005: /* DECSCNM */
+			if (t->reverse_screen != on)
+				vt_touch(t, 0, t->rows);
 			t->reverse_screen = on;
-			memset(t->dirty, 1, t->rows);
 			break;
 		case 0x10006: /* DECOM */
 			t->cur.origin = on;
@@ -260,8 +265,8 @@ void vt_csi(struct vt *t, uint8_t final)
 		vt_scroll_down(t, t->top, t->bottom, n);
 		break;
 	case 'b': /* REP */
-		for (n = t->last_ch ? min(n, (unsigned)t->cols) : 0; n; n--)
-			vt_put(t, t->last_ch);
+		/* vt_write_some() puts them: each may scroll, or move a row's rest. */
+		t->repeat = t->last_ch ? (uint16_t)min(n, (unsigned)t->cols) : 0;
 		break;
 	case 'c':
 		if (!vt_param(t, 0, 0))

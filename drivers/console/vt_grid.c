@@ -6,39 +6,75 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 
+void vt_touch(struct vt *t, unsigned first, unsigned n)
+{
+	memset(t->dirty + first, 1, n);
+	t->work += n;
+}
+
+void vt_fill(struct vt *t, unsigned row, struct vt_cell cell)
+{
+	t->fill[t->line[row]] = cell;
+	t->whole[t->line[row]] = true;
+	vt_touch(t, row, 1);
+}
+
+static void write_cells(struct vt *t, struct vt_cell *at, unsigned n, struct vt_cell cell)
+{
+	t->work += n;
+	while (n--)
+		*at++ = cell;
+}
+
+struct vt_cell *vt_row(struct vt *t, unsigned row)
+{
+	unsigned line = t->line[row];
+	struct vt_cell *cells = t->cells + (size_t)line * t->cols;
+
+	if (t->whole[line]) {
+		t->whole[line] = false;
+		write_cells(t, cells, t->cols, t->fill[line]);
+	}
+	return cells;
+}
+
 static struct vt_cell blank(const struct vt *t)
 {
-	/* Cleared cells take the background, as Linux's console does ("bce" in terminfo). */
-	return (struct vt_cell){ .ch = ' ', .color = t->cur.pen.color, .attr = t->cur.pen.attr & VT_REVERSE };
+	uint8_t color = t->cur.pen.color;
+
+	/* Cleared cells take the background, as Linux's console does ("bce" in terminfo). A cleared cell is never reversed
+	 * itself: its colours are swapped instead. */
+	if (t->cur.pen.attr & VT_REVERSE)
+		color = (uint8_t)(color >> 4 | color << 4);
+	return (struct vt_cell){ .ch = ' ', .color = color };
 }
 
 static void clear_rows(struct vt *t, unsigned first, unsigned end)
 {
 	for (unsigned r = first; r < end; r++)
-		vt_clear(t, r, 0, t->cols);
+		vt_fill(t, r, blank(t));
 }
 
 void vt_clear(struct vt *t, unsigned row, unsigned from, unsigned to)
 {
-	struct vt_cell b = blank(t), *at = vt_row(t, row);
-
-	/* A cleared cell is never reversed itself: its colours are swapped instead. */
-	if (b.attr & VT_REVERSE)
-		b = (struct vt_cell){ .ch = ' ', .color = (uint8_t)(b.color >> 4 | b.color << 4) };
-	for (unsigned c = from; c < to; c++)
-		at[c] = b;
-	t->dirty[row] = 1;
+	if (from == 0 && to == t->cols) {
+		vt_fill(t, row, blank(t));
+		return;
+	}
+	write_cells(t, vt_row(t, row) + from, to - from, blank(t));
+	vt_touch(t, row, 1);
 }
 
-/* Row r of the region becomes what row r + by was, around its end. */
+/* Row r of the region becomes what row r + by was, around its end. by: at most rows. */
 static void rotate(struct vt *t, unsigned top, unsigned rows, unsigned by)
 {
 	uint16_t before[VT_ROWS_MAX];
 
 	memcpy(before, t->line + top, rows * sizeof(before[0]));
-	for (unsigned r = 0; r < rows; r++)
-		t->line[top + r] = before[(r + by) % rows];
-	memset(t->dirty + top, 1, rows);
+	memcpy(t->line + top, before + by, (rows - by) * sizeof(before[0]));
+	memcpy(t->line + top + rows - by, before, by * sizeof(before[0]));
+	t->work += rows;
+	vt_touch(t, top, rows);
 }
 
 void vt_scroll_up(struct vt *t, unsigned top, unsigned bottom, unsigned n)
@@ -66,6 +102,7 @@ void vt_insert_cells(struct vt *t, unsigned n)
 
 	n = min(n, right);
 	memmove(at + n, at, (right - n) * sizeof(*at));
+	t->work += right - n;
 	vt_clear(t, t->cur.row, t->cur.col, t->cur.col + n);
 }
 
@@ -76,6 +113,7 @@ void vt_delete_cells(struct vt *t, unsigned n)
 
 	n = min(n, right);
 	memmove(at, at + n, (right - n) * sizeof(*at));
+	t->work += right - n;
 	vt_clear(t, t->cur.row, t->cols - n, t->cols);
 }
 
@@ -117,6 +155,7 @@ void vt_tab(struct vt *t, int step)
 
 	do {
 		col += step;
+		t->work++;
 	} while (col > 0 && col < last && !(t->tabs[col / 32] & BIT(col % 32)));
 	vt_move(t, col, t->cur.row, false);
 }

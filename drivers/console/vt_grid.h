@@ -4,6 +4,10 @@
 
 #include "drivers/console/vt.h"
 
+/* Marks rows [first, first + n) dirty. */
+void vt_touch(struct vt *t, unsigned first, unsigned n);
+/* Every cell of a row becomes this one. */
+void vt_fill(struct vt *t, unsigned row, struct vt_cell cell);
 /* Clears columns [from, to) of a row with the pen's background. */
 void vt_clear(struct vt *t, unsigned row, unsigned from, unsigned to);
 /* Rows top..bottom (both included) up or down by n; what comes free is cleared. */

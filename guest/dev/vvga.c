@@ -6,7 +6,7 @@
 
 #define REFRESH_HZ	 20
 #define REFRESH_QUIET_HZ 5
-#define PIECES_HZ	 100 /* of a change that is too large for one refresh */
+#define PIECES_HZ	 400 /* of a change that is too large for one refresh */
 #define QUIET_AFTER	 40  /* refreshes without anything new */
 #define OUT_BYTES	 512 /* of ANSI text a refresh: about what 115200 baud carry meanwhile */
 
@@ -55,7 +55,7 @@ static unsigned cursor_cell(const struct vvga *v)
 	return v->crtc[CRTC_CURSOR_START] & CURSOR_OFF ? VVGA_CELLS : at;
 }
 
-/* True if something was new. */
+/* True if something was new, or there is more to look at. */
 static bool refresh(struct vvga *v)
 {
 	char out[OUT_BYTES];
@@ -67,12 +67,12 @@ static bool refresh(struct vvga *v)
 		return true; /* nothing is lost: what has changed is found when there is room */
 	n = vvga_screen_update(&v->screen, v->now, cursor_cell(v), out, sizeof(out));
 	vconsole_write(&v->p->console, out, n);
-	return n;
+	return n || v->screen.more;
 }
 
 static uint64_t refresh_ticks(const struct vvga *v)
 {
-	if (v->screen.next) /* the last one was cut */
+	if (v->screen.more) /* the last one was cut */
 		return v->p->tsc_hz / PIECES_HZ;
 	return v->p->tsc_hz / (v->quiet >= QUIET_AFTER ? REFRESH_QUIET_HZ : REFRESH_HZ);
 }

@@ -19,16 +19,17 @@ struct backing;
 
 /* What the console shows, and the text that brings it up to date. (vvga_screen.c) */
 struct vvga_screen {
-	uint16_t cell[VVGA_CELLS]; /* low byte character (CP437), high byte attribute */
-	unsigned cursor;	   /* cell, or VVGA_CELLS: hidden */
-	unsigned next;		   /* where the last update was cut */
-	bool shown, pen;	   /* pen: `attribute` is what the console draws with */
+	/* Low byte character (CP437), high byte attribute. Until something is shown: blanks that were looked at. */
+	uint16_t cell[VVGA_CELLS];
+	unsigned cursor;	      /* cell, or VVGA_CELLS: hidden */
+	unsigned next;		      /* where the last update was cut, if there is more */
+	bool more, shown, moved, pen; /* pen: `attribute` is what the console draws with */
 	uint8_t attribute;
 };
 /*
  * Writes into out (of size n, at least 512) the ANSI text that turns what is shown into `cells` with the cursor at
- * `cursor` (VVGA_CELLS or more: hidden), as far as it fits; the rest comes with the next call. Returns its length;
- * 0: nothing changed.
+ * `cursor` (VVGA_CELLS or more: hidden), as far as it fits into out and into a bounded piece of work; the rest comes with the
+ * next call, if s->more. Returns its length.
  */
 size_t vvga_screen_update(struct vvga_screen *s, const uint16_t *cells, unsigned cursor, char *out, size_t n);
 

@@ -2,14 +2,15 @@
 /* The text screen as ANSI text: only what changed since the last time. */
 #include "guest/dev/vvga.h"
 
-#include "lib/printf.h"
 #include "lib/string.h"
 
 #define BLANK	 0x0720 /* a space, grey on black */
 #define BRIDGE	 8	/* so many unchanged cells are written again rather than jumped over */
 #define CELL_MAX (8 + 16 + (BRIDGE + 1) * 17) /* most bytes for one change: place, colours, cells */
 #define TAIL_MAX 32			      /* colours off, cursor */
-#define CHANGES	 64 /* cells that one call changes at most: it is a bounded piece of work */
+/* One call is a bounded piece of work: cells that it changes at most, and that it looks at one by one. */
+#define CHANGES	 24
+#define LOOKS	 96
 
 /* Characters of code page 437 from 0x80 on, as near as ASCII comes. */
 static const char upper[] =
@@ -43,6 +44,7 @@ static bool looks_same(uint16_t a, uint16_t b)
 #define GROUP 4
 _Static_assert(VVGA_COLUMNS % GROUP == 0, "groups fill a row");
 
+#define FOUR_BLANKS (BLANK * 0x0001000100010001ull)
 typedef uint64_t __attribute__((may_alias, aligned(2))) group;
 
 static inline uint64_t group_at(const uint16_t *cells, unsigned i)
@@ -61,52 +63,62 @@ static inline bool rows_equal(const uint16_t *a, const uint16_t *b)
 	return !differ;
 }
 
-static bool visible(const uint16_t *cells)
-{
-	for (unsigned g = 0; g < VVGA_CELLS; g += GROUP) {
-		if (group_at(cells, g) == BLANK * 0x0001000100010001ull)
-			continue;
-		for (unsigned i = g; i < g + GROUP; i++)
-			if (ascii((uint8_t)cells[i]) != ' ')
-				return true;
-	}
-	return false;
-}
-
 struct writer {
 	struct vvga_screen *s;
-	char *out;
-	size_t n, size;
-	unsigned at; /* cell at which the console's cursor stands; VVGA_CELLS: not known */
+	char *next, *end; /* of the text */
+	unsigned at;	  /* cell at which the console's cursor stands; VVGA_CELLS: not known */
 };
 
-static void put(struct writer *w, const char *fmt, ...) __printf_like(2, 3);
-static void put(struct writer *w, const char *fmt, ...)
+/* A refresh is a bounded piece of work in root mode: its text is put together without a formatter. There is room. */
+static void put(struct writer *w, const char *text)
 {
-	va_list ap;
+	while (*text)
+		*w->next++ = *text++;
+}
 
-	va_start(ap, fmt);
-	w->n += (size_t)fmt_vsnprintf(w->out + w->n, w->size - w->n, fmt, ap);
-	va_end(ap);
+static void put_char(struct writer *w, char c)
+{
+	*w->next++ = c;
+}
+
+/* n: below 100. */
+static void put_number(struct writer *w, unsigned n)
+{
+	if (n >= 10)
+		put_char(w, (char)('0' + n / 10));
+	put_char(w, (char)('0' + n % 10));
 }
 
 static void go_to(struct writer *w, unsigned cell)
 {
-	put(w, "\033[%u;%uH", cell / VVGA_COLUMNS + 1, cell % VVGA_COLUMNS + 1);
+	put(w, "\033[");
+	put_number(w, cell / VVGA_COLUMNS + 1);
+	put_char(w, ';');
+	put_number(w, cell % VVGA_COLUMNS + 1);
+	put_char(w, 'H');
+}
+
+static void select_colours(struct writer *w, uint8_t attribute)
+{
+	/* VGA counts colours blue, green, red; ANSI red, green, blue. */
+	static const char ansi[] = "04261537";
+
+	put(w, attribute & 8 ? "\033[0;1;3" : "\033[0;3");
+	put_char(w, ansi[attribute & 7]);
+	put(w, ";4");
+	put_char(w, ansi[attribute >> 4 & 7]);
+	put_char(w, 'm');
+	w->s->pen = true;
+	w->s->attribute = attribute;
 }
 
 static void put_cell(struct writer *w, unsigned i, uint16_t cell)
 {
-	/* VGA counts colours blue, green, red; ANSI red, green, blue. */
-	static const uint8_t ansi[8] = { 0, 4, 2, 6, 1, 5, 3, 7 };
 	uint8_t attribute = (uint8_t)(cell >> 8);
 
 	if (!w->s->pen || attribute != w->s->attribute)
-		put(w, "\033[0;%s3%u;4%um", attribute & 8 ? "1;" : "", ansi[attribute & 7],
-			ansi[attribute >> 4 & 7]);
-	w->s->pen = true;
-	w->s->attribute = attribute;
-	w->out[w->n++] = ascii((uint8_t)cell);
+		select_colours(w, attribute);
+	put_char(w, ascii((uint8_t)cell));
 	w->s->cell[i] = cell;
 	/* Past the last column terminals differ in where the cursor is. */
 	w->at = (i + 1) % VVGA_COLUMNS ? i + 1 : VVGA_CELLS;
@@ -124,54 +136,91 @@ static void put_change(struct writer *w, const uint16_t *cells, unsigned i)
 		put_cell(w, from, cells[from]);
 }
 
+/* The first visible character: the console's screen is ours from here on. */
+static void show(struct writer *w)
+{
+	w->s->shown = true;
+	w->s->cursor = 0;
+	for (unsigned i = 0; i < VVGA_CELLS; i += GROUP)
+		*(group *)(w->s->cell + i) = FOUR_BLANKS;
+	put(w, "\033[0m\033[2J");
+}
+
+/* Cells from i on, at most n, that lie in rows and groups which are as they were. */
+static unsigned same_cells(const struct vvga_screen *s, const uint16_t *cells, unsigned i, unsigned n)
+{
+	unsigned at = i, end = i + n;
+
+	while (at % GROUP == 0 && at + GROUP <= end) {
+		if (at % VVGA_COLUMNS == 0 && at + VVGA_COLUMNS <= end &&
+			rows_equal(cells + at, s->cell + at))
+			at += VVGA_COLUMNS;
+		else if (group_at(cells, at) == group_at(s->cell, at))
+			at += GROUP;
+		else
+			break;
+	}
+	return at - i;
+}
+
+/* Goes over the cells from s->next on, once round. True: all are shown as they are; false: the rest is for the next call, and
+ * s->next says where it begins. */
+static bool update(struct writer *w, const uint16_t *cells)
+{
+	struct vvga_screen *s = w->s;
+	unsigned i = s->next, left = VVGA_CELLS, looks = 0, changed = 0;
+
+	while (left) {
+		unsigned same = same_cells(s, cells, i, min(left, VVGA_CELLS - i));
+
+		i += same;
+		left -= same;
+		if (i < VVGA_CELLS && left) {
+			s->next = i;
+			if (looks++ == LOOKS)
+				return false;
+			if (!s->shown && ascii((uint8_t)cells[i]) != ' ') {
+				show(w);
+				s->next = 0;
+				return false;
+			}
+			if (s->shown && !looks_same(cells[i], s->cell[i])) {
+				if (w->end - w->next < CELL_MAX + TAIL_MAX || changed++ == CHANGES)
+					return false;
+				put_change(w, cells, i);
+			} else {
+				s->cell[i] = cells[i]; /* so that the next call need not look at it */
+			}
+			i++;
+			left--;
+		}
+		if (i == VVGA_CELLS)
+			i = 0;
+	}
+	s->next = 0;
+	return true;
+}
+
 size_t vvga_screen_update(struct vvga_screen *s, const uint16_t *cells, unsigned cursor, char *out, size_t n)
 {
-	struct writer w = { .s = s, .out = out, .size = n, .at = VVGA_CELLS };
-	unsigned done = 0, changes = 0;
+	struct writer w = { .s = s, .next = out, .end = out + n, .at = VVGA_CELLS };
+	bool done;
 
 	cursor = min(cursor, (unsigned)VVGA_CELLS);
-	if (!s->shown) {
-		if (!visible(cells))
-			return 0;
-		s->shown = true;
-		s->cursor = 0;
-		for (unsigned i = 0; i < VVGA_CELLS; i++)
-			s->cell[i] = BLANK;
-		put(&w, "\033[0m\033[2J");
-	}
 	/* Other output may have come in between. */
 	s->pen = false;
-	for (; done < VVGA_CELLS; done++) {
-		unsigned i = (s->next + done) % VVGA_CELLS;
-
-		if (i % VVGA_COLUMNS == 0 && done + VVGA_COLUMNS <= VVGA_CELLS &&
-			rows_equal(cells + i, s->cell + i)) {
-			done += VVGA_COLUMNS - 1;
-			continue;
-		}
-		if (i % GROUP == 0 && done + GROUP <= VVGA_CELLS &&
-			group_at(cells, i) == group_at(s->cell, i)) {
-			done += GROUP - 1;
-			continue;
-		}
-		if (looks_same(cells[i], s->cell[i]))
-			continue;
-		if (w.size - w.n < CELL_MAX + TAIL_MAX || changes++ == CHANGES) {
-			s->next = i;
-			break;
-		}
-		put_change(&w, cells, i);
-	}
-	if (done == VVGA_CELLS)
-		s->next = 0;
+	done = update(&w, cells);
+	s->more = !done;
 	if (s->pen)
 		put(&w, "\033[0m");
-	if (done == VVGA_CELLS && (w.n || cursor != s->cursor)) {
+	s->moved |= w.next != out;
+	if (done && s->shown && (s->moved || cursor != s->cursor)) {
 		if ((cursor == VVGA_CELLS) != (s->cursor == VVGA_CELLS))
-			put(&w, "\033[?25%c", cursor == VVGA_CELLS ? 'l' : 'h');
+			put(&w, cursor == VVGA_CELLS ? "\033[?25l" : "\033[?25h");
 		if (cursor < VVGA_CELLS)
 			go_to(&w, cursor);
 		s->cursor = cursor;
+		s->moved = false;
 	}
-	return w.n;
+	return (size_t)(w.next - out);
 }

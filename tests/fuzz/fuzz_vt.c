@@ -11,6 +11,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+#define BUDGET 16
+
 static size_t replied;
 
 static void reply(void *ctx, const char *text, size_t n)
@@ -18,6 +20,18 @@ static void reply(void *ctx, const char *text, size_t n)
 	(void)ctx;
 	ASSERT(n < 32 && text[0] == '\033');
 	replied += n;
+}
+
+/* However long what the bytes ask for is, a piece of it is bounded. */
+static void write_in_pieces(struct fbcon *c, const char *text, size_t n)
+{
+	while (n || vt_busy(&c->vt)) {
+		size_t done = fbcon_write_some(c, text, n, BUDGET);
+
+		ASSERT(c->vt.work <= BUDGET + VT_OVERSHOOT(c->vt.cols, c->vt.rows));
+		text += done;
+		n -= done;
+	}
 }
 
 static void one(const uint8_t *data, size_t size, uint32_t width, uint32_t height)
@@ -39,7 +53,7 @@ static void one(const uint8_t *data, size_t size, uint32_t width, uint32_t heigh
 	ASSERT(!fbcon_init(c, &fb, pixels, memory));
 	c->vt.reply = reply;
 	for (size_t i = 0; i < size; i += 64) {
-		fbcon_write(c, (const char *)data + i, min(size - i, (size_t)64));
+		write_in_pieces(c, (const char *)data + i, min(size - i, (size_t)64));
 		ASSERT(c->vt.cur.col < cols && c->vt.cur.row < rows && c->vt.top < c->vt.bottom &&
 			c->vt.bottom < rows);
 		fbcon_flush(c);
@@ -48,8 +62,12 @@ static void one(const uint8_t *data, size_t size, uint32_t width, uint32_t heigh
 				sizeof(struct vt_cell) * cols));
 	}
 	vt_write(&c->vt, "\030\033c", 3);
-	for (size_t i = 0; i < (size_t)cols * rows; i++)
-		ASSERT(c->vt.cells[i].ch == ' ' && c->vt.cells[i].color == 7 && !c->vt.cells[i].attr);
+	for (unsigned r = 0; r < rows; r++)
+		for (unsigned i = 0; i < cols; i++) {
+			struct vt_cell cell = vt_row(&c->vt, r)[i];
+
+			ASSERT(cell.ch == ' ' && cell.color == 7 && !cell.attr);
+		}
 	free(memory);
 	free(pixels);
 	free(c);

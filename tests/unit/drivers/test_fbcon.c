@@ -179,7 +179,7 @@ static void colored_text_leaves_the_pen_alone(void **s)
 	(void)s;
 	open_screen(1280, 800, FB_BGRX8888);
 	send("\033[1;4;32mg");
-	fbcon_write_colored(&c, 9, "E", 1);
+	assert_int_equal(fbcon_write_colored_some(&c, 9, "E", 1, 100), 1);
 	send("g");
 	assert_int_equal(vt_row(&c.vt, 0)[0].color, 2);
 	assert_int_equal(vt_row(&c.vt, 0)[1].color, 9);
@@ -352,6 +352,44 @@ static void a_session_paints_the_same_in_pieces_as_at_once(void **s)
 	free(at_once);
 }
 
+/* However much has changed, one call paints few cells; and what changes meanwhile is painted, too. */
+static void a_piece_of_painting_is_bounded(void **s)
+{
+	static const struct {
+		uint32_t width, height;
+		unsigned most;
+	} screens[] = { { 1920, 1080, 2 }, { 2560, 1440, 1 }, { 7680, 4320, 1 } };
+
+	(void)s;
+	for (unsigned i = 0; i < ARRAY_SIZE(screens); i++) {
+		unsigned pieces = 0, painted, all = 0;
+		bool more;
+
+		open_screen(screens[i].width, screens[i].height, FB_BGRX8888);
+		send("\033#8\033[?25l");
+		do {
+			painted = 0;
+			more = fbcon_paint(&c, &painted);
+			assert_in_range(painted, 0, screens[i].most);
+			all += painted;
+			/* In the middle of a row: reversed, and at once as it was; and a letter behind and before. */
+			if (++pieces == 50)
+				send("\033[?5h");
+			if (pieces == 52)
+				send("\033[?5l\033[1;1Ha\033[1;90Hz");
+		} while (more);
+		assert_true(all >= c.vt.cols * c.vt.rows);
+		for (unsigned row = 0; row < c.vt.rows; row++)
+			for (unsigned col = 0; col < c.vt.cols; col++)
+				assert_cell(col, row,
+					row	    ? 'E'
+					: col == 0  ? 'a'
+					: col == 89 ? 'z'
+						    : 'E',
+					c.palette[0], c.palette[7]);
+	}
+}
+
 static int teardown(void **state)
 {
 	(void)state;
@@ -374,6 +412,7 @@ int main(void)
 		cmocka_unit_test(every_printable_character_has_a_glyph_of_its_own),
 		cmocka_unit_test(box_lines_meet),
 		cmocka_unit_test(a_session_paints_the_same_in_pieces_as_at_once),
+		cmocka_unit_test(a_piece_of_painting_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, teardown);

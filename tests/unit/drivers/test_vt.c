@@ -377,6 +377,50 @@ static void every_change_marks_its_row_dirty(void **s)
 
 #define TEST(f) cmocka_unit_test_setup(f, setup)
 
+/* What takes longest: on the largest screen, each in pieces of 16 with the work counted, and at once. */
+static void a_piece_of_output_is_bounded(void **s)
+{
+	static const char *const costly[] = {
+		"\033#8",			      /* every cell changes */
+		"\033c",			      /* ... and again */
+		"\033[44m\033[2J\033[J\033[1J",	      /* cleared */
+		"\033[4h\033[200Cx\033[999b",	      /* REP that moves the row's rest each time */
+		"\033[4l\033[256;510Hyy\033[999b\n",  /* REP that scrolls */
+		"\033[3g\t\r\033[500I\033[500Z",      /* no tab stop as far as the edge */
+		"\033[?5;5;5;5;5;5;5;5;5;5;5;5;5;5h", /* the whole screen reversed, again and again */
+		"\033[999L\033[999M\033[999S\033[999T\033[H\033M\033M",
+		"\033[5;7Htext\033[99@\033[99P\033[99X\033[K",
+		"\xe4\xb8\n\xe4\xb8\xad\033[4h\xe4\xb8\xad\033[9b",
+	};
+	static struct vt piecemeal, at_once;
+	static struct vt_cell grids[2][VT_COLS_MAX * VT_ROWS_MAX];
+	static uint8_t marks[2][VT_ROWS_MAX];
+	unsigned most = 0;
+
+	(void)s;
+	vt_init(&piecemeal, VT_COLS_MAX, VT_ROWS_MAX, grids[0], marks[0]);
+	vt_init(&at_once, VT_COLS_MAX, VT_ROWS_MAX, grids[1], marks[1]);
+	for (unsigned i = 0; i < 3 * ARRAY_SIZE(costly); i++) {
+		const char *text = costly[i * 7 % ARRAY_SIZE(costly)];
+		size_t n = strlen(text);
+
+		vt_write(&at_once, text, n);
+		while (n || vt_busy(&piecemeal)) {
+			size_t done = vt_write_some(&piecemeal, text, n, 16);
+
+			if (piecemeal.work > most)
+				most = piecemeal.work;
+			text += done;
+			n -= done;
+		}
+		for (unsigned r = 0; r < VT_ROWS_MAX; r++)
+			assert_memory_equal(vt_row(&piecemeal, r), vt_row(&at_once, r),
+				VT_COLS_MAX * sizeof(struct vt_cell));
+		assert_memory_equal(&piecemeal.cur, &at_once.cur, sizeof(at_once.cur));
+	}
+	assert_in_range(most, VT_ROWS_MAX, 16 + VT_OVERSHOOT(VT_COLS_MAX, VT_ROWS_MAX));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +450,7 @@ int main(void)
 		TEST(repeat_is_bounded),
 		TEST(alignment_pattern_and_reset),
 		TEST(every_change_marks_its_row_dirty),
+		cmocka_unit_test(a_piece_of_output_is_bounded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

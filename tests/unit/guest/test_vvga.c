@@ -134,10 +134,10 @@ static unsigned show(unsigned cursor)
 	unsigned rounds = 0;
 	size_t n;
 
-	while ((n = vvga_screen_update(&screen, cells, cursor, out, sizeof(out)))) {
+	while ((n = vvga_screen_update(&screen, cells, cursor, out, sizeof(out))) || screen.more) {
 		assert_true(n <= sizeof(out));
 		tty_feed(out, n);
-		rounds++;
+		rounds += n > 0;
 		assert_true(rounds < 200);
 	}
 	return rounds;
@@ -248,6 +248,46 @@ static void random_changes_end_up_right(void **state)
 	}
 }
 
+/* A refresh is one stretch in root mode: whatever the guest has written, it looks at few cells one by one and shows fewer. */
+static void a_refresh_is_a_bounded_piece(void **state)
+{
+	static struct vvga_screen before;
+	unsigned rounds = 0, taken;
+
+	print(0, 0, 7, "x");
+	show(0);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < VVGA_CELLS; i++)
+			/* Blanks that look the same, but are not; then letters in ever other colours. */
+			cells[i] = round ? (uint16_t)((i % 7 + 1) << 8 | ('a' + i % 26))
+					 : (uint16_t)((1 + i % 7) << 8 | ' ');
+		do {
+			before = screen;
+			tty_feed(out, vvga_screen_update(&screen, cells, 0, out, sizeof(out)));
+			taken = 0;
+			for (unsigned i = 0; i < VVGA_CELLS; i++)
+				taken += screen.cell[i] != before.cell[i];
+			assert_in_range(taken, 0, 96);
+			rounds++;
+		} while (screen.more);
+		assert_memory_equal(screen.cell, cells, sizeof(cells));
+	}
+	check_text();
+	assert_in_range(rounds, 2000 / 96 + 2000 / 24, 200);
+}
+
+static void the_cursor_goes_back_though_the_last_piece_shows_nothing(void **state)
+{
+	print(0, 0, 7, "x");
+	show(5);
+	assert_int_equal(tty.at, 5);
+	print(0, 0, 7, "y");
+	for (unsigned i = 1; i < VVGA_CELLS; i++)
+		cells[i] = 0x0120; /* looks as before, but is another value: the update is cut */
+	show(5);
+	assert_int_equal(tty.at, 5);
+}
+
 /* ---- registers ---- */
 
 static void crtc_index_and_data(void **state)
@@ -328,6 +368,8 @@ int main(void)
 		S(colours),
 		S(code_page_437),
 		S(random_changes_end_up_right),
+		S(a_refresh_is_a_bounded_piece),
+		S(the_cursor_goes_back_though_the_last_piece_shows_nothing),
 		S(crtc_index_and_data),
 		S(crtc_protection),
 		S(attribute_flip_flop),
