@@ -68,11 +68,9 @@ void preflight_look(struct preflight_facts *f)
 		put4(f->hypervisor_vendor + 4, h.ecx);
 		put4(f->hypervisor_vendor + 8, h.edx);
 	}
-	if (cpuid(0x80000000, 0).eax >= 0x80000001) {
-		r = cpuid(0x80000001, 0);
-		f->nx = r.edx & CPUID_EXT_EDX_NX;
-		f->long_mode = r.edx & CPUID_EXT_EDX_LM;
-	}
+	r = cpuid_or_zero(0x80000001, 0);
+	f->nx = r.edx & CPUID_EXT_EDX_NX;
+	f->long_mode = r.edx & CPUID_EXT_EDX_LM;
 	f->la57 = read_cr4() & CR4_LA57;
 	if (f->vmx) {
 		f->feature_control = rdmsr(MSR_FEATURE_CONTROL);

@@ -2,37 +2,17 @@
 /* UTF-8 to UCS-2 and back, and where to break lines. */
 #include "boot/text.h"
 
-/* Decodes one character of a NUL-terminated text; 0: not UTF-8, or outside UCS-2. */
-static unsigned decode(const char **from)
-{
-	const unsigned char *s = (const unsigned char *)*from;
-	unsigned c;
-
-	if (s[0] < 0x80) {
-		*from += 1;
-		return s[0];
-	}
-	if ((s[0] & 0xe0) == 0xc0 && (s[1] & 0xc0) == 0x80) {
-		c = (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu);
-		*from += 2;
-		return c >= 0x80 ? c : 0;
-	}
-	if ((s[0] & 0xf0) == 0xe0 && (s[1] & 0xc0) == 0x80 && (s[2] & 0xc0) == 0x80) {
-		c = (s[0] & 0xfu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu);
-		*from += 3;
-		return c >= 0x800 && (c < 0xd800 || c > 0xdfff) ? c : 0;
-	}
-	return 0;
-}
+#include "lib/string.h"
+#include "lib/utf8.h"
 
 bool text_to_ucs2(uint16_t *to, size_t count, const char *from)
 {
-	size_t n = 0;
+	size_t n = 0, left = strlen(from), bytes;
+	uint32_t c;
 
-	while (*from) {
-		unsigned c = decode(&from);
-
-		if (!c || n + 1 >= count) {
+	for (; left; from += bytes, left -= bytes) {
+		bytes = utf8_decode(from, left, &c);
+		if (!bytes || c > 0xffff || n + 1 >= count) {
 			to[n] = 0;
 			return false;
 		}

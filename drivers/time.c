@@ -159,10 +159,8 @@ static bool measure(const struct counter *c, uint64_t us, struct tsc_facts *f)
 static void facts_read(struct tsc_facts *f)
 {
 	f->max_leaf = cpuid(0, 0).eax;
-	if (f->max_leaf >= 0x15)
-		f->leaf15 = cpuid(0x15, 0);
-	if (f->max_leaf >= 0x16)
-		f->leaf16 = cpuid(0x16, 0);
+	f->leaf15 = cpuid_or_zero(0x15, 0);
+	f->leaf16 = cpuid_or_zero(0x16, 0);
 	if (!(cpuid(1, 0).ecx & BIT(31)))
 		return;
 	f->hypervisor_max = cpuid(0x40000000, 0).eax;

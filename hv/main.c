@@ -130,7 +130,7 @@ static void on_own_stack(void *arg)
 	if (vtd_quiesce(acpi_get()))
 		panic("this machine's interrupts are remapped (the lines above say what to do)");
 	frames_add_boot_services(boot);
-	mtrr_read(read_msr, cpuid(0x80000008, 0).eax & 0xff);
+	mtrr_read(read_msr, cpu_phys_bits());
 	pic_disable(VEC_PIC);
 	if (lapic_init(acpi_get()->x2apic_ids))
 		panic("this machine's local APIC cannot be used");

@@ -12,6 +12,17 @@ static inline uint64_t bits_get(uint64_t v, unsigned hi, unsigned lo)
 {
 	return (v & BITS(hi, lo)) >> lo;
 }
+/* The number of `bits` bits (1 to 64) in v, with its sign. */
+static inline uint64_t sign_extend(uint64_t v, unsigned bits)
+{
+	return (uint64_t)((int64_t)(v << (64 - bits)) >> (64 - bits));
+}
+/* Is a linear address of `bits` bits (48, or 57) canonical: are those above all like the uppermost of them? (SDM Vol. 1
+ * 3.3.7.1) */
+static inline bool is_canonical(uint64_t address, unsigned bits)
+{
+	return sign_extend(address, bits) == address;
+}
 static inline uint64_t align_down(uint64_t v, uint64_t to)
 {
 	return v & ~(to - 1);

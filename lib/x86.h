@@ -169,6 +169,21 @@ static inline struct cpuid cpuid(uint32_t leaf, uint32_t sub)
 	__asm__ volatile("cpuid" : "=a"(r.eax), "=b"(r.ebx), "=c"(r.ecx), "=d"(r.edx) : "a"(leaf), "c"(sub));
 	return r;
 }
+
+/* As cpuid(); all zero if the CPU does not have the leaf. */
+static inline struct cpuid cpuid_or_zero(uint32_t leaf, uint32_t sub)
+{
+	return cpuid(leaf & 0x80000000, 0).eax >= leaf ? cpuid(leaf, sub) : (struct cpuid){ 0 };
+}
+
+/* Bits of a physical address (SDM Vol. 3A 4.1.4: 36 on CPUs with PAE that do not say). */
+static inline unsigned cpu_phys_bits(void)
+{
+	struct cpuid r = cpuid_or_zero(0x80000008, 0);
+
+	return r.eax ? r.eax & 0xff : 36;
+}
+
 #ifdef MEASURE
 extern uint64_t measure_msraccesses; /* RDMSRs and WRMSRs since the start (hv/vmx/measure.h) */
 #define MEASURE_MSRACCESS() (measure_msraccesses++)

@@ -21,8 +21,7 @@ static const void *map(void *ctx, uint64_t at, size_t n)
 
 int acpi_init(hpa_t rsdp)
 {
-	unsigned width = cpuid(0x80000000, 0).eax >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36;
-	uint64_t limit = BIT(min(width, 52u));
+	uint64_t limit = BIT(min(cpu_phys_bits(), 52u));
 	const struct acpi_memory mem = { map, &limit };
 
 	return acpi_read(&tables, &mem, rsdp.v);

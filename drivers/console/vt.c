@@ -17,6 +17,7 @@
 #include "drivers/console/vt_grid.h"
 #include "lib/bits.h"
 #include "lib/string.h"
+#include "lib/utf8.h"
 
 enum vt_state { GROUND, ESCAPE, ESCAPE_INTER, CSI, CSI_IGNORE, STRING };
 
@@ -219,15 +220,12 @@ static void csi(struct vt *t, uint8_t c)
 /* UTF-8 (RFC 3629): wrong bytes become U+FFFD; overlong forms and surrogates are wrong. */
 static void text(struct vt *t, uint8_t c)
 {
-	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-
 	if (t->utf8_left) {
 		if ((c & 0xc0) == 0x80) {
 			t->utf8 = t->utf8 << 6 | (c & 0x3f);
 			if (--t->utf8_left)
 				return;
-			if (t->utf8 < least[t->utf8_len] || t->utf8 > 0x10ffff ||
-				(t->utf8 >= 0xd800 && t->utf8 <= 0xdfff))
+			if (!utf8_may_be(t->utf8, t->utf8_len))
 				t->utf8 = 0xfffd;
 			if (t->utf8 >= 0xa0) /* C1 controls in UTF-8 are dropped */
 				print(t, t->utf8);
@@ -240,7 +238,7 @@ static void text(struct vt *t, uint8_t c)
 		print(t, c);
 		return;
 	}
-	t->utf8_len = (c & 0xe0) == 0xc0 ? 2 : (c & 0xf0) == 0xe0 ? 3 : (c & 0xf8) == 0xf0 ? 4 : 0;
+	t->utf8_len = (uint8_t)utf8_length(c);
 	if (!t->utf8_len) {
 		print(t, 0xfffd);
 		return;

@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "lib/utf8.h"
 
 #define FLAT_ADDRESS   0x100000u
 #define BOOT_SECTOR    0x7c00u	 /* where a PC's firmware puts the first sector of a disk */
@@ -63,8 +64,9 @@ static bool line_is_text(struct conf_parser *p, const char *text, size_t n)
 {
 	for (size_t i = 0, len; i < n; i += len) {
 		unsigned char c = (unsigned char)text[i];
+		uint32_t character;
 
-		len = conf_utf8_length(text + i, n - i);
+		len = utf8_decode(text + i, n - i, &character);
 		if (!len) {
 			conf_error(p, "byte 0x%02x in column %zu: expected UTF-8 text", c, i + 1);
 			return false;

@@ -22,9 +22,6 @@ void conf_error(struct conf_parser *p, const char *fmt, ...) __printf_like(2, 3)
 /* Copies n bytes of text to `to` for a message, cut (with "...") at a whole UTF-8 character. */
 void conf_shorten(char *to, size_t size, const char *text, size_t n);
 
-/* Length of the UTF-8 sequence at text (of n > 0 bytes), or 0: none, cut, overlong, a surrogate or too large. */
-size_t conf_utf8_length(const char *text, size_t n);
-
 /* Carries out `key = value` in the current section. value: trimmed, of less than CONF_CMDLINE_MAX bytes. */
 void conf_key(struct conf_parser *p, const char *key, const char *value);
 /* Was this key of a [vm] section given in the current one? */

@@ -4,35 +4,16 @@
 
 #include "lib/printf.h"
 #include "lib/string.h"
-
-size_t conf_utf8_length(const char *text, size_t n)
-{
-	const unsigned char *s = (const unsigned char *)text;
-	size_t len = s[0] < 0x80   ? 1
-		     : s[0] < 0xc2 ? 0
-		     : s[0] < 0xe0 ? 2
-		     : s[0] < 0xf0 ? 3
-		     : s[0] < 0xf5 ? 4
-				   : 0;
-
-	if (!len || len > n)
-		return 0;
-	for (size_t i = 1; i < len; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-		(s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return len;
-}
+#include "lib/utf8.h"
 
 /* Ends the text before a sequence that was cut. */
 static void drop_cut_sequence(char *text)
 {
 	size_t n = strlen(text), len = 0;
+	uint32_t character;
 
 	for (size_t i = 0; i < n; i += len) {
-		len = conf_utf8_length(text + i, n - i);
+		len = utf8_decode(text + i, n - i, &character);
 		if (!len) {
 			text[i] = 0;
 			return;

@@ -2,6 +2,7 @@
 /* The CMOS clock: time of day from the guest's TSC, alarm, periodic and update interrupts, configuration memory. */
 #include "guest/dev/machine.h"
 
+#include "lib/calendar.h"
 #include "lib/string.h"
 
 #define HZ 32768ul
@@ -62,26 +63,6 @@ static uint64_t ticks(const struct vrtc *v)
 
 /* ---- calendar ---- */
 
-/* Days since 1970-01-01 of a day in the Gregorian calendar, and back. A year that begins in March puts the leap day
- * last; 400 years have 146097 days. */
-static uint64_t days_of(unsigned year, unsigned month, unsigned day)
-{
-	unsigned y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
-
-	return (uint64_t)y * 365 + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468;
-}
-
-static void date_of(uint64_t days, unsigned *year, unsigned *month, unsigned *day)
-{
-	uint64_t z = days + 719468, era = z / 146097, doe = z % 146097;
-	uint64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-	uint64_t doy = doe - (365 * yoe + yoe / 4 - yoe / 100), m = (5 * doy + 2) / 153;
-
-	*day = (unsigned)(doy - (153 * m + 2) / 5 + 1);
-	*month = (unsigned)(m < 10 ? m + 3 : m - 9);
-	*year = (unsigned)(era * 400 + yoe + (*month <= 2));
-}
-
 static uint8_t encode(const struct vrtc *v, unsigned n)
 {
 	return (uint8_t)(v->ram[B] & B_BINARY ? n : n / 10 << 4 | n % 10);
@@ -113,7 +94,7 @@ static void to_registers(struct vrtc *v, uint64_t seconds)
 {
 	unsigned year, month, day;
 
-	date_of(seconds / 86400, &year, &month, &day);
+	calendar_date(seconds / 86400, &year, &month, &day);
 	v->ram[SECONDS] = encode(v, (unsigned)(seconds % 60));
 	v->ram[MINUTES] = encode(v, (unsigned)(seconds / 60 % 60));
 	v->ram[HOURS] = encode_hour(v, (unsigned)(seconds / 3600 % 24));
@@ -131,7 +112,7 @@ static uint64_t from_registers(const struct vrtc *v)
 	unsigned century = (v->ram[CENTURY] >> 4) * 10u + (v->ram[CENTURY] & 15);
 	unsigned year = century * 100 + decode(v, v->ram[YEAR]) % 100;
 	unsigned month = decode(v, v->ram[MONTH]), day = decode(v, v->ram[DAY]);
-	uint64_t days = days_of(max(year, 1970u), min(max(month, 1u), 12u), min(max(day, 1u), 31u));
+	uint64_t days = calendar_days(max(year, 1970u), min(max(month, 1u), 12u), min(max(day, 1u), 31u));
 
 	return days * 86400 + decode_hour(v, v->ram[HOURS]) % 24 * 3600 +
 	       decode(v, v->ram[MINUTES]) % 60 * 60 + decode(v, v->ram[SECONDS]) % 60;

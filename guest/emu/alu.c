@@ -152,11 +152,6 @@ static uint64_t bit_test(enum insn_op op, unsigned bits, uint64_t v, uint64_t nu
 	}
 }
 
-static uint64_t sign_extended(uint64_t v, unsigned bits)
-{
-	return (uint64_t)((int64_t)(v << (64 - bits)) >> (64 - bits));
-}
-
 /* CF and OF say whether the product needs more than its lower half; the others are undefined, and stay. */
 static void product_flags(bool wide, uint64_t *rflags)
 {
@@ -175,8 +170,8 @@ void alu_multiply(enum insn_op op, unsigned size, uint64_t a, uint64_t b, uint64
 	if (op == INSN_MUL)
 		product = (unsigned __int128)a * b;
 	else
-		product = (unsigned __int128)((__int128)(int64_t)sign_extended(a, bits) *
-					      (int64_t)sign_extended(b, bits));
+		product = (unsigned __int128)((__int128)(int64_t)sign_extend(a, bits) *
+					      (int64_t)sign_extend(b, bits));
 	*low = (uint64_t)product & mask;
 	*high = (uint64_t)(product >> bits) & mask;
 	product_flags(*high != (op == INSN_MUL || !(*low >> (bits - 1)) ? 0 : mask), rflags);

@@ -67,11 +67,6 @@ int emu_exec_cmpxchg(struct emu *e);
 int emu_exec_cmpxchg8b(struct emu *e);
 int emu_string(struct emu *e);
 
-static inline bool emu_canonical(uint64_t linear, unsigned bits)
-{
-	return (uint64_t)((int64_t)(linear << (64 - bits)) >> (64 - bits)) == linear;
-}
-
 /* Return the error that the callers return. */
 int emu_fault(struct emu *e, unsigned vector); /* error code 0 where the vector has one */
 int emu_refuse(struct emu *e, const char *why);

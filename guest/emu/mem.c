@@ -53,8 +53,8 @@ static int linear_64(struct emu *e, unsigned seg, uint64_t offset, unsigned size
 
 	if (unlikely(seg >= SEG_FS))
 		linear += emu_segment(e, seg)->base;
-	if (unlikely(!emu_canonical(linear, e->linear_bits) ||
-		     !emu_canonical(linear + size - 1, e->linear_bits)))
+	if (unlikely(!is_canonical(linear, e->linear_bits) ||
+		     !is_canonical(linear + size - 1, e->linear_bits)))
 		return segment_fault(e, seg);
 	*out = linear;
 	return 0;

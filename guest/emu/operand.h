@@ -62,7 +62,5 @@ static inline uint64_t emu_other(const struct emu *e)
 
 static inline uint64_t emu_sign_extended(uint64_t v, unsigned size)
 {
-	unsigned up = 64 - 8 * size;
-
-	return (uint64_t)((int64_t)(v << up) >> up);
+	return sign_extend(v, 8 * size);
 }

@@ -254,7 +254,7 @@ int emu_exec_stack(struct emu *e)
 /* 0, or -E_FAULT if a near branch may not go to `target` (SDM Vol. 3A 5.3.1; Vol. 2A, CALL). */
 static int check_target(struct emu *e, uint64_t target)
 {
-	bool ok = e->mode == INSN_MODE_64 ? emu_canonical(target, e->linear_bits)
+	bool ok = e->mode == INSN_MODE_64 ? is_canonical(target, e->linear_bits)
 					  : target <= emu_segment(e, SEG_CS)->limit;
 
 	return ok ? 0 : emu_fault(e, VEC_GP);

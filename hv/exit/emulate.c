@@ -190,8 +190,8 @@ static uint16_t op_system(struct emu *e, enum emu_system which)
 static bool op_has(struct emu *e, enum emu_feature feature)
 {
 	if (feature == EMU_HAS_TZCNT)
-		return cpuid(0, 0).eax >= 7 && cpuid(7, 0).ebx & BIT(3);
-	return cpuid(0x80000000, 0).eax >= 0x80000001 && cpuid(0x80000001, 0).ecx & BIT(5);
+		return cpuid_or_zero(7, 0).ebx & BIT(3);
+	return cpuid_or_zero(0x80000001, 0).ecx & BIT(5);
 }
 
 /* An element on a device may cost a thousand instructions: a string goes on at the next exit when this CPU's clock is to be

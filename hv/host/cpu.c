@@ -111,7 +111,7 @@ void cpu_init(struct cpu *c)
 	/* The number of levels cannot change in 64-bit mode (SDM Vol. 3A 4.1.2): as the firmware had it. */
 	uint64_t cr4 =
 		CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_DE | CR4_MCE | (read_cr4() & CR4_LA57);
-	struct cpuid one = cpuid(1, 0), seven = cpuid(0, 0).eax >= 7 ? cpuid(7, 0) : (struct cpuid){ 0 };
+	struct cpuid one = cpuid(1, 0), seven = cpuid_or_zero(7, 0);
 
 	if (one.ecx & BIT(26))
 		cr4 |= CR4_OSXSAVE;

@@ -27,7 +27,7 @@ static enum conf_mitigations mode;
 static void read_this_cpu(struct mitigate_cpu *out)
 {
 	struct cpuid zero = cpuid(0, 0), one = cpuid(1, 0);
-	struct cpuid seven = zero.eax >= 7 ? cpuid(7, 0) : (struct cpuid){ 0 };
+	struct cpuid seven = cpuid_or_zero(7, 0);
 
 	*out = (struct mitigate_cpu){
 		.intel = zero.ebx == 0x756e6547 && zero.edx == 0x49656e69 && zero.ecx == 0x6c65746e,
@@ -36,7 +36,7 @@ static void read_this_cpu(struct mitigate_cpu *out)
 		.ebx7 = seven.ebx,
 		.edx7 = seven.edx,
 		.edx7_2 = seven.eax >= 2 ? cpuid(7, 2).edx : 0,
-		.core_type = zero.eax >= 0x1a ? (uint8_t)(cpuid(0x1a, 0).eax >> 24) : 0,
+		.core_type = (uint8_t)(cpuid_or_zero(0x1a, 0).eax >> 24),
 	};
 	if (!(seven.edx & BIT(29)) || !rdmsr_safe(MSR_ARCH_CAPABILITIES, &out->arch_capabilities))
 		out->arch_capabilities = 0;

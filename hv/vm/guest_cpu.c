@@ -35,7 +35,7 @@ void guest_cpu_init(void)
 {
 	struct cpuid one = cpuid(1, 0), d;
 
-	have_rdtscp = cpuid(0x80000000, 0).eax >= 0x80000001 && cpuid(0x80000001, 0).edx & BIT(27);
+	have_rdtscp = cpuid_or_zero(0x80000001, 0).edx & BIT(27);
 	if (!(one.ecx & BIT(26)))
 		return;
 	d = cpuid(0xd, 0);

@@ -240,8 +240,7 @@ unsigned guest_maxphyaddr(void)
 
 	if (!bits)
 		/* Four levels of EPT reach over 48 bits (create_mmu() in hv/vm/vm.c). */
-		bits = min(
-			cpuid(0x80000000, 0).eax >= 0x80000008 ? cpuid(0x80000008, 0).eax & 0xff : 36, 48u);
+		bits = min(cpu_phys_bits(), 48u);
 	return bits;
 }
 

@@ -23,7 +23,7 @@ uint64_t cr4_allowed(void)
 	if (allowed)
 		return allowed;
 	one = cpuid(1, 0);
-	seven = cpuid(0, 0).eax >= 7 ? cpuid(7, 0) : (struct cpuid){ 0 };
+	seven = cpuid_or_zero(7, 0);
 	allowed = CR4_VME | CR4_PVI | CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE |
 		  CR4_OSFXSR | CR4_OSXMMEXCPT | (one.ecx & BIT(26) ? CR4_OSXSAVE : 0) |
 		  (one.ecx & BIT(17) ? CR4_PCIDE : 0) | (seven.ebx & BIT(0) ? CR4_FSGSBASE : 0) |

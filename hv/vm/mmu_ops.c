@@ -76,7 +76,7 @@ struct mmu_caps mmu_caps_of_host(void)
 		.pml = vmx.pml,
 		.vpid = vmx.vpid,
 		.pschange_mc_no = arch & BIT(6),
-		.guest_no_1g = !(cpuid(0x80000001, 0).edx & BIT(26)),
-		.maxphyaddr = cpuid(0x80000008, 0).eax & 0xff,
+		.guest_no_1g = !(cpuid_or_zero(0x80000001, 0).edx & BIT(26)),
+		.maxphyaddr = cpu_phys_bits(),
 	};
 }

@@ -200,7 +200,7 @@ static int create_bitmaps(struct vm *vm)
 {
 	struct msr_bitmap_params p = {
 		.unrestricted = vmx.unrestricted,
-		.tsc_aux = cpuid(0x80000000, 0).eax >= 0x80000001 && cpuid(0x80000001, 0).edx & BIT(27),
+		.tsc_aux = cpuid_or_zero(0x80000001, 0).edx & BIT(27),
 		.x2apic_register = platform_x2apic_register,
 	};
 	pfn_t io, msr;

@@ -21,7 +21,7 @@ const char *entry_check(struct vcpu *v)
 		.interruptibility = (uint32_t)vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY),
 		.activity = (uint32_t)vmcs_read(&v->vmcs, VMCS_GUEST_ACTIVITY),
 		.event_info = (uint32_t)vmcs_read(&v->vmcs, VMCS_ENTRY_INTR_INFO),
-		.maxphyaddr = cpuid(0x80000008, 0).eax & 0xff,
+		.maxphyaddr = cpu_phys_bits(),
 		.ia32e = vmcs_read(&v->vmcs, VMCS_ENTRY) & ENTRY_IA32E, /* exits write it, too (27.2) */
 		.unrestricted = vmx.unrestricted,
 		.ept = vmx.ept,

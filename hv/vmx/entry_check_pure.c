@@ -21,7 +21,7 @@
 
 static bool canonical(uint64_t a)
 {
-	return (uint64_t)((int64_t)(a << 16) >> 16) == a;
+	return is_canonical(a, 48);
 }
 
 static bool virtual_8086(const struct entry_state *e)

@@ -144,10 +144,9 @@ int host_tables_reserve(struct host_tables *t, uint64_t va)
 
 bool host_tables_find(const struct host_tables *t, uint64_t va, struct host_leaf *out)
 {
-	unsigned unused = 64 - level_shift(t->levels + 1);
 	hpa_t table = t->root;
 
-	if ((uint64_t)((int64_t)(va << unused) >> unused) != va)
+	if (!is_canonical(va, level_shift(t->levels + 1)))
 		return false;
 	for (unsigned l = t->levels; l; l--) {
 		uint64_t *p = (uint64_t *)hpa_to_virt(table) + (va >> level_shift(l)) % 512,

@@ -196,10 +196,9 @@ int hostmap_init_for(const struct boot_info *bi, struct hostmap_cpu cpu)
 
 int hostmap_init(const struct boot_info *bi)
 {
-	struct hostmap_cpu cpu = { .la57 = read_cr4() & CR4_LA57 };
+	struct hostmap_cpu cpu = { .la57 = read_cr4() & CR4_LA57,
+		.pages_1g = cpuid_or_zero(0x80000001, 0).edx & BIT(26) };
 
-	if (cpuid(0x80000000, 0).eax >= 0x80000001)
-		cpu.pages_1g = cpuid(0x80000001, 0).edx & BIT(26);
 	return hostmap_init_for(bi, cpu);
 }
 

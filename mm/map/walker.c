@@ -224,9 +224,7 @@ static inline uint64_t reserved_bits(const struct mmu *mmu, const struct paging_
 static inline __attribute__((always_inline)) int walk_long(struct mmu *mmu, const struct paging_regs *r,
 	uint64_t at, unsigned access, struct guest_walk *w, unsigned top, unsigned width)
 {
-	const unsigned unused = 64 - width;
-
-	if (unlikely((uint64_t)((int64_t)(at << unused) >> unused) != at))
+	if (unlikely(!is_canonical(at, width)))
 		return -E_RANGE;
 	w->top = top;
 	return finish(mmu, access, w,

@@ -10,11 +10,13 @@
 #include <string.h>
 
 #include "lib/bits.h"
+#include "lib/calendar.h"
 #include "lib/list.h"
 #include "lib/log.h"
 #include "lib/spinlock.h"
 #include "lib/string.h"
 #include "lib/trace.h"
+#include "lib/utf8.h"
 
 static void numbers(void **state)
 {
@@ -45,6 +47,81 @@ static void numbers(void **state)
 		assert_int_equal(str_to_u64(cases[i].text, &v), cases[i].err);
 		assert_int_equal(v, cases[i].value);
 	}
+}
+
+static void each_day_and_back(void **state)
+{
+	static const unsigned lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+	unsigned year = 1970, month = 1, day = 1;
+
+	for (uint64_t days = 0; year < 2500; days++) {
+		bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+		unsigned y, m, d;
+
+		assert_int_equal(calendar_days(year, month, day), days);
+		calendar_date(days, &y, &m, &d);
+		assert_true(y == year && m == month && d == day);
+		if (++day > lengths[month - 1] + (month == 2 && leap)) {
+			day = 1;
+			if (++month > 12) {
+				month = 1;
+				year++;
+			}
+		}
+	}
+}
+
+static void each_character(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n, length;
+		uint32_t character;
+	} cases[] = {
+		{ "a", 1, 1, 'a' },
+		{ "", 1, 1, 0 },
+		{ "\xc2\x80", 2, 2, 0x80 },
+		{ "\xdf\xbf", 2, 2, 0x7ff },
+		{ "\xe0\xa0\x80", 3, 3, 0x800 },
+		{ "\xed\x9f\xbf", 3, 3, 0xd7ff },
+		{ "\xee\x80\x80", 3, 3, 0xe000 },
+		{ "\xef\xbf\xbf", 3, 3, 0xffff },
+		{ "\xf0\x90\x80\x80", 4, 4, 0x10000 },
+		{ "\xf4\x8f\xbf\xbf", 4, 4, 0x10ffff },
+		/* a continuation alone; overlong; surrogates; beyond; cut; broken */
+		{ "\x80", 1, 0, 0 },
+		{ "\xc0\x80", 2, 0, 0 },
+		{ "\xc1\xbf", 2, 0, 0 },
+		{ "\xe0\x9f\xbf", 3, 0, 0 },
+		{ "\xf0\x8f\xbf\xbf", 4, 0, 0 },
+		{ "\xed\xa0\x80", 3, 0, 0 },
+		{ "\xed\xbf\xbf", 3, 0, 0 },
+		{ "\xf4\x90\x80\x80", 4, 0, 0 },
+		{ "\xf5\x80\x80\x80", 4, 0, 0 },
+		{ "\xf8\x80\x80\x80\x80", 5, 0, 0 },
+		{ "\xff", 1, 0, 0 },
+		{ "\xe2\x82\xac", 2, 0, 0 },
+		{ "\xe2\x28\xa1", 3, 0, 0 },
+		{ "\xf0\x90\x28\xbc", 4, 0, 0 },
+	};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint32_t character = 0;
+
+		assert_int_equal(utf8_decode(cases[i].text, cases[i].n, &character), cases[i].length);
+		if (cases[i].length)
+			assert_int_equal(character, cases[i].character);
+	}
+}
+
+static void canonical_addresses(void **state)
+{
+	assert_true(is_canonical(0x7fffffffffff, 48) && is_canonical(0xffff800000000000, 48));
+	assert_false(is_canonical(0x800000000000, 48) || is_canonical(0xffff7fffffffffff, 48));
+	assert_true(is_canonical(0x800000000000, 57) && is_canonical(0xff00000000000000, 57));
+	assert_false(is_canonical(0x100000000000000, 57) || is_canonical(BIT(63), 57));
+	assert_true(sign_extend(0x80, 8) == ~0x7full && sign_extend(0x7f, 8) == 0x7f &&
+		    sign_extend(~0ull, 64) == ~0ull);
 }
 
 static void copies_end_with_nul(void **state)
@@ -269,6 +346,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers),
+		cmocka_unit_test(each_day_and_back),
+		cmocka_unit_test(each_character),
+		cmocka_unit_test(canonical_addresses),
 		cmocka_unit_test(copies_end_with_nul),
 		cmocka_unit_test(bit_ranges),
 		cmocka_unit_test(list_order),
