@@ -56,6 +56,7 @@ static void note_stretch(struct cpu *c, uint64_t ticks, const struct vcpu *v)
 void clock_start(struct cpu *c)
 {
 	c->look_ticks = ns_to_tsc(CLOCK_LOOK_US * 1000ull);
+	c->debt_ticks = ns_to_tsc(MMU_PAY_PERIOD_US * 1000ull);
 	c->root_from = rdtsc();
 	c->root_why = "the first turn";
 }
@@ -143,10 +144,22 @@ static void set_timer(struct vcpu *v, uint64_t now, bool looked)
 
 void clock_arm(struct vcpu *v)
 {
-	uint64_t at = min(vcpu_next_event(v), v->cpu->housekeeping);
+	uint64_t at = min(vcpu_next_event(v), v->cpu->housekeeping), now = rdtsc();
 
+	if (mmu_reclaim_waiting(v->vm->mmu))
+		at = min(at, now + v->cpu->debt_ticks);
 	v->deadline = min(at, sched_turn_ends(v->cpu));
-	set_timer(v, rdtsc(), false);
+	set_timer(v, now, false);
+}
+
+void clock_debt(struct vcpu *v)
+{
+	uint64_t now = rdtsc(), at = now + v->cpu->debt_ticks;
+
+	if (v->deadline <= at)
+		return;
+	v->deadline = at;
+	set_timer(v, now, false);
 }
 
 void __attribute__((noinline)) clock_passed(struct vcpu *v)

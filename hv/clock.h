@@ -36,6 +36,10 @@ static inline uint32_t clock_look(struct vcpu *v)
 	return 0;
 }
 
+/* The vCPU is about to enter, the clock is armed, and debt of its MMU waits: it leaves the guest within MMU_PAY_PERIOD_US, to
+ * pay some. */
+void clock_debt(struct vcpu *v);
+
 /* Once, when this CPU begins to run vCPUs. */
 void clock_start(struct cpu *c);
 /* The vCPU leaves its run loop; its VMCS is still current. */

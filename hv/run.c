@@ -171,6 +171,9 @@ static bool serve(struct vcpu *v, unsigned cpu)
 		if (!serve_requests(v))
 			return false;
 	} while (!serve_mmu(v));
+	/* A bump turns every vCPU back at its next entry, to load a new root, so that each comes here when debt begins. */
+	if (mmu_reclaim_waiting(v->vm->mmu))
+		clock_debt(v);
 	return true;
 }
 
@@ -212,8 +215,8 @@ void vcpu_run(struct vcpu *v)
 		v->vmcs.launched = true;
 		v->event_armed = false;
 		exit_dispatch(v);
-		if (unlikely(mmu_reclaim_waiting(mmu)))
-			mmu_pay(&v->mmu, rdtsc_low());
+		if (unlikely(mmu_reclaim_waiting(mmu)) && mmu_pay(&v->mmu, rdtsc_low()))
+			sched_debt(v->cpu);
 		looked = clock_look(v);
 	}
 	clock_leave(v);

@@ -17,6 +17,8 @@ bool sched_shared(const struct cpu *c); /* do several vCPUs share it? */
 /* This CPU: another vCPU may have woken. The one that runs leaves its loop, once it has run for GRANULE_US, and the turn
  * is given anew. */
 void sched_look_again(struct cpu *c);
+/* Debt of some VM's MMU waits, and this CPU runs guests: wakes one that idles, at most once in MMU_PAY_PERIOD_US. */
+void sched_debt(struct cpu *c);
 /* Host TSC at which the turn of the vCPU that runs on this CPU ends; UINT64_MAX where it has the CPU to itself. */
 uint64_t sched_turn_ends(const struct cpu *c);
 /* What a CPU does at the host's timer besides: the console. True if there is something for cpu_main(): a VM to be

@@ -7,6 +7,7 @@
  * the earliest after GRANULE_US, when another wakes: by its timer (others_wake) or by a kick (look_again).
  */
 #include "drivers/console/console.h"
+#include "drivers/lapic.h"
 #include "drivers/power.h"
 #include "drivers/time.h"
 #include "hv/clock.h"
@@ -146,14 +147,36 @@ static unsigned ended(void)
 	return i;
 }
 
-/* Pays a piece of the debt of VMs whose vCPUs sleep. True if there was any. */
+/* Held by an idle CPU that reclaims for a VM, which need not have a vCPU on it, and by CPU 0 where it takes a VM apart. */
+static struct spinlock apart_lock = SPINLOCK_INIT;
+
+/* An idle CPU gives back a batch of obsolete pages, of any VM. False: there is none that may be given back now, or another CPU
+ * is at it. */
 static bool reclaim_one(void)
 {
-	for (unsigned i = 0; i < nvms; i++)
-		if (vms[i] && !vms[i]->apart && mmu_reclaim_waiting(vms[i]->mmu) &&
-			mmu_reclaim(vms[i]->mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES))
-			return true;
-	return false;
+	bool any = false;
+
+	if (!spin_trylock(&apart_lock))
+		return false;
+	for (unsigned i = 0; i < nvms && !any; i++)
+		any = vms[i] && !vms[i]->apart && mmu_reclaim_waiting(vms[i]->mmu) &&
+		      mmu_reclaim(vms[i]->mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
+	spin_unlock(&apart_lock);
+	return any;
+}
+
+void sched_debt(struct cpu *c)
+{
+	uint64_t now = rdtsc();
+
+	if (now - c->debt_called < c->debt_ticks)
+		return;
+	c->debt_called = now;
+	for (unsigned i = 0; i < ncpus; i++)
+		if (atomic_load(&cpus[i]->idle)) {
+			lapic_ipi(cpus[i]->apic_id, VEC_KICK);
+			return;
+		}
 }
 
 /* Between two pieces of work in root mode: interrupts that have come are taken, and the next stretch begins. */
@@ -167,8 +190,8 @@ static void idle(struct cpu *c)
 {
 	uint64_t wake = c->housekeeping;
 
-	/* The others may be taking a VM apart: only CPU 0, which does that, looks into VMs here. */
-	if (!c->id && (ended() < nvms || reclaim_one())) {
+	/* Only CPU 0 takes VMs apart. */
+	if ((!c->id && ended() < nvms) || reclaim_one()) {
 		mitigate_other_vm();
 		let_interrupts_in(c);
 		return;
@@ -211,10 +234,16 @@ static void reap(struct cpu *c)
 	}
 	start = rdtsc();
 	while (i < nvms && rdtsc() - start < slice) {
+		/* Another CPU may be in the midst of a batch. */
+		if (!spin_trylock(&apart_lock)) {
+			cpu_relax();
+			continue;
+		}
 		if (vm_take_apart(vms[i], &piece)) {
 			vms[i] = NULL;
 			i = ended();
 		}
+		spin_unlock(&apart_lock);
 		clock_reason(c, piece);
 	}
 	if (i < nvms)

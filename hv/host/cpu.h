@@ -56,9 +56,11 @@ struct cpu {
 	bool look_again;	 /* VEC_KICK means: perhaps it is another's turn (atomic) */
 	uint64_t housekeeping;	 /* TSC of the next look at console and reports; CPU 0 */
 	/* hv/clock.c */
-	uint64_t timer_at;   /* host TSC that the local APIC's timer is set to; 0: it is not set */
-	uint64_t look_ticks; /* CLOCK_LOOK_US */
-	bool armed;	     /* the following two are of the vCPU that runs */
+	uint64_t timer_at;    /* host TSC that the local APIC's timer is set to; 0: it is not set */
+	uint64_t look_ticks;  /* CLOCK_LOOK_US */
+	uint64_t debt_ticks;  /* MMU_PAY_PERIOD_US */
+	uint64_t debt_called; /* TSC at which this CPU last woke another to pay debt (hv/sched.c) */
+	bool armed;	      /* the following two are of the vCPU that runs */
 	/* Host TSC at which the preemption timer was set (plus what is known to have passed in earlier exits), and to what. */
 	uint64_t armed_at, armed_ticks;
 	uint64_t root_from; /* else: host TSC from which on this CPU has been in root mode */

@@ -256,7 +256,8 @@ static inline bool mmu_reclaim_waiting(const struct mmu *mmu)
 #define MMU_PAY_SHARE	  24u
 #define MMU_PAY_MOST_US	  50u
 #define MMU_PAY_EXITS	  64u
-#define MMU_PAY_PERIOD_US 1000u
+#define MMU_PAY_PERIOD_US 1000u /* after which a vCPU is made to leave the guest */
+#define MMU_PAY_LONG_US	  900u /* since it last paid; less than a period, for its timer may be a little early */
 unsigned mmu_pay_slow(struct mmu_vcpu *v);
 /* After each exit while mmu_reclaim_waiting(): pays, if it is time to. now: the low half of the TSC. Returns the pages freed. No
  * lock held. */

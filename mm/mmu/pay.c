@@ -3,13 +3,18 @@
  * How much of the debt a vCPU pays after an exit.
  *
  *	at most		1/MMU_PAY_SHARE of its time, and not longer than MMU_PAY_MOST_US in one go, but for the batch that is begun
- *	at least	a page in MMU_PAY_EXITS exits; MMU_BATCH_PAGES pages, if nothing was paid for MMU_PAY_PERIOD_US
+ *	at least	a page in MMU_PAY_EXITS exits; MMU_BATCH_PAGES pages, if nothing was paid for MMU_PAY_LONG_US
  *
  * So after a fault it is a page now and then, and no fault takes much longer than without debt; after a long stretch in the
- * guest it is many. A page's price is learnt from what the last ones took. So n pages of debt that no vCPU is in the guest on any
- * more are gone after n * MMU_PAY_EXITS exits of one vCPU, or n / MMU_BATCH_PAGES exits if a period or more passes before each,
- * whatever the guest does. (A page that takes two goes counts twice, but so do the exits in between.) That debt does not fill the
- * pool is the business of spage_new(), above 1.5 times the live set.
+ * guest it is many. A page's price is learnt from what the last ones took. While debt waits, hv/ has each vCPU leave the guest
+ * once in MMU_PAY_PERIOD_US (hv/clock.c), and each CPU that idles gives back batch after batch (hv/sched.c). So n pages of debt that
+ * no vCPU is in the guest on any more are gone, whatever the guest does, after the earlier of
+ *
+ *	n * MMU_PAY_EXITS exits of one vCPU (D)
+ *	n / MMU_BATCH_PAGES * MMU_PAY_PERIOD_US of a vCPU that does not exit by itself (T)
+ *
+ * A page that is cleared in two goes counts twice. That debt does not fill the pool is the business of spage_new(), above 1.5
+ * times the live set.
  */
 #include "mm/mmu/internal.h"
 
@@ -28,7 +33,7 @@ unsigned mmu_pay_slow(struct mmu_vcpu *v)
 	uint32_t since = (uint32_t)began - v->paid_at, price = v->price ? v->price : PRICE_FIRST;
 	uint64_t budget = min((uint64_t)since / MMU_PAY_SHARE, MMU_PAY_MOST_US * mmu->tick_us);
 	unsigned least =
-		since >= MMU_PAY_PERIOD_US * mmu->tick_us ? MMU_BATCH_PAGES : v->unpaid >= MMU_PAY_EXITS;
+		since >= MMU_PAY_LONG_US * mmu->tick_us ? MMU_BATCH_PAGES : v->unpaid >= MMU_PAY_EXITS;
 	unsigned done = 0, n;
 
 	do {
@@ -41,13 +46,15 @@ unsigned mmu_pay_slow(struct mmu_vcpu *v)
 		n = mmu_reclaim(
 			mmu, (unsigned)pages, (unsigned)min(pages * ENTRIES, (uint64_t)MMU_BATCH_ENTRIES));
 		now = rdtsc();
-		price = learn(price, (now - from) / max(n, 1u));
+		if (!n)
+			break;
+		price = learn(price, (now - from) / n);
 		done += n;
-	} while (n && now - began < budget);
+	} while (now - began < budget);
 
 	v->unpaid = 0;
 	v->price = price;
 	v->paid_at = (uint32_t)now;
-	v->pay_after = (uint32_t)min((uint64_t)price * MMU_PAY_SHARE, MMU_PAY_PERIOD_US * mmu->tick_us);
+	v->pay_after = (uint32_t)min((uint64_t)price * MMU_PAY_SHARE, MMU_PAY_LONG_US * mmu->tick_us);
 	return done;
 }

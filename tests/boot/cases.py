@@ -138,6 +138,12 @@ def rom_pattern(size):
     return hashlib.md5(b"".join(struct.pack("<I", word) for word in words)).hexdigest()
 
 
+def debt(milliseconds, **keys):
+    """The demo that makes debt and spins for so long."""
+    return vm("debt", kernel="debt.bin", memory="64M", devices="rom", bar_size="4G", rom_size="1M", large_pages="off",
+              removal="bulk", cmdline=milliseconds, **keys)
+
+
 LINUX = [
     Case(
         "linux-shell",
@@ -249,6 +255,20 @@ LINUX = [
                 removal="bulk"),
         files={"slots.bin": demo("slots.bin")},
         cost=20,
+    ),
+    Case(
+        "guest-debt",  # a guest that does not exit gives 1,600 forgotten tables back, 16 a millisecond
+        [r"^debt: done", MACHINE_OFF],
+        cpus=[SKYLAKE, "corei5_lynnfield_750"],  # the latter's preemption timer is not used: erratum
+        conf=debt(130),
+        files={"debt.bin": demo("debt.bin")},
+    ),
+    Case(
+        "guest-debt-idle-cpu",  # ... and a CPU that idles does it in less
+        [r"^debt: done", MACHINE_OFF],
+        args=["--cpus", "2"],
+        conf=debt(30, cpus=0),
+        files={"debt.bin": demo("debt.bin")},
     ),
     Case(
         "native-linux",  # the same without Lethe: if this fails, it is the test bed
