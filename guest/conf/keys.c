@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The keys of lethe.conf: two tables, and a function for each kind of value. */
+/* The keys of lethe.conf: a function for each kind of value; the tables are made of guest/conf/keys.inc. */
 #include "guest/conf/parser.h"
 
 #include "guest/conf/rom_size.h"
 #include "lib/bits.h"
 #include "lib/log.h"
+#include "lib/printf.h"
 #include "lib/string.h"
 #include "lib/trace.h"
 
@@ -372,33 +373,17 @@ static void set_entry_mode(struct conf_parser *p, const char *key, const char *v
 /* ---- the tables ---- */
 
 static const struct key hypervisor_keys[] = {
-	{ "console", set_console, false },
-	{ "log", set_log, false },
-	{ "trace", set_trace, false },
-	{ "mitigations", set_mitigations, false },
-	{ "smt", set_smt, false },
-	{ "keep", set_keep, false },
+#define HYPERVISOR_KEY(name, set, repeats, values, initial, meaning) { name, set, repeats },
+#define VM_KEY(...)
+#include "guest/conf/keys.inc"
+#undef HYPERVISOR_KEY
+#undef VM_KEY
 };
 
 static const struct key vm_keys[] = {
-	{ "kernel", set_kernel, false },
-	{ "format", set_format, false },
-	{ "initrd", set_initrd, false },
-	{ "module", set_module, true },
-	{ "cmdline", set_cmdline, false },
-	{ "memory", set_memory, false },
-	{ "vcpus", set_vcpus, false },
-	{ "cpus", set_cpus, false },
-	{ "mmu", set_mmu, false },
-	{ "removal", set_removal, false },
-	{ "reclaim", set_reclaim, false },
-	{ "large-pages", set_large_pages, false },
-	{ "devices", set_devices, false },
-	{ "rom-size", set_rom_size, false },
-	{ "bar-size", set_bar_size, false },
-	{ "debug-exit", set_debug_exit, false },
-	{ "load-address", set_load_address, false },
-	{ "entry-mode", set_entry_mode, false },
+#define HYPERVISOR_KEY(...)
+#define VM_KEY(name, set, repeats, values, initial, meaning) { name, set, repeats },
+#include "guest/conf/keys.inc"
 };
 
 _Static_assert(ARRAY_SIZE(vm_keys) <= 32, "conf_parser.seen has a bit for each");
@@ -409,6 +394,22 @@ bool conf_vm_seen(const struct conf_parser *p, const char *key)
 		if (!strcmp(vm_keys[i].name, key))
 			return p->seen & 1u << i;
 	return false;
+}
+
+static void unknown_key(struct conf_parser *p, const char *key, const struct key *keys, unsigned n)
+{
+	char names[256] = "";
+
+	for (unsigned i = 0; i < n; i++) {
+		size_t at = strlen(names);
+
+		fmt_snprintf(names + at, sizeof(names) - at, "%s%s",
+			!i	    ? ""
+			: i + 1 < n ? ", "
+				    : " or ",
+			keys[i].name);
+	}
+	conf_error(p, "%s: unknown key: expected %s", key, names);
 }
 
 void conf_key(struct conf_parser *p, const char *key, const char *value)
@@ -426,10 +427,5 @@ void conf_key(struct conf_parser *p, const char *key, const char *value)
 		p->seen |= 1u << i;
 		return;
 	}
-	if (p->vm)
-		conf_error(p,
-			"%s: unknown key: expected kernel, format, initrd, module, cmdline, memory, vcpus, cpus, mmu, removal, reclaim, large-pages, devices, rom-size, bar-size, debug-exit, load-address or entry-mode",
-			key);
-	else
-		conf_error(p, "%s: unknown key: expected console, log, trace, mitigations, smt or keep", key);
+	unknown_key(p, key, keys, n);
 }
