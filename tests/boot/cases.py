@@ -306,7 +306,13 @@ def guests(names):
 
 GUESTS = [
     Case("guest-hello", [GOOD["hello"], r"^lethe: vm hello exited: power-off", MACHINE_OFF], **guests(["hello"])),
-    Case("guest-vga", [r"vga: done$", r"^lethe: vm vga exited: power-off", MACHINE_OFF], **guests(["vga"])),
+    Case(
+        # Each refresh of its text screen is a piece of work that is bounded.
+        "guest-vga",
+        [r"vga: done$", r"^lethe: vm vga exited: power-off", MACHINE_OFF],
+        stretch=10000,
+        **guests(["vga"]),
+    ),
     # One start of the firmware for all others: they share a CPU, some die, and none may disturb another.
     Case(
         "guests-together",
@@ -528,6 +534,7 @@ GUESTS += [
         exact={b"[back] ": EXACT_BACKGROUND, b"": EXACT_FOREGROUND},
         never=[PANIC, "FAILED", r"^lethe: forged", r"^front: answered\n(?:.*\n)*?got 0000001b"],
         args=["--screen"],
+        stretch=10000,
         conf=vm("front", kernel="escapes.bin", memory="16M")
         + vm("back", kernel="escapes.bin", memory="16M", cmdline="back"),
         files={"escapes.bin": demo("escapes.bin")},
