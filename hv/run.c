@@ -147,8 +147,8 @@ static bool serve_mmu(struct vcpu *v)
 {
 	switch (mmu_serve(&v->mmu)) {
 	case 0:
-		if (mmu_eptp(&v->mmu) != v->vmcs.eptp) {
-			v->vmcs.eptp = mmu_eptp(&v->mmu);
+		if (mmu_root_pointer(&v->mmu) != v->vmcs.eptp) {
+			v->vmcs.eptp = mmu_root_pointer(&v->mmu);
 			vmcs_write(&v->vmcs, VMCS_EPTP, v->vmcs.eptp);
 		}
 		return true;

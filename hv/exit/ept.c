@@ -15,7 +15,7 @@ static void no_ram(struct vcpu *v, gpa_t at)
 	vm_unsupported(v, "its page tables or an event's delivery reach %#lx, where there is no RAM", at.v);
 }
 
-/* EPT's A and D flags are off (mm/mmu/ad.c), so this is a write of the CPU's own. */
+/* EPT's A and D flags are off (mm/mmu/ept_ad.c), so this is a write of the CPU's own. */
 static void tables_in_rom(struct vcpu *v, gpa_t at)
 {
 	vm_unsupported(v, "its page tables at %#lx lie in read-only memory, and lack flags A or D", at.v);
@@ -45,7 +45,7 @@ void exit_ept_violation(struct vcpu *v)
 	enum mmu_verdict verdict;
 
 	block_nmi_again(v, q, delivering);
-	verdict = mmu_fault(&v->mmu, at, access);
+	verdict = mmu_violation(&v->mmu, at, access);
 	if (likely(verdict == MMU_RESUME))
 		return;
 	switch (verdict) {

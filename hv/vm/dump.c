@@ -43,6 +43,8 @@ void dump_take(struct vcpu *v, const char *why, ...)
 	d->reason = vmcs_read(&v->vmcs, VMCS_EXIT_REASON);
 	d->qualification = vmcs_read(&v->vmcs, VMCS_QUALIFICATION);
 	d->physical = vmx.ept ? vmcs_read(&v->vmcs, VMCS_GUEST_PHYSICAL) : 0;
+	if ((d->reason & 0xffff) == EXIT_EPT_VIOLATION || (d->reason & 0xffff) == EXIT_EPT_MISCONFIG)
+		d->nsteps = mmu_walk(&v->mmu, gpa(d->physical), d->step);
 	d->ncode = read_code(v, &d->state, d->code);
 	d->vcpu = v;
 }
@@ -107,6 +109,19 @@ static void dump_exits(struct dump *d)
 	log_error("  last exits: %s", d->text);
 }
 
+static void dump_step(const struct dump *d, unsigned i)
+{
+	static const char *const kinds[] = { [MMU_STEP_EMPTY] = "nothing",
+		[MMU_STEP_TABLE] = "a table",
+		[MMU_STEP_LEAF] = "a page",
+		[MMU_STEP_MMIO] = "device memory" };
+	const struct mmu_step *s = &d->step[i];
+
+	if (i < d->nsteps)
+		log_error("  EPT level %u entry %3u: %016lx %s%s", s->level, s->index, s->entry,
+			kinds[s->kind], s->below ? ", with tables below it" : "");
+}
+
 static void dump_segment(const struct dump *d, unsigned i)
 {
 	static const char *const names[] = { "es", "cs", "ss", "ds", "fs", "gs" };
@@ -160,10 +175,12 @@ bool dump_log_line(struct vm *vm)
 		return false;
 	if (n < ARRAY_SIZE(before))
 		before[n](d);
-	else if (n < ARRAY_SIZE(before) + SEGS)
-		dump_segment(d, n - ARRAY_SIZE(before));
-	else if (n < ARRAY_SIZE(before) + SEGS + ARRAY_SIZE(after))
-		after[n - ARRAY_SIZE(before) - SEGS](d);
+	else if (n < ARRAY_SIZE(before) + LEVELS_MOST)
+		dump_step(d, n - ARRAY_SIZE(before));
+	else if (n < ARRAY_SIZE(before) + LEVELS_MOST + SEGS)
+		dump_segment(d, n - ARRAY_SIZE(before) - LEVELS_MOST);
+	else if (n < ARRAY_SIZE(before) + LEVELS_MOST + SEGS + ARRAY_SIZE(after))
+		after[n - ARRAY_SIZE(before) - LEVELS_MOST - SEGS](d);
 	else
 		return false;
 	return true;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "guest/load/vcpu_state.h"
+#include "mm/mmu/mmu.h"
 
 struct vm;
 struct vcpu;
@@ -19,6 +20,9 @@ struct dump {
 	struct vcpu_state state;
 	const struct vcpu *vcpu; /* NULL: there is no dump */
 	uint64_t reason, qualification, physical;
+	struct mmu_step
+		step[LEVELS_MOST]; /* how EPT translates `physical`, after a violation or misconfiguration */
+	unsigned nsteps;
 	uint8_t code[DUMP_CODE];
 	unsigned ncode;	 /* bytes of it that could be read */
 	unsigned logged; /* lines so far */

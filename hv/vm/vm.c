@@ -31,7 +31,7 @@ static int create_mmu(struct vm *vm)
 		[CONF_REMOVAL_BULK] = MMU_REMOVAL_BULK,
 		[CONF_REMOVAL_TARGETED] = MMU_REMOVAL_TARGETED };
 	struct mmu_params p = {
-		.kind = MMU_EPT,
+		.backend = &mmu_backend_ept,
 		.ops = &mmu_cpu_ops,
 		.caps = mmu_caps_of_host(),
 		.owner = (owner_t)(vm_ram_owner(vm) + 1),
@@ -177,7 +177,7 @@ void vm_apic_base_written(struct vcpu *v)
 }
 
 /* The hidden page directory: linear addresses 0 to 4 GiB to themselves, in 4 MiB pages. It lies in a page of its own that is
- * writable, because with EPT's A and D flags each walk counts as a write (mm/mmu/ad.c). A guest that writes there changes
+ * writable, because with EPT's A and D flags each walk counts as a write (mm/mmu/ept_ad.c). A guest that writes there changes
  * what its own linear addresses mean, and nothing else. */
 static int create_identity_map(struct vm *vm)
 {

@@ -6,8 +6,7 @@
  */
 #include "lib/string.h"
 #include "mm/map/guest_entry.h"
-#include "mm/mmu/indirect.h"
-#include "mm/mmu/internal.h"
+#include "mm/mmu/backend.h"
 
 enum how { READ, WRITE, WRITE_ROM };
 
@@ -112,7 +111,8 @@ static void mark(const struct piece *p, uint64_t bytes)
 static void tell(struct mmu *mmu, uint64_t at, uint64_t bytes)
 {
 	if (unlikely(mmu->indirect) && !MUTANT(host_store_untold))
-		indirect_stored(mmu, gpa_to_gfn(gpa(at)), (((at & PAGE_MASK) + bytes - 1) >> PAGE_SHIFT) + 1);
+		mmu->backend->stored(
+			mmu, gpa_to_gfn(gpa(at)), (((at & PAGE_MASK) + bytes - 1) >> PAGE_SHIFT) + 1);
 }
 
 static int transfer(struct mmu *mmu, uint64_t at, char *host, uint64_t n, enum how how)

@@ -52,7 +52,7 @@ void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index)
 void dirty_log_moved(struct mmu *mmu, struct dirty_log *log)
 {
 	/* All of it counts as written. Each part learns of that when it is read (dirty_log_catch_up): a move costs the same
-	 * whatever the size of the slot. Where logging by the CPU was switched off (ad.c), a vCPU that has not left the
+	 * whatever the size of the slot. Where logging by the CPU was switched off (ept_ad.c), a vCPU that has not left the
 	 * guest since may still hold a buffer. */
 	if (log && mmu->pml_epoch)
 		log->moves++;

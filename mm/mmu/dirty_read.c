@@ -9,8 +9,7 @@
  * through a TLB entry that is not flushed yet: both come before the epoch is acknowledged, which is what the caller
  * waits for before he copies. The other way round, a write between the two would clear its own record: D set, bit lost.
  */
-#include "mm/mmu/indirect.h"
-#include "mm/mmu/internal.h"
+#include "mm/mmu/backend.h"
 
 /* The log of slot id, if [first, first + pages) can be read from it. MMU lock held. */
 static int find(struct mmu *mmu, slot_id id, uint64_t first, uint64_t pages, const struct slot **out)
@@ -47,9 +46,7 @@ static uint64_t read_chunk(
 		if (!bits)
 			continue;
 		*any = true;
-		ept_rearm(mmu, s->base + first + n, bits, pml);
-		if (mmu->indirect)
-			looked += indirect_rearm(mmu, (gfn_t){ s->base + first + n }, bits);
+		looked += mmu->backend->rearm(mmu, (gfn_t){ s->base + first + n }, bits, pml);
 		if (looked > REARM_MOST)
 			return min(n + 64, pages);
 	}

@@ -16,14 +16,6 @@
 #include "mm/map/backing.h"
 #include "mm/mmu/internal.h"
 
-uint64_t ept_pointer(const struct mmu *mmu, const struct spage *root)
-{
-	uint64_t type = mmu->caps.ept_wb ? MT_WB : MT_UC;
-
-	return virt_to_hpa(spage_table(root)).v | (mmu->caps.ept_ad ? EPTP_AD : 0) |
-	       (uint64_t)(mmu->root_level - 1) << EPTP_LEVELS_AT | type;
-}
-
 /* Where in the tables a walk has got to. */
 struct cursor {
 	uint64_t *entry;
@@ -234,9 +226,9 @@ enum mmu_verdict ept_fault(struct mmu *mmu, uint64_t eptp, gfn_t at, unsigned ac
 	struct cursor w;
 
 	/* Beyond what the tables can express the CPU faults always (28.3.2): nothing can be put there. */
-	if (unlikely(at.v >> (9 * mmu->root_level)))
+	if (unlikely(at.v >> (9 * mmu->shape.levels)))
 		return access & MMU_EXEC ? MMU_EXEC_MMIO : MMU_MMIO;
-	cursor_at(&w, eptp, mmu->root_level, at.v);
+	cursor_at(&w, eptp, mmu->shape.levels, at.v);
 	if (likely(s != NULL)) {
 		if (unlikely((s->flags & SLOT_READONLY) && (access & MMU_WRITE)))
 			return MMU_ROM;
@@ -252,7 +244,7 @@ enum mmu_verdict ept_misconfig(struct mmu *mmu, uint64_t eptp, gfn_t at)
 	struct cursor w;
 	uint64_t e, mine;
 
-	cursor_at(&w, eptp, mmu->root_level, at.v);
+	cursor_at(&w, eptp, mmu->shape.levels, at.v);
 	while (ept_is_table(ept_read(w.entry), w.level))
 		cursor_down(&w, at.v);
 	e = ept_read(w.entry);

@@ -21,8 +21,8 @@
 
 #include "lib/atomic.h"
 #include "lib/bits.h"
-#include "lib/types.h"
 #include "mm/mmu/levels.h"
+#include "mm/mmu/mmu.h"
 
 #define EPT_R	  BIT(0)
 #define EPT_W	  BIT(1)
@@ -92,3 +92,33 @@ static inline uint64_t ept_mmio_gen(uint64_t e)
 
 _Static_assert((EPT_MMIO & EPT_R) == 0, "an MMIO entry is not present");
 _Static_assert(EPT_MMIO_GEN_BITS == (11 - 3 + 1) + (62 - 52 + 1), "low and high bits");
+
+/* What mm/mmu/backend.h asks of a back end; the MMU lock is held. */
+/* ---- ept.c ---- */
+enum mmu_verdict ept_fault(struct mmu *mmu, uint64_t eptp, gfn_t at, unsigned access);
+enum mmu_verdict ept_misconfig(struct mmu *mmu, uint64_t eptp, gfn_t at);
+
+/* ---- ept_backend.c ---- */
+int ept_setup(struct mmu *mmu, const struct mmu_params *p);
+int ept_root(struct mmu_vcpu *v, struct spage **out);
+uint64_t ept_pointer(const struct mmu *mmu, const struct spage *root);
+/* Lock not held. */
+void ept_drop_tags(struct mmu_vcpu *v);
+/* Was p used since the last time (the A flag of the entry that links it)? Clears that. */
+bool ept_test_clear_accessed(struct mmu *mmu, struct spage *p);
+bool ept_stays(struct mmu *mmu, struct spage *p, gfn_t at, bool hard);
+unsigned ept_walk(const struct mmu_vcpu *v, uint64_t at, struct mmu_step step[]);
+/* Is e an entry that the hardware accepts at this level? */
+bool ept_sound(const struct mmu *mmu, uint64_t e, unsigned level);
+
+/* ---- ept_ad.c; takes the lock ---- */
+enum mmu_verdict ept_rom_walked(struct mmu_vcpu *v, gpa_t at);
+
+/* ---- ept_zap.c ---- */
+void ept_cut(struct mmu *mmu, struct spage *p);
+unsigned ept_below(const struct spage *p, unsigned most);
+bool ept_detach(struct mmu *mmu, struct spage *p, unsigned *budget);
+/* What it costs at most to drop all that maps [at, at + pages), in instructions (EPT_WEIGHT_*); or anything above `most`. */
+unsigned ept_weigh(const struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most);
+unsigned ept_unmap(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most);
+unsigned ept_rearm(struct mmu *mmu, gfn_t at, uint64_t bits, bool pml);

@@ -5,45 +5,71 @@
 #include "mm/mmu/ept.h"
 #include "mm/mmu/internal.h"
 
+/* p's link goes, and p waits for the flush that the caller asks for: the next one. */
+static void drop_table(struct mmu *mmu, struct spage *parent, uint64_t *entry, struct spage *p)
+{
+	ASSERT(p->parent == entry);
+	atomic_store_relaxed(entry, 0);
+	parent->children--;
+	p->parent = NULL;
+	spage_detach(mmu, p);
+	spage_pend(mmu, p, mmu->front.flush_epoch + 1);
+}
+
+/* Depth first, so that no table goes before those that it links. How far it has got stands in p->lo: entries below that are 0. */
+bool ept_detach(struct mmu *mmu, struct spage *p, unsigned *budget)
+{
+	unsigned level = role_level(p->role);
+
+	while (p->children) {
+		uint64_t *entry = spage_table(p) + p->lo, e = ept_read(entry);
+
+		if (!*budget)
+			return false;
+		--*budget;
+		if (ept_is_table(e, level)) {
+			struct spage *child = spage_of(ept_pfn(e));
+
+			if (!ept_detach(mmu, child, budget))
+				return false;
+			drop_table(mmu, p, entry, child);
+		} else {
+			atomic_store_relaxed(entry, 0);
+		}
+		p->lo++;
+	}
+	return true;
+}
+
+unsigned ept_below(const struct spage *p, unsigned most)
+{
+	unsigned level = role_level(p->role), n = p->children;
+
+	for (unsigned i = p->lo; level > 2 && i < p->hi && n <= most; i++) {
+		uint64_t e = ept_read(&spage_table(p)[i]);
+
+		if (ept_is_table(e, level))
+			n += ept_below(spage_of(ept_pfn(e)), most - n);
+	}
+	return n;
+}
+
 void ept_cut(struct mmu *mmu, struct spage *p)
 {
 	uint64_t *entry = p->parent;
 	struct spage *parent = spage_of(hpa_to_pfn(virt_to_hpa(entry)));
+	unsigned all = UINT32_MAX;
 
 	/* The place was stored when the link was made; recomputed from a gfn it could be another table's by now. */
 	if (MUTANT(recomputed_key)) {
-		entry = spage_table(mmu->root) + level_index(p->gfn.v, mmu->root_level);
+		entry = spage_table(mmu->root) + level_index(p->gfn.v, mmu->shape.levels);
 		parent = mmu->root;
+		p->parent = entry;
 	}
 	ASSERT(MUTANT(recomputed_key) ||
 		ept_pfn(ept_read(entry)).v == hpa_to_pfn(virt_to_hpa(spage_table(p))).v);
-	spte_set(parent, entry, 0);
-	parent->children--;
-	p->parent = NULL;
-}
-
-bool ept_test_clear_accessed(struct mmu *mmu, struct spage *p)
-{
-	if (!mmu->caps.ept_ad || !(atomic_load_relaxed(p->parent) & EPT_A))
-		return false;
-	/* Atomic: the CPU sets it in its own time. It is a hint, so no flush: at worst it is set a little late. */
-	atomic_fetch_and(p->parent, ~EPT_A);
-	return true;
-}
-
-bool ept_sound(const struct mmu *mmu, uint64_t e, unsigned level)
-{
-	uint64_t type = bits_get(e, 5, 3), address = BITS(mmu->caps.maxphyaddr - 1, PAGE_SHIFT);
-
-	if (!e)
-		return true;
-	if (!ept_present(e) || (e & EPT_ADDR & ~address))
-		return false;
-	if (ept_is_table(e, level))
-		return !bits_get(e, 7, 3);
-	if (level > 3 || (level > 1 && (e & EPT_ADDR & (level_pages(level) * PAGE_SIZE - 1))))
-		return false;
-	return type == MT_UC || type == MT_WC || type == MT_WT || type == MT_WP || type == MT_WB;
+	ept_detach(mmu, p, &all);
+	drop_table(mmu, parent, entry, p);
 }
 
 /*
@@ -114,17 +140,6 @@ static unsigned weigh(const struct spage *p, uint64_t at, uint64_t end, unsigned
 	return weight;
 }
 
-/* p's link goes, and p waits for the flush that the caller asks for: the next one. */
-static void drop_table(struct mmu *mmu, struct spage *parent, uint64_t *entry, struct spage *p)
-{
-	ASSERT(p->parent == entry);
-	atomic_store_relaxed(entry, 0);
-	parent->children--;
-	p->parent = NULL;
-	spage_detach(mmu, p);
-	spage_pend(mmu, p, mmu->front.flush_epoch + 1);
-}
-
 /* Entries for [at, end), all within [lo, hi). An MMIO entry there is from before the slot: it may go, too. */
 static void unmap_leaves(struct spage *p, uint64_t at, uint64_t end)
 {
@@ -142,7 +157,7 @@ static void unmap_leaves(struct spage *p, uint64_t at, uint64_t end)
 
 static void unmap(struct mmu *mmu, struct spage *p, uint64_t at, uint64_t end)
 {
-	unsigned level = role_level(p->role);
+	unsigned level = role_level(p->role), all = UINT32_MAX;
 	uint64_t n = level_pages(level);
 
 	clip(p, level, &at, &end);
@@ -159,29 +174,36 @@ static void unmap(struct mmu *mmu, struct spage *p, uint64_t at, uint64_t end)
 		if (ept_is_table(e, level)) {
 			struct spage *child = spage_of(ept_pfn(e));
 
-			if (level > 2 || !whole)
+			if (!whole) {
 				unmap(mmu, child, at, end);
-			if (whole)
-				drop_table(mmu, p, entry, child);
+				continue;
+			}
+			ept_detach(mmu, child, &all);
+			drop_table(mmu, p, entry, child);
 		} else if (ept_present(e)) {
 			atomic_store_relaxed(entry, 0);
 		}
 	}
 }
 
-unsigned ept_weigh(struct spage *root, gfn_t at, uint64_t pages, unsigned most)
+/* Without a root of this generation nothing is mapped. */
+unsigned ept_weigh(const struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most)
 {
 	uint64_t end = at.v + pages;
 
-	return weigh(lowest(root, at.v, end), at.v, end, most);
+	return mmu->root ? weigh(lowest(mmu->root, at.v, end), at.v, end, most) : 0;
 }
 
-unsigned ept_unmap(struct mmu *mmu, struct spage *root, gfn_t at, uint64_t pages, unsigned most)
+unsigned ept_unmap(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most)
 {
 	uint64_t end = at.v + pages;
-	struct spage *p = lowest(root, at.v, end);
-	unsigned weight = weigh(p, at.v, end, most);
+	struct spage *p;
+	unsigned weight;
 
+	if (!mmu->root)
+		return 0;
+	p = lowest(mmu->root, at.v, end);
+	weight = weigh(p, at.v, end, most);
 	if (weight <= most)
 		unmap(mmu, p, at.v, end);
 	return weight;
@@ -192,7 +214,7 @@ static struct spage *leaf_table(struct mmu *mmu, uint64_t gfn)
 {
 	struct spage *p = mmu->root;
 
-	for (unsigned level = mmu->root_level; p && level > 1; level--) {
+	for (unsigned level = mmu->shape.levels; p && level > 1; level--) {
 		uint64_t e = ept_read(&spage_table(p)[level_index(gfn, level)]);
 
 		p = ept_is_table(e, level) ? spage_of(ept_pfn(e)) : NULL;
@@ -200,13 +222,13 @@ static struct spage *leaf_table(struct mmu *mmu, uint64_t gfn)
 	return p;
 }
 
-void ept_rearm(struct mmu *mmu, uint64_t gfn, uint64_t bits, bool pml)
+unsigned ept_rearm(struct mmu *mmu, gfn_t first, uint64_t bits, bool pml)
 {
 	uint64_t mask = pml ? ~EPT_D : ~EPT_W, in = UINT64_MAX;
 	struct spage *p = NULL;
 
 	for (; bits; bits &= bits - 1) {
-		uint64_t at = gfn + bit_lowest(bits), *entry;
+		uint64_t at = first.v + bit_lowest(bits), *entry;
 
 		if (at >> 9 != in) {
 			in = at >> 9;
@@ -219,4 +241,5 @@ void ept_rearm(struct mmu *mmu, uint64_t gfn, uint64_t bits, bool pml)
 		if (ept_present(ept_read(entry)))
 			atomic_fetch_and(entry, mask);
 	}
+	return 0;
 }

@@ -15,49 +15,33 @@
  * no excuse any more. After two turns of the list, there is nothing that could go but blocks of chains, which cannot
  * say who needs them: a bump forgets those, too.
  */
-#include "mm/mmu/indirect.h"
-#include "mm/mmu/internal.h"
+#include "mm/mmu/backend.h"
 
 #define EVICT_ROUND    16u   /* pages evicted in one flush epoch */
 #define EVICT_LOOK     64u   /* pages looked at for that, at most */
 #define EVICT_PATIENCE 512u  /* pages looked at in vain, after which those go that were used, too */
 #define EVICT_WORK     2048u /* ended after the page that reaches this (mmu->undone) */
 
-/* Does p translate `at`? Then it is on the path of the fault that needs a page. */
-static bool covers(const struct spage *p, gfn_t at)
-{
-	return (p->gfn.v ^ at.v) >> (9 * role_level(p->role)) == 0;
-}
-
 /* Does p stay? With `hard`, not because it was used. */
 static bool second_chance(struct mmu *mmu, struct spage *p, gfn_t at, bool hard)
 {
 	bool used = p->flags & SPAGE_REFERENCED && !hard;
 
-	if (p->role.v & ROLE_NOTES) {
-		/* Notes that say nothing; blocks of chains never tell. */
+	/* Notes that say something stay; blocks of chains never tell. */
+	if (p->role.v & ROLE_NOTES)
 		used |= p->children || (p->role.v & ROLE_BLOCKS);
-	} else if (spage_is_indirect(p)) {
-		/* Whose path goes through here has pinned it. */
-		used |= p->pins != 0;
-	} else {
-		if (!p->parent)
-			return !MUTANT(evict_path); /* a root: pinned, or about to be */
-		used |= ept_test_clear_accessed(mmu, p) && !hard;
-		used |= p->pins || p->children || covers(p, at);
-	}
+	else
+		used |= mmu->backend->stays(mmu, p, at, hard);
 	p->flags &= (uint16_t)~SPAGE_REFERENCED;
 	return used;
 }
 
 static void give_up(struct mmu *mmu, struct spage *p)
 {
-	if (spage_is_indirect(p)) {
-		indirect_zap(mmu, p);
+	if (!(p->role.v & ROLE_NOTES)) {
+		mmu->backend->cut(mmu, p);
 		return;
 	}
-	if (!(p->role.v & ROLE_NOTES))
-		ept_cut(mmu, p);
 	spage_detach(mmu, p);
 	spage_pend(mmu, p, mmu->front.flush_epoch + 1);
 }

@@ -5,7 +5,7 @@
  * up after that, under the same lock: a slot that went away meanwhile took the generation with it, or left a request to
  * wait for all, so its faults start again and are never mistaken for MMIO.
  */
-#include "mm/mmu/internal.h"
+#include "mm/mmu/backend.h"
 
 /* May v's root be built on, and what the map says now be acted on? With a flush to be waited for, others may reach what
  * is gone by now. An access to the hole that it left would be emulated before they have left the guest, and what it
@@ -14,11 +14,12 @@ static bool current(const struct mmu *mmu, const struct mmu_vcpu *v)
 {
 	uint32_t not_yet = MMU_REQ_RELOAD | (MUTANT(fault_unflushed) ? 0 : MMU_REQ_FLUSH);
 
-	return (v->root_gen == mmu->front.valid_gen && !(atomic_load_relaxed(&v->requests) & not_yet)) ||
-	       (MUTANT(no_check_under_lock) && v->root);
+	return (v->root.gen == mmu->front.valid_gen && !(atomic_load_relaxed(&v->requests) & not_yet)) ||
+	       (MUTANT(no_check_under_lock) && v->root.page);
 }
 
-enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access)
+/* f: NULL for an EPT violation. */
+static inline enum mmu_verdict fault(struct mmu_vcpu *v, gfn_t at, unsigned access, const struct mmu_fault *f)
 {
 	struct mmu *mmu = v->mmu;
 	enum mmu_verdict verdict = MMU_RESUME;
@@ -32,13 +33,23 @@ enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access)
 		mmu_lock(mmu);
 	}
 	mmu->stats.faults++;
-	err = mmu_make_available(mmu, mmu->root_level, gpa_to_gfn(at));
+	err = mmu_make_available(mmu, mmu->shape.fault_needs, at);
 	if (err == -E_NOMEM)
 		verdict = MMU_NO_MEMORY;
 	else if (!err && current(mmu, v))
-		verdict = ept_fault(mmu, v->eptp, gpa_to_gfn(at), access);
+		verdict = f ? mmu->backend->fault(v, f) : backend_violation(mmu, v, at, access);
 	mmu_unlock(mmu);
 	return verdict;
+}
+
+enum mmu_verdict mmu_violation(struct mmu_vcpu *v, gpa_t at, unsigned access)
+{
+	return fault(v, gpa_to_gfn(at), access, NULL);
+}
+
+enum mmu_verdict mmu_fault(struct mmu_vcpu *v, const struct mmu_fault *f)
+{
+	return fault(v, gpa_to_gfn(f->at), f->access, f);
 }
 
 /*
@@ -61,7 +72,7 @@ enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at)
 	mmu_lock(mmu);
 	mmu->stats.faults_mmio++;
 	if (current(mmu, v))
-		verdict = ept_misconfig(mmu, v->eptp, gpa_to_gfn(at));
+		verdict = backend_misconfig(mmu, v, gpa_to_gfn(at));
 	if (verdict == MMU_MMIO) {
 		slots_gap(mmu, gpa_to_gfn(at), &v->hole_first, &v->hole_pages);
 		v->hole_pages -= v->hole_first;
@@ -69,4 +80,24 @@ enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at)
 	}
 	mmu_unlock(mmu);
 	return verdict;
+}
+
+enum mmu_verdict mmu_rom_walked(struct mmu_vcpu *v, gpa_t at)
+{
+	const struct backend *b = v->mmu->backend;
+
+	return b->rom_walked ? b->rom_walked(v, at) : MMU_ROM;
+}
+
+unsigned mmu_walk(struct mmu_vcpu *v, gpa_t at, struct mmu_step step[])
+{
+	struct mmu *mmu = v->mmu;
+	unsigned n = 0;
+
+	mmu_lock(mmu);
+	/* Tables of an older generation may be in the pool again. */
+	if (v->root.gen == mmu->front.valid_gen)
+		n = mmu->backend->walk(v, gpa_to_gfn(at).v, step);
+	mmu_unlock(mmu);
+	return n;
 }

@@ -10,7 +10,7 @@
  * here and the locked exchange there, at least one of the two sees the other. (On x86 the locked OR into `requests` is a
  * fence, too; a flush without requests has none but this. tests/model shows both.)
  */
-#include "mm/mmu/internal.h"
+#include "mm/mmu/backend.h"
 
 /* Sets `requests` for every vCPU, then notes for kicking those in the guest for which `old` says yes. */
 static __hot void ask(struct mmu *mmu, uint32_t requests, bool bump)
@@ -68,10 +68,14 @@ uint64_t mmu_flush_request(struct mmu *mmu, bool wait)
 {
 	uint64_t epoch = mmu->front.flush_epoch + 1;
 
-	/* Roots that nobody has loaded are seen to when they are (mmu_load_root). */
-	for (unsigned i = 0; i < mmu->nvcpus; i++)
-		if (mmu->vcpu[i] && mmu->vcpu[i]->root)
-			forget_cpus(mmu, mmu->vcpu[i]->root);
+	/* Roots that no vCPU has loaded or keeps are seen to when they are loaded (mmu_load_root). */
+	for (unsigned i = 0; i < mmu->nvcpus; i++) {
+		if (!mmu->vcpu[i] || !mmu->vcpu[i]->root.page)
+			continue;
+		forget_cpus(mmu, mmu->vcpu[i]->root.page);
+		for (unsigned k = 0; k < mmu->backend->roots_kept && mmu->vcpu[i]->kept[k].page; k++)
+			forget_cpus(mmu, mmu->vcpu[i]->kept[k].page);
+	}
 	atomic_store(&mmu->front.flush_epoch, epoch);
 	mmu->stats.flushes++;
 	ask(mmu, wait ? MMU_REQ_FLUSH : 0, false);

@@ -69,6 +69,8 @@ void indirect_stored(struct mmu *mmu, gfn_t first, uint64_t pages);
 bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i);
 /* All entries of p go, and all that link it; p waits for the next flush, if it is a root for its last pin. */
 bool indirect_zap(struct mmu *mmu, struct spage *p);
+/* The same for the entries of p alone, in pieces (backend->detach). */
+bool indirect_detach(struct mmu *mmu, struct spage *p, unsigned *budget);
 /* No leaf that maps this frame can be written through any more. */
 bool indirect_write_protect(struct mmu *mmu, gfn_t at);
 /* The same for the pages of a dirty log: page `at` + n for bit n. Returns how many entries and records it looked at. */

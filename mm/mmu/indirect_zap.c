@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* Indirect pages: taking their entries away. (What they are: mm/mmu/indirect.h.) */
-#include "mm/mmu/ept.h"
 #include "mm/mmu/indirect.h"
 #include "mm/mmu/indirect_keys.h"
 #include "mm/mmu/records.h"
@@ -40,18 +39,36 @@ bool indirect_clear_entry(struct mmu *mmu, uint64_t *entry)
 	return indirect_clear(mmu, page_of(entry), (unsigned)((uint64_t)entry % PAGE_SIZE / 8));
 }
 
-/* v, which runs on p, takes another root before it goes on. */
+/* Those vCPUs that have p as their root, or keep it, let go of it before they go on. */
 static void reload_from(struct mmu *mmu, const struct spage *p)
 {
-	for (unsigned i = 0; i < mmu->nvcpus; i++)
-		if (mmu->vcpu[i] && mmu->vcpu[i]->root == p)
-			atomic_fetch_or(&mmu->vcpu[i]->requests, MMU_REQ_RELOAD);
+	for (unsigned i = 0; i < mmu->nvcpus; i++) {
+		struct mmu_vcpu *v = mmu->vcpu[i];
+		bool has = v && v->root.page == p;
+
+		for (unsigned k = 0; v && k < MMU_ROOTS_KEPT; k++)
+			has |= v->kept[k].page == p;
+		if (has)
+			mmu_reload(v);
+	}
+}
+
+bool indirect_detach(struct mmu *mmu, struct spage *p, unsigned *budget)
+{
+	for (; p->lo < p->hi; p->lo++) {
+		if (!*budget)
+			return false;
+		--*budget;
+		indirect_clear(mmu, p, p->lo);
+	}
+	return true;
 }
 
 bool indirect_zap(struct mmu *mmu, struct spage *p)
 {
-	for (unsigned i = p->lo; i < p->hi; i++)
-		indirect_clear(mmu, p, i);
+	unsigned all = UINT32_MAX;
+
+	indirect_detach(mmu, p, &all);
 	while (chain_count(p->parents))
 		indirect_clear_entry(mmu, chain_first(p->parents));
 	if (!(p->role.v & ROLE_DIRECT))

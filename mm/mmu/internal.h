@@ -5,7 +5,6 @@
  *	mmu.c		the states of a page (read first), a VM's MMU from birth to death, the lock
  *	generation.c	the generation: change, bump, request, kick
  *	vcpu.c	vCPUs: reload of the root, pins
- *	ad.c	EPT's A and D flags, switched off for a VM
  *	tags.c	what is in the TLBs: INVEPT, INVVPID
  *	grace.c	quiescence and tickets
  *	page.c	shadow pages: birth, pins, retirement
@@ -17,7 +16,8 @@
  *	removal.c	a slot that goes: bump or unmap
  *	fault.c	the fault, above the back ends
  *	levels.h	the arithmetic of levels: entries, shifts, pages
- *	ept.h, ept.c, ept_zap.c	the EPT back end
+ *	backend.h	the seam between the files above and those below
+ *	ept.h, ept.c, ept_zap.c	the EPT back end; ept_ad.c: its A and D flags, switched off for a VM
  *	indirect.h, indirect.c	pages made from tables of the guest's: what shadow page tables and shadow EPT stand on
  *	indirect_zap.c	taking their entries away
  *	records.c	what is known of each guest frame: who maps it, is it a table
@@ -130,6 +130,12 @@ struct mmu_pool {
 
 #define MMU_MAPWORDS (MMU_VCPUS_MAX / 64)
 
+/* What a VM's tables are like; the back end fills it in when they are made. */
+struct backend_shape {
+	unsigned levels;      /* of the root that maps gpas: at most LEVELS_MOST */
+	unsigned fault_needs; /* pages of the pool that a fault can take, at most */
+};
+
 struct mmu {
 	struct mmu_front front; /* first: mmu.h counts on it */
 
@@ -139,22 +145,24 @@ struct mmu {
 	uint64_t lock_since; /* TSC */
 	struct slots slots;
 	bool kick_any;
-	bool indirect;	 /* indirect pages are made: who stores into guest memory must tell (indirect.h) */
+	bool indirect; /* the back end makes tables from guest memory: stores into it must be told (backend->stored) */
 	uint8_t removal; /* enum mmu_removal */
 	uint8_t freeing; /* enum mmu_freeing */
 	uint16_t vm;
 	unsigned nvcpus; /* places in vcpu[], some may be NULL */
 	struct mmu_vcpu **vcpu;
-	struct spage *root; /* the valid direct root, or NULL */
+	struct spage
+		*root; /* the valid root that maps gpas, which all vCPUs share; NULL: there is none (yet) */
 	uint64_t nactive, nvalid, npending, ndetached, nretired_logs;
 	uint64_t barren; /* pages that eviction has looked at since it last gave one up */
 	uint64_t faults_at_bump;
 	struct mmu_stats stats;
 
-	struct mmu_caps caps; /* what is used: ept_ad and pml may be switched off (ad.c) */
-	enum mmu_kind kind;
+	struct mmu_caps caps; /* what is used: ept_ad and pml may be switched off (ept_ad.c) */
+	const struct backend *backend;
+	struct backend_shape shape;
 	const struct mmu_cpu_ops *ops;
-	unsigned guest_maxphyaddr, root_level;
+	unsigned guest_maxphyaddr;
 	uint64_t kick[MMU_MAPWORDS]; /* to be kicked when the lock is dropped */
 
 	struct list active;  /* head: newest generation; sorted */
@@ -253,7 +261,7 @@ void hash_add(struct mmu *mmu, struct spage *p);
 void hash_remove(struct mmu *mmu, struct spage *p);
 
 /* ---- vcpu.c; lock held ---- */
-/* v runs on `root`, which is valid, from now on. */
+/* v runs on `root`, which is valid, from now on. What it ran on before is kept if the back end says so and it is still valid. */
 void mmu_load_root(struct mmu_vcpu *v, struct spage *root);
 
 /* ---- pool.c ---- */
@@ -308,23 +316,6 @@ static inline int mmu_make_available(struct mmu *mmu, unsigned need, gfn_t at)
 		return 0;
 	return mmu_make_available_slow(mmu, need, at);
 }
-
-/* ---- ept.c; lock held ---- */
-uint64_t ept_pointer(const struct mmu *mmu, const struct spage *root);
-enum mmu_verdict ept_fault(struct mmu *mmu, uint64_t eptp, gfn_t at, unsigned access);
-enum mmu_verdict ept_misconfig(struct mmu *mmu, uint64_t eptp, gfn_t at);
-/* What it costs at most to drop all that maps [at, at + pages), in instructions (EPT_WEIGHT_*); or anything above `most`. */
-unsigned ept_weigh(struct spage *root, gfn_t at, uint64_t pages, unsigned most);
-/* Drops it, if that weighs no more than `most`: else nothing is touched. Returns the weight. Tables that go wait for the
- * next flush epoch, which the caller begins. */
-unsigned ept_unmap(struct mmu *mmu, struct spage *root, gfn_t at, uint64_t pages, unsigned most);
-/* Cuts the entry that links p, and says whether it was used since the last time (A bit), clearing that. */
-void ept_cut(struct mmu *mmu, struct spage *p);
-/* Is e an entry that the hardware accepts at this level? */
-bool ept_sound(const struct mmu *mmu, uint64_t e, unsigned level);
-bool ept_test_clear_accessed(struct mmu *mmu, struct spage *p);
-/* The next write to each of these pages is to be seen again, by a D bit (pml) or a fault: page gfn + n for bit n. */
-void ept_rearm(struct mmu *mmu, uint64_t gfn, uint64_t bits, bool pml);
 
 /* ---- dirty_pml.c; lock held ---- */
 /* A slot began to be logged (1), or a logged one is gone (-1). */

@@ -35,8 +35,7 @@
 #include "lib/log.h"
 #include "lib/string.h"
 #include "lib/x86.h"
-#include "mm/mmu/ept.h"
-#include "mm/mmu/internal.h"
+#include "mm/mmu/backend.h"
 
 unsigned mmu_debug;
 
@@ -80,44 +79,28 @@ __hot void mmu_unlock(struct mmu *mmu)
 		mmu->ops->kick(first[i]);
 }
 
-static int check_params(const struct mmu_params *p)
-{
-	unsigned most = p->caps.ept_5level ? 52 : 48;
-
-	if (p->kind != MMU_EPT) {
-		log_error("vm %u: shadow page tables are not built yet, it needs a CPU with EPT", p->vm);
-		return -E_NOSUP;
-	}
-	if (!p->caps.ept || (!p->caps.ept_wb && !p->caps.ept_uc)) {
-		log_error("vm %u: this CPU has no EPT with a memory type that can be used", p->vm);
-		return -E_NOSUP;
-	}
-	if (p->guest_maxphyaddr < 32 || p->guest_maxphyaddr > most || p->caps.maxphyaddr > 52) {
-		log_error("vm %u: %u bits of guest-physical address, this CPU's EPT does 32 to %u", p->vm,
-			p->guest_maxphyaddr, most);
-		return -E_NOSUP;
-	}
-	return p->vcpus && p->vcpus <= MMU_VCPUS_MAX ? 0 : -E_INVAL;
-}
-
 int mmu_create(const struct mmu_params *p, struct mmu **out)
 {
 	struct mmu *mmu;
-	int err = check_params(p);
+	int err;
 
-	if (err)
-		return err;
+	if (!p->backend || !p->vcpus || p->vcpus > MMU_VCPUS_MAX)
+		return -E_INVAL;
 	mmu = frame_alloc_zeroed(p->owner);
 	if (!mmu)
 		return -E_NOMEM;
 	mmu->front.valid_gen = mmu_debug & MMU_DEBUG_HIGH_GEN ? FIRST_GEN_DEBUG : FIRST_GEN;
 	mmu->front.flush_epoch = 1;
-	mmu->kind = p->kind;
+	mmu->backend = p->backend;
 	mmu->ops = p->ops;
 	mmu->caps = p->caps;
 	mmu->guest_maxphyaddr = p->guest_maxphyaddr;
-	mmu->root_level = p->guest_maxphyaddr > 48 ? 5 : 4;
 	mmu->vm = p->vm;
+	err = p->backend->setup(mmu, p);
+	if (err) {
+		frame_free(FRAME_4K, p->owner, hpa_to_pfn(virt_to_hpa(mmu)));
+		return err;
+	}
 	mmu->tick_us = p->tick_us ? p->tick_us : 1000;
 	mmu->removal = p->removal;
 	mmu->freeing = p->freeing;
@@ -132,7 +115,7 @@ int mmu_create(const struct mmu_params *p, struct mmu **out)
 		max(p->pool_pages ? p->pool_pages : 256,
 			p->indirect_pages ? 8ull * MMU_LOW_WATER + 2 * p->vcpus : 2ull * MMU_LOW_WATER));
 	mmu->vcpu = frame_alloc_zeroed(p->owner);
-	mmu->indirect = p->indirect_pages != 0;
+	mmu->indirect = p->backend->stored != NULL;
 	if (!mmu->vcpu || hash_init(mmu, p->indirect_pages) || slots_init(mmu) || pool_grow(mmu)) {
 		mmu_destroy(mmu);
 		return -E_NOMEM;

@@ -22,12 +22,15 @@
 #include "lib/types.h"
 #include "mm/map/slots.h"
 #include "mm/map/walker.h"
+#include "mm/mmu/levels.h"
 #include "mm/mutant.h"
 
+struct backend;
 struct mmu_vcpu;
 struct spage;
 
-enum mmu_kind { MMU_EPT, MMU_SHADOW };
+/* The kinds of tables that the MMU can make (mm/mmu/backend.h). */
+extern const struct backend mmu_backend_ept;
 
 /* What the MMU asks of the CPU; hv/ fills it in, hosted tests simulate it. Called with interrupts off. */
 struct mmu_cpu_ops {
@@ -52,7 +55,7 @@ enum mmu_removal { MMU_REMOVAL_BULK, MMU_REMOVAL_TARGETED, MMU_REMOVAL_AUTO };
 enum mmu_freeing { MMU_FREE_BATCHED, MMU_FREE_EAGER /* inside the bump: a baseline to compare with */ };
 
 struct mmu_params {
-	enum mmu_kind kind;
+	const struct backend *backend;
 	const struct mmu_cpu_ops *ops;
 	struct mmu_caps caps;
 	owner_t owner;		   /* of the tables */
@@ -69,7 +72,7 @@ struct mmu_params {
 
 #define MMU_VCPUS_MAX 512
 
-/* 0; -E_NOMEM; -E_NOSUP: the kind or the address width cannot be had from this CPU (the log says which). */
+/* 0; -E_NOMEM; -E_INVAL; -E_NOSUP: this CPU cannot give the back end what it needs, or not that address width (the log says which). */
 int mmu_create(const struct mmu_params *p, struct mmu **out);
 /* All vCPUs are gone (mmu_vcpu_fini) and so is every reader of its guest memory; nothing leaks. Slots go with it,
  * their backings stay the caller's. */
@@ -89,6 +92,17 @@ struct mmu_front {
 #define MMU_REQ_RELOAD (1u << 0) /* the root is not of valid_gen any more, or there is none yet */
 #define MMU_REQ_FLUSH  (1u << 1) /* rights were taken away: go on only when nobody runs with the old ones */
 
+/* What a vCPU runs on: the topmost table of a tree. */
+struct mmu_root {
+	struct spage *page; /* pinned; NULL: none. The CPUs that are ready for it are noted there (tags.c) */
+	uint64_t gen;	    /* page->gen; 0: none */
+	uint64_t pointer;   /* for the VMCS: with EPT, the EPTP */
+};
+
+/* Roots that a vCPU keeps beside the one that it runs on, at most (backend->roots_kept): a guest that goes back to an address
+ * space of a moment ago finds its tables as they were. */
+#define MMU_ROOTS_KEPT 3
+
 /* The MMU's part of a vCPU. hv/ embeds it and looks inside at nothing but `regs` (its to fill in) and `vpid`. */
 struct mmu_vcpu {
 	/* Read by other CPUs: */
@@ -102,15 +116,14 @@ struct mmu_vcpu {
 	struct mmu_front *front;
 	struct mmu *mmu;
 	const struct mmu_cpu_ops *ops;
-	struct spage *root;  /* pinned */
-	uint64_t root_gen;   /* root->gen, 0 without a root */
-	uint64_t *root_cpus; /* CPUs that have dropped what older roots in this frame left in their TLBs */
-	uint64_t eptp;	     /* for the VMCS */
-	unsigned cpu;	     /* the one that was last made ready for it; CPUS_MAX: none */
+	struct mmu_root root;		      /* the one that it runs on */
+	struct mmu_root kept[MMU_ROOTS_KEPT]; /* newest first; those without a page come last */
+	unsigned cpu;			      /* the one that was last made ready for it; CPUS_MAX: none */
 	/* The hole in the map where its last device access went, true as long as the slot table has this version. */
 	uint64_t hole_seq, hole_first, hole_pages;
 	uint64_t hole_hits;
-	bool pml; /* page-modification logging is on in its VMCS */
+	uint32_t inject; /* MMU_INJECT: the error code that the guest's own hardware would give */
+	bool pml;	 /* page-modification logging is on in its VMCS */
 	/* What it pays of the debt (pay.c), in ticks of the TSC: when it last paid (low half), when it pays again, exits since,
 	 * and what a page took. */
 	uint32_t paid_at, pay_after, unpaid, price;
@@ -187,11 +200,11 @@ static inline int mmu_enter_on(struct mmu_vcpu *v, unsigned cpu)
 
 	/* The exchange is a full barrier: either the changer sees us entered, and kicks; or we see its change. */
 	if (!MUTANT(entered_late))
-		atomic_xchg(&v->entered, v->root_gen);
+		atomic_xchg(&v->entered, v->root.gen);
 	YIELD();
 	/* flush_epoch, because not every flush comes with a request: who was overtaken by one would go in as if from
 	 * before it, not kicked, and what waits for the flush would wait for an exit of the guest's own. */
-	if (unlikely(atomic_load(&v->requests) || atomic_load(&front->valid_gen) != v->root_gen ||
+	if (unlikely(atomic_load(&v->requests) || atomic_load(&front->valid_gen) != v->root.gen ||
 		     atomic_load(&front->flush_epoch) != v->entered_epoch) &&
 		!MUTANT(no_recheck)) {
 		atomic_xchg(&v->entered, 0);
@@ -199,20 +212,20 @@ static inline int mmu_enter_on(struct mmu_vcpu *v, unsigned cpu)
 	}
 	YIELD();
 	if (MUTANT(entered_late))
-		atomic_xchg(&v->entered, v->root_gen);
+		atomic_xchg(&v->entered, v->root.gen);
 	if (unlikely(mmu_debug & MMU_DEBUG_TAGS))
 		mmu_tags_check(v, cpu);
 	atomic_store(&mmu_host_cpu[cpu].busy, 0);
 	return 0;
 }
-/* The EPTP for the VMCS; it changes in mmu_serve() only. */
-static inline uint64_t mmu_eptp(const struct mmu_vcpu *v)
+/* What stands for the root in the VMCS, the EPTP; it changes in mmu_serve() only. */
+static inline uint64_t mmu_root_pointer(const struct mmu_vcpu *v)
 {
-	return v->eptp;
+	return v->root.pointer;
 }
-static inline int mmu_enter(struct mmu_vcpu *v, uint64_t *eptp)
+static inline int mmu_enter(struct mmu_vcpu *v, uint64_t *pointer)
 {
-	*eptp = v->eptp;
+	*pointer = v->root.pointer;
 	return mmu_enter_on(v, this_cpu_id());
 }
 
@@ -279,13 +292,28 @@ enum mmu_verdict {
 	MMU_ROM,       /* a write to a read-only slot: as MMIO */
 	MMU_EXEC_MMIO, /* instruction fetch from what is not RAM: the guest ends */
 	MMU_NO_MEMORY, /* no table page could be had: the guest ends */
-	MMU_INJECT,    /* shadow: inject #PF with the walk's error code and the faulting address in CR2 */
+	MMU_INJECT, /* a fault of the guest's own: inject #PF with v->inject, and the address that it used in CR2 */
 };
 
 /* EPT violation at a gpa; access: MMU_*. Locks: takes the MMU lock. */
-enum mmu_verdict mmu_fault(struct mmu_vcpu *v, gpa_t at, unsigned access);
+enum mmu_verdict mmu_violation(struct mmu_vcpu *v, gpa_t at, unsigned access);
+/* The same for back ends that see the guest's faults by other exits than EPT violations: an access for which the CPU found no
+ * translation. */
+struct mmu_fault {
+	gpa_t at;	 /* the guest-physical address that faulted, if there is one */
+	gva_t gva;	 /* the address that the guest used */
+	uint32_t error;	 /* the error code of the CPU (PF_*) */
+	unsigned access; /* MMU_* */
+};
+enum mmu_verdict mmu_fault(struct mmu_vcpu *v, const struct mmu_fault *f);
+/* v is to run on another root, since its guest has loaded another address space: the back end chooses it in the next mmu_serve(),
+ * which comes before the next entry. */
+static inline void mmu_reload(struct mmu_vcpu *v)
+{
+	atomic_fetch_or(&v->requests, MMU_REQ_RELOAD);
+}
 /* mmu_fault() said MMU_ROM, and the access was a walk of the guest's own tables, which counts as a write where EPT's A and D
- * flags are in use: switches them off for this VM (ad.c). MMU_RESUME; MMU_ROM: v walked without them, so that it was
+ * flags are in use: switches them off for this VM (ept_ad.c). MMU_RESUME; MMU_ROM: v walked without them, so that it was
  * a write indeed. Locks: takes the MMU lock. */
 enum mmu_verdict mmu_rom_walked(struct mmu_vcpu *v, gpa_t at);
 /* EPT misconfiguration at a gpa: MMU_MMIO if the entry is one of ours and current, MMU_RESUME if it was stale and
@@ -313,6 +341,19 @@ int dirty_log_read_clear(struct mmu *mmu, slot_id id, uint64_t first, uint64_t p
  * filled in, goes into the dirty logs. Locks: none held, takes none. */
 void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index);
 
+/* An entry of a table that a walk passes. */
+struct mmu_step {
+	uint64_t entry;
+	unsigned level, index; /* of the table, and in it */
+	unsigned
+		below; /* tables below the one that it links, as far as they were counted (MMU_STEP_COUNTED) */
+	enum { MMU_STEP_EMPTY, MMU_STEP_TABLE, MMU_STEP_LEAF, MMU_STEP_MMIO } kind;
+};
+#define MMU_STEP_COUNTED 1000u
+/* For dumps: how v's tables translate `at`, from the root down to what ends the walk. Returns the number of steps, at most
+ * LEVELS_MOST; 0: v has no root of the valid generation. Locks: takes the MMU lock. */
+unsigned mmu_walk(struct mmu_vcpu *v, gpa_t at, struct mmu_step step[]);
+
 /* Counts the generation up: every table is obsolete from now on (rule 1). Takes the MMU lock; O(vCPUs). */
 void mmu_invalidate_all(struct mmu *mmu);
 
@@ -325,7 +366,7 @@ struct mmu_stats {
 	uint64_t batch_entries_max;
 	uint64_t batch_ticks_max; /* longest batch */
 	uint64_t faults_since_bump;
-	uint64_t ad_off; /* 1: EPT's A and D flags were switched off (ad.c) */
+	uint64_t ad_off; /* 1: EPT's A and D flags were switched off (ept_ad.c) */
 };
 /* Locks: takes the MMU lock. */
 void mmu_stats(struct mmu *mmu, struct mmu_stats *out);

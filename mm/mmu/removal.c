@@ -6,13 +6,11 @@
  *	targeted	each table and leaf of the slot is seen to now, with one flush; nothing else is forgotten
  *	auto		targeted where that is sure to be cheaper, else bulk
  *
- * Which of the two is decided before anything is touched: what unmapping would cost is weighed (mm/mmu/ept_zap.c, in
+ * Which of the two is decided before anything is touched: what unmapping would cost is weighed (backend->unmap, in
  * instructions), and above a bound it is a bump at once. Either way nobody runs on before all have left the guest, so
  * the two differ only in cost.
  */
-#include "mm/mmu/ept.h"
-#include "mm/mmu/indirect.h"
-#include "mm/mmu/internal.h"
+#include "mm/mmu/backend.h"
 
 /* Some 10,000 pages or 500 tables: what a caller may be kept waiting for where nothing is ever to be forgotten. */
 #define TARGETED_MOST 65536u
@@ -21,7 +19,8 @@ __hot void mmu_slots_published(struct mmu *mmu, uint64_t before)
 {
 	/* MMIO entries carry the low bits of the version. When those have gone once around, entries that were left
 	 * from the last round must not come true again: all tables go. */
-	if (mmu->slots.seq >> EPT_MMIO_GEN_BITS != before >> EPT_MMIO_GEN_BITS && !MUTANT(mmio_wrap_no_bump))
+	if (mmu->slots.seq >> mmu->backend->mmio_bits != before >> mmu->backend->mmio_bits &&
+		!MUTANT(mmio_wrap_no_bump))
 		mmu_bump(mmu);
 }
 
@@ -37,20 +36,12 @@ static bool unmap(struct mmu *mmu, const struct slot *old, unsigned most)
 {
 	uint64_t pages = old->pages - (MUTANT(targeted_short) ? 1 : 0);
 
-	/* Where there are two kinds of tables, neither is touched unless both can be done. */
-	if (mmu->indirect) {
-		unsigned direct = mmu->root ? ept_weigh(mmu->root, gfn(old->base), pages, most) : 0;
-
-		if (direct > most || !indirect_unmap(mmu, gfn(old->base), pages, most - direct))
-			return false;
-	}
-	/* Without a root of this generation nothing is mapped. */
-	return !mmu->root || ept_unmap(mmu, mmu->root, gfn(old->base), pages, most) <= most;
+	return mmu->backend->unmap(mmu, gfn(old->base), pages, most) <= most;
 }
 
 __hot void mmu_remove(struct mmu *mmu, const struct slot *old, struct mmu_ticket *out)
 {
-	unsigned most = mmu->removal == MMU_REMOVAL_AUTO ? EPT_CROSSOVER : TARGETED_MOST;
+	unsigned most = mmu->removal == MMU_REMOVAL_AUTO ? mmu->backend->crossover : TARGETED_MOST;
 
 	*out = (struct mmu_ticket){ 0 };
 	if (mmu->removal != MMU_REMOVAL_BULK && unmap(mmu, old, most)) {

@@ -16,8 +16,7 @@
  * Guest-linear and combined mappings are tagged by VPID too. A VPID belongs to a vCPU; while a vCPU is away from a
  * CPU its guest may change its page tables and flush elsewhere, so coming to a CPU costs an INVVPID there.
  */
-#include "mm/mmu/ept.h"
-#include "mm/mmu/internal.h"
+#include "mm/mmu/backend.h"
 
 void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
 {
@@ -35,11 +34,10 @@ void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
 	}
 	YIELD();
 	/* The bit first: what a flusher clears after that is not taken for done. */
-	if (v->mmu->kind == MMU_EPT && !(atomic_load(v->root_cpus) & BIT(cpu)) &&
-		!(atomic_fetch_or(v->root_cpus, BIT(cpu)) & BIT(cpu)) && !MUTANT(no_invept_new_root)) {
+	if (!(atomic_load(&v->root.page->cpus) & BIT(cpu)) &&
+		!(atomic_fetch_or(&v->root.page->cpus, BIT(cpu)) & BIT(cpu)) && !MUTANT(no_invept_new_root)) {
 		YIELD();
-		TRACE(TRACE_MMU, "INVEPT of EPTP %#lx on CPU %lu, generation %lu", v->eptp, cpu, v->root_gen);
-		v->ops->invept_single(v->eptp);
+		v->mmu->backend->drop_tags(v);
 	}
 	YIELD();
 	/* Who is known to have entered since logging began has it on (dirty_pml.c). */
@@ -53,9 +51,9 @@ void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
 void mmu_tags_check(const struct mmu_vcpu *v, unsigned cpu)
 {
 	ASSERT(cpu < CPUS_MAX);
-	ASSERT(v->root && atomic_load_relaxed(&v->root->pins) && v->root_gen == v->root->gen);
-	ASSERT(v->root_cpus == &v->root->cpus && v->cpu == cpu);
-	ASSERT(v->entered == v->root_gen);
-	/* The A/D bit aside: another CPU may be switching it off now (ad.c), and a kick comes. */
-	ASSERT(v->mmu->kind != MMU_EPT || !((v->eptp ^ ept_pointer(v->mmu, v->root)) & ~EPTP_AD));
+	ASSERT(v->root.page && atomic_load_relaxed(&v->root.page->pins) && v->root.gen == v->root.page->gen);
+	ASSERT(v->cpu == cpu);
+	ASSERT(v->entered == v->root.gen);
+	/* The address only: another CPU may be switching A and D off now (ept_ad.c), and a kick comes. */
+	ASSERT(!((v->root.pointer ^ v->mmu->backend->pointer(v->mmu, v->root.page)) & BITS(51, 12)));
 }

@@ -11,7 +11,7 @@
  * the asker has sent; it never depends on page work, nor on vCPUs that are halted, parked or not started.
  */
 #include "lib/string.h"
-#include "mm/mmu/internal.h"
+#include "mm/mmu/backend.h"
 
 int mmu_vcpu_init(struct mmu_vcpu *v, struct mmu *mmu, unsigned index, uint16_t vpid)
 {
@@ -36,14 +36,11 @@ int mmu_vcpu_init(struct mmu_vcpu *v, struct mmu *mmu, unsigned index, uint16_t 
 	return err;
 }
 
-static void drop_root(struct mmu_vcpu *v)
+static void drop_root(struct mmu_vcpu *v, struct mmu_root *root)
 {
-	if (v->root && !MUTANT(pin_leaked))
-		spage_unpin(v->mmu, v->root);
-	v->root = NULL;
-	v->root_cpus = NULL;
-	v->root_gen = 0;
-	atomic_store_relaxed(&v->entered_epoch, 0); /* no CPU is ready for another (mmu_make_ready) */
+	if (root->page && !MUTANT(pin_leaked))
+		spage_unpin(v->mmu, root->page);
+	*root = (struct mmu_root){ 0 };
 }
 
 void mmu_vcpu_fini(struct mmu_vcpu *v)
@@ -52,43 +49,52 @@ void mmu_vcpu_fini(struct mmu_vcpu *v)
 
 	ASSERT(!v->entered);
 	mmu_lock(mmu);
-	drop_root(v);
+	drop_root(v, &v->root);
+	for (unsigned i = 0; i < mmu->backend->roots_kept; i++)
+		drop_root(v, &v->kept[i]);
 	mmu->stats.faults_mmio += v->hole_hits;
 	atomic_store(&mmu->vcpu[v->index], NULL);
 	mmu_unlock(mmu);
 }
 
-/* The valid root for v; made if v is the first to need it. MMU lock held. */
-static int find_root(struct mmu *mmu, struct spage **out)
+/* Is it worth keeping? Not if it is what v is about to run on. */
+static bool keeps(const struct mmu_vcpu *v, const struct mmu_root *root, const struct spage *next)
 {
-	role_t role = { mmu->root_level | ROLE_DIRECT | (MMU_READ | MMU_WRITE | MMU_EXEC) << 4 };
-	struct spage *root = hash_find(mmu, gfn(0), role);
+	return root->page && root->page != next && !spage_obsolete(v->mmu, root->page) &&
+	       !(root->page->flags & SPAGE_INVALID);
+}
 
-	if (!root) {
-		int err = mmu_make_available(mmu, 1, gfn(0));
+/* Puts v->root in front of those that v keeps, of which all that are of no use any more go, and the oldest if there are too many. */
+static void keep_root(struct mmu_vcpu *v, const struct spage *next)
+{
+	unsigned most = v->mmu->backend->roots_kept, n = 0;
+	struct mmu_root last = v->root;
 
-		if (err)
-			return err;
-		root = spage_new(mmu, gfn(0), role, NULL);
-		hash_add(mmu, root);
-		mmu->root = root;
+	for (unsigned i = 0; i <= most; i++) {
+		struct mmu_root root = last;
+
+		if (i < most)
+			last = v->kept[i];
+		if (n < most && keeps(v, &root, next))
+			v->kept[n++] = root;
+		else
+			drop_root(v, &root);
 	}
-	*out = root;
-	return 0;
+	while (n < most)
+		v->kept[n++] = (struct mmu_root){ 0 };
 }
 
 void mmu_load_root(struct mmu_vcpu *v, struct spage *root)
 {
-	/* While nobody had it loaded, no flush has thought of it (generation.c). */
+	/* While no vCPU had it loaded, no flush has thought of it (generation.c). */
 	if (!root->pins)
 		root->cpus = 0;
 	atomic_fetch_and(&v->requests, ~MMU_REQ_RELOAD);
+	/* First the pin: what keep_root() drops may be the same page. */
 	spage_pin(root);
-	drop_root(v);
-	v->root = root;
-	v->root_gen = root->gen;
-	v->root_cpus = &root->cpus;
-	v->eptp = ept_pointer(v->mmu, root);
+	keep_root(v, root);
+	v->root = (struct mmu_root){ root, root->gen, v->mmu->backend->pointer(v->mmu, root) };
+	atomic_store_relaxed(&v->entered_epoch, 0); /* no CPU is ready for it (mmu_make_ready) */
 }
 
 static int reload(struct mmu_vcpu *v)
@@ -106,7 +112,7 @@ static int reload(struct mmu_vcpu *v)
 	}
 	/* Rule 3. Under the lock valid_gen stands still, and nobody enters on an older one any more. */
 	if (MUTANT(no_wait) || mmu_quiescent_below(mmu, mmu->front.valid_gen))
-		err = find_root(mmu, &root);
+		err = mmu->backend->root(v, &root);
 	if (!err)
 		mmu_load_root(v, root);
 	mmu_unlock(mmu);

@@ -137,7 +137,7 @@ static void fill(uint64_t tables)
 {
 	measure_serve(0);
 	for (uint64_t t = 0; t < tables; t++)
-		if (mmu_fault(&rig.v[0], gpa((t * 512 + (t * 37 & 511)) << 12), MMU_WRITE) != MMU_RESUME)
+		if (mmu_violation(&rig.v[0], gpa((t * 512 + (t * 37 & 511)) << 12), MMU_WRITE) != MMU_RESUME)
 			oracle_fail("bench: fault");
 }
 

@@ -34,7 +34,7 @@ static void start(unsigned vcpus, uint64_t ram_pages)
 
 static void fault(unsigned v, uint64_t g)
 {
-	if (mmu_fault(&rig.v[v], gpa(g << 12), MMU_WRITE) != MMU_RESUME)
+	if (mmu_violation(&rig.v[v], gpa(g << 12), MMU_WRITE) != MMU_RESUME)
 		oracle_fail("bench: fault at gfn %#lx", g);
 }
 

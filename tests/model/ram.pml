@@ -50,7 +50,7 @@ byte pointer; /* CPU 0 may hold pointers into this slot and those after it; 0: n
 #include "tso.h"
 
 bit lock;
-byte root;	     /* vcpu[0]->root_gen */
+byte root;	     /* vcpu[0]->root.gen */
 byte inside;	     /* the generation on which vCPU 0 really is in the guest, or 0; for assertions */
 byte maps[LAST + 1]; /* the tables of each generation map this slot and those after it; 0: there are no tables yet */
 byte reused;	     /* the memory of this slot serves another purpose by now; 0: of none */

@@ -86,7 +86,7 @@ mtype root_page[LAST + 1];				     /* the root of each generation */
 mtype table[LAST + 1];					     /* the table below it */
 byte half;	/* the table of this generation is half cleared: mmu->partial */
 bit lock, draining;
-byte root[N];	/* vcpu[i]->root_gen; each is a pin */
+byte root[N];	/* vcpu[i]->root.gen; each is a pin */
 byte inside[N]; /* the generation on which vCPU i really is in the guest, or 0; for assertions */
 
 #define NEXT_CPU  ((c + 1) % N)
@@ -323,7 +323,7 @@ again:
 		fi;
 		mem[REQ(c)] = 0;
 		g = root[c];
-		root[c] = mem[GEN]; /* find_root(), spage_pin(), drop_root() */
+		root[c] = mem[GEN]; /* ept_root(), spage_pin(), drop_root() */
 		if
 		:: g != 0 ->
 			CLAIM(PINNED, root_page[g] == listed || root_page[g] == put_aside);
@@ -353,7 +353,7 @@ again:
 	   }
 	   atomic {
 #endif
-		EXCHANGE_IN /* atomic_xchg(&v->entered, v->root_gen) */
+		EXCHANGE_IN /* atomic_xchg(&v->entered, v->root.gen) */
 	   }
 #if !defined(no_recheck) && !defined(entered_late)
 	   atomic {

@@ -7,7 +7,7 @@
  *
  *	here		in the code
  *	change		mmu_bump(), mmu_flush_request(), ask() (mm/mmu/generation.c)
- *	reload		reload(), find_root(), mmu_load_root(), drop_root() (mm/mmu/vcpu.c)
+ *	reload		reload(), ept_root(), mmu_load_root(), drop_root() (mm/mmu/vcpu.c)
  *	make ready	mmu_make_ready() (mm/mmu/tags.c): before a handshake, and again after one that fails
  *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu/mmu.h)
  *	pick		vcpu_run() and the run queues (hv/run.c, hv/sched.c): locked, so a vCPU's stores arrive before it does
@@ -97,7 +97,7 @@ top:
 			goto drop
 		:: else
 		fi;
-		if /* find_root() */
+		if /* ept_root() */
 		:: valid_at == FRAMES ->
 			if
 			:: !pinned(0) -> valid_at = 0
@@ -127,7 +127,7 @@ top:
 		g = 0
 	   }
 	   atomic {
-		LOAD(x, CPUS(root_at[v])); /* atomic_load(v->root_cpus) */
+		LOAD(x, CPUS(root_at[v])); /* atomic_load(&v->root.page->cpus) */
 		if
 		:: flushed_here -> goto enter
 		:: else

@@ -110,7 +110,7 @@ static bool fault(struct vcpu *v, const struct reach *r, enum hw_result result)
 	gpa_t at = gfn_to_gpa(gfn(reach_gfn(r)));
 	enum mmu_verdict d = result == HW_PML_FULL    ? MMU_RESUME
 			     : result == HW_MISCONFIG ? mmu_misconfig(&v->v, at)
-						      : mmu_fault(&v->v, at, r->access);
+						      : mmu_violation(&v->v, at, r->access);
 	enum expected x =
 		place_expected(r->told, atomic_load(&v->vm->place[r->place].told), r->home, r->page);
 	bool ok = true;

@@ -203,7 +203,7 @@ static void vm_start(unsigned n, const struct world_vm *what)
 {
 	struct vm *vm = &world.vm[n];
 	struct mmu_params params = {
-		.kind = MMU_EPT,
+		.backend = &mmu_backend_ept,
 		.ops = &hw_ops,
 		.caps = what->caps,
 		.owner = POOL_OWNER(n),

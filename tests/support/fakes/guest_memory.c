@@ -26,7 +26,7 @@ static const struct mmu_cpu_ops ops = {
 
 void guest_memory_open(uint64_t machine_bytes, unsigned vcpus)
 {
-	const struct mmu_params p = { .kind = MMU_EPT,
+	const struct mmu_params p = { .backend = &mmu_backend_ept,
 		.ops = &ops,
 		.owner = OWNER_VM0 + 1,
 		.guest_maxphyaddr = 39,

@@ -6,6 +6,7 @@
 #include "mm/map/backing.h"
 #include "mm/mmu/ept.h"
 #include "tests/support/fakes/cpu_id.h"
+#include "tests/support/nested/backends.h"
 #include "tests/support/nested/nested_internal.h"
 
 struct nested_seen nested_seen;
@@ -18,10 +19,23 @@ static void leave(struct nested_vcpu *v)
 	v->in = v->kicked = false;
 }
 
+/* A guest with little memory for tables is slow, but it goes on. */
+static void no_pages(void)
+{
+	oracle_fail("no pages: %lu of %lu in use, %lu valid", nested.mmu->pool.used, nested.mmu->pool.limit,
+		nested.mmu->nvalid);
+}
+
+/* v loads another of the guest's tables as its root. */
+static void switch_root(struct nested_vcpu *v)
+{
+	v->root = (unsigned)below(3);
+	mmu_reload(&v->v);
+}
+
 static void enter(struct nested_vcpu *v)
 {
 	unsigned cpu = below(8) ? v->cpu : (unsigned)below(nested.c->cpus);
-	unsigned root = v->root;
 	int err = -E_AGAIN;
 
 	if (nested.cpu_taken[cpu])
@@ -36,13 +50,10 @@ static void enter(struct nested_vcpu *v)
 	if (err) {
 		mmu_cpu_quiescent(cpu);
 		if (!below(16))
-			root = (unsigned)below(3);
+			switch_root(v);
 		err = mmu_serve(&v->v);
-		if (!err)
-			err = nested_load_root(v, root);
-		/* The order of the production's: what is made ready is the root that it enters on. */
-		if (!err)
-			mmu_make_ready(&v->v, cpu);
+		if (err == -E_NOMEM)
+			no_pages();
 		if (below(2))
 			nested_seen.reclaimed +=
 				mmu_reclaim(nested.mmu, 1 + (unsigned)below(20), 1 + (unsigned)below(600));
@@ -103,12 +114,27 @@ static void store(uint64_t frame)
 	nested_seen.stores++;
 }
 
+/* What the CPU says of an access that has found no translation. */
+static uint32_t access_bits(unsigned access)
+{
+	return (uint32_t)((access & MMU_WRITE ? PF_WRITE : 0) | (access & MMU_EXEC ? PF_FETCH : 0));
+}
+
+/* And what it would say if it walked the guest's own tables. (Whatever is present can be read.) */
+static uint32_t error_code(unsigned root, uint64_t at, unsigned access)
+{
+	return (uint32_t)(nested_walk(nested_now(), root, at, MMU_READ) >= 0 ? PF_PRESENT : 0) |
+	       access_bits(access);
+}
+
 static void access_memory(struct nested_vcpu *v)
 {
 	static const unsigned kinds[] = { MMU_READ, MMU_WRITE, MMU_READ | MMU_WRITE, MMU_READ, MMU_EXEC };
 	bool again = v->again && below(16);
 	uint64_t at = again ? v->again_at : random_at(v->root), e, version;
 	unsigned access = again ? v->again_access : kinds[below(ARRAY_SIZE(kinds))], level;
+	struct mmu_fault f;
+	enum mmu_verdict verdict;
 	int64_t target;
 
 	test_cpu_id = v->cpu;
@@ -140,11 +166,19 @@ static void access_memory(struct nested_vcpu *v)
 		return;
 	}
 	version = nested.version;
-	v->again = nested_fault(v, at, access);
+	f = (struct mmu_fault){
+		.gva = gva(at << PAGE_SHIFT), .error = access_bits(access), .access = access
+	};
+	verdict = mmu_fault(&v->v, &f);
+	if (verdict == MMU_NO_MEMORY)
+		no_pages();
+	v->again = verdict == MMU_RESUME;
 	if (v->again)
 		return;
 	if (target >= 0 && version == nested.version && !nested.changing)
 		oracle_fail("the guest gets a fault at %#lx that is not its own", at);
+	if (version == nested.version && !nested.changing && v->v.inject != error_code(v->root, at, access))
+		oracle_fail("the guest gets error code %x at %#lx", v->v.inject, at);
 	nested_seen.guest_faults++;
 }
 
@@ -293,6 +327,7 @@ static void kicked(struct mmu_vcpu *v)
 static void start(void)
 {
 	struct mmu_params p = {
+		.backend = &backend_nested,
 		.ops = &hw_ops,
 		.caps = { .ept = true,
 			.ept_2m = true,

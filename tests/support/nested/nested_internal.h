@@ -5,6 +5,7 @@
  *	nested.c	vCPUs, devices, the VM, in random order
  *	nested_model.c	what the guest's tables say, and said
  *	nested_mmu.c	the back end: shadow pages made from them
+ *	backends.c	its place behind the seam of mm/mmu/backend.h
  *	nested_audit.c	do the notes about indirect pages agree with their entries?
  */
 #pragma once
@@ -89,7 +90,6 @@ int64_t nested_walk(const struct nested_version *v, unsigned root, uint64_t at, 
 void nested_check_hit(struct nested_vcpu *v, uint64_t at, unsigned access, uint64_t e, unsigned level);
 
 /* ---- nested_mmu.c ---- */
-/* Makes what an access needs, or asks for a flush that it needs first. False: it is a fault of the guest's own. */
-bool nested_fault(struct nested_vcpu *v, uint64_t at, unsigned access);
-/* v takes the page made from table `root` of the guest. 0; -E_AGAIN: a flush comes first, or there are no pages: v keeps what it has. */
-int nested_load_root(struct nested_vcpu *v, unsigned root);
+/* What the back end of a nested VM does (mm/mmu/backend.h). */
+enum mmu_verdict nested_fault(struct mmu_vcpu *v, const struct mmu_fault *f);
+int nested_root(struct mmu_vcpu *v, struct spage **out);

@@ -116,58 +116,52 @@ static bool build(struct spage *p, uint64_t at, unsigned access, bool *flush)
 	}
 }
 
-/* 0 or -E_AGAIN: a guest with little memory for tables is slow, but it goes on. */
-static int make_available(unsigned need)
+/* Do the guest's tables lead to a page at all, whatever the rights? */
+static bool present(gfn_t table, uint64_t at)
 {
-	int err = mmu_make_available(nested.mmu, need, gfn(0));
+	uint64_t e;
 
-	if (err == -E_NOMEM)
-		oracle_fail("no pages for a fault: %lu of %lu in use, %lu valid", nested.mmu->pool.used,
-			nested.mmu->pool.limit, nested.mmu->nvalid);
-	return err;
+	for (unsigned level = LEVELS; entry_at(table, level_index(at, level), &e); level--) {
+		if (ept_is_leaf(e, level))
+			return true;
+		if (nested_table_at(ept_pfn(e).v) < 0)
+			return false;
+		table = (gfn_t){ ept_pfn(e).v };
+	}
+	return false;
 }
 
-bool nested_fault(struct nested_vcpu *v, uint64_t at, unsigned access)
+enum mmu_verdict nested_fault(struct mmu_vcpu *v, const struct mmu_fault *f)
 {
-	struct mmu *mmu = nested.mmu;
+	struct mmu *mmu = v->mmu;
+	uint64_t at = f->gva.v >> PAGE_SHIFT;
 	bool flush = false, ok = true;
 
-	if (pool_wants_more(&mmu->pool))
-		pool_grow(mmu);
-	mmu_lock(mmu);
 	nested.quiet++;
-	if (!make_available(FAULT_NEEDS) && v->v.root && v->v.root_gen == mmu->front.valid_gen &&
-		!(v->v.requests & MMU_REQ_RELOAD) && mmu_flushed(mmu, mmu->front.flush_epoch))
-		ok = build(v->v.root, at, access, &flush);
+	if (mmu_flushed(mmu, mmu->front.flush_epoch))
+		ok = build(v->root.page, at, f->access, &flush);
+	if (flush)
+		mmu_flush_request(mmu, true);
+	if (!ok)
+		v->inject = (uint32_t)(present(v->root.page->gfn, at) ? PF_PRESENT : 0) |
+			    (f->error & (uint32_t)(PF_WRITE | PF_FETCH));
+	nested.quiet--;
+	return ok ? MMU_RESUME : MMU_INJECT;
+}
+
+int nested_root(struct mmu_vcpu *v, struct spage **out)
+{
+	struct mmu *mmu = v->mmu;
+	gfn_t at = { nested.table_gfn[container_of(v, struct nested_vcpu, v)->root] };
+	bool flush = false;
+	int err = mmu_make_available(mmu, INDIRECT_NEW_NEEDS, gfn(0));
+
+	if (err)
+		return err;
+	nested.quiet++;
+	*out = page_for(at, role(LEVELS, EPT_RWX), &flush);
 	if (flush)
 		mmu_flush_request(mmu, true);
 	nested.quiet--;
-	mmu_unlock(mmu);
-	return ok;
-}
-
-int nested_load_root(struct nested_vcpu *v, unsigned root)
-{
-	struct mmu *mmu = nested.mmu;
-	bool flush = false;
-	int err = -E_AGAIN;
-
-	mmu_lock(mmu);
-	nested.quiet++;
-	if (!make_available(INDIRECT_NEW_NEEDS) && mmu_quiescent_below(mmu, mmu->front.valid_gen)) {
-		struct spage *p = page_for((gfn_t){ nested.table_gfn[root] }, role(LEVELS, EPT_RWX), &flush);
-
-		if (p != v->v.root)
-			mmu_load_root(&v->v, p);
-		/* Not before: without pages for a new root the vCPU may enter on the one it has. */
-		v->root = root;
-		err = 0;
-	}
-	if (flush) {
-		mmu_flush_request(mmu, true);
-		err = -E_AGAIN;
-	}
-	nested.quiet--;
-	mmu_unlock(mmu);
-	return err;
+	return flush ? -E_AGAIN : 0;
 }

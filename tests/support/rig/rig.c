@@ -6,6 +6,7 @@
 #include "mm/map/backing.h"
 #include "mm/mmu/internal.h"
 #include "tests/support/fakes/cpu_id.h"
+#include "tests/support/nested/backends.h"
 
 struct rig rig;
 static const struct arena *given;
@@ -38,7 +39,7 @@ void rig_start_with(const struct mmu_params *p, uint64_t ram, bool debug)
 	memset(&rig, 0, sizeof(rig));
 	memset(slots, 0, sizeof(slots));
 	rig.params = *p;
-	rig.params.kind = MMU_EPT;
+	rig.params.backend = p->indirect_pages ? &backend_mixed : &mmu_backend_ept;
 	rig.params.ops = &hw_ops;
 	rig.params.owner = RIG_TABLES;
 	if (!rig.params.guest_maxphyaddr)
@@ -186,7 +187,7 @@ enum mmu_verdict rig_access(unsigned i, uint64_t g, unsigned access, uint64_t *f
 		rig_exit(i);
 		d = r == HW_PML_FULL	? MMU_RESUME
 		    : r == HW_MISCONFIG ? mmu_misconfig(&rig.v[i], gpa(g << 12))
-					: mmu_fault(&rig.v[i], gpa(g << 12), access);
+					: mmu_violation(&rig.v[i], gpa(g << 12), access);
 		if (d != MMU_RESUME)
 			return d;
 		err = rig_enter(i);

@@ -83,7 +83,7 @@ static inline unsigned hw_walk(uint64_t eptp)
 /* The fault that such a walk ends in, as the exit's handler takes it (hv/exit/ept.c). */
 static inline enum mmu_verdict hw_walk_fault(struct mmu_vcpu *v, gpa_t at, unsigned access)
 {
-	enum mmu_verdict d = mmu_fault(v, at, access);
+	enum mmu_verdict d = mmu_violation(v, at, access);
 
 	return d == MMU_ROM ? mmu_rom_walked(v, at) : d;
 }

@@ -116,7 +116,7 @@ static void check_lists(void)
 static void vm_create(void)
 {
 	struct mmu_params p = {
-		.kind = MMU_EPT,
+		.backend = &mmu_backend_ept,
 		.ops = &hw_ops,
 		.caps = sim.c->caps,
 		.owner = OWNER_TABLES,

@@ -49,7 +49,7 @@ static int handshake(struct sim_vcpu *v, unsigned c)
 		return err;
 	}
 	/* (A vCPU that is overtaken by a bump here is behind, and has been kicked.) */
-	if ((v->eptp & EPTP_AD) && !sim.mmu->caps.ept_ad && v->v.root_gen == sim.mmu->front.valid_gen)
+	if ((v->eptp & EPTP_AD) && !sim.mmu->caps.ept_ad && v->v.root.gen == sim.mmu->front.valid_gen)
 		oracle_fail("vCPU %u enters with EPT's A and D flags, which are off", v->v.index);
 	if (v->cpu != c)
 		sim_seen.migrations++;
@@ -210,7 +210,7 @@ void sim_access(struct sim_vcpu *v)
 	d = r == HW_PML_FULL	? MMU_RESUME
 	    : r == HW_MISCONFIG ? mmu_misconfig(&v->v, gpa(gfn << 12))
 	    : access & WALK	? hw_walk_fault(&v->v, gpa(gfn << 12), access & ~WALK)
-				: mmu_fault(&v->v, gpa(gfn << 12), access);
+				: mmu_violation(&v->v, gpa(gfn << 12), access);
 	check_verdict(d, from, gfn, access);
 	v->again = d == MMU_RESUME;
 	v->again_gfn = gfn;

@@ -98,7 +98,7 @@ static uint64_t *map_all(unsigned access)
 	rig_exit(0);
 	assert_true(rig_leaf(BASE, &e, &level));
 	assert_int_equal(level, 1);
-	for (table = spage_table(rig.mmu->root), level = rig.mmu->root_level; level > 1; level--)
+	for (table = spage_table(rig.mmu->root), level = rig.mmu->shape.levels; level > 1; level--)
 		table = hpa_to_virt(hpa(table[level_index(BASE, level)] & EPT_ADDR));
 	return table;
 }
@@ -160,7 +160,8 @@ static void w_is_taken_while_d_is_set(void **state)
 			if (bits[n / 64] >> n % 64 & 1)
 				assert_int_equal(__atomic_load_n(&w.table[n], __ATOMIC_SEQ_CST) & EPT_W, 0);
 		for (unsigned n = 0; n < PAGES; n += 3)
-			assert_int_equal(mmu_fault(&rig.v[0], gpa((BASE + n) << 12), MMU_WRITE), MMU_RESUME);
+			assert_int_equal(
+				mmu_violation(&rig.v[0], gpa((BASE + n) << 12), MMU_WRITE), MMU_RESUME);
 	}
 	stop = true;
 	pthread_join(thread, NULL);

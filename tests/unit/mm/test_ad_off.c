@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Guest page tables in a read-only slot, on a CPU whose EPT has A and D flags: the walk counts as a write (mm/mmu/ad.c).
+ * Guest page tables in a read-only slot, on a CPU whose EPT has A and D flags: the walk counts as a write (mm/mmu/ept_ad.c).
  * The flags go off, and page-modification logging with them; no dirty page is lost on the way.
  */
 #include <setjmp.h>
@@ -207,7 +207,7 @@ static void two_vcpus_that_walk_at_the_same_time_go_on(void **state)
 	for (unsigned i = 0; i < 2; i++)
 		rig_exit(i);
 	for (unsigned i = 0; i < 2; i++)
-		assert_int_equal(mmu_fault(&rig.v[i], gpa(ROM << 12), MMU_READ | MMU_WRITE), MMU_ROM);
+		assert_int_equal(mmu_violation(&rig.v[i], gpa(ROM << 12), MMU_READ | MMU_WRITE), MMU_ROM);
 	for (unsigned i = 0; i < 2; i++)
 		assert_int_equal(mmu_rom_walked(&rig.v[i], gpa(ROM << 12)), MMU_RESUME);
 	assert_int_equal(rig_stats().ad_off, 1);

@@ -109,9 +109,9 @@ static void a_fault_is_content_with_as_many_pages_as_it_needs(void **state)
 	assert_int_equal(rig_enter(0), 0);
 	assert_int_equal(rig.mmu->pool.used, 1);
 	/* Nothing but the root is there, so nothing can be given up. */
-	rig.mmu->pool.limit = 1 + rig.mmu->root_level;
+	rig.mmu->pool.limit = 1 + rig.mmu->shape.levels;
 	assert_int_equal(rig_access(0, 5, MMU_WRITE, NULL), MMU_RESUME);
-	assert_int_equal(rig.mmu->pool.used, rig.mmu->root_level);
+	assert_int_equal(rig.mmu->pool.used, rig.mmu->shape.levels);
 	assert_int_equal(rig_stats().evictions, 0);
 }
 
@@ -123,10 +123,10 @@ static void a_fault_with_a_page_too_few_says_so(void **state)
 	rig.mmu->caps.ept_2m = false;
 	rig_slot(0, 64, 0);
 	assert_int_equal(rig_enter(0), 0);
-	rig.mmu->pool.limit = rig.mmu->root_level;
+	rig.mmu->pool.limit = rig.mmu->shape.levels;
 	rig_exit(0);
 	for (unsigned tries = 0; tries < 1000 && d == MMU_RESUME; tries++)
-		d = mmu_fault(&rig.v[0], gpa(5 * PAGE_SIZE), MMU_WRITE);
+		d = mmu_violation(&rig.v[0], gpa(5 * PAGE_SIZE), MMU_WRITE);
 	assert_int_equal(d, MMU_NO_MEMORY);
 	assert_int_equal(rig.mmu->pool.used, 1);
 }
@@ -150,7 +150,7 @@ static void debt_is_paid_above_one_and_a_half_of_the_live_set(void **state)
 		assert_int_equal(rig_enter(0), 0);
 		for (unsigned t = 0; t < TABLES; t++) {
 			assert_int_equal(rig_access(0, t * 512, MMU_WRITE, NULL), MMU_RESUME);
-			assert_true(rig.mmu->pool.used <= live * 3 / 2 + rig.mmu->root_level);
+			assert_true(rig.mmu->pool.used <= live * 3 / 2 + rig.mmu->shape.levels);
 		}
 	}
 	/* And not before: what waits may be given back between exits. */

@@ -86,18 +86,18 @@ static void a_pinned_root_makes_nobody_load_again(void **state)
 	rig_exit(1); /* and sleeps */
 	mmu_invalidate_all(rig.mmu);
 	assert_int_equal(rig_enter(0), 0);
-	root = rig.v[0].root;
+	root = rig.v[0].root.page;
 	invepts = hw_cpu[0].invepts;
 	for (batches = 0; mmu_reclaim_waiting(rig.mmu); batches++) {
 		rig_exit(0);
 		assert_int_equal(rig.v[0].requests, 0);
 		mmu_reclaim(rig.mmu, 3, 4096);
 		assert_int_equal(rig_enter(0), 0);
-		assert_ptr_equal(rig.v[0].root, root);
+		assert_ptr_equal(rig.v[0].root.page, root);
 	}
 	assert_true(batches >= 10 && batches < 20);
 	assert_int_equal(hw_cpu[0].invepts, invepts);
-	assert_true(rig.v[1].root && rig.v[1].root->flags & SPAGE_INVALID);
+	assert_true(rig.v[1].root.page && rig.v[1].root.page->flags & SPAGE_INVALID);
 	assert_int_equal(rig.mmu->pool.used, rig_stats().pages_live + 1);
 	assert_int_equal(mmu_reclaim(rig.mmu, 16, 4096), 0);
 	/* It wakes: one load, and its old root goes. */
@@ -158,19 +158,19 @@ static void the_faults_own_path_is_never_the_victim(void **state)
 	start(0, true);
 	assert_int_equal(rig_enter(0), 0);
 	assert_int_equal(rig_access(0, 5, MMU_WRITE, &f), MMU_RESUME);
-	root = rig.v[0].root;
+	root = rig.v[0].root.page;
 	/* Four tables are in use, all of them on the path of gfn 5, and there are no more. */
 	assert_int_equal(rig.mmu->pool.used, 4);
 	rig.mmu->pool.limit = 4;
 	rig_exit(0);
 	for (unsigned n = 0; n < 20 && d == MMU_RESUME; n++)
-		d = mmu_fault(&rig.v[0], gpa(6 << 12), MMU_WRITE);
+		d = mmu_violation(&rig.v[0], gpa(6 << 12), MMU_WRITE);
 	assert_int_equal(d, MMU_NO_MEMORY);
 	assert_int_equal(rig_stats().evictions, 0);
 	/* One elsewhere: the table of gfn 5 is not on its path and may go, the three above it may not. */
 	for (unsigned n = 0; n < 20; n++)
-		assert_int_not_equal(mmu_fault(&rig.v[0], gpa(512ull << 12), MMU_WRITE), MMU_MMIO);
-	assert_ptr_equal(rig.v[0].root, root);
+		assert_int_not_equal(mmu_violation(&rig.v[0], gpa(512ull << 12), MMU_WRITE), MMU_MMIO);
+	assert_ptr_equal(rig.v[0].root.page, root);
 	assert_ptr_equal(rig.mmu->root, root);
 	assert_false(root->flags & SPAGE_INVALID);
 	assert_true(root->gen == rig.mmu->front.valid_gen && root->pins == 1 && root->children == 1);
@@ -179,7 +179,7 @@ static void the_faults_own_path_is_never_the_victim(void **state)
 	assert_int_equal(rig_enter(0), 0);
 	assert_int_equal(rig_access(0, 5, MMU_READ, &g), MMU_RESUME);
 	assert_int_equal(f, g);
-	assert_ptr_equal(rig.v[0].root, root);
+	assert_ptr_equal(rig.v[0].root.page, root);
 }
 
 /* The pool is full of tables that were all used lately: that is no lack of memory, some of them just have to go. */

@@ -65,7 +65,7 @@ static void eptp_says_what_the_cpu_needs(void **state)
 
 static void what_the_cpu_cannot_do_is_refused(void **state)
 {
-	struct mmu_params p = { .kind = MMU_EPT,
+	struct mmu_params p = { .backend = &mmu_backend_ept,
 		.ops = &hw_ops,
 		.owner = RIG_TABLES,
 		.vcpus = 1,
@@ -342,11 +342,11 @@ static void verdicts(void **state)
 	assert_int_equal(rig_access(0, 18, MMU_WRITE, NULL), MMU_ROM);
 	assert_int_equal(rig_enter(0), 0);
 	assert_int_equal(rig_access(0, 32, MMU_READ, NULL), MMU_MMIO);
-	assert_int_equal(mmu_fault(&rig.v[0], gpa(0x50000000), MMU_EXEC), MMU_EXEC_MMIO);
+	assert_int_equal(mmu_violation(&rig.v[0], gpa(0x50000000), MMU_EXEC), MMU_EXEC_MMIO);
 	/* Beyond the guest's width, and beyond what four levels can express. */
-	assert_int_equal(mmu_fault(&rig.v[0], gpa(BIT(41)), MMU_READ), MMU_MMIO);
-	assert_int_equal(mmu_fault(&rig.v[0], gpa(BIT(48) + 0x3000), MMU_WRITE), MMU_MMIO);
-	assert_int_equal(mmu_fault(&rig.v[0], gpa(UINT64_MAX), MMU_EXEC), MMU_EXEC_MMIO);
+	assert_int_equal(mmu_violation(&rig.v[0], gpa(BIT(41)), MMU_READ), MMU_MMIO);
+	assert_int_equal(mmu_violation(&rig.v[0], gpa(BIT(48) + 0x3000), MMU_WRITE), MMU_MMIO);
+	assert_int_equal(mmu_violation(&rig.v[0], gpa(UINT64_MAX), MMU_EXEC), MMU_EXEC_MMIO);
 }
 
 static void spurious_violations_are_resumed(void **state)
@@ -355,7 +355,7 @@ static void spurious_violations_are_resumed(void **state)
 	assert_int_equal(rig_enter(0), 0);
 	assert_int_equal(rig_access(0, 3, MMU_WRITE, NULL), MMU_RESUME);
 	rig_exit(0);
-	assert_int_equal(mmu_fault(&rig.v[0], gpa(0x3000), MMU_WRITE), MMU_RESUME);
+	assert_int_equal(mmu_violation(&rig.v[0], gpa(0x3000), MMU_WRITE), MMU_RESUME);
 	assert_int_equal(mmu_misconfig(&rig.v[0], gpa(0x3000)), MMU_RESUME);
 	assert_int_equal(mmu_misconfig(&rig.v[0], gpa(0x700000000)), MMU_RESUME); /* nothing there any more */
 	assert_int_equal(rig_stats().faults_spurious, 1);
@@ -477,7 +477,7 @@ static void four_kib_tables_cost_no_more_than_8_2_bytes_a_page(void **state)
 	assert_int_equal(rig_enter(0), 0);
 	rig_exit(0);
 	for (uint64_t g = 0; g < pages; g++)
-		assert_int_equal(mmu_fault(&rig.v[0], gpa(g << 12), MMU_WRITE), MMU_RESUME);
+		assert_int_equal(mmu_violation(&rig.v[0], gpa(g << 12), MMU_WRITE), MMU_RESUME);
 	st = rig_stats();
 	assert_int_equal(st.pages_live, 256 + 3);
 	/* Pool memory comes in chunks of 502 tables; what a full one costs a table is what a large guest pays. */

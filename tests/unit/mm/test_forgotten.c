@@ -210,7 +210,7 @@ static void touch(unsigned i, uint64_t g)
 	if (r == HW_MISCONFIG)
 		mmu_misconfig(&rig.v[i], gpa(g << 12));
 	else
-		mmu_fault(&rig.v[i], gpa(g << 12), access);
+		mmu_violation(&rig.v[i], gpa(g << 12), access);
 	vcpu[i].busy = false;
 }
 

@@ -159,7 +159,7 @@ static void a_vcpu_that_changes_cpu_flushes_where_it_comes_to(void **state)
 		mmu_exit(&bv[who]);
 		if (n)
 			assert_int_equal(mmu_misconfig(&bv[who], gpa(0x1003000)), MMU_RESUME);
-		assert_int_equal(mmu_fault(&bv[who], gpa(0x1003000), MMU_READ), MMU_RESUME);
+		assert_int_equal(mmu_violation(&bv[who], gpa(0x1003000), MMU_READ), MMU_RESUME);
 		eptp = enter_b(who, cpu);
 		assert_int_equal(hw_access(cpu, eptp, 0x1003, MMU_READ, &e, &level), HW_HIT);
 		mmu_exit(&bv[who]);
@@ -170,7 +170,7 @@ static void a_vcpu_that_changes_cpu_flushes_where_it_comes_to(void **state)
 		eptp = enter_b(who, cpu);
 		assert_int_equal(hw_access(cpu, eptp, 0x1003, MMU_READ, &e, &level), HW_VIOLATION);
 		mmu_exit(&bv[who]);
-		assert_int_equal(mmu_fault(&bv[who], gpa(0x1003000), MMU_READ), MMU_MMIO);
+		assert_int_equal(mmu_violation(&bv[who], gpa(0x1003000), MMU_READ), MMU_MMIO);
 		/* Another removal, so that all CPUs have to flush again. */
 		mmu_lock(b);
 		mmu_flush_request(b, false);
@@ -216,7 +216,7 @@ static void a_vm_that_dies_in_the_middle_leaves_nothing(void **state)
 			mmu_reclaim(rig.mmu, 2, 7);
 		assert_true(mmu_reclaim_waiting(rig.mmu));
 		half_cleared |= rig.mmu->partial != NULL;
-		assert_true(rig.v[2].root && rig.v[2].root->gen != rig.mmu->front.valid_gen);
+		assert_true(rig.v[2].root.page && rig.v[2].root.page->gen != rig.mmu->front.valid_gen);
 		if (round % 3)
 			assert_int_equal(slot_delete(rig.mmu, ram, &t), 0);
 		/* rig_stop() finds that neither tables nor RAM are left. */

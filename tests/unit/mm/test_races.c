@@ -115,7 +115,7 @@ static void a_bump_between_walk_and_lock_starts_the_fault_again(void **state)
 		assert_int_equal(rig_enter(0), 0);
 		rig_exit(0); /* by a violation at gfn 0x1003 */
 		expect(bump, n);
-		assert_int_equal(mmu_fault(&rig.v[0], gpa(0x1003000), MMU_WRITE), MMU_RESUME);
+		assert_int_equal(mmu_violation(&rig.v[0], gpa(0x1003000), MMU_WRITE), MMU_RESUME);
 		if (!came())
 			break;
 		points++;
@@ -147,7 +147,7 @@ static void a_slot_that_goes_during_a_fault_is_not_taken_for_mmio(void **state)
 		assert_int_equal(rig_enter(0), 0);
 		rig_exit(0); /* by a violation at gfn 0x1200 */
 		expect(slot_goes, n);
-		assert_int_equal(mmu_fault(&rig.v[0], gpa(0x1200000), MMU_WRITE), MMU_RESUME);
+		assert_int_equal(mmu_violation(&rig.v[0], gpa(0x1200000), MMU_WRITE), MMU_RESUME);
 		if (!came()) {
 			slot_goes();
 			gone();

@@ -443,7 +443,7 @@ static void no_memory_is_a_verdict(void **state)
 		n++;
 	rig.mmu->pool.limit = 0; /* and the VM's own share is used up */
 	for (unsigned i = 0; i < 100 && d == MMU_RESUME; i++)
-		d = mmu_fault(&rig.v[0], gpa((100 + i) << 30), MMU_READ);
+		d = mmu_violation(&rig.v[0], gpa((100 + i) << 30), MMU_READ);
 	assert_int_equal(d, MMU_NO_MEMORY);
 	while (n--)
 		frame_free(FRAME_4K, OWNER_LETHE, taken[n]);

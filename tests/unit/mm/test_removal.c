@@ -394,13 +394,13 @@ static void what_is_weighed_is_never_less_than_what_is_unmapped(void **state_)
 		pending = (unsigned)rig.mmu->npending;
 
 		/* Above the bound nothing happens. */
-		weight = ept_unmap(rig.mmu, rig.mmu->root, gfn(at), pages, 0);
+		weight = ept_unmap(rig.mmu, gfn(at), pages, 0);
 		if (weight) {
 			assert_int_equal(count_leaves(REGION - 2048, 8192, &none), outside);
 			assert_int_equal(rig.mmu->npending, pending);
 			refused++;
 		}
-		weight = ept_unmap(rig.mmu, rig.mmu->root, gfn(at), pages, UINT32_MAX);
+		weight = ept_unmap(rig.mmu, gfn(at), pages, UINT32_MAX);
 		assert_int_equal(count_leaves(at, pages, &none), 0);
 		assert_true(rig.mmu->npending - pending >= tables);
 		assert_true(weight >= tables * (EPT_WEIGHT_ENTRY + EPT_WEIGHT_DROP));

@@ -304,7 +304,7 @@ static void fault_on_a_slot_that_went_is_retried(void **state)
 	assert_int_equal(rig_enter(0), 0);
 	rig_exit(0); /* by a violation at gfn 3 */
 	assert_int_equal(slot_delete(rig.mmu, id, &t), 0);
-	assert_int_equal(mmu_fault(&rig.v[0], gpa(0x3000), MMU_READ), MMU_RESUME);
+	assert_int_equal(mmu_violation(&rig.v[0], gpa(0x3000), MMU_READ), MMU_RESUME);
 	assert_int_equal(rig_enter(0), 0);
 	assert_int_equal(rig_access(0, 3, MMU_READ, NULL), MMU_MMIO);
 }

@@ -57,7 +57,7 @@ static slot_id add_slot(uint64_t base, uint64_t pages, unsigned flags, struct ba
 static void open_guest(unsigned width, bool no_1g)
 {
 	struct mmu_params p = {
-		.kind = MMU_EPT,
+		.backend = &mmu_backend_ept,
 		.ops = &ops,
 		.caps = { .ept = true,
 			.ept_2m = true,

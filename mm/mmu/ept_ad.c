@@ -33,13 +33,13 @@ static void ad_off(struct mmu *mmu)
 		mmu_bump(mmu);
 }
 
-enum mmu_verdict mmu_rom_walked(struct mmu_vcpu *v, gpa_t at)
+enum mmu_verdict ept_rom_walked(struct mmu_vcpu *v, gpa_t at)
 {
 	struct mmu *mmu = v->mmu;
 	bool first;
 
 	/* It walked without the flags, so it wrote indeed. */
-	if (!(v->eptp & EPTP_AD))
+	if (!(v->root.pointer & EPTP_AD))
 		return MMU_ROM;
 	YIELD();
 	mmu_lock(mmu);
