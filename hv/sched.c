@@ -61,6 +61,7 @@ static void switch_to(struct cpu *c, struct vcpu *v)
 		guest_cpu_save(&c->current->guest);
 	c->current = v;
 	trace_context[c->id] = (struct trace_context){ (uint16_t)v->vm->id, (uint16_t)v->index };
+	atomic_fetch_and(&v->mmu.requests, ~REQ_FLUSH); /* the flush of the switch is one, too */
 	mitigate_switch();
 	vmcs_load(&v->vmcs);
 	if (!v->vmcs.filled) {
@@ -267,11 +268,8 @@ bool housekeeping(struct cpu *c)
 	return ended() < nvms;
 }
 
-/*
- * The next one's turn. What it costs to choose it and to bring its state here is charged to its cause: to the one that had
- * the CPU before, if that has gone to sleep; to the one that gets it now, if it woke or waited for its turn. So a vCPU that
- * wakes and sleeps all the time pays for both ways, and the one between whose instructions it does that pays for neither.
- */
+/* Gives the next vCPU its turn. What it costs to choose it and to bring its state here, flushes included, is charged to its
+ * cause (queue_pays()). */
 static void take_turn(struct cpu *c)
 {
 	struct vcpu *last = c->last, *v;
@@ -286,10 +284,14 @@ static void take_turn(struct cpu *c)
 	if (c->current == v && sched_shared(c))
 		mitigate_other_vm(); /* pick() has looked at the others */
 	switch_to(c, v);
+	if (atomic_fetch_and(&v->mmu.requests, ~REQ_FLUSH) & REQ_FLUSH)
+		mitigate_flush();
 	began = rdtsc();
 	c->turn_began = began;
 	c->turn_ends = began + c->slice;
-	queue_ran(last && last != v && last->run != VCPU_RUNNING ? &last->turn : &v->turn, began - asked);
+	queue_ran(
+		queue_pays(&c->queue, last ? &last->turn : NULL, last && last->run != VCPU_RUNNING, &v->turn),
+		began - asked);
 	if (!atomic_load(&v->vm->ending))
 		vcpu_run(v);
 	queue_ran(&v->turn, rdtsc() - began);

@@ -7,11 +7,13 @@ void queue_init(struct queue *q)
 {
 	list_init(&q->turns);
 	q->now = 0;
+	q->woken = NULL;
 }
 
 void queue_add(struct queue *q, struct turn *t)
 {
 	t->ran = q->now;
+	t->waits = false;
 	list_add_tail(&q->turns, &t->in_queue);
 }
 
@@ -25,12 +27,17 @@ struct turn *queue_next(struct queue *q, uint64_t slice, enum turn_state (*state
 {
 	struct turn *found = NULL, *waker = NULL,
 		    *second = NULL; /* of those that wake: the two that have had least */
+	struct turn *woken[2] = { NULL };
 
 	list_for_each (t, &q->turns, struct turn, in_queue) {
 		switch (state(t, arg)) {
 		case TURN_SLEEPS:
+			t->waits = false;
 			continue;
 		case TURN_WAKES:
+			if (!t->waits)
+				woken[woken[0] != NULL] = t;
+			t->waits = true;
 			t->ran = max(t->ran, q->now - min(q->now, slice));
 			if (!waker || t->ran < waker->ran) {
 				second = waker;
@@ -47,15 +54,26 @@ struct turn *queue_next(struct queue *q, uint64_t slice, enum turn_state (*state
 	}
 	if (waker == found)
 		waker = second;
+	q->woken = woken[0] == found ? woken[1] : woken[0];
 	*ahead = UINT64_MAX;
 	if (found) {
 		if (waker)
 			*ahead = waker->ran - found->ran;
 		q->now = max(q->now, found->ran);
+		found->waits = false;
 		list_del(&found->in_queue);
 		list_add_tail(&q->turns, &found->in_queue);
 	}
 	return found;
+}
+
+struct turn *queue_pays(const struct queue *q, struct turn *last, bool last_sleeps, struct turn *next)
+{
+	if (last && last != next && last_sleeps)
+		return last;
+	if (last == next && q->woken)
+		return q->woken;
+	return next;
 }
 
 unsigned vcpus_given(unsigned wanted, bool unrestricted)

@@ -19,11 +19,14 @@
 struct turn {
 	struct list in_queue;
 	uint64_t ran; /* TSC ticks that it has had the CPU for; more, if it has slept */
+	bool waits;   /* it has woken, and has had no turn since */
 };
 
 struct queue {
 	struct list turns;
 	uint64_t now; /* `ran` of the last one to get a turn when it began; only goes up */
+	/* The one that has woken since the choice before the last one, and was not chosen; NULL: none. */
+	struct turn *woken;
 };
 
 enum turn_state { TURN_SLEEPS, TURN_WAKES, TURN_GOES_ON };
@@ -37,7 +40,15 @@ void queue_remove(struct turn *t);
  * as another that wakes now; UINT64_MAX if none does. */
 struct turn *queue_next(struct queue *q, uint64_t slice, enum turn_state (*state)(struct turn *t, void *arg),
 	void *arg, uint64_t *ahead);
-/* t has had the CPU for so many ticks. */
+/* Returns the turn that is to be charged with what queue_next() and the switch to its choice cost: `last` had the CPU before
+ * (NULL: none), `next` was chosen.
+ *
+ *	last sleeps, another is next	last: a vCPU that wakes and sleeps all the time pays for both ways
+ *	last goes on			the one that has woken and must wait: its wake-up ended the turn; once a wake-up
+ *	else				next: it has woken, or has waited for its turn
+ */
+struct turn *queue_pays(const struct queue *q, struct turn *last, bool last_sleeps, struct turn *next);
+/* Charges t with so many ticks of CPU time. */
 static inline void queue_ran(struct turn *t, uint64_t ticks)
 {
 	t->ran += ticks;

@@ -153,6 +153,39 @@ static void a_waker_that_had_more_waits_for_the_difference(void **state)
 	assert_int_equal(ahead, UINT64_MAX);
 }
 
+/* The vCPU that flooded the CPU with wake-ups pays for each switch to it and back, and for interrupting in vain. */
+static void each_switch_is_billed_to_its_cause(void **state)
+{
+	add(0, TURN_GOES_ON);
+	add(1, TURN_SLEEPS);
+	assert_ptr_equal(next(), &p[0]);
+	assert_ptr_equal(queue_pays(&q, NULL, false, &p[0].turn), &p[0].turn);
+	runs(&p[0], SLICE);
+	p[1].state = TURN_WAKES;
+	assert_ptr_equal(next(), &p[1]); /* it interrupts p[0] ... */
+	assert_ptr_equal(queue_pays(&q, &p[0].turn, false, &p[1].turn), &p[1].turn);
+	runs(&p[1], SLICE / 2);
+	p[1].state = TURN_SLEEPS;
+	assert_ptr_equal(next(), &p[0]); /* ... and goes */
+	assert_ptr_equal(queue_pays(&q, &p[1].turn, true, &p[0].turn), &p[1].turn);
+	runs(&p[1], SLICE);
+	p[1].state = TURN_WAKES;
+	assert_ptr_equal(next(), &p[0]); /* it interrupts in vain: it has had more */
+	assert_ptr_equal(queue_pays(&q, &p[0].turn, false, &p[0].turn), &p[1].turn);
+	runs(&p[0], SLICE / 4);
+	assert_ptr_equal(next(), &p[0]); /* once a wake-up: what else ends p[0]'s turn is p[0]'s affair */
+	assert_ptr_equal(queue_pays(&q, &p[0].turn, false, &p[0].turn), &p[0].turn);
+	p[1].state = TURN_SLEEPS;
+	assert_ptr_equal(next(), &p[0]);
+	p[1].state = TURN_WAKES;
+	assert_ptr_equal(next(), &p[0]); /* another wake-up */
+	assert_ptr_equal(queue_pays(&q, &p[0].turn, false, &p[0].turn), &p[1].turn);
+	runs(&p[0], SLICE);
+	p[0].state = TURN_SLEEPS;
+	assert_ptr_equal(next(), &p[1]); /* p[0] gives way of its own accord */
+	assert_ptr_equal(queue_pays(&q, &p[0].turn, true, &p[1].turn), &p[0].turn);
+}
+
 /* A vCPU that waits for its SIPI begins in real mode. */
 static void without_unrestricted_guest_a_vm_has_one_vcpu(void **state)
 {
@@ -176,6 +209,7 @@ int main(void)
 		T(who_wakes_goes_before_who_computes),
 		T(sleeping_for_an_instant_gains_nothing),
 		T(nothing_is_saved_up),
+		T(each_switch_is_billed_to_its_cause),
 		T(without_unrestricted_guest_a_vm_has_one_vcpu),
 	};
 
