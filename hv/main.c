@@ -200,13 +200,19 @@ void machine_ready(void)
 	nvms = conf->nvms;
 	for (unsigned i = 0; i < nvms; i++) {
 		struct vm *vm;
+		char why[256];
 
-		if (!place_vcpus(i) || vm_create(&conf->vm[i], boot, i, &vm))
-			continue; /* logged; the others go on */
+		if (!place_vcpus(i)) /* logged; the others go on */
+			continue;
+		if (vm_create(&conf->vm[i], boot, i, &vm, why, sizeof(why))) {
+			log_error("vm %s: %s", conf->vm[i].name, why);
+			continue;
+		}
 		vms[i] = vm;
 		vm_console_runs(vm, true);
-		TRACE(TRACE_BOOT, "vm %lu built: %lu MiB, %lu vCPUs", i, vm->layout.memory / MiB, vm->nvcpus);
-		log_info("vm %s: %lu MiB, %u vCPU%s", vm->name, vm->layout.memory / MiB, vm->nvcpus,
+		TRACE(TRACE_BOOT, "vm %lu built: %lu MiB, %lu vCPUs", i, vm->policy.layout.memory / MiB,
+			vm->nvcpus);
+		log_info("vm %s: %lu MiB, %u vCPU%s", vm->name, vm->policy.layout.memory / MiB, vm->nvcpus,
 			vm->nvcpus == 1 ? "" : "s");
 	}
 	free_files();

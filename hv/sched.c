@@ -73,8 +73,10 @@ static void switch_to(struct cpu *c, struct vcpu *v)
 		vmcs_set_state(v, v->index ? &s : &v->vm->start);
 		v->vmcs.filled = true;
 		TRACE(TRACE_BOOT, "vm %lu vcpu %lu: first entry, on CPU %lu", v->vm->id, v->index, c->id);
-		if (!v->index)
+		if (!v->index) {
+			life_change(&v->vm->life, LIFE_RUNNING, 0, 0);
 			v->vm->started = rdtsc() + v->vm->tsc_offset;
+		}
 	} else {
 		guest_cpu_load(&v->guest);
 	}
@@ -143,7 +145,7 @@ static unsigned ended(void)
 	unsigned i = 0;
 
 	while (i < nvms &&
-		!(vms[i] && atomic_load(&vms[i]->ending) && atomic_load(&vms[i]->stopped) == vms[i]->nvcpus))
+		!(vms[i] && life_ended(&vms[i]->life) && atomic_load(&vms[i]->stopped) == vms[i]->nvcpus))
 		i++;
 	return i;
 }
@@ -160,7 +162,7 @@ static bool reclaim_one(void)
 	if (!spin_trylock(&apart_lock))
 		return false;
 	for (unsigned i = 0; i < nvms && !any; i++)
-		any = vms[i] && !vms[i]->apart && mmu_reclaim_waiting(vms[i]->mmu) &&
+		any = vms[i] && !life_ended(&vms[i]->life) && mmu_reclaim_waiting(vms[i]->mmu) &&
 		      mmu_reclaim(vms[i]->mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
 	spin_unlock(&apart_lock);
 	return any;
@@ -292,10 +294,10 @@ static void take_turn(struct cpu *c)
 	queue_ran(
 		queue_pays(&c->queue, last ? &last->turn : NULL, last && last->run != VCPU_RUNNING, &v->turn),
 		began - asked);
-	if (!atomic_load(&v->vm->ending))
+	if (!life_ended(&v->vm->life))
 		vcpu_run(v);
 	queue_ran(&v->turn, rdtsc() - began);
-	if (atomic_load(&v->vm->ending))
+	if (life_ended(&v->vm->life))
 		retire(c, v);
 }
 

@@ -12,6 +12,7 @@
 #include "hv/vm/events.h"
 #include "hv/vm/guest_cpuid.h"
 #include "hv/vm/guest_cr.h"
+#include "hv/vm/vm_apic.h"
 #include "hv/vm/vmcs_setup.h"
 
 struct msr {

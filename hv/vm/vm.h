@@ -5,10 +5,11 @@
 #pragma once
 
 #include "guest/conf/conf.h"
-#include "guest/dev/layout.h"
 #include "guest/load/loader.h"
 #include "hv/vm/background_pure.h"
 #include "hv/vm/dump.h"
+#include "hv/vm/life_pure.h"
+#include "hv/vm/policy_pure.h"
 #include "hv/vm/vcpu.h"
 
 struct guest_cpuid; /* hv/vm/guest_cpuid.h */
@@ -16,16 +17,14 @@ struct guest_cpuid; /* hv/vm/guest_cpuid.h */
 struct vm {
 	char name[CONF_NAME_MAX];
 	unsigned id;
-	const struct conf_vm *conf;
+	struct vm_life life;
+	struct policy policy;
 	struct mmu *mmu;
 	struct platform *platform;
-	struct guest_layout layout;
-	struct backing *low, *high; /* RAM below and above 4 GiB; high may be NULL */
-	struct backing *apic;	    /* APICv: behind the local APIC's usual address */
+	struct backing *backing[POLICY_BACKINGS]; /* NULL: it has none */
 	slot_id apic_slot;
 	bool apic_emulated;	   /* ... is not there now (atomic); see vm_apic_base_written() */
 	struct spinlock apic_lock; /* for changing these two; outside the MMU's lock */
-	struct backing *identity;  /* without unrestricted guest: the hidden page directory */
 	struct guest_cpuid *cpuid;
 	hpa_t io_bitmap, msr_bitmap; /* two frames in a row; one */
 	hpa_t apic_access;	     /* page for the APIC access address */
@@ -36,11 +35,13 @@ struct vm {
 	unsigned nvcpus;
 	uint64_t started; /* its own TSC when vCPU 0 first entered it */
 	unsigned stopped; /* vCPUs that have stopped (atomic) */
-	bool end_claimed; /* somebody is setting the following three (atomic) */
-	bool ending;	  /* end_why and end_code are valid (atomic) */
-	enum vm_end end_why;
-	uint32_t end_code;
-	unsigned apart;		      /* steps of vm_take_apart() that are done */
+	/* Parts that are made (hv/vm/vm_parts.c), and last words that are said (hv/vm/vm_apart.c). */
+	unsigned parts, words;
+	struct {
+		const struct boot_info *boot;
+		char *why; /* n characters for the reason */
+		size_t n;
+	} building;		      /* while it is built */
 	struct dump dump;	      /* of the vCPU whose guest did what ended the VM */
 	struct background background; /* its output while another VM is in front */
 	struct vcpu *vcpu[CPUS_MAX];
@@ -55,13 +56,12 @@ static inline owner_t vm_ram_owner(const struct vm *vm)
 extern struct vm *vms[CONF_VMS_MAX];
 extern unsigned nvms;
 
-/* Builds a VM and queues its vCPUs on their CPUs. On error everything is given back and the log says why. */
-int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned id, struct vm **out);
+/* Builds a VM of what its section of lethe.conf asks for, on any CPU. 0; or an error: everything is given back, and why (n
+ * characters) says in words what could not be had. */
+int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned id, struct vm **out, char *why,
+	size_t n);
 /* Ends it: any CPU, any number of times; the first reason counts. Returns at once. */
 void vm_end(struct vm *vm, enum vm_end why, uint32_t code);
-/* The guest has written IA32_APIC_BASE of this vCPU: follows a move of the registers, or ends the VM in words. On its own
- * CPU. */
-void vm_apic_base_written(struct vcpu *v);
 /* All its vCPUs have stopped: does the next piece of what its end takes (hv/vm/vm_apart.c), and names it in *what. CPU 0. True:
  * nothing is left of it, *vm included. */
 bool vm_take_apart(struct vm *vm, const char **what);

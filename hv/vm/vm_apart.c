@@ -9,13 +9,11 @@
  */
 #include "hv/vm/dump.h"
 #include "hv/vm/guest_cpuid.h"
-#include "hv/vm/vm.h"
+#include "hv/vm/vm_parts.h"
 #include "hv/vmx/measure.h"
 #include "lib/log.h"
 #include "mm/host/frames.h"
 #include "mm/mmu/mmu.h"
-
-#define PIECES 4u /* frames given back in one go: some 100 instructions each */
 
 /* ---- last words ---- */
 
@@ -115,70 +113,17 @@ static const char *end_name(enum vm_end why)
 
 static bool log_end(struct vm *vm)
 {
-	log_info("vm %s exited: %s %u", vm->name, end_name(vm->end_why), vm->end_code);
+	log_info(
+		"vm %s exited: %s %u", vm->name, end_name(life_end_why(&vm->life)), life_end_code(&vm->life));
 	return true;
 }
 
-/* ---- memory ---- */
-
-static void free_run(hpa_t at, uint64_t n)
-{
-	if (at.v)
-		frames_free_run(n, OWNER_LETHE, hpa_to_pfn(at));
-}
-
-static bool free_vcpus(struct vm *vm)
-{
-	for (unsigned i = vm->nvcpus; i--;)
-		if (vm->vcpu[i]) {
-			vcpu_destroy(vm->vcpu[i]);
-			vm->vcpu[i] = NULL;
-			return false;
-		}
-	return true;
-}
-
-static bool free_mmu(struct vm *vm)
-{
-	return mmu_destroy_some(&vm->mmu, PIECES);
-}
-
-static bool free_device_ram(struct vm *vm)
-{
-	return !vm->platform || platform_free_some(vm->platform, PIECES);
-}
-
-static bool free_platform(struct vm *vm)
-{
-	if (vm->platform)
-		platform_destroy(vm->platform);
-	vm->platform = NULL;
-	return true;
-}
-
-static bool free_ram(struct vm *vm)
-{
-	return backing_free_some(&vm->low, PIECES) && backing_free_some(&vm->high, PIECES) &&
-	       backing_free_some(&vm->apic, PIECES) && backing_free_some(&vm->identity, PIECES);
-}
-
-static bool free_rest(struct vm *vm)
-{
-	free_run(vm->io_bitmap, 2);
-	free_run(vm->msr_bitmap, 2);
-	guest_cpuid_destroy(vm->cpuid);
-	if (frames_owned(vm_ram_owner(vm)))
-		log_error("vm %s: %lu of its pages were not given back (a bug)", vm->name,
-			frames_owned(vm_ram_owner(vm)));
-	return true;
-}
-
-struct step {
+struct word {
 	const char *what;
-	bool (*piece)(struct vm *vm); /* true: the step is done */
+	bool (*piece)(struct vm *vm); /* true: it is said */
 };
 
-static const struct step steps[] = {
+static const struct word last_words[] = {
 	{ "an ended VM's last output", finish_console },
 	{ "an ended VM's dump", log_dump },
 	{ "an ended VM's figures", log_holes },
@@ -187,27 +132,30 @@ static const struct step steps[] = {
 	{ "an ended VM's figures", log_tables },
 	{ "an ended VM's figures", log_start },
 	{ "an ended VM's figures", log_end },
-	{ "freeing a VM's vCPUs", free_vcpus },
-	{ "freeing a VM's page tables", free_mmu },
-	{ "freeing a VM's devices", free_device_ram },
-	{ "freeing a VM's devices", free_platform },
-	{ "freeing a VM's RAM", free_ram },
-	{ "freeing a VM's bitmaps", free_rest },
 };
-#define FIRST_OF_MEMORY 8u /* before it: what a VM that was never built has nothing to say of */
+
+/* A VM that was never built has no last words. */
+static bool say_last_words(struct vm *vm, const char **what)
+{
+	if (!life_ended(&vm->life) || vm->words == ARRAY_SIZE(last_words))
+		return true;
+	*what = last_words[vm->words].what;
+	if (last_words[vm->words].piece(vm))
+		vm->words++;
+	return false;
+}
 
 bool vm_take_apart(struct vm *vm, const char **what)
 {
-	const struct step *s;
-
-	if (!vm->ending)
-		vm->apart = max(vm->apart, FIRST_OF_MEMORY);
-	s = &steps[vm->apart];
-	*what = s->what;
-	if (s->piece(vm))
-		vm->apart++;
-	if (vm->apart < ARRAY_SIZE(steps))
+	if (!say_last_words(vm, what))
 		return false;
+	if (!steps_unmake(vm_parts, &vm->parts, vm, what))
+		return false;
+	if (frames_owned(vm_ram_owner(vm)) || frames_owned((owner_t)(vm_ram_owner(vm) + 1)))
+		log_error("vm %s: %lu of its pages and %lu of its tables were not given back (a bug)",
+			vm->name, frames_owned(vm_ram_owner(vm)),
+			frames_owned((owner_t)(vm_ram_owner(vm) + 1)));
+	life_change(&vm->life, LIFE_GONE, 0, 0);
 	frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(vm)));
 	return true;
 }

@@ -4,9 +4,10 @@
 #include "hv/host/panic.h"
 #include "hv/vmx/vmx.h"
 #include "hv/vmx/vmx_cpu.h"
+#include "lib/atomic.h"
 #include "mm/host/frames.h"
 
-static uint16_t next_vpid = 1; /* VPID 0 is the host's; VMs are built by CPU 0 alone */
+static uint16_t next_vpid = 1; /* VPID 0 is the host's (atomic) */
 
 #ifdef LETHE_DEBUG
 static const struct vmcs *current[CPUS_MAX];
@@ -32,7 +33,8 @@ int vmcs_create(struct vmcs *m)
 
 	if (!region)
 		return -E_NOMEM;
-	*m = (struct vmcs){ .region = virt_to_hpa(region), .vpid = vmx.vpid ? next_vpid++ : 0 };
+	*m = (struct vmcs){ .region = virt_to_hpa(region),
+		.vpid = vmx.vpid ? atomic_fetch_add(&next_vpid, 1) : 0 };
 	return 0;
 }
 

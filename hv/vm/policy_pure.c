@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+#include "hv/vm/policy_pure.h"
+
+#include "guest/dev/platform.h"
+#include "lib/assert.h"
+#include "lib/string.h"
+
+static void policy_region_add(
+	struct policy *p, uint64_t from, uint64_t to, enum policy_backing b, uint64_t at)
+{
+	if (to <= from)
+		return;
+	ASSERT(p->nregions < POLICY_REGIONS_MAX);
+	p->region[p->nregions++] = (struct policy_region){ from, to, b, at };
+}
+
+/* Guest address and place in the backing agree modulo 1 GiB, so that large pages fit; the price is 384 KiB behind the
+ * holes below 1 MiB. */
+static void policy_ram(struct policy *p)
+{
+	const struct guest_layout *l = &p->layout;
+
+	p->backing_bytes[POLICY_RAM_LOW] = l->low_end;
+	p->backing_bytes[POLICY_RAM_HIGH] = l->high_end - LAYOUT_HIGH;
+	policy_region_add(p, 0, LAYOUT_VGA, POLICY_RAM_LOW, 0);
+	policy_region_add(p, LAYOUT_BIOS_END, l->low_end, POLICY_RAM_LOW, LAYOUT_BIOS_END);
+	policy_region_add(p, LAYOUT_HIGH, l->high_end, POLICY_RAM_HIGH, 0);
+}
+
+static void policy_page(struct policy *p, uint64_t at, enum policy_backing b)
+{
+	p->backing_bytes[b] = PAGE_SIZE;
+	policy_region_add(p, at, at + PAGE_SIZE, b, 0);
+}
+
+int policy_from_conf(struct policy *p, const struct conf_vm *conf, unsigned vcpus,
+	const struct policy_host *host, const char **why)
+{
+	*p = (struct policy){ .vcpus = vcpus,
+		.images = conf,
+		.mmu = { .removal = conf->removal, .eager = conf->eager, .small_pages = conf->small_pages },
+		.device = { .debug_exit = conf->debug_exit,
+			.rom_bytes = conf->test_device ? conf->rom_bytes : 0,
+			.bar_bytes = conf->bar_bytes },
+		.msrs = { .unrestricted = host->unrestricted,
+			.tsc_aux = host->tsc_aux,
+			.x2apic_register = platform_x2apic_register } };
+	if (conf->mmu == CONF_MMU_SHADOW) {
+		*why = "mmu = shadow: this version of Lethe has no shadow page tables; use mmu = ept";
+		return -E_NOSUP;
+	}
+	if (!host->ept) {
+		*why = "this CPU has no EPT, and this version of Lethe has no shadow page tables";
+		return -E_NOSUP;
+	}
+	if (layout_init(&p->layout, conf->memory)) {
+		*why = "memory: expected a multiple of 4K, 2M at least";
+		return -E_RANGE;
+	}
+	policy_ram(p);
+	if (host->apicv)
+		policy_page(p, LAYOUT_LAPIC, POLICY_APIC_PAGE);
+	if (!host->unrestricted)
+		policy_page(p, LAYOUT_IDENTITY, POLICY_IDENTITY);
+	return 0;
+}
+
+void policy_io_bitmap(const struct policy *p, uint8_t bitmap[8192])
+{
+	memset(bitmap, 0xff, 8192);
+	for (unsigned i = 0; i < p->nports; i++)
+		for (uint32_t port = p->port[i].first; port <= p->port[i].last; port++)
+			bitmap[port / 8] &= (uint8_t) ~(1u << port % 8);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a VM is made of, said by a section of lethe.conf today: memory, ports, MSRs, devices, vCPUs. hv/vm/vm_parts.c builds what
+ * stands here and asks nothing else. Pure (hv/vm/policy_pure.c).
+ *
+ *	backing[]	RAM that the VM gets, by what it is for
+ *	region[]	where in its memory which piece of which backing lies
+ *	port[]		ports that the guest reaches itself: every other access exits
+ */
+#pragma once
+
+#include "guest/conf/conf.h"
+#include "guest/dev/layout.h"
+#include "hv/vm/guest_msr_pure.h"
+
+/* What there is a backing for: RAM below and above 4 GiB; with APICv, the page behind the local APIC's usual address; without
+ * unrestricted guest, the hidden page directory. */
+enum policy_backing { POLICY_RAM_LOW, POLICY_RAM_HIGH, POLICY_APIC_PAGE, POLICY_IDENTITY, POLICY_BACKINGS };
+
+struct policy_region {
+	uint64_t from, to; /* gpa */
+	enum policy_backing backing;
+	uint64_t at; /* byte of the backing that lies at `from` */
+};
+
+struct policy_ports {
+	uint16_t first, last;
+};
+
+#define POLICY_REGIONS_MAX 8
+#define POLICY_PORTS_MAX   4
+
+/* What of this machine's CPUs a policy depends on. */
+struct policy_host {
+	bool ept, apicv, unrestricted;
+	bool tsc_aux; /* there is IA32_TSC_AUX */
+};
+
+struct policy {
+	struct guest_layout layout;
+	uint64_t backing_bytes[POLICY_BACKINGS]; /* 0: it has none */
+	unsigned nregions;
+	struct policy_region region[POLICY_REGIONS_MAX];
+	unsigned nports;
+	struct policy_ports port[POLICY_PORTS_MAX];
+	struct msr_bitmap_params msrs;
+	struct {
+		enum conf_removal removal;
+		bool eager, small_pages;
+	} mmu;
+	struct {
+		bool debug_exit;
+		uint64_t rom_bytes, bar_bytes; /* of the test device; 0: it has none */
+	} device;
+	unsigned vcpus;
+	const struct conf_vm *images; /* what is loaded, and how it starts; kept as long as the VM */
+};
+
+/* Fills in what a section of lethe.conf asks for. vcpus: how many it gets. 0; -E_NOSUP or -E_RANGE: *why says, in a sentence,
+ * what cannot be had. */
+int policy_from_conf(struct policy *p, const struct conf_vm *conf, unsigned vcpus,
+	const struct policy_host *host, const char **why);
+/* Fills in the two I/O bitmaps, 8 KiB together (SDM Vol. 3C 24.6.4): a bit that is 0 lets the guest reach its port. */
+void policy_io_bitmap(const struct policy *p, uint8_t bitmap[8192]);
