@@ -239,7 +239,7 @@ unsigned guest_maxphyaddr(void)
 	static unsigned bits; /* the same on every CPU; written with the same value by any */
 
 	if (!bits)
-		/* Four levels of EPT reach over 48 bits (make_mmu() in hv/vm/vm.c). */
+		/* Four levels of EPT reach over 48 bits (make_mmu() in hv/vm/vm_parts.c). */
 		bits = min(cpu_phys_bits(), 48u);
 	return bits;
 }
