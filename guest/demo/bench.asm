@@ -14,6 +14,7 @@
 ; Under a hypervisor built with MEASURE=1 (hv/vmx/measure.h) it also tells, in units of `accesses`, how often one CPUID exit
 ; reads or writes the VMCS and MSRs. Ticks mean little there: counting takes time.
 %include "multiboot.inc"
+%include "numbers.inc"
 
 N	equ	1000
 WARM	equ	16
@@ -38,7 +39,6 @@ IPI_VECTOR equ	0xb0
 TIMER_VECTOR equ 0xb1
 PAGE	equ	4096
 ROUNDS	equ	16
-HYPERCALL_COUNTER equ 3
 
 main32:	mov	[info], ebx
 	jmp	enter_long
@@ -169,8 +169,8 @@ accesses:
 	call	counter
 	test	rax, rax
 	js	.none			; not built to count
-	ACCESSES "exit_cpuid_vmaccesses", 0
-	ACCESSES "exit_cpuid_msraccesses", 1
+	ACCESSES "exit_cpuid_vmaccesses", COUNTER_VMACCESSES
+	ACCESSES "exit_cpuid_msraccesses", COUNTER_MSRACCESSES
 .none:	ret
 
 ; Touches each page of the tail once; the first only brings the tables down to 4 KiB into being.

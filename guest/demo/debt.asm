@@ -9,19 +9,18 @@
 ; own. Then it asks how many still wait. The command line says how many milliseconds it spins: more than
 ; TABLES / 16, which is what the guest's own CPU must manage (docs/contract.md, rule 5), or fewer, where another CPU idles.
 %include "multiboot.inc"
+%include "numbers.inc"
 %include "idt.inc"
 %include "millisecond.inc"
 
 TABLES	equ	1600
-SLOT	equ	3
-ROM_BAR	equ	0x80000000 | SLOT << 11 | 0x30
-RAM_LOW	equ	0x80000000 | SLOT << 11 | 0x18
-RAM_HIGH equ	0x80000000 | SLOT << 11 | 0x1c
+ROM_BAR	equ	0x80000000 | VROM_SLOT << 11 | 0x30
+RAM_LOW	equ	0x80000000 | VROM_SLOT << 11 | 0x18
+RAM_HIGH equ	0x80000000 | VROM_SLOT << 11 | 0x1c
 ROM	equ	0xe0000000		; where this guest puts the ROM
 WINDOW	equ	64 << 30		; ... and the RAM
 WIDTH	equ	4			; GiB of it
 STEP	equ	2 << 20			; what one table maps
-STAT_WAITING equ 3
 
 main32:	mov	eax, [ebx + 16]		; the command line: path, space, decimal number
 	xor	ecx, ecx
@@ -124,8 +123,8 @@ main64:	mov	eax, DATA
 ; EAX = pages that wait to be given back.
 waiting:
 	push	rbx
-	mov	eax, 2
-	mov	ebx, STAT_WAITING
+	mov	eax, HYPERCALL_STATISTIC
+	mov	ebx, STATISTIC_WAITING
 	vmcall
 	pop	rbx
 	ret

@@ -24,31 +24,18 @@
 ;
 ;	dirty_pages, dirty_ticks	pages logged of 10,240 written, and what it took to read and clear the log
 %include "multiboot.inc"
+%include "numbers.inc"
 
-SLOT	equ	3
-REG_ID	equ	0x00
-REG_STATUS equ	0x04
-REG_CHANGE equ	0x18
-ID	equ	0x4554454c
-ROM_BAR	equ	0x80000000 | SLOT << 11 | 0x30
-RAM_LOW	equ	0x80000000 | SLOT << 11 | 0x18
-RAM_HIGH equ	0x80000000 | SLOT << 11 | 0x1c
-BAR0	equ	0x80000000 | SLOT << 11 | 0x10
+ROM_BAR	equ	0x80000000 | VROM_SLOT << 11 | 0x30
+RAM_LOW	equ	0x80000000 | VROM_SLOT << 11 | 0x18
+RAM_HIGH equ	0x80000000 | VROM_SLOT << 11 | 0x1c
+BAR0	equ	0x80000000 | VROM_SLOT << 11 | 0x10
 ROM	equ	0xe0000000		; where this guest puts the ROM
 WINDOW	equ	64 << 30		; ... and the RAM
 WIDTH	equ	20			; GiB of it that are mapped here
 STEP	equ	2 << 20			; what one table maps
 WORST	equ	128
-REG_CONTROL equ	0x08
-REG_LOG	equ	0x20
-REG_LOG_TICKS equ 0x24
-CONTROL_LOG equ	2
 LOG_PAGES equ	10240
-STAT_FREED equ	2
-STAT_WAITING equ 3
-STAT_FAULTS equ	4
-STAT_BATCH equ	7
-STAT_BATCH_PAGES equ 8
 SET	equ	32 << 20		; 64 MiB of RAM from here are the working set
 SET_BYTES equ	64 << 20
 PAGE	equ	4096
@@ -88,7 +75,7 @@ main32:	jmp	enter_long
 	call	touch_at
 	CONFIG	%4, %6
 	mov	eax, [registers]
-	mov	eax, [rax + REG_CHANGE]
+	mov	eax, [rax + VROM_CHANGE_TICKS]
 	cmp	eax, r12d
 	cmova	r12d, eax
 	inc	r8d
@@ -120,15 +107,15 @@ main64:	mov	eax, DATA
 	in	eax, dx
 	and	eax, -16
 	mov	[registers], eax
-	cmp	dword [rax + REG_ID], ID
+	cmp	dword [rax + VROM_ID], VROM_ID_VALUE
 	jne	.absent
 	CONFIG	RAM_LOW, 0
 	CONFIG	RAM_HIGH, WINDOW >> 32
 	mov	eax, [registers]
-	test	dword [rax + REG_STATUS], 1
+	test	dword [rax + VROM_STATUS], VROM_STATUS_RAM
 	jz	.narrow
-	mov	dword [rax + REG_CONTROL], CONTROL_LOG
-	test	dword [rax + REG_STATUS], 0x20
+	mov	dword [rax + VROM_CONTROL], VROM_CONTROL_LOG
+	test	dword [rax + VROM_STATUS], VROM_STATUS_LOG
 	jnz	dirty
 
 	mov	r8d, 0
@@ -148,10 +135,10 @@ main64:	mov	eax, DATA
 	mov	eax, r10d
 	SAY	"delete_out_10000"
 	call	say_reclaim
-	mov	ebx, STAT_BATCH
+	mov	ebx, STATISTIC_BATCH_TICKS_MAX
 	call	stat
 	SAY	"batch_ticks_max"
-	mov	ebx, STAT_BATCH_PAGES
+	mov	ebx, STATISTIC_BATCH_PAGES_MAX
 	call	stat
 	SAY	"batch_pages_max"
 
@@ -160,7 +147,7 @@ main64:	mov	eax, DATA
 	call	touch
 	CONFIG	RAM_HIGH, -1		; beyond what is decoded: the BAR goes, the registers stay
 	mov	eax, [registers]
-	mov	eax, [rax + REG_CHANGE]
+	mov	eax, [rax + VROM_CHANGE_TICKS]
 	SAY	"bar_call"
 	CONFIG	RAM_HIGH, WINDOW >> 32
 	SWEEP	WINDOW, STEP, WORST, RAM_HIGH, WINDOW >> 32, -1
@@ -203,8 +190,8 @@ dirty:	mov	ecx, 2
 	dec	ebx
 	jnz	.page
 	mov	eax, [registers]
-	mov	r8d, [rax + REG_LOG]
-	mov	r9d, [rax + REG_LOG_TICKS]
+	mov	r8d, [rax + VROM_LOG]
+	mov	r9d, [rax + VROM_LOG_TICKS]
 	dec	ecx
 	jnz	.again
 	mov	eax, r8d
@@ -215,13 +202,13 @@ dirty:	mov	ecx, 2
 	jmp	power_off
 
 ; EAX = one of the MMU's statistics, EBX.
-stat:	mov	eax, 2
+stat:	mov	eax, HYPERCALL_STATISTIC
 	vmcall
 	ret
 
 ; Until all that was forgotten has been given back: each exit gives back some of it.
 drain:	mov	ecx, 1 << 20
-.next:	mov	ebx, STAT_WAITING
+.next:	mov	ebx, STATISTIC_WAITING
 	call	stat
 	test	eax, eax
 	jz	.done
@@ -272,11 +259,11 @@ delete:	call	drain
 	mov	r10d, eax
 	rdtsc
 	mov	r13d, eax
-	mov	ebx, STAT_FREED
+	mov	ebx, STATISTIC_PAGES_FREED
 	call	stat
 	mov	r14d, eax
 	mov	r15d, 1
-.wait:	mov	ebx, STAT_WAITING
+.wait:	mov	ebx, STATISTIC_WAITING
 	call	stat
 	add	r15d, 1
 	test	eax, eax
@@ -284,14 +271,14 @@ delete:	call	drain
 	rdtsc
 	sub	eax, r13d
 	mov	r13d, eax
-	mov	ebx, STAT_FREED
+	mov	ebx, STATISTIC_PAGES_FREED
 	call	stat
 	sub	eax, r14d
 	mov	r14d, eax
 	; What as many calls take when there is nothing to give back.
 	rdtsc
 	mov	r11d, eax
-.again:	mov	ebx, STAT_WAITING
+.again:	mov	ebx, STATISTIC_WAITING
 	call	stat
 	test	eax, eax
 	sub	r15d, 1
@@ -300,7 +287,7 @@ delete:	call	drain
 	sub	eax, r11d
 	sub	r13d, eax
 	mov	eax, [registers]
-	mov	eax, [rax + REG_CHANGE]
+	mov	eax, [rax + VROM_CHANGE_TICKS]
 	ret
 
 ; EAX = ticks of a pass over the working set.
@@ -378,7 +365,7 @@ storm:	call	drain
 	call	work			; now everything is mapped
 	SAY	"quiet_ticks"
 	call	drain
-	mov	ebx, STAT_FAULTS
+	mov	ebx, STATISTIC_FAULTS
 	call	stat
 	mov	[faults], eax
 	mov	r15d, 1
@@ -386,7 +373,7 @@ storm:	call	drain
 	SAY	"storm_ticks"
 	mov	eax, r13d
 	SAY	"storm_pause"
-	mov	ebx, STAT_FAULTS
+	mov	ebx, STATISTIC_FAULTS
 	call	stat
 	sub	eax, [faults]
 	SAY	"storm_faults"

@@ -2,45 +2,46 @@
 #include "hv/exit/hypercall.h"
 
 #include "hv/vm/vm.h"
+#include "lib/hypercalls.h"
 
-/* RBX of hypercall 2. Out of line, since the others would save the registers and keep the stack that it needs. */
+/* HYPERCALL_STATISTIC. Out of line, since the others would save the registers and keep the stack that it needs. */
 static int64_t __attribute__((noinline)) statistic(struct vcpu *v, uint64_t which)
 {
 	struct mmu_stats s;
 
 	mmu_stats(v->vm->mmu, &s);
 	switch (which) {
-	case 0:
+	case STATISTIC_BUMPS:
 		return (int64_t)s.bumps;
-	case 1:
+	case STATISTIC_BATCHES:
 		return (int64_t)s.batches;
-	case 2:
+	case STATISTIC_PAGES_FREED:
 		return (int64_t)s.pages_freed;
-	case 3:
+	case STATISTIC_WAITING:
 		return (int64_t)s.waiting;
-	case 4:
+	case STATISTIC_FAULTS:
 		return (int64_t)s.faults;
-	case 5:
+	case STATISTIC_PAGES_LIVE:
 		return (int64_t)s.pages_live;
-	case 6:
+	case STATISTIC_TABLES_BYTES:
 		return (int64_t)s.tables_bytes;
-	case 7:
+	case STATISTIC_BATCH_TICKS_MAX:
 		return (int64_t)s.batch_ticks_max;
-	case 8:
+	case STATISTIC_BATCH_PAGES_MAX:
 		return (int64_t)s.batch_pages_max;
-	case 9:
+	case STATISTIC_FAULTS_SINCE_BUMP:
 		return (int64_t)s.faults_since_bump;
-	case 10:
+	case STATISTIC_LOCK_TICKS_MAX:
 		return (int64_t)s.lock_ticks_max;
-	case 11:
+	case STATISTIC_TARGETED:
 		return (int64_t)s.targeted;
-	case 12:
+	case STATISTIC_PAGES_LIVE_PEAK:
 		return (int64_t)s.pages_live_peak;
-	case 13:
+	case STATISTIC_FLUSHES:
 		return (int64_t)s.flushes;
-	case 14:
+	case STATISTIC_EVICTIONS:
 		return (int64_t)s.evictions;
-	case 15:
+	case STATISTIC_KICKS:
 		return (int64_t)s.kicks;
 	}
 	return -E_INVAL;
@@ -49,11 +50,11 @@ static int64_t __attribute__((noinline)) statistic(struct vcpu *v, uint64_t whic
 int64_t hypercall(struct vcpu *v, uint64_t number)
 {
 	switch (number) {
-	case 0:
+	case HYPERCALL_NOTHING:
 		return 0;
-	case 2:
+	case HYPERCALL_STATISTIC:
 		return statistic(v, v->regs.gpr[RBX]);
-	case 3:
+	case HYPERCALL_COUNTER:
 		return measure_read(v->regs.gpr[RBX]);
 	}
 	return -E_NOSUP;

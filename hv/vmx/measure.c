@@ -4,6 +4,7 @@
 #ifdef MEASURE
 #include "hv/vmx/vmcs.h"
 #include "lib/exit_reasons.h"
+#include "lib/hypercalls.h"
 #include "lib/log.h"
 #include "lib/x86.h"
 
@@ -45,7 +46,7 @@ void measure_idle(bool begin)
 
 int64_t measure_read(uint64_t which)
 {
-	return (int64_t)(which ? measure_msraccesses : measure_vmaccesses);
+	return (int64_t)(which == COUNTER_MSRACCESSES ? measure_msraccesses : measure_vmaccesses);
 }
 
 /* From the first entry to now. Root is what neither the guest nor an idle CPU's halt accounts for. */

@@ -17,7 +17,7 @@ void measure_entry(void);
 void measure_exit(const struct vmcs *m);
 void measure_idle(bool begin);
 void measure_report(uint64_t exits); /* lines "measure NAME VALUE" */
-/* Hypercall 3: accesses between two calls of it. RBX 0: VMREADs and VMWRITEs, 1: RDMSRs and WRMSRs. */
+/* HYPERCALL_COUNTER: accesses so far. which: enum hypercall_counter. */
 int64_t measure_read(uint64_t which);
 #define MEASURE_VMACCESS() (measure_vmaccesses++)
 #else

@@ -57,8 +57,14 @@ $(O)/BOOTX64.EFI: $(O)/lethe.so tools/branches
 	@size=$$(stat -c %s $@); printf '  %-8s %s  %s bytes  %s\n' EFI $@ $$size $$(sha256sum $@ | cut -c1-16); \
 		[ $$size -le $(IMAGE_BOUND) ] || echo "  warning: the image is larger than $(IMAGE_BOUND) bytes (tools/make/image.mk)" >&2
 
-$(O)/demo/%.bin: guest/demo/%.asm $(wildcard guest/demo/*.inc) | setup-build
+# Numbers that C and the demo guests share.
+$(O)/gen/demo/numbers.inc: tools/numbers/numbers.c tools/make/flags.mk | setup-build
+	$(call say,NUMBERS,$<)
+	$(Q)mkdir -p $(@D) && $(CC) $(COMMON) -ffreestanding -O1 -S -MMD -MP -MF $(@:.inc=.d) -MT $@ -o $(@:.inc=.s) $< && \
+		sed -n 's/^[[:blank:]]*#number \([A-Z0-9_]*\) \(-*[0-9]*\)$$/\1 equ \2/p' $(@:.inc=.s) >$@
+
+$(O)/demo/%.bin: guest/demo/%.asm $(wildcard guest/demo/*.inc) $(O)/gen/demo/numbers.inc | setup-build
 	$(call say,NASM,$<)
-	$(Q)mkdir -p $(@D) && $(NASM) -f bin -I guest/demo/ -o $@ $<
+	$(Q)mkdir -p $(@D) && $(NASM) -f bin -I guest/demo/ -I $(O)/gen/demo/ -o $@ $<
 
 demos: $(DEMOS)
