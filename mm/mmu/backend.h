@@ -27,6 +27,10 @@
 #include "mm/mmu/ept.h"
 #include "mm/mmu/internal.h"
 
+/* Instructions of unmapping above which `removal = targeted` forgets, too. No stretch in root mode is to be longer than 10,000
+ * (200 us in Bochs): so much of it is for unmapping, some 1,000 pages or 50 tables. */
+#define TARGETED_MOST 7000u
+
 struct backend {
 	const char *name;
 	unsigned roots_kept; /* that a vCPU keeps beside the one that it runs on: at most MMU_ROOTS_KEPT */

@@ -12,9 +12,6 @@
  */
 #include "mm/mmu/backend.h"
 
-/* Some 10,000 pages or 500 tables: what a caller may be kept waiting for where nothing is ever to be forgotten. */
-#define TARGETED_MOST 65536u
-
 __hot void mmu_slots_published(struct mmu *mmu, uint64_t before)
 {
 	/* MMIO entries carry the low bits of the version. When those have gone once around, entries that were left

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "mm/map/backing.h"
+#include "mm/mmu/backend.h"
 #include "mm/mmu/ept.h"
 #include "mm/mmu/indirect.h"
 #include "mm/mmu/internal.h"
@@ -319,11 +320,36 @@ static void a_slot_with_very_many_tables_is_forgotten_without_a_look_at_them(voi
 		assert_true(waiting > 64);
 		assert_int_equal(slot_delete(rig.mmu, id, &t), 0);
 		st = rig_stats();
-		/* Up to hundreds, `targeted` takes them out one by one. */
-		assert_int_equal(st.bumps, how == MMU_REMOVAL_AUTO);
-		assert_int_equal(st.waiting, how == MMU_REMOVAL_AUTO ? waiting : 64);
+		assert_int_equal(st.bumps, 1);
+		assert_int_equal(st.waiting, waiting);
 		rig_stop();
 	}
+}
+
+/* One call of it is one stretch in root mode: what would take longer is forgotten instead, whatever is asked for. */
+static void targeted_unmaps_up_to_its_bound_and_forgets_above(void **state_)
+{
+	unsigned below = 0, above = 0;
+
+	assert_in_range(TARGETED_MOST, EPT_CROSSOVER, 8000);
+	for (unsigned tables = 8; tables <= 64; tables += 8) {
+		struct mmu_ticket t;
+		unsigned weight;
+		slot_id id;
+
+		start_small(MMU_REMOVAL_TARGETED);
+		id = rig_slot(REGION, 512 * tables, 0);
+		for (unsigned i = 0; i < tables; i++)
+			reach(REGION + 512 * i);
+		rig_exit(0);
+		weight = ept_weigh(rig.mmu, gfn(REGION), 512 * tables, UINT32_MAX);
+		assert_int_equal(slot_delete(rig.mmu, id, &t), 0);
+		assert_int_equal(rig_stats().bumps, weight > TARGETED_MOST);
+		assert_int_equal(rig_stats().targeted, weight <= TARGETED_MOST);
+		*(weight > TARGETED_MOST ? &above : &below) += 1;
+		rig_stop();
+	}
+	assert_true(below > 1 && above > 1);
 }
 
 /* What maps the slot directly, and what indirect pages may have of it: both together must not be too much. */
@@ -426,6 +452,7 @@ int main(void)
 		cmocka_unit_test(auto_unmaps_up_to_the_crossover_and_touches_nothing_above),
 		cmocka_unit_test(auto_weighs_what_must_be_looked_at),
 		cmocka_unit_test(a_slot_with_very_many_tables_is_forgotten_without_a_look_at_them),
+		cmocka_unit_test(targeted_unmaps_up_to_its_bound_and_forgets_above),
 		cmocka_unit_test(two_kinds_of_tables_are_weighed_together),
 		cmocka_unit_test(what_is_weighed_is_never_less_than_what_is_unmapped),
 	};
