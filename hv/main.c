@@ -28,10 +28,12 @@
 #include "hv/host/smt.h"
 #include "hv/host_irq.h"
 #include "hv/run.h"
+#include "hv/vm/mitigate_vcpu.h"
 #include "hv/vm/place.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/atomic.h"
 #include "lib/log.h"
+#include "lib/printf.h"
 #include "lib/trace.h"
 #include "mm/host/frames.h"
 #include "mm/host/hostmap.h"
@@ -143,17 +145,37 @@ static void on_own_stack(void *arg)
 	pci_log();
 	say_memory();
 	guest_cpu_init();
-	mitigate_init(boot->conf->mitigations);
+	mitigate_init(boot->conf->mitigations, mitigate_other_vm);
 	if (vmx_init())
 		panic("this CPU cannot run guests (the lines above say why)");
 	cpu_main(c);
 }
 
+/* For a panic: the vCPU may be what is broken. */
+static bool describe_guest(const struct cpu *c, char *buf, size_t n)
+{
+	const struct vcpu *v = c->current;
+	int used;
+
+	if (!v || !hostmap_readable(v, sizeof(*v)) || !hostmap_readable(v->vm, sizeof(*v->vm)))
+		return false;
+	used = fmt_snprintf(buf, n, "vm %s vcpu %u; its last exits: ", v->vm->name, v->index);
+	if (used < (int)n)
+		vcpu_describe_exits(v, buf + used, n - (size_t)used);
+	return true;
+}
+
 void hv_main(struct boot_info *bi)
 {
+	static const struct host_hooks hooks = {
+		.interrupt = host_interrupt,
+		.cpu_main = cpu_main,
+		.describe_guest = describe_guest,
+	};
 	struct cpu *c;
 
 	boot = bi;
+	host_hooks = &hooks;
 	cpu_init_boot();
 	panic_init();
 	console_init_serial(bi->conf->console_serial);

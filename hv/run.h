@@ -12,11 +12,9 @@ bool vcpu_runnable(struct vcpu *v);
 uint64_t vcpu_next_event(const struct vcpu *v);
 
 /* hv/sched.c */
-void sched_add(struct vcpu *v);		/* CPU 0; any time */
-bool sched_shared(const struct cpu *c); /* do several vCPUs share it? */
-/* This CPU: another vCPU may have woken. The one that runs leaves its loop, once it has run for GRANULE_US, and the turn
- * is given anew. */
-void sched_look_again(struct cpu *c);
+/* Where a CPU lives from its start on. */
+void cpu_main(struct cpu *c) __noreturn;
+void sched_add(struct vcpu *v); /* CPU 0; any time */
 /* Debt of some VM's MMU waits, and this CPU runs guests: wakes one that idles, at most once in MMU_PAY_PERIOD_US. */
 void sched_debt(struct cpu *c);
 /* Host TSC at which the turn of the vCPU that runs on this CPU ends; UINT64_MAX where it has the CPU to itself. */

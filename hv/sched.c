@@ -3,7 +3,7 @@
  * What each CPU does: its vCPUs in turn; when none can run, a batch of reclaim, then it halts until an interrupt. A vCPU
  * never changes its CPU, so there is nothing to balance and no lock but the queue's.
  *
- * Whose turn it is says hv/vm/sched_pure.h. It is asked when the slice ends, when the vCPU that runs halts or spins, and, at
+ * Whose turn it is says hv/host/sched_pure.h. It is asked when the slice ends, when the vCPU that runs halts or spins, and, at
  * the earliest after GRANULE_US, when another wakes: by its timer (others_wake) or by a kick (look_again).
  */
 #include "drivers/console/console.h"
@@ -15,6 +15,7 @@
 #include "hv/host/trap.h"
 #include "hv/main.h"
 #include "hv/run.h"
+#include "hv/vm/mitigate_vcpu.h"
 #include "hv/vm/guest_cpuid.h"
 #include "hv/vm/vmcs_setup.h"
 #include "hv/vmx/vmx_cpu.h"
@@ -45,11 +46,6 @@ static void sched_remove(struct vcpu *v)
 	queue_remove(&v->turn);
 	atomic_store(&c->nvcpus, c->nvcpus - 1);
 	spin_unlock(&c->list_lock);
-}
-
-bool sched_shared(const struct cpu *c)
-{
-	return atomic_load_relaxed(&c->nvcpus) > 1;
 }
 
 /* Makes v the one whose state is in this CPU. */
@@ -95,13 +91,6 @@ static void retire(struct cpu *c, struct vcpu *v)
 		c->current = NULL;
 	c->last = NULL;
 	atomic_fetch_add(&v->vm->stopped, 1); /* last: from here on CPU 0 may take it apart */
-}
-
-void sched_look_again(struct cpu *c)
-{
-	c->others_wake = 0;
-	if (c->current)
-		vcpu_request(c->current, REQ_EVENTS);
 }
 
 uint64_t sched_turn_ends(const struct cpu *c)

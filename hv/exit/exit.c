@@ -1,26 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* From an exit's reason to its handler. Reasons that have none belong to controls that Lethe does not set. */
 #include "hv/exit/exit.h"
-#include "lib/printf.h"
 #include "lib/trace.h"
-
-int exits_describe(const struct vcpu *v, char *buf, size_t n)
-{
-	uint64_t have = min(v->exits, (uint64_t)LAST_EXITS), next;
-	int at = 0;
-
-	buf[0] = 0;
-	for (uint64_t i = v->exits - have; i < v->exits && at < (int)n; i = next) {
-		uint16_t reason = v->last_exits[i % LAST_EXITS];
-
-		for (next = i + 1; next < v->exits && v->last_exits[next % LAST_EXITS] == reason;)
-			next++;
-		at += fmt_snprintf(buf + at, n - (size_t)at, "%s%s", at ? ", " : "", exit_name(reason));
-		if (next - i > 1 && at < (int)n)
-			at += fmt_snprintf(buf + at, n - (size_t)at, " x %lu", next - i);
-	}
-	return at;
-}
 
 /* Out of line, so that the frequent reasons need no registers saved. */
 static void __attribute__((noinline)) handle_rest(struct vcpu *v, uint16_t reason)

@@ -9,8 +9,6 @@
 #include "hv/vm/vm.h"
 
 void exit_dispatch(struct vcpu *v);
-/* "CPUID, HLT x 3, ...": the last exits of a vCPU, oldest first. Returns the length that the text has. */
-int exits_describe(const struct vcpu *v, char *buf, size_t n);
 
 typedef void exit_handler(struct vcpu *v);
 
@@ -22,13 +20,6 @@ exit_handler exit_cr_access, exit_rdmsr, exit_wrmsr, exit_io;
 exit_handler exit_ept_violation, exit_ept_misconfig, exit_pml_full;
 exit_handler exit_apic_access, exit_apic_write, exit_eoi, exit_tpr_below, exit_unknown;
 
-/* hv/vm/guest_msr.c. 0, -E_NOENT (unknown) or -E_INVAL: #GP(0). */
-int guest_rdmsr(struct vcpu *v, uint32_t msr, uint64_t *value);
-int guest_wrmsr(struct vcpu *v, uint32_t msr, uint64_t value);
-
 /* hv/exit/emulate.c: emulates the instruction at RIP, whose access at `at` hit no RAM. `known`: EMU_* that hardware
  * has let through (guest/emu/emulate.h). */
 void emulate_at(struct vcpu *v, unsigned known, gpa_t at);
-
-/* hv/vmx/entry_check.c: names the check of SDM Vol. 3C 26.3 that the guest state breaks; NULL if none is found. */
-const char *entry_check(struct vcpu *v);

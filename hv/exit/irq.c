@@ -7,7 +7,7 @@
 void exit_external_interrupt(struct vcpu *v)
 {
 	/* Acknowledged by the exit: its vector is here, and no longer in the IRR. */
-	host_interrupt((unsigned)(vmcs_read(&v->vmcs, VMCS_EXIT_INTR_INFO) & INTR_VECTOR));
+	host_hooks->interrupt((unsigned)(vmcs_read(&v->vmcs, VMCS_EXIT_INTR_INFO) & INTR_VECTOR));
 }
 
 /* DR6 as the qualification of a debug exception tells it (SDM Vol. 3C table 27-1). */

@@ -6,6 +6,8 @@
 #include "hv/vm/events.h"
 #include "hv/vm/guest_cpuid.h"
 #include "hv/vm/guest_cr_pure.h"
+#include "hv/vm/vmcs_setup.h"
+#include "hv/vmx/entry_check.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/log.h"
 
@@ -121,8 +123,11 @@ void exit_init(struct vcpu *v)
 
 void exit_bad_guest_state(struct vcpu *v)
 {
-	const char *check = entry_check(v);
+	struct vcpu_state s;
+	const char *check;
 
+	vmcs_get_state(v, &s);
+	check = entry_check(&v->vmcs, &s);
 	dump_take(v, "VM entry failed: invalid guest state; the check that fails (SDM Vol. 3C 26.3): %s",
 		check ? check : "none that Lethe knows of");
 	vm_end(v->vm, VM_END_ENTRY_FAILED, (uint32_t)vmcs_read(&v->vmcs, VMCS_QUALIFICATION));

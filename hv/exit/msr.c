@@ -2,6 +2,7 @@
 /* RDMSR and WRMSR: what they do stands in hv/vm/guest_msr.c. */
 #include "hv/exit/exit.h"
 #include "hv/vm/events.h"
+#include "hv/vm/guest_msr.h"
 #include "lib/log.h"
 
 /* Accesses to unknown MSRs are logged, the first 16 of each vCPU: guests probe in loops. */

@@ -17,6 +17,7 @@
 
 struct cpu *cpus[CPUS_MAX];
 unsigned ncpus;
+const struct host_hooks *host_hooks;
 static struct cpu boot_cpu; /* CPU 0 */
 
 static void load_gdt(struct cpu *c)

@@ -6,7 +6,8 @@
 #pragma once
 
 #include "hv/host/mitigate_pure.h"
-#include "hv/vm/sched_pure.h"
+#include "hv/host/sched_pure.h"
+#include "lib/atomic.h"
 #include "lib/boot_info.h"
 #include "lib/cpu_id.h"
 #include "lib/spinlock.h"
@@ -97,10 +98,25 @@ void cpu_init_boot(void);
 void cpu_init(struct cpu *c);
 /* Memory for CPU n's struct cpu and stacks. NULL if there is none. */
 struct cpu *cpu_create(unsigned n, uint32_t apic_id);
-/* Starts the others (INIT-SIPI-SIPI through the trampoline); each arrives in cpu_main(). Returns how many run. */
+/* What this room calls of later ones. */
+struct host_hooks {
+	void (*interrupt)(
+		unsigned vector); /* came by way of the IDT, while this CPU idled; interrupts are off */
+	/* Where a CPU lives from its start on. */
+	__noreturn void (*cpu_main)(struct cpu *c);
+	/* For a panic: what guest this CPU runs, as text for a line of its own; false if it runs none. Trusts no pointer. */
+	bool (*describe_guest)(const struct cpu *c, char *buf, size_t n);
+};
+extern const struct host_hooks *host_hooks; /* hv_main() sets it first of all */
+
+/* Starts the others (INIT-SIPI-SIPI through the trampoline); each arrives in host_hooks->cpu_main(). Returns how many run. */
 unsigned smp_start(const struct boot_info *bi);
-/* Where a CPU lives from then on (hv/sched.c). */
-void cpu_main(struct cpu *c) __noreturn;
+
+/* Do several vCPUs share it? */
+static inline bool sched_shared(const struct cpu *c)
+{
+	return atomic_load_relaxed(&c->nvcpus) > 1;
+}
 
 /* hv/host/entry.asm */
 void call_on_stack(void (*fn)(void *), void *arg, uint64_t stack_top) __noreturn;
@@ -109,8 +125,6 @@ void load_segments(void);
 /* Vectors of root mode. 0x20-0x2f: what the 8259s may still send. */
 enum { VEC_PIC = 0x20, VEC_ISA = 0x30 /* + IRQ */, VEC_KICK = 0xf0, VEC_TIMER = 0xf1, VEC_SPURIOUS = 0xff };
 
-/* An interrupt that came by way of the IDT (while idle) or a VM exit. */
-void host_interrupt(unsigned vector);
 /* RDMSR that survives #GP: false if the CPU has no such MSR. */
 bool rdmsr_safe(uint32_t msr, uint64_t *out);
 bool wrmsr_safe(uint32_t msr, uint64_t v);

@@ -3,13 +3,8 @@
 
 #include "drivers/console/console.h"
 #include "hv/host/thunks.h"
-#include "hv/vm/guest_msr_pure.h"
-#include "hv/vm/vm.h"
+#include "hv/host/cpu.h"
 #include "lib/log.h"
-
-/* hv/vmx/vmx_entry.asm: the VMCS's HOST_RIP. The second does what this CPU's exit_guards say. */
-void vmx_exit(void);
-void vmx_exit_guarded(void);
 
 #define TSX_CTRL_RTM_DISABLE  BIT(0)
 #define TSX_CTRL_CPUID_CLEAR  BIT(1)
@@ -103,7 +98,7 @@ static void log_verdicts(const struct cpu *c)
 	}
 }
 
-void mitigate_init(enum conf_mitigations wanted)
+void mitigate_init(enum conf_mitigations wanted, void (*other_vm)(void))
 {
 	struct cpu *c = this_cpu();
 
@@ -114,7 +109,7 @@ void mitigate_init(enum conf_mitigations wanted)
 		log_info("mitigations = off: guests can learn of one another by speculation");
 		return;
 	}
-	console_used = mitigate_other_vm;
+	console_used = other_vm;
 	if (cpuid(1, 0).ecx & BIT(31))
 		log_info(
 			"speculation: under another hypervisor, which has a say in what the CPU needs and does");
@@ -204,15 +199,6 @@ void mitigate_switch(void)
 		wrmsr(MSR_PRED_CMD, PRED_CMD_IBPB);
 }
 
-void mitigate_other_vm(void)
-{
-	const struct cpu *c = this_cpu();
-	const struct mitigate_measures *m = &c->mitigations.measures;
-
-	if (nvms > 1 && c->current && (m->l1d_flush || m->l1d_read || m->verw))
-		vcpu_request(c->current, REQ_FLUSH);
-}
-
 void mitigate_log_flushes(void)
 {
 	uint64_t at_switches = 0, others = 0;
@@ -223,35 +209,4 @@ void mitigate_log_flushes(void)
 	}
 	log_debug("speculation: %lu flushes for another vCPU, %lu after other VMs' data were handled",
 		at_switches, others);
-}
-
-static void load_at(struct vmcs *m, uint32_t field, struct msr_load *entry, uint64_t value)
-{
-	*entry = (struct msr_load){ .msr = MSR_SPEC_CTRL, .value = value };
-	vmcs_write(m, field, virt_to_hpa(entry).v);
-}
-
-void mitigate_vmcs_init(struct vcpu *v)
-{
-	const struct mitigate_measures *m = &v->cpu->mitigations.measures;
-	unsigned loads = 0;
-
-	if (m->ibrs_at_exit) {
-		load_at(&v->vmcs, VMCS_EXIT_MSR_LOAD, &v->exit_load, m->spec_ctrl | SPEC_CTRL_IBRS);
-		load_at(&v->vmcs, VMCS_ENTRY_MSR_LOAD, &v->entry_load, m->spec_ctrl | v->guest.spec_ctrl);
-		loads = 1;
-	}
-	vmcs_write(&v->vmcs, VMCS_EXIT_MSR_LOAD_COUNT, loads);
-	vmcs_write(&v->vmcs, VMCS_ENTRY_MSR_LOAD_COUNT, loads);
-	vmcs_write(&v->vmcs, VMCS_HOST_RIP, (uint64_t)(v->cpu->exit_guards ? vmx_exit_guarded : vmx_exit));
-}
-
-void mitigate_spec_ctrl(struct vcpu *v, uint64_t value)
-{
-	const struct mitigate_measures *m = &v->cpu->mitigations.measures;
-
-	v->guest.spec_ctrl = value;
-	v->entry_load.value = value | m->spec_ctrl;
-	if (v->cpu->spec_ctrl_bits && !m->ibrs_at_exit)
-		wrmsr(MSR_SPEC_CTRL, value | m->spec_ctrl);
 }

@@ -393,3 +393,8 @@ bool mitigations_equal(const struct mitigations *a, const struct mitigations *b)
 			return false;
 	return true;
 }
+
+uint64_t guest_spec_ctrl_bits(uint32_t edx7)
+{
+	return (edx7 & BITS(27, 26) ? BITS(1, 0) : 0) | (edx7 & BIT(31) ? BIT(2) : 0);
+}

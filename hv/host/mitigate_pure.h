@@ -116,3 +116,7 @@ unsigned mitigate_describe(
 	const struct mitigations *m, enum mitigate_verdict verdict, char *text, size_t size);
 /* True if the verdicts are the same, and so the measures. */
 bool mitigations_equal(const struct mitigations *a, const struct mitigations *b);
+
+/* Returns the bits of IA32_SPEC_CTRL that a guest may set on a CPU with this CPUID.7.0:EDX: IBRS and STIBP (a CPU with one
+ * of them ignores the other), SSBD. 0: there is no such MSR. */
+uint64_t guest_spec_ctrl_bits(uint32_t edx7);

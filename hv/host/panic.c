@@ -7,7 +7,6 @@
 
 #include "drivers/console/console.h"
 #include "drivers/lapic.h"
-#include "hv/exit/exit.h"
 #include "hv/host/cpu.h"
 #include "lib/assert.h"
 #include "lib/atomic.h"
@@ -85,13 +84,10 @@ static bool begin(const char *what)
 
 static void say_guest(void)
 {
-	const struct vcpu *v = this_cpu()->current;
-	char text[200];
+	char text[280];
 
-	if (!v || !hostmap_readable(v, sizeof(*v)) || !hostmap_readable(v->vm, sizeof(*v->vm)))
-		return;
-	exits_describe(v, text, sizeof(text));
-	say("running vm %s vcpu %u; its last exits: %s\n", v->vm->name, v->index, text);
+	if (host_hooks && host_hooks->describe_guest(this_cpu(), text, sizeof(text)))
+		say("running %s\n", text);
 }
 
 static void end(uint64_t rip, uint64_t rbp)

@@ -10,7 +10,6 @@
 #include "hv/host/mitigate.h"
 #include "hv/host/smp_pure.h"
 #include "hv/host/smt.h"
-#include "hv/vmx/vmx_cpu.h"
 #include "lib/atomic.h"
 #include "lib/log.h"
 #include "lib/string.h"
@@ -46,7 +45,7 @@ static void arrive(void *arg)
 		for (;;)
 			cpu_halt();
 	}
-	cpu_main(c);
+	host_hooks->cpu_main(c);
 }
 
 static void fill_in(uint8_t *page, hpa_t at, struct cpu *c)

@@ -81,7 +81,7 @@ void trap_entry(struct trap_frame *f)
 	uint64_t fixup;
 
 	if (f->vector >= 32) {
-		host_interrupt((unsigned)f->vector);
+		host_hooks->interrupt((unsigned)f->vector);
 		return;
 	}
 	if (f->vector == VEC_NMI) {

@@ -2,8 +2,8 @@
 #include "hv/vm/dump.h"
 
 #include "guest/dev/vectors.h"
-#include "hv/exit/exit.h"
 #include "hv/vm/dump_pure.h"
+#include "hv/vm/vm.h"
 #include "hv/vm/vmcs_setup.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/log.h"
@@ -101,7 +101,7 @@ static void dump_r12(struct dump *d)
 /* On its own, for it takes as long as a line. */
 static void dump_describe_exits(struct dump *d)
 {
-	exits_describe(d->vcpu, d->text, sizeof(d->text));
+	vcpu_describe_exits(d->vcpu, d->text, sizeof(d->text));
 }
 
 static void dump_exits(struct dump *d)

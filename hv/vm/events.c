@@ -5,7 +5,6 @@
  */
 #include "hv/vm/events.h"
 
-#include "hv/exit/exit.h"
 #include "hv/vm/events_pure.h"
 #include "hv/vm/vm.h"
 #include "hv/vm/vmcs_setup.h"

@@ -7,11 +7,13 @@
  *	emulated  a row of the table below
  *	refused   everything else: #GP(0), and a line in the log, the first time round
  */
-#include "hv/exit/exit.h"
-#include "hv/host/mitigate.h"
+#include "hv/vm/guest_msr.h"
+
 #include "hv/vm/events.h"
 #include "hv/vm/guest_cpuid.h"
 #include "hv/vm/guest_cr.h"
+#include "hv/vm/mitigate_vcpu.h"
+#include "hv/vm/vm.h"
 #include "hv/vm/vm_apic.h"
 #include "hv/vm/vmcs_setup.h"
 

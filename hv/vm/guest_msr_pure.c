@@ -76,11 +76,6 @@ uint64_t guest_misc_enable(uint64_t value)
 
 /* ---- speculation ---- */
 
-uint64_t guest_spec_ctrl_bits(uint32_t edx7)
-{
-	return (edx7 & BITS(27, 26) ? BITS(1, 0) : 0) | (edx7 & BIT(31) ? BIT(2) : 0);
-}
-
 uint64_t guest_arch_capabilities(uint64_t host, const struct mitigations *m)
 {
 	/* RDCL_NO IBRS_ALL RSBA SKIP_L1DFL_VMENTRY SSB_NO MDS_NO PSCHANGE_MC_NO TAA_NO; SBDR_SSDP_NO FBSDP_NO PSDP_NO;

@@ -25,9 +25,6 @@ void guest_mtrr_firmware(uint64_t mtrr[GUEST_MTRRS], unsigned maxphyaddr);
 #define MISC_ENABLE_FAST_STRINGS BIT(0)
 uint64_t guest_misc_enable(uint64_t value);
 
-/* Returns the bits of IA32_SPEC_CTRL that a guest may set on a CPU with this CPUID.7.0:EDX: IBRS and STIBP (a CPU with one
- * of them ignores the other), SSBD. 0: there is no such MSR. */
-uint64_t guest_spec_ctrl_bits(uint32_t edx7);
 /* Returns IA32_ARCH_CAPABILITIES as a guest sees it on a CPU that has `host` there and is dealt with as `m` says: what tells
  * the guest what it need not, must or can do itself, but not what would let it use MSRs that it does not have. */
 uint64_t guest_arch_capabilities(uint64_t host, const struct mitigations *m);

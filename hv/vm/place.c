@@ -3,7 +3,7 @@
 
 #include "hv/host/smt.h"
 #include "hv/vm/place_pure.h"
-#include "hv/vm/sched_pure.h"
+#include "hv/host/sched_pure.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/atomic.h"
 #include "lib/bits.h"

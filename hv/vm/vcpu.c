@@ -2,10 +2,10 @@
 #include "hv/vm/vcpu.h"
 
 #include "drivers/lapic.h"
-#include "hv/run.h"
 #include "hv/vm/guest_cpuid.h"
 #include "hv/vm/vm.h"
 #include "hv/vmx/vmx_cpu.h"
+#include "lib/printf.h"
 #include "lib/string.h"
 #include "mm/host/frames.h"
 
@@ -188,4 +188,29 @@ void vcpu_paging_regs(struct vcpu *v)
 	if (r->cr0 & CR0_PG && r->cr4 & CR4_PAE && !(r->efer & EFER_LMA))
 		for (unsigned i = 0; i < 4; i++)
 			r->pdpte[i] = vmcs_read(&v->vmcs, VMCS_GUEST_PDPTE0 + 2 * i);
+}
+
+void sched_look_again(struct cpu *c)
+{
+	c->others_wake = 0;
+	if (c->current)
+		vcpu_request(c->current, REQ_EVENTS);
+}
+
+int vcpu_describe_exits(const struct vcpu *v, char *buf, size_t n)
+{
+	uint64_t have = min(v->exits, (uint64_t)LAST_EXITS), next;
+	int at = 0;
+
+	buf[0] = 0;
+	for (uint64_t i = v->exits - have; i < v->exits && at < (int)n; i = next) {
+		uint16_t reason = v->last_exits[i % LAST_EXITS];
+
+		for (next = i + 1; next < v->exits && v->last_exits[next % LAST_EXITS] == reason;)
+			next++;
+		at += fmt_snprintf(buf + at, n - (size_t)at, "%s%s", at ? ", " : "", exit_name(reason));
+		if (next - i > 1 && at < (int)n)
+			at += fmt_snprintf(buf + at, n - (size_t)at, " x %lu", next - i);
+	}
+	return at;
 }

@@ -38,7 +38,7 @@ enum vcpu_run { VCPU_WAIT_SIPI, VCPU_RUNNING, VCPU_HALTED, VCPU_STOPPED };
 #define REQ_STOP   (1u << 12) /* the VM ends */
 #define REQ_ALL	   0xffffff00u
 #define REQ_YIELD  (1u << 13) /* the time slice is over, or the CPU has other things to do */
-#define REQ_FLUSH  (1u << 14) /* its CPU has handled another VM's data (hv/host/mitigate.h) */
+#define REQ_FLUSH  (1u << 14) /* its CPU has handled another VM's data (hv/vm/mitigate_vcpu.h) */
 
 /* An MSR that VM entry or exit loads (SDM Vol. 3C table 24-12). */
 struct msr_load {
@@ -103,6 +103,9 @@ static inline void vcpu_request(struct vcpu *v, uint32_t bits)
 /* Something was asked of it that it did not know of: makes it look soon, wherever it is. One that waits for its turn
  * anyway is left alone. Any CPU. */
 void vcpu_kick(struct vcpu *v);
+/* This CPU: another vCPU may have woken. The one that runs leaves its loop, once it has run for GRANULE_US, and the turn
+ * is given anew. */
+void sched_look_again(struct cpu *c);
 
 /* hv/vm/vcpu.c. Called when the VM is built, on any CPU; the VMCS is filled in on its own CPU by vmcs_init(). */
 int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **out);
@@ -125,6 +128,8 @@ void vcpu_step_done(struct vcpu *v, uint64_t rflags, bool branched);
 /* Has the guest take a debug trap at its next entry, for these bits of DR6: B3 to B0 of enabled data and I/O breakpoints,
  * BS (SDM Vol. 3C 26.7.3). */
 void vcpu_debug_trap(struct vcpu *v, unsigned bits);
+/* Writes "CPUID, HLT x 3, ...": the last exits of v, oldest first. Returns the length that the text has. */
+int vcpu_describe_exits(const struct vcpu *v, char *buf, size_t n);
 /* Reads the guest's debug registers, if DR7 enables any breakpoint. False: it does not. */
 bool vcpu_breakpoints(const struct vcpu *v, struct breakpoints *b);
 void vcpu_sync_regs(struct vcpu *v);  /* VMCS -> regs.gpr[RSP], rip, rflags */

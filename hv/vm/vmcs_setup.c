@@ -6,7 +6,7 @@
 #include "hv/vm/vmcs_setup.h"
 
 #include "guest/dev/layout.h"
-#include "hv/host/mitigate.h"
+#include "hv/vm/mitigate_vcpu.h"
 #include "hv/vm/guest_cr.h"
 #include "hv/vm/vm.h"
 #include "hv/vmx/vmx_cpu.h"

@@ -8,6 +8,8 @@
 
 #include "guest/load/vcpu_state.h"
 
+struct vmcs;
+
 struct entry_state {
 	struct vcpu_state s; /* with the CR0 and CR4 that the CPU was given, not what the guest believes */
 	uint64_t debugctl, pat, pending_debug, link, sysenter_esp, sysenter_eip;
@@ -20,3 +22,5 @@ struct entry_state {
 };
 
 const char *entry_check_rules(const struct entry_state *e);
+/* Names the check that the guest state of a VMCS, which is current, breaks; NULL if none is found. s: its registers. */
+const char *entry_check(const struct vmcs *m, const struct vcpu_state *s);

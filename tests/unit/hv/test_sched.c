@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "hv/vm/sched_pure.h"
+#include "hv/host/sched_pure.h"
 #include "lib/bits.h"
 
 #define SLICE 1000

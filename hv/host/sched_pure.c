@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "hv/vm/sched_pure.h"
+#include "hv/host/sched_pure.h"
 
 #include "lib/bits.h"
 

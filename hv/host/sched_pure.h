@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who runs next on a CPU. No hardware (hv/vm/sched_pure.c), so that tests can play it.
+ * Who runs next on a CPU. No hardware (hv/host/sched_pure.c), so that tests can play it.
  *
  * The turn is of the one who has had the CPU for the least time. Sleeping saves up no more than a slice: who wakes counts
  * as having had as much as the one who runs now, less a slice. So who waits for interrupts most of the time gets the CPU at
