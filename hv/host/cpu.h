@@ -100,8 +100,8 @@ void cpu_init(struct cpu *c);
 struct cpu *cpu_create(unsigned n, uint32_t apic_id);
 /* What this room calls of later ones. */
 struct host_hooks {
-	void (*interrupt)(
-		unsigned vector); /* came by way of the IDT, while this CPU idled; interrupts are off */
+	/* One came by way of the IDT, while this CPU idled, or of a VM exit. Interrupts are off. */
+	void (*interrupt)(unsigned vector);
 	/* Where a CPU lives from its start on. */
 	__noreturn void (*cpu_main)(struct cpu *c);
 	/* For a panic: what guest this CPU runs, as text for a line of its own; false if it runs none. Trusts no pointer. */
