@@ -23,19 +23,16 @@ bool ept_detach(struct mmu *mmu, struct spage *p, unsigned *budget)
 
 	while (p->children) {
 		uint64_t *entry = spage_table(p) + p->lo, e = ept_read(entry);
+		struct spage *child = ept_is_table(e, level) ? spage_of(ept_pfn(e)) : NULL;
 
-		if (!*budget)
+		/* An entry is counted when it goes, not on the way down: so the smallest budget gets on. */
+		if ((child && !ept_detach(mmu, child, budget)) || !*budget)
 			return false;
 		--*budget;
-		if (ept_is_table(e, level)) {
-			struct spage *child = spage_of(ept_pfn(e));
-
-			if (!ept_detach(mmu, child, budget))
-				return false;
+		if (child)
 			drop_table(mmu, p, entry, child);
-		} else {
+		else
 			atomic_store_relaxed(entry, 0);
-		}
 		p->lo++;
 	}
 	return true;

@@ -39,7 +39,8 @@ void rig_start_with(const struct mmu_params *p, uint64_t ram, bool debug)
 	memset(&rig, 0, sizeof(rig));
 	memset(slots, 0, sizeof(slots));
 	rig.params = *p;
-	rig.params.backend = p->indirect_pages ? &backend_mixed : &mmu_backend_ept;
+	if (!p->backend)
+		rig.params.backend = p->indirect_pages ? &backend_mixed : &mmu_backend_ept;
 	rig.params.ops = &hw_ops;
 	rig.params.owner = RIG_TABLES;
 	if (!rig.params.guest_maxphyaddr)
