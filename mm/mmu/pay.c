@@ -26,7 +26,8 @@ static uint32_t learn(uint32_t price, uint64_t took)
 	return (uint32_t)((3ull * price + min(max(took, 16ul), min(4ull * price, (uint64_t)PRICE_MOST))) / 4);
 }
 
-unsigned mmu_pay_slow(struct mmu_vcpu *v)
+/* Out of line: in the run loop it would take registers that every exit needs. */
+unsigned __attribute__((noinline)) mmu_pay_slow(struct mmu_vcpu *v)
 {
 	struct mmu *mmu = v->mmu;
 	uint64_t began = rdtsc(), now = began;
