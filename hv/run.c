@@ -67,10 +67,7 @@ bool vcpu_runnable(struct vcpu *v)
 
 uint64_t vcpu_next_event(const struct vcpu *v)
 {
-	uint64_t at = platform_next_event(v->vm->platform, v->index), host = at - v->vm->tsc_offset;
-
-	/* The host's TSC is ahead of the guest's: what comes out smaller went beyond 64 bits, as "never" does. */
-	return host < at ? UINT64_MAX : host;
+	return host_tsc(v->vm, platform_next_event(v->vm->platform, v->index));
 }
 
 static void init_vcpu(struct vcpu *v)

@@ -31,9 +31,11 @@ enum vm_end {
 /* What the platform asks of hv/; tests fake it. Called with the platform lock held: must not call back. */
 struct vm_ops {
 	uint64_t (*clock)(void *vm); /* the guest's TSC now */
-	/* Something may be pending for it, or its next event is sooner than it was: leave HLT or the guest, look again.
-	 * Called also for the vCPU whose own access it is, and only when there is something new. */
+	/* Something may be pending for it: leave HLT or the guest, look again. Called also for the vCPU whose own access it is,
+	 * and only when there is something new. */
 	void (*wake)(void *vm, unsigned vcpu);
+	/* Its next event, platform_next_event(), is sooner than it was: at `due`, in the guest's TSC. */
+	void (*sooner)(void *vm, unsigned vcpu, uint64_t due);
 	/* As wake(), for an interrupt alone that has just been posted: a vCPU whose HLT it cannot end need not look.
 	 * vector: of its local APIC; -1: the 8259's. */
 	void (*interrupt)(void *vm, unsigned vcpu, int vector);

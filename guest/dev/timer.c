@@ -15,7 +15,7 @@ static void queue_refresh(struct platform *p, unsigned vcpu)
 	atomic_store(&q->next, next);
 	/* The vCPU may sleep or run until the old time; only an earlier one is news to it. */
 	if (next < before)
-		platform_wake(p, vcpu);
+		p->ops->sooner(p->vm, vcpu, next);
 }
 
 void timer_add(struct platform *p, struct vtimer *t, unsigned vcpu, void (*fire)(struct vtimer *, uint64_t))

@@ -130,13 +130,15 @@ static void prepare_interrupt(struct vcpu *v, bool room)
 static bool sync_apicv(struct vcpu *v)
 {
 	bool extint;
-	uint64_t before[4] = { v->eoi_exit[0], v->eoi_exit[1], v->eoi_exit[2], v->eoi_exit[3] };
-	int status = platform_irq_sync_apicv(v->vm->platform, v->index, &extint, v->eoi_exit);
+	uint64_t eoi_exit[4];
+	int status = platform_irq_sync_apicv(v->vm->platform, v->index, &extint, eoi_exit);
 
-	for (unsigned i = 0; i < 4; i++)
-		if (before[i] != v->eoi_exit[i])
-			vmcs_write(&v->vmcs, VMCS_EOI_EXIT_0 + 2 * i, v->eoi_exit[i]);
 	if (status >= 0) {
+		for (unsigned i = 0; i < 4; i++)
+			if (eoi_exit[i] != v->eoi_exit[i]) {
+				v->eoi_exit[i] = eoi_exit[i];
+				vmcs_write(&v->vmcs, VMCS_EOI_EXIT_0 + 2 * i, eoi_exit[i]);
+			}
 		if (status & 0xff)
 			TRACE(TRACE_IRQ, "request vector %#lx at %#lx: the CPU delivers it", status & 0xff,
 				vcpu_rip(v), 0);

@@ -53,6 +53,15 @@ static inline owner_t vm_ram_owner(const struct vm *vm)
 	return (owner_t)(OWNER_VM0 + 2 * vm->id);
 }
 
+/* The host's TSC when a guest's, before its TSC_ADJUST, is `at`; UINT64_MAX: never. */
+static inline uint64_t host_tsc(const struct vm *vm, uint64_t at)
+{
+	uint64_t host = at - vm->tsc_offset;
+
+	/* The host's TSC is ahead of the guest's: what comes out smaller went beyond 64 bits, as "never" does. */
+	return host < at ? UINT64_MAX : host;
+}
+
 extern struct vm *vms[CONF_VMS_MAX];
 extern unsigned nvms;
 

@@ -55,6 +55,21 @@ static void op_wake(void *vm, unsigned vcpu)
 	ask(vm, vcpu, REQ_EVENTS);
 }
 
+/* In an exit of its own, only the clock has to be set anew: it is looked at when the exit is handled (hv/clock.h). Before a
+ * turn in the guest begins, the clock is set anyway. */
+static void op_sooner(void *ctx, unsigned vcpu, uint64_t due)
+{
+	struct vm *vm = ctx;
+	struct vcpu *v = vm->vcpu[vcpu];
+
+	if (v != this_cpu()->current) {
+		ask(vm, vcpu, REQ_EVENTS);
+		return;
+	}
+	v->deadline = min(v->deadline, host_tsc(vm, due));
+	v->look_after = 0;
+}
+
 /*
  * One that halts, with interrupts off or at a higher priority, is left alone: it would be chosen for nothing, and the vCPU
  * whose turn is cut short would pay. What ends its HLT instead makes it look at its interrupts, too.
@@ -152,6 +167,7 @@ static void op_end(void *vm, enum vm_end why, uint32_t code)
 const struct vm_ops vm_ops = {
 	.clock = op_clock,
 	.wake = op_wake,
+	.sooner = op_sooner,
 	.interrupt = op_interrupt,
 	.init = op_init,
 	.sipi = op_sipi,

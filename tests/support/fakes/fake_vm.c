@@ -21,6 +21,10 @@ static void op_wake(void *vm, unsigned vcpu)
 {
 	((struct fake_vm *)vm)->wakes[vcpu]++;
 }
+static void op_sooner(void *vm, unsigned vcpu, uint64_t due)
+{
+	((struct fake_vm *)vm)->wakes[vcpu]++;
+}
 static void op_init(void *vm, unsigned vcpu)
 {
 	((struct fake_vm *)vm)->inits[vcpu]++;
@@ -67,6 +71,7 @@ static void op_end(void *vm, enum vm_end why, uint32_t code)
 static const struct vm_ops ops = {
 	.clock = op_clock,
 	.wake = op_wake,
+	.sooner = op_sooner,
 	.interrupt = op_interrupt,
 	.init = op_init,
 	.sipi = op_sipi,
