@@ -123,9 +123,10 @@ static bool serve_requests(struct vcpu *v)
 		start_vcpu(v);
 	if (r & REQ_NMI)
 		v->nmi_pending = true;
-	if (now >= v->cpu->housekeeping && housekeeping(v->cpu))
-		leave = true;
-	if (guest_tsc(v, now) >= platform_next_event(v->vm->platform, v->index))
+	/* One of the two in a stretch: timers that are due are served after the next exit, which comes at once. */
+	if (now >= v->cpu->housekeeping)
+		leave = housekeeping(v->cpu);
+	else if (guest_tsc(v, now) >= platform_next_event(v->vm->platform, v->index))
 		platform_run_events(v->vm->platform, v->index, guest_tsc(v, now));
 	vmcs_update_apic_mode(v);
 	if (v->run == VCPU_HALTED && vcpu_halt_ends(v))

@@ -33,6 +33,7 @@ HOT	+= hv/vm/guest_msr		# what the MSRs of a guest are
 HOT	+= hv/vm/vcpu			# registers, requests, wake-up
 HOT	+= hv/vm/events			# interrupts and exceptions at each entry
 HOT	+= hv/vm/vm_ops			# how devices reach a vCPU
+HOT	+= hv/vm/background_pure	# each byte of a VM in the background that prints
 HOT	+= hv/host/mitigate		# reads over the L1D at each switch of VMs
 HOT	+= mm/mmu/ept			# builds EPT entries
 HOT	+= mm/mmu/fault			# each EPT violation
