@@ -51,6 +51,7 @@ class Case:
     needs: List[str] = field(default_factory=list)  # of `tools/setup guests`; skipped where one could not be had
     backend: str = ""  # "": wherever there is VMX; "tcg", "bochs": there only
     timeout: float = 240
+    debug: bool = False  # the build with more assertions (make DEBUG=1)
     # Ticks of Bochs that no stretch in root mode may be longer than (200 us are 10,000; the log says the longest); None: no bound.
     stretch: Optional[int] = None
 
@@ -322,6 +323,15 @@ GUESTS = [
         + [r"^lethe: vm %s exited: power-off" % name for name in GOOD if name != "fault"]
         + [r"^lethe: vm fault exited: triple-fault"],
         all_cpus=UNRESTRICTED_CPUS,
+        **guests([*GOOD, *BAD]),
+    ),
+    # The same with an assertion at each access to a VMCS that it is the current one, while vCPUs take turns.
+    Case(
+        "guests-together-debug",
+        [MACHINE_OFF],
+        seen=list(GOOD.values()) + list(BAD.values()),
+        debug=True,
+        cost=60,  # the build
         **guests([*GOOD, *BAD]),
     ),
 ]
