@@ -39,8 +39,8 @@ __hot void dirty_log_retire(struct mmu *mmu, struct dirty_log *log, const struct
 	if (!log)
 		return;
 	log->until = *until;
-	list_add_tail(&mmu->retired_logs, &log->link);
-	mmu->nretired_logs++;
+	list_add_tail(&mmu->dirty.retired, &log->link);
+	mmu->count.retired_logs++;
 	mmu_account(mmu);
 }
 
@@ -48,13 +48,13 @@ bool dirty_log_reap(struct mmu *mmu)
 {
 	struct dirty_log *log;
 
-	if (list_empty(&mmu->retired_logs))
+	if (list_empty(&mmu->dirty.retired))
 		return false;
-	log = list_first(&mmu->retired_logs, struct dirty_log, link);
+	log = list_first(&mmu->dirty.retired, struct dirty_log, link);
 	if (!mmu_ticket_ready(mmu, &log->until))
 		return false;
 	list_del(&log->link);
-	mmu->nretired_logs--;
+	mmu->count.retired_logs--;
 	dirty_log_destroy(mmu, log);
 	return true;
 }

@@ -12,7 +12,7 @@
 #include "mm/mmu/mmu.h"
 
 struct dirty_log {
-	struct list link; /* retired: on mmu->retired_logs */
+	struct list link; /* retired: on mmu->dirty.retired */
 	struct mmu_ticket until;
 	uint64_t pages, frames;
 	uint64_t moves; /* how often all of it became dirty at once: the slot has moved (dirty_log_moved) */

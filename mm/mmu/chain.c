@@ -122,7 +122,7 @@ uint64_t chain_add(struct mmu *mmu, uint64_t head, uint64_t *entry)
 /* Where `entry` is in the chain of blocks from b on. It must be. */
 static uint64_t **find(struct mmu *mmu, struct chain_block *b, const uint64_t *entry)
 {
-	for (; b; b = b->next, mmu->undone++)
+	for (; b; b = b->next, mmu->pages.undone++)
 		for (unsigned i = 0; i < b->n; i++)
 			if (b->entry[i] == entry)
 				return &b->entry[i];

@@ -18,17 +18,17 @@ static bool usable(const struct mmu *mmu)
 
 void dirty_logs_count(struct mmu *mmu, int by)
 {
-	mmu->nlogs += (uint64_t)by;
-	if (!usable(mmu) || !!mmu->nlogs == !!mmu->front.pml)
+	mmu->dirty.nlogs += (uint64_t)by;
+	if (!usable(mmu) || !!mmu->dirty.nlogs == !!mmu->front.pml)
 		return;
 	/* The epoch has it noticed when logging ends, too. */
-	atomic_store(&mmu->front.pml, !!mmu->nlogs);
-	mmu->pml_epoch = mmu_flush_request(mmu, false);
+	atomic_store(&mmu->front.pml, !!mmu->dirty.nlogs);
+	mmu->dirty.pml_epoch = mmu_flush_request(mmu, false);
 }
 
 bool dirty_pml_ready(struct mmu *mmu)
 {
-	return mmu->front.pml && mmu_flushed(mmu, mmu->pml_epoch);
+	return mmu->front.pml && mmu_flushed(mmu, mmu->dirty.pml_epoch);
 }
 
 void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index)
@@ -54,6 +54,6 @@ void dirty_log_moved(struct mmu *mmu, struct dirty_log *log)
 	/* All of it counts as written. Each part learns of that when it is read (dirty_log_catch_up): a move costs the same
 	 * whatever the size of the slot. Where logging by the CPU was switched off (ept_ad.c), a vCPU that has not left the
 	 * guest since may still hold a buffer. */
-	if (log && mmu->pml_epoch)
+	if (log && mmu->dirty.pml_epoch)
 		log->moves++;
 }

@@ -20,7 +20,7 @@
 #define EVICT_ROUND    16u   /* pages evicted in one flush epoch */
 #define EVICT_LOOK     64u   /* pages looked at for that, at most */
 #define EVICT_PATIENCE 512u  /* pages looked at in vain, after which those go that were used, too */
-#define EVICT_WORK     2048u /* ended after the page that reaches this (mmu->undone) */
+#define EVICT_WORK     2048u /* ended after the page that reaches this (mmu->pages.undone) */
 
 /* Does p stay? With `hard`, not because it was used. */
 static bool second_chance(struct mmu *mmu, struct spage *p, gfn_t at, bool hard)
@@ -48,19 +48,19 @@ static void give_up(struct mmu *mmu, struct spage *p)
 
 static void evict(struct mmu *mmu, gfn_t at)
 {
-	uint64_t since = mmu->undone;
+	uint64_t since = mmu->pages.undone;
 	unsigned n = 0;
 
 	for (unsigned looked = 0; looked < EVICT_LOOK && n < EVICT_ROUND &&
-				  mmu->undone - since < EVICT_WORK && !list_empty(&mmu->active);
+				  mmu->pages.undone - since < EVICT_WORK && !list_empty(&mmu->pages.active);
 		looked++) {
-		struct spage *p = list_last(&mmu->active, struct spage, link);
+		struct spage *p = list_last(&mmu->pages.active, struct spage, link);
 
 		if (spage_obsolete(mmu, p))
 			break; /* it is reclaim's, when it has quiesced */
-		if (second_chance(mmu, p, at, mmu->barren > EVICT_PATIENCE)) {
-			list_move_head(&mmu->active, &p->link);
-			mmu->barren++;
+		if (second_chance(mmu, p, at, mmu->count.barren > EVICT_PATIENCE)) {
+			list_move_head(&mmu->pages.active, &p->link);
+			mmu->count.barren++;
 			continue;
 		}
 		give_up(mmu, p);
@@ -68,7 +68,7 @@ static void evict(struct mmu *mmu, gfn_t at)
 	}
 	if (!n)
 		return;
-	mmu->barren = 0;
+	mmu->count.barren = 0;
 	mmu->stats.evictions += n;
 	mmu_flush_request(mmu, false); /* the epoch that they were put on pending-free for */
 	mmu_account(mmu);
@@ -78,13 +78,13 @@ static void evict(struct mmu *mmu, gfn_t at)
  * generations. */
 static bool pay_debt(struct mmu *mmu, unsigned need)
 {
-	uint64_t most = max(mmu->pool.used, 2 * mmu->live_set);
+	uint64_t most = max(mmu->pool.used, 2 * mmu->pages.live_set);
 
-	if (mmu->pool.used + need <= 2 * mmu->live_set || mmu->nactive == mmu->nvalid ||
+	if (mmu->pool.used + need <= 2 * mmu->pages.live_set || mmu->count.active == mmu->count.valid ||
 		MUTANT(no_debt_bound))
 		return true;
 	mmu_retire(mmu, 2 * need);
-	return mmu->pool.used + need <= most || mmu->nactive == mmu->nvalid;
+	return mmu->pool.used + need <= most || mmu->count.active == mmu->count.valid;
 }
 
 int mmu_make_available_slow(struct mmu *mmu, unsigned need, gfn_t at)
@@ -107,7 +107,7 @@ int mmu_make_available_slow(struct mmu *mmu, unsigned need, gfn_t at)
 	mmu_retire(mmu, need);
 	if (pool_available(pool) >= need)
 		return 0;
-	if (mmu->front.debt || mmu->barren < 2 * mmu->nactive)
+	if (mmu->front.debt || mmu->count.barren < 2 * mmu->count.active)
 		return -E_AGAIN;
 	if (mmu->blocks.gen != mmu->front.valid_gen)
 		return -E_NOMEM;

@@ -40,15 +40,15 @@ __hot void mmu_bump(struct mmu *mmu)
 
 	ASSERT(gen); /* 64 bits: 0 does not come round within the life of a machine, and is never valid */
 	atomic_store(&mmu->front.valid_gen, gen);
-	mmu->nvalid = 0;
-	mmu->barren = 0;
+	mmu->count.valid = 0;
+	mmu->count.barren = 0;
 	mmu->root = NULL;
 	mmu->stats.bumps++;
 	mmu->faults_at_bump = mmu->stats.faults;
 	mmu_account(mmu);
 	ask(mmu, MMU_REQ_RELOAD, true);
-	TRACE(TRACE_MMU, "bump to generation %lu, %lu pages obsolete", gen, mmu->nactive, 0);
-	if (mmu->freeing == MMU_FREE_EAGER)
+	TRACE(TRACE_MMU, "bump to generation %lu, %lu pages obsolete", gen, mmu->count.active, 0);
+	if (mmu->removal.freeing == MMU_FREE_EAGER)
 		mmu_reclaim_all(mmu);
 }
 

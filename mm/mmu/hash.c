@@ -18,7 +18,7 @@ _Static_assert(sizeof(struct hash_bucket) << BITS_LEAST == PAGE_SIZE, "the small
 
 static uint64_t frames(const struct mmu *mmu)
 {
-	return (sizeof(struct hash_bucket) << mmu->hash_bits) / PAGE_SIZE;
+	return (sizeof(struct hash_bucket) << mmu->hash.bits) / PAGE_SIZE;
 }
 
 int hash_init(struct mmu *mmu, uint64_t pages)
@@ -26,29 +26,29 @@ int hash_init(struct mmu *mmu, uint64_t pages)
 	pfn_t at;
 
 	/* Two pages a chain, when all are there. */
-	mmu->hash_bits = BITS_LEAST;
-	while (mmu->hash_bits < BITS_MOST && 2ull << mmu->hash_bits < pages)
-		mmu->hash_bits++;
+	mmu->hash.bits = BITS_LEAST;
+	while (mmu->hash.bits < BITS_MOST && 2ull << mmu->hash.bits < pages)
+		mmu->hash.bits++;
 	if (frames_alloc_run(frames(mmu), mmu->pool.owner, &at))
 		return -E_NOMEM;
 	/* 2^64 / golden ratio, which spreads neighbours, by any odd number. */
-	mmu->hash_factor = 0x9e3779b97f4a7c15ull * (2 * rdtsc() + 1);
-	mmu->hash = pfn_to_virt(at);
-	memset(mmu->hash, 0, frames(mmu) * PAGE_SIZE); /* 0 is never a valid generation */
+	mmu->hash.factor = 0x9e3779b97f4a7c15ull * (2 * rdtsc() + 1);
+	mmu->hash.bucket = pfn_to_virt(at);
+	memset(mmu->hash.bucket, 0, frames(mmu) * PAGE_SIZE); /* 0 is never a valid generation */
 	return 0;
 }
 
 void hash_fini(struct mmu *mmu)
 {
-	if (mmu->hash)
-		frames_free_run(frames(mmu), mmu->pool.owner, hpa_to_pfn(virt_to_hpa(mmu->hash)));
+	if (mmu->hash.bucket)
+		frames_free_run(frames(mmu), mmu->pool.owner, hpa_to_pfn(virt_to_hpa(mmu->hash.bucket)));
 }
 
 /* By the gfn alone, so that all pages of a gfn are found together. */
 static struct hash_bucket *bucket(const struct mmu *mmu, gfn_t at)
 {
 	/* The high bits of the product depend on all bits of the key. */
-	return &mmu->hash[at.v * mmu->hash_factor >> (64 - mmu->hash_bits)];
+	return &mmu->hash.bucket[at.v * mmu->hash.factor >> (64 - mmu->hash.bits)];
 }
 
 static struct spage *chain(const struct mmu *mmu, const struct hash_bucket *b)

@@ -95,7 +95,7 @@ bool indirect_link(struct mmu *mmu, struct spage *p, unsigned i, struct spage *c
 	return flush;
 }
 
-/* One go under the lock ends after so many frames, or the page that reaches this (mmu->undone). */
+/* One go under the lock ends after so many frames, or the page that reaches this (mmu->pages.undone). */
 #define STORED_FRAMES 64u
 #define STORED_WORK   2048u
 
@@ -104,7 +104,7 @@ bool indirect_link(struct mmu *mmu, struct spage *p, unsigned i, struct spage *c
 static uint64_t stored_go(
 	struct mmu *mmu, gfn_t first, uint64_t done, uint64_t pages, unsigned *left, bool *flush)
 {
-	uint64_t end = min(done + STORED_FRAMES, pages), since = mmu->undone;
+	uint64_t end = min(done + STORED_FRAMES, pages), since = mmu->pages.undone;
 
 	for (; done < end; done++) {
 		gfn_t at = { first.v + done };
@@ -113,7 +113,7 @@ static uint64_t stored_go(
 
 		*left = min(*left, n);
 		for (; *left; p = oldest(mmu, at, 0, 0, &n)) {
-			if (mmu->undone - since > STORED_WORK)
+			if (mmu->pages.undone - since > STORED_WORK)
 				return done;
 			*flush |= indirect_zap(mmu, p);
 			--*left;

@@ -30,7 +30,7 @@ bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i)
 		record_set(record, chain_remove(mmu, *record, entry));
 	}
 	spte_set(p, entry, 0);
-	mmu->undone++;
+	mmu->pages.undone++;
 	return true;
 }
 
@@ -76,7 +76,7 @@ bool indirect_zap(struct mmu *mmu, struct spage *p)
 	spage_detach(mmu, p);
 	/* The flush that the caller asks for is the next one. */
 	if (p->pins) {
-		mmu->cut_epoch = mmu->front.flush_epoch + 1;
+		mmu->pages.cut_epoch = mmu->front.flush_epoch + 1;
 		reload_from(mmu, p);
 	} else {
 		spage_pend(mmu, p, mmu->front.flush_epoch + 1);

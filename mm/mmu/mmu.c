@@ -102,13 +102,13 @@ int mmu_create(const struct mmu_params *p, struct mmu **out)
 		return err;
 	}
 	mmu->tick_us = p->tick_us ? p->tick_us : 1000;
-	mmu->removal = p->removal;
-	mmu->freeing = p->freeing;
+	mmu->removal.how = p->removal;
+	mmu->removal.freeing = p->freeing;
 	mmu->nvcpus = p->vcpus;
 	mmu->params_pool_pages = p->pool_pages;
-	list_init(&mmu->active);
-	list_init(&mmu->pending);
-	list_init(&mmu->retired_logs);
+	list_init(&mmu->pages.active);
+	list_init(&mmu->pages.pending);
+	list_init(&mmu->dirty.retired);
 	/* A fault can need a table on each level; less than this and two vCPUs could starve each other. (An indirect
 	 * page comes with its keys, and a root of each vCPU's own stays.) */
 	pool_init(&mmu->pool, p->owner,
@@ -142,7 +142,7 @@ bool mmu_destroy_some(struct mmu **out, unsigned chunks)
 	/* No CPU walks them, so the tables need no visit: their chunks go as they are. */
 	if (!pool_fini(&mmu->pool, chunks))
 		return false;
-	list_for_each_safe (log, &mmu->retired_logs, struct dirty_log, link)
+	list_for_each_safe (log, &mmu->dirty.retired, struct dirty_log, link)
 		dirty_log_destroy(mmu, log);
 	slots_fini(mmu);
 	hash_fini(mmu);
@@ -165,8 +165,8 @@ void mmu_stats(struct mmu *mmu, struct mmu_stats *out)
 		if (mmu->vcpu[i])
 			out->faults_mmio += atomic_load_relaxed(&mmu->vcpu[i]->hole_hits);
 	out->waiting = mmu->front.debt;
-	out->pages_live = mmu->nvalid;
-	out->pages_live_peak = mmu->live_set;
+	out->pages_live = mmu->count.valid;
+	out->pages_live_peak = mmu->pages.live_set;
 	out->pages_peak = mmu->pool.peak;
 	out->tables_bytes = mmu->pool.bytes;
 	out->faults_since_bump = mmu->stats.faults - mmu->faults_at_bump;

@@ -4,15 +4,15 @@
 
 __hot void mmu_account(struct mmu *mmu)
 {
-	atomic_store_relaxed(&mmu->front.debt,
-		mmu->nactive - mmu->nvalid + mmu->npending + mmu->ndetached + mmu->nretired_logs);
+	atomic_store_relaxed(&mmu->front.debt, mmu->count.active - mmu->count.valid + mmu->count.pending +
+						       mmu->count.detached + mmu->count.retired_logs);
 }
 
 static void count(struct mmu *mmu, uint64_t frames)
 {
-	mmu->nactive += frames;
-	mmu->nvalid += frames;
-	mmu->live_set = max(mmu->live_set, mmu->nvalid);
+	mmu->count.active += frames;
+	mmu->count.valid += frames;
+	mmu->pages.live_set = max(mmu->pages.live_set, mmu->count.valid);
 }
 
 struct spage *spage_new(struct mmu *mmu, gfn_t at, role_t role, uint64_t *parent)
@@ -20,7 +20,7 @@ struct spage *spage_new(struct mmu *mmu, gfn_t at, role_t role, uint64_t *parent
 	struct spage *p;
 
 	/* Debt above 1.5 times the live set is paid back faster than it could grow (evict.c). */
-	if (unlikely(2 * mmu->pool.used > 3 * mmu->live_set) && mmu->nactive != mmu->nvalid &&
+	if (unlikely(2 * mmu->pool.used > 3 * mmu->pages.live_set) && mmu->count.active != mmu->count.valid &&
 		!MUTANT(no_debt_bound))
 		mmu_retire(mmu, 2);
 	/* Blocks of chains are written before they are read. */
@@ -31,9 +31,9 @@ struct spage *spage_new(struct mmu *mmu, gfn_t at, role_t role, uint64_t *parent
 	p->parent = parent;
 	p->flags = SPAGE_ACTIVE | SPAGE_REFERENCED;
 	if (MUTANT(new_at_tail))
-		list_add_tail(&mmu->active, &p->link);
+		list_add_tail(&mmu->pages.active, &p->link);
 	else
-		list_add_head(&mmu->active, &p->link);
+		list_add_head(&mmu->pages.active, &p->link);
 	count(mmu, 1);
 	return p;
 }
@@ -49,10 +49,10 @@ void spage_detach(struct mmu *mmu, struct spage *p)
 	ASSERT(p->flags & SPAGE_ACTIVE);
 	list_del(&p->link);
 	p->flags = (uint16_t)((p->flags & ~SPAGE_ACTIVE) | SPAGE_INVALID);
-	mmu->nactive -= spage_frames(p);
+	mmu->count.active -= spage_frames(p);
 	/* Of an obsolete page no other structure knows any more (rule 7): its way out ends here. */
 	if (!spage_obsolete(mmu, p)) {
-		mmu->nvalid -= spage_frames(p);
+		mmu->count.valid -= spage_frames(p);
 		if (p->flags & SPAGE_HASHED)
 			hash_remove(mmu, p);
 	}
@@ -63,8 +63,8 @@ void spage_pend(struct mmu *mmu, struct spage *p, uint64_t epoch)
 {
 	p->epoch = epoch;
 	p->flags |= SPAGE_PENDING;
-	list_add_tail(&mmu->pending, &p->link);
-	mmu->npending += spage_frames(p);
+	list_add_tail(&mmu->pages.pending, &p->link);
+	mmu->count.pending += spage_frames(p);
 	mmu_account(mmu);
 }
 
@@ -81,5 +81,5 @@ void spage_unpin(struct mmu *mmu, struct spage *p)
 		return;
 	/* If reclaim took it off the list, everybody had left its generation. But one that was cut off within its
 	 * generation may still be in TLBs: it waits for the flush that its cutting needs, or that of one cut later. */
-	spage_pend(mmu, p, mmu->cut_epoch);
+	spage_pend(mmu, p, mmu->pages.cut_epoch);
 }

@@ -43,19 +43,19 @@ static void put(struct mmu *mmu, struct spage *p)
  * are not met again, their memory goes with the last pin. */
 static struct spage *next(struct mmu *mmu, const struct horizon *h, unsigned *touched)
 {
-	while (!list_empty(&mmu->pending)) {
-		struct spage *p = list_first(&mmu->pending, struct spage, link);
+	while (!list_empty(&mmu->pages.pending)) {
+		struct spage *p = list_first(&mmu->pages.pending, struct spage, link);
 
 		/* Oldest first, so the first that must wait is not the only one. */
 		if (p->epoch > h->epoch && !MUTANT(flush_without_ack))
 			break;
 		list_del(&p->link);
-		mmu->npending -= spage_frames(p);
+		mmu->count.pending -= spage_frames(p);
 		p->flags &= (uint16_t)~SPAGE_PENDING;
 		return p;
 	}
-	while (!list_empty(&mmu->active)) {
-		struct spage *p = list_last(&mmu->active, struct spage, link);
+	while (!list_empty(&mmu->pages.active)) {
+		struct spage *p = list_last(&mmu->pages.active, struct spage, link);
 
 		if (!spage_obsolete(mmu, p) || (p->gen >= h->gen && !MUTANT(free_before_grace)))
 			return NULL;
@@ -74,10 +74,10 @@ static void detach_batch(struct mmu *mmu, struct batch *b, unsigned pages, unsig
 {
 	struct horizon h = mmu_horizon(mmu);
 
-	if (mmu->partial) {
-		b->page[b->n++] = mmu->partial;
-		b->entries += span(mmu->partial);
-		mmu->partial = NULL;
+	if (mmu->drain.partial) {
+		b->page[b->n++] = mmu->drain.partial;
+		b->entries += span(mmu->drain.partial);
+		mmu->drain.partial = NULL;
 	}
 	while (b->n < pages && b->entries < entries) {
 		struct spage *p = next(mmu, &h, &b->entries);
@@ -90,7 +90,7 @@ static void detach_batch(struct mmu *mmu, struct batch *b, unsigned pages, unsig
 			__builtin_prefetch(spage_of(hpa_to_pfn(virt_to_hpa(p->keys))), 1);
 		b->entries += span(p);
 		b->page[b->n++] = p;
-		mmu->ndetached += spage_frames(p);
+		mmu->count.detached += spage_frames(p);
 	}
 }
 
@@ -113,7 +113,7 @@ unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 
 	if (!mmu_reclaim_waiting(mmu) || !pages || !entries)
 		return 0;
-	if (atomic_xchg(&mmu->draining, 1) && !MUTANT(two_drainers))
+	if (atomic_xchg(&mmu->drain.busy, 1) && !MUTANT(two_drainers))
 		return 0;
 	since = rdtsc();
 	mmu_lock(mmu);
@@ -139,13 +139,13 @@ unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 	if (b.n) {
 		mmu_lock(mmu);
 		for (unsigned i = 0; i < done; i++) {
-			mmu->ndetached -= spage_frames(b.page[i]);
+			mmu->count.detached -= spage_frames(b.page[i]);
 			put(mmu, b.page[i]);
 		}
 		/* At most one page is left over: the budget was used up inside it, and it was the last. */
 		if (done < b.n) {
 			ASSERT(done + 1 == b.n);
-			mmu->partial = b.page[done];
+			mmu->drain.partial = b.page[done];
 		}
 		mmu->stats.batches++;
 		mmu->stats.pages_freed += done;
@@ -156,7 +156,7 @@ unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 		mmu_unlock(mmu);
 		TRACE(TRACE_MMU, "reclaimed %lu pages, %lu entries", done, touched, 0);
 	}
-	atomic_store(&mmu->draining, 0);
+	atomic_store(&mmu->drain.busy, 0);
 	return done + logs;
 }
 

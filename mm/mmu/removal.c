@@ -38,10 +38,10 @@ static bool unmap(struct mmu *mmu, const struct slot *old, unsigned most)
 
 __hot void mmu_remove(struct mmu *mmu, const struct slot *old, struct mmu_ticket *out)
 {
-	unsigned most = mmu->removal == MMU_REMOVAL_AUTO ? mmu->backend->crossover : TARGETED_MOST;
+	unsigned most = mmu->removal.how == MMU_REMOVAL_AUTO ? mmu->backend->crossover : TARGETED_MOST;
 
 	*out = (struct mmu_ticket){ 0 };
-	if (mmu->removal != MMU_REMOVAL_BULK && unmap(mmu, old, most)) {
+	if (mmu->removal.how != MMU_REMOVAL_BULK && unmap(mmu, old, most)) {
 		mmu->stats.targeted++;
 		if (!MUTANT(targeted_no_flush))
 			out->flush_epoch = mmu_flush_request(mmu, true);

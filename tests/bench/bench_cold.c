@@ -155,7 +155,7 @@ static void live_make(struct live *l)
 		measure_serve(i);
 	fill(l->tables);
 	l->gen = rig.mmu->front.valid_gen;
-	l->valid = rig.mmu->nvalid;
+	l->valid = rig.mmu->count.valid;
 	l->root = rig.mmu->root;
 }
 
@@ -166,7 +166,7 @@ static void sample(struct live *l, unsigned n)
 	uint64_t from;
 
 	mmu->front.valid_gen = l->gen;
-	mmu->nvalid = l->valid;
+	mmu->count.valid = l->valid;
 	mmu->root = l->root;
 	for (unsigned i = 0; i < 4; i++)
 		rig.v[i].requests = 0;

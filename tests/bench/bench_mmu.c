@@ -68,7 +68,7 @@ static void put_back(void)
 static void live_again(uint64_t gen, struct spage *root, uint64_t valid)
 {
 	rig.mmu->front.valid_gen = gen;
-	rig.mmu->nvalid = valid;
+	rig.mmu->count.valid = valid;
 	rig.mmu->root = root;
 	for (unsigned i = 0; i < rig.params.vcpus; i++)
 		rig.v[i].requests = 0;
@@ -95,7 +95,7 @@ static void deletes(double *call, double *reusable)
 	for (unsigned i = 0; i < 4; i++)
 		measure_serve(i);
 	gen = m->front.valid_gen;
-	valid = m->nvalid;
+	valid = m->count.valid;
 	root = m->root;
 	for (unsigned n = 0; n < REPEATS; n++) {
 		a[n] = delete_ticks(&t);
@@ -275,7 +275,7 @@ static struct faults faults_with(enum debt debt, uint64_t n, uint64_t step)
 	}
 	/* As if fewer had ever been valid at one time: the pool is above 1.5 times that at once. */
 	if (debt == BEHIND)
-		rig.mmu->live_set = MILLION / 2;
+		rig.mmu->pages.live_set = MILLION / 2;
 	measure_serve(0);
 	if (mmu_enter(&rig.v[0], &rig.eptp[0]))
 		oracle_fail("bench: enter");
@@ -382,7 +382,7 @@ static void removal(void)
 	double unmap, drop, fault_ns;
 
 	start(1, 4096 * 512);
-	rig.mmu->removal = MMU_REMOVAL_TARGETED;
+	rig.mmu->removal.how = MMU_REMOVAL_TARGETED;
 	for (unsigned n = 0; n < 201; n++)
 		for (unsigned c = 0; c < CASES; c++) {
 			slot_id id = rig_slot(cases[c].base, cases[c].pages, 0);

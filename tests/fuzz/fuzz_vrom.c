@@ -214,7 +214,7 @@ static void step(const uint8_t *op)
 			leave_all(false);
 			platform_reset(f->p);
 		} else if (op[1] < 4) {
-			rig.mmu->removal = (enum mmu_removal)(op[1] - 1);
+			rig.mmu->removal.how = (enum mmu_removal)(op[1] - 1);
 		}
 		break;
 	}
@@ -254,7 +254,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	platform_reset(f->p);
 	config_write(0, PCI_COMMAND, 1, PCI_COMMAND_MEMORY);
 	platform_mmio_write(f->p, 0, gpa(d->pci.bar[VROM_BAR_REG].at + VROM_CONTROL), 4, 0);
-	rig.mmu->removal = MMU_REMOVAL_AUTO;
+	rig.mmu->removal.how = MMU_REMOVAL_AUTO;
 	rig_quiesce();
 	rig_drain();
 	memset(lasts, 0, sizeof(lasts));

@@ -258,10 +258,10 @@ static void vm_end(struct vm *vm)
 				vm->number, i);
 	while (mmu_reclaim_waiting(mmu))
 		if (!mmu_reclaim(mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES) && mmu_reclaim_waiting(mmu) &&
-			!mmu->partial)
+			!mmu->drain.partial)
 			oracle_fail("%lu pages are never given back", mmu->front.debt);
-	if (mmu->pool.used != mmu->nvalid)
-		oracle_fail("%lu pages in use, but %lu valid", mmu->pool.used, mmu->nvalid);
+	if (mmu->pool.used != mmu->count.valid)
+		oracle_fail("%lu pages in use, but %lu valid", mmu->pool.used, mmu->count.valid);
 	mmu_destroy(mmu);
 	for (unsigned i = 0; i < PLACES; i++)
 		if (vm->place[i].there)

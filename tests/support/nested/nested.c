@@ -23,7 +23,7 @@ static void leave(struct nested_vcpu *v)
 static void no_pages(void)
 {
 	oracle_fail("no pages: %lu of %lu in use, %lu valid", nested.mmu->pool.used, nested.mmu->pool.limit,
-		nested.mmu->nvalid);
+		nested.mmu->count.valid);
 }
 
 /* v loads another of the guest's tables as its root. */
@@ -383,11 +383,11 @@ static void finish(void)
 	nested_audit(nested.mmu);
 	tickets();
 	while (mmu_reclaim_waiting(nested.mmu))
-		if (!mmu_reclaim(nested.mmu, 16, 4096) && !nested.mmu->partial &&
+		if (!mmu_reclaim(nested.mmu, 16, 4096) && !nested.mmu->drain.partial &&
 			mmu_reclaim_waiting(nested.mmu))
 			oracle_fail("%lu pages are never given back", nested.mmu->front.debt);
-	if (nested.mmu->pool.used != nested.mmu->nvalid)
-		oracle_fail("%lu pages in use, %lu valid", nested.mmu->pool.used, nested.mmu->nvalid);
+	if (nested.mmu->pool.used != nested.mmu->count.valid)
+		oracle_fail("%lu pages in use, %lu valid", nested.mmu->pool.used, nested.mmu->count.valid);
 	mmu_stats(nested.mmu, &st);
 	/* Twice the live set, and what each vCPU may have asked for at that moment. */
 	if (st.pages_peak > 2 * st.pages_live_peak + NESTED_VCPUS * FAULT_NEEDS)

@@ -91,7 +91,7 @@ void nested_audit(struct mmu *mmu)
 	struct totals t = { 0 };
 	uint64_t blocks[RECORD_LEVELS + 1] = { 0 }, gen = UINT64_MAX, valid = 0;
 
-	list_for_each (p, &mmu->active, struct spage, link) {
+	list_for_each (p, &mmu->pages.active, struct spage, link) {
 		if (p->gen > gen)
 			oracle_fail("the active list is not sorted");
 		gen = p->gen;
@@ -107,7 +107,7 @@ void nested_audit(struct mmu *mmu)
 	if (t.leaves != t.noted_leaves || t.links != t.noted_links || t.tables != blocks[1])
 		oracle_fail("%lu leaves, %lu links, %lu tables; noted are %lu, %lu, %lu", t.leaves, t.links,
 			t.tables, t.noted_leaves, t.noted_links, blocks[1]);
-	if (t.frames != mmu->nactive || valid != mmu->nvalid)
-		oracle_fail("%lu pages, %lu valid; counted are %lu and %lu", t.frames, valid, mmu->nactive,
-			mmu->nvalid);
+	if (t.frames != mmu->count.active || valid != mmu->count.valid)
+		oracle_fail("%lu pages, %lu valid; counted are %lu and %lu", t.frames, valid,
+			mmu->count.active, mmu->count.valid);
 }

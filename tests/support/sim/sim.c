@@ -99,18 +99,19 @@ static void check_lists(void)
 	struct mmu *mmu = sim.mmu;
 	uint64_t gen = UINT64_MAX, n = 0, valid = 0;
 
-	list_for_each (p, &mmu->active, struct spage, link) {
+	list_for_each (p, &mmu->pages.active, struct spage, link) {
 		if (p->gen > gen)
 			oracle_fail("the active list is not sorted: %lx after %lx", p->gen, gen);
 		gen = p->gen;
 		n++;
 		valid += gen == mmu->front.valid_gen;
 	}
-	if (n != mmu->nactive || valid != mmu->nvalid)
-		oracle_fail("%lu pages active, %lu valid; counted %lu and %lu", n, valid, mmu->nactive,
-			mmu->nvalid);
-	if (!mmu->params_pool_pages && mmu->pool.peak > 2 * mmu->live_set + SIM_VCPUS + 2 * MMU_LOW_WATER)
-		oracle_fail("%lu pages in use, the live set is %lu", mmu->pool.peak, mmu->live_set);
+	if (n != mmu->count.active || valid != mmu->count.valid)
+		oracle_fail("%lu pages active, %lu valid; counted %lu and %lu", n, valid, mmu->count.active,
+			mmu->count.valid);
+	if (!mmu->params_pool_pages &&
+		mmu->pool.peak > 2 * mmu->pages.live_set + SIM_VCPUS + 2 * MMU_LOW_WATER)
+		oracle_fail("%lu pages in use, the live set is %lu", mmu->pool.peak, mmu->pages.live_set);
 }
 
 static void vm_create(void)
@@ -169,12 +170,12 @@ static void vm_destroy(void)
 		oracle_fail("a ticket is not ready though nobody is left");
 	while (mmu_reclaim_waiting(sim.mmu))
 		if (!mmu_reclaim(sim.mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES) &&
-			mmu_reclaim_waiting(sim.mmu) && !sim.mmu->partial)
+			mmu_reclaim_waiting(sim.mmu) && !sim.mmu->drain.partial)
 			oracle_fail("%lu pages are never given back", sim.mmu->front.debt);
-	if (sim.mmu->pool.used != sim.mmu->nvalid)
+	if (sim.mmu->pool.used != sim.mmu->count.valid)
 		oracle_fail("%lu pages in use, but %lu valid, %lu active, %lu pending, %lu detached",
-			sim.mmu->pool.used, sim.mmu->nvalid, sim.mmu->nactive, sim.mmu->npending,
-			sim.mmu->ndetached);
+			sim.mmu->pool.used, sim.mmu->count.valid, sim.mmu->count.active,
+			sim.mmu->count.pending, sim.mmu->count.detached);
 	mmu_destroy(sim.mmu);
 	for (unsigned i = 0; i < ORACLE_SLOTS; i++)
 		if (model_now(&sim.m)[i].used)

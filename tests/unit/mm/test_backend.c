@@ -59,7 +59,7 @@ static void stop(void)
 	reach_all();
 	assert_int_equal(back_end()->below(rig.mmu->root, 100), 1 + 2 + TABLES + 1);
 	rig_drain();
-	assert_int_equal(rig.mmu->pool.used, rig.mmu->nvalid);
+	assert_int_equal(rig.mmu->pool.used, rig.mmu->count.valid);
 	rig_stop();
 }
 
@@ -81,11 +81,11 @@ static void a_cut_takes_along_all_that_is_below_and_nothing_else(void **state)
 	unsigned level, below;
 
 	start();
-	valid = rig.mmu->nvalid;
+	valid = rig.mmu->count.valid;
 	below = back_end()->below(page_at(0, 2), 100);
 	back_end()->cut(rig.mmu, page_at(0, 2));
-	assert_int_equal(rig.mmu->nvalid, valid - 1 - below);
-	assert_int_equal(rig.mmu->npending, 1 + below);
+	assert_int_equal(rig.mmu->count.valid, valid - 1 - below);
+	assert_int_equal(rig.mmu->count.pending, 1 + below);
 	for (unsigned t = 0; t < TABLES; t++)
 		assert_false(rig_leaf(t * ENTRIES + 7 * t, &e, &level));
 	assert_true(rig_leaf(GIB_PAGES, &e, &level));
@@ -124,7 +124,7 @@ static void detached_in_pieces_is_the_same_as_cut(void **state)
 		assert_int_equal(p->children, 0);
 		/* p itself is still linked. */
 		assert_ptr_equal(page_at(0, 3), p);
-		assert_int_equal(rig.mmu->nvalid, 2);
+		assert_int_equal(rig.mmu->count.valid, 2);
 		stop();
 	}
 }
@@ -259,7 +259,7 @@ static void a_bump_drops_roots_that_are_kept(void **state)
 	run_on(root_of(10));
 	assert_null(rig.v[0].kept[0].page);
 	rig_drain();
-	assert_int_equal(rig.mmu->pool.used, rig.mmu->nvalid);
+	assert_int_equal(rig.mmu->pool.used, rig.mmu->count.valid);
 	rig_stop();
 }
 
@@ -282,7 +282,7 @@ static void a_root_that_is_zapped_while_it_is_kept_is_let_go_of(void **state)
 	assert_null(rig.v[0].kept[0].page);
 	rig_exit(0);
 	rig_drain();
-	assert_int_equal(rig.mmu->pool.used, rig.mmu->nvalid);
+	assert_int_equal(rig.mmu->pool.used, rig.mmu->count.valid);
 	rig_stop();
 }
 

@@ -136,12 +136,12 @@ static void every_batch_keeps_within_its_bounds(void **state)
 		assert_true(rig_stats().batch_entries_max <= entries);
 		assert_true(rig_stats().batch_pages_max <= pages);
 		batches += n != 0;
-		if (rig.mmu->partial) {
+		if (rig.mmu->drain.partial) {
 			/* What is left of it is what was not cleared. */
 			inside++;
-			assert_true(rig.mmu->partial->lo < rig.mmu->partial->hi);
-			for (unsigned e = 0; e < rig.mmu->partial->lo; e++)
-				assert_int_equal(spage_table(rig.mmu->partial)[e], 0);
+			assert_true(rig.mmu->drain.partial->lo < rig.mmu->drain.partial->hi);
+			for (unsigned e = 0; e < rig.mmu->drain.partial->lo; e++)
+				assert_int_equal(spage_table(rig.mmu->drain.partial)[e], 0);
 		}
 	}
 	assert_true(batches > 100 && inside > 100);

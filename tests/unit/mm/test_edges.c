@@ -184,7 +184,7 @@ static void the_last_word_of_a_moved_log(void **state)
 /* What a page says of itself must be what its table holds. */
 static void tables_are_what_their_descriptors_say(void)
 {
-	list_for_each (p, &rig.mmu->active, struct spage, link) {
+	list_for_each (p, &rig.mmu->pages.active, struct spage, link) {
 		unsigned level = role_level(p->role), children = 0;
 
 		for (unsigned i = 0; i < ENTRIES; i++) {

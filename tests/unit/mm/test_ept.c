@@ -430,7 +430,7 @@ static void mmio_generation_that_wraps_is_a_bump(void **state)
 	struct mmu_ticket t;
 	slot_id id;
 
-	rig.mmu->removal = MMU_REMOVAL_TARGETED;
+	rig.mmu->removal.how = MMU_REMOVAL_TARGETED;
 	id = rig_slot(0x100000, 1, 0); /* version 2; a deletion counts two */
 	assert_int_equal(rig_enter(0), 0);
 	assert_int_equal(rig_access(0, 0x700, MMU_READ, NULL), MMU_MMIO);

@@ -313,8 +313,8 @@ static void between_two_goes(void)
 {
 	bool flush = false;
 
-	between.most = max(between.most, rig.mmu->undone - between.undone);
-	between.undone = rig.mmu->undone;
+	between.most = max(between.most, rig.mmu->pages.undone - between.undone);
+	between.undone = rig.mmu->pages.undone;
 	if (!between.undone || between.calls++)
 		return;
 	mmu_lock(rig.mmu);
@@ -344,7 +344,7 @@ static void a_host_store_undoes_a_little_at_a_time(void **state)
 	assert_int_equal(guest_write(rig.mmu, gpa(10 << PAGE_SHIFT), &value, 8), 0);
 	mmu_yield = NULL;
 	/* Each entry is undone by looking at one block or two. */
-	assert_true(rig.mmu->undone >= INDIRECT_SAME_MOST * ENTRIES);
+	assert_true(rig.mmu->pages.undone >= INDIRECT_SAME_MOST * ENTRIES);
 	assert_true(between.calls && between.most < 2048 + 3 * ENTRIES);
 	for (unsigned n = 0; n < INDIRECT_SAME_MOST; n++)
 		assert_null(indirect_find(rig.mmu, gfn(10), kind(n)));
@@ -418,7 +418,7 @@ static void a_batch_of_indirect_pages_keeps_its_bounds(void **state)
 		assert_true(rig.mmu->stats.batch_pages_max <= 5);
 	}
 	assert_true(freed > 40 && batches >= 12);
-	assert_int_equal(rig.mmu->pool.used, rig.mmu->nvalid);
+	assert_int_equal(rig.mmu->pool.used, rig.mmu->count.valid);
 	mmu_lock(rig.mmu);
 	stop();
 }

@@ -204,9 +204,9 @@ static void a_vm_that_dies_in_the_middle_leaves_nothing(void **state)
 		for (uint64_t n = 0; rig_stats().evictions == 0; n = (n + 1) % 40)
 			for (uint64_t g = 0; g < 20; g++)
 				assert_int_equal(rig_access(0, n * 512 + g, MMU_WRITE, NULL), MMU_RESUME);
-		assert_true(rig.mmu->npending);
+		assert_true(rig.mmu->count.pending);
 		assert_int_equal(slot_delete(rig.mmu, logged, &t), 0);
-		assert_true(rig.mmu->nretired_logs);
+		assert_true(rig.mmu->count.retired_logs);
 		for (unsigned i = 0; i < 3; i++)
 			if (rig.in[i])
 				rig_exit(i);
@@ -215,7 +215,7 @@ static void a_vm_that_dies_in_the_middle_leaves_nothing(void **state)
 		for (unsigned n = 0; n < round; n++)
 			mmu_reclaim(rig.mmu, 2, 7);
 		assert_true(mmu_reclaim_waiting(rig.mmu));
-		half_cleared |= rig.mmu->partial != NULL;
+		half_cleared |= rig.mmu->drain.partial != NULL;
 		assert_true(rig.v[2].root.page && rig.v[2].root.page->gen != rig.mmu->front.valid_gen);
 		if (round % 3)
 			assert_int_equal(slot_delete(rig.mmu, ram, &t), 0);

@@ -354,7 +354,7 @@ static void evicted_pages_wait_for_their_flush(void **state)
 	for (uint64_t t = 0; rig_stats().evictions == 0; t = (t + 1) % 64)
 		assert_int_equal(rig_access(0, t * 512, MMU_WRITE, NULL), MMU_RESUME);
 	assert_true(rig.kicked[1]);
-	assert_true(rig.mmu->npending);
+	assert_true(rig.mmu->count.pending);
 	rig_exit(0);
 	assert_int_equal(mmu_reclaim(rig.mmu, 16, 4096), 0); /* vCPU 1 is in the guest since before */
 	rig_exit(1);

@@ -196,7 +196,7 @@ static unsigned keep(void)
 {
 	unsigned n = 0;
 
-	list_for_each (p, &rig.mmu->active, struct spage, link) {
+	list_for_each (p, &rig.mmu->pages.active, struct spage, link) {
 		assert_true(n < KEPT);
 		kept[n].p = p;
 		kept[n].was = *p;
@@ -235,7 +235,7 @@ static bool bumps(slot_id id)
 		assert_true(rig_leaf(5, &e, &level));
 	} else {
 		assert_true(t.gen && !t.flush_epoch && untouched(tables));
-		assert_int_equal(rig.mmu->npending, 0);
+		assert_int_equal(rig.mmu->count.pending, 0);
 		assert_int_equal(rig.mmu->front.flush_epoch, before.flushes + 1);
 	}
 	rig_quiesce();
@@ -417,25 +417,25 @@ static void what_is_weighed_is_never_less_than_what_is_unmapped(void **state_)
 		rig_exit(0);
 		in_range = count_leaves(at, pages, &tables);
 		outside = count_leaves(REGION - 2048, 8192, &none);
-		pending = (unsigned)rig.mmu->npending;
+		pending = (unsigned)rig.mmu->count.pending;
 
 		/* Above the bound nothing happens. */
 		weight = ept_unmap(rig.mmu, gfn(at), pages, 0);
 		if (weight) {
 			assert_int_equal(count_leaves(REGION - 2048, 8192, &none), outside);
-			assert_int_equal(rig.mmu->npending, pending);
+			assert_int_equal(rig.mmu->count.pending, pending);
 			refused++;
 		}
 		weight = ept_unmap(rig.mmu, gfn(at), pages, UINT32_MAX);
 		assert_int_equal(count_leaves(at, pages, &none), 0);
-		assert_true(rig.mmu->npending - pending >= tables);
+		assert_true(rig.mmu->count.pending - pending >= tables);
 		assert_true(weight >= tables * (EPT_WEIGHT_ENTRY + EPT_WEIGHT_DROP));
 		/* A large leaf at the range's end takes along what it mapped beyond. */
 		if (!p.caps.ept_2m) {
 			assert_true(weight >= (in_range ? EPT_WEIGHT_LEAF : 0));
 			assert_int_equal(count_leaves(REGION - 2048, 8192, &none), outside - in_range);
 		}
-		cut += (unsigned)rig.mmu->npending - pending;
+		cut += (unsigned)rig.mmu->count.pending - pending;
 		mmu_flush_request(rig.mmu, true);
 		/* What is left is whole: it can be filled again. */
 		for (unsigned i = 0; i < 40; i++)

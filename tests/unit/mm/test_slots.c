@@ -277,7 +277,7 @@ static void after_removal_nobody_runs_on_before_all_have_left(void **state)
 	uint64_t f;
 
 	for (int policy = 0; policy < 2; policy++) {
-		rig.mmu->removal = policy ? MMU_REMOVAL_TARGETED : MMU_REMOVAL_BULK;
+		rig.mmu->removal.how = policy ? MMU_REMOVAL_TARGETED : MMU_REMOVAL_BULK;
 		assert_int_equal(rig_enter(0), 0);
 		assert_int_equal(rig_enter(1), 0);
 		assert_int_equal(rig_access(1, 0x1003, MMU_WRITE, &f), MMU_RESUME);
