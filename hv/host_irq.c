@@ -14,7 +14,7 @@ void host_interrupt(unsigned vector)
 	struct vcpu *v = this_cpu()->current;
 
 	switch (vector) {
-	case VEC_KICK: /* whoever sent it has said elsewhere what it wants */
+	case VEC_KICK: /* the sender has left its request elsewhere */
 		lapic_eoi();
 		if (atomic_xchg(&this_cpu()->look_again, false))
 			sched_look_again(this_cpu());

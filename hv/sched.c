@@ -29,7 +29,7 @@ void sched_add(struct vcpu *v)
 	spin_lock(&c->list_lock);
 	queue_add(&c->queue, &v->turn);
 	atomic_store(&c->nvcpus, c->nvcpus + 1);
-	/* Who runs there already had the CPU to itself: from now on its slices end. */
+	/* The vCPU that runs there had the CPU to itself: from now on its slices end. */
 	list_for_each (other, &c->queue.turns, struct vcpu, turn.in_queue) {
 		vcpu_request(other, REQ_EVENTS);
 		vcpu_kick(other);
@@ -48,7 +48,7 @@ static void sched_remove(struct vcpu *v)
 	spin_unlock(&c->list_lock);
 }
 
-/* Makes v the one whose state is in this CPU. */
+/* Brings v's state into this CPU. */
 static void switch_to(struct cpu *c, struct vcpu *v)
 {
 	if (c->current == v)
@@ -113,7 +113,7 @@ static enum turn_state state(struct turn *t, void *arg)
 	return TURN_SLEEPS;
 }
 
-/* The one whose turn it is; NULL if none can run. */
+/* Returns the vCPU that has the next turn; NULL if none can run. */
 static struct vcpu *pick(struct cpu *c)
 {
 	struct turn *t;
@@ -189,7 +189,7 @@ static void idle(struct cpu *c)
 		return;
 	}
 	mmu_cpu_idle(c->id);
-	/* The exchange comes before the last look at the requests: whoever asks later sees us idle, and interrupts. */
+	/* The exchange comes before the last look at the requests: a CPU that asks later sees this one idle, and interrupts it. */
 	(void)atomic_xchg(&c->idle, true);
 	spin_lock(&c->list_lock);
 	list_for_each (v, &c->queue.turns, struct vcpu, turn.in_queue) {

@@ -50,7 +50,7 @@ void exit_hlt(struct vcpu *v)
 	vcpu_request(v, REQ_EVENTS);
 }
 
-/* Only asked for where vCPUs share a CPU: whoever spins may be waiting for one that does not run. */
+/* Only asked for where vCPUs share a CPU: a vCPU that spins may wait for one that does not run. */
 void exit_pause(struct vcpu *v)
 {
 	vcpu_skip(v);
@@ -115,7 +115,7 @@ void exit_triple_fault(struct vcpu *v)
 	vm_end(v->vm, VM_END_TRIPLE_FAULT, 0);
 }
 
-/* The CPU had an INIT while in the guest: nobody but firmware or a broken chipset sends one to a CPU of ours. */
+/* The CPU had an INIT while in the guest: only firmware or a broken chipset sends one to a CPU that Lethe runs. */
 void exit_init(struct vcpu *v)
 {
 	log_warn("CPU %u: INIT signal ignored", this_cpu_id());

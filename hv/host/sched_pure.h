@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Who runs next on a CPU. No hardware (hv/host/sched_pure.c), so that tests can play it.
+ * Which vCPU runs next on a CPU. Pure (hv/host/sched_pure.c).
  *
- * The turn is of the one who has had the CPU for the least time. Sleeping saves up no more than a slice: who wakes counts
- * as having had as much as the one who runs now, less a slice. So who waits for interrupts most of the time gets the CPU at
- * once when one comes, and keeps it until it has dealt with it; and who computes, but sleeps a moment now and then to
- * be woken, gets no more than its share.
+ * The next turn goes to the vCPU that has had the CPU for the least time. Sleep saves up no more than a slice: a vCPU that wakes
+ * counts as having had as much as the one that runs now, less a slice. So a vCPU that mostly waits for interrupts gets the CPU at
+ * once when one comes, and keeps it until it has dealt with it. A vCPU that computes, but sleeps a moment now and then to be woken,
+ * gets no more than its share.
  *
  *	A |==========|          |=====|    A computes, B wakes twice, for a short while
  *	B            |--|             |---|

@@ -88,7 +88,7 @@ static enum smp_result start_one(const struct boot_info *bi, struct cpu *c)
 	memcpy(page, trampoline_start, trampoline_at.size);
 	memcpy(page + PAGE_SIZE, hpa_to_virt(hostmap_root()), PAGE_SIZE);
 	fill_in(page, bi->trampoline, c);
-	/* From here on the page is for executing: nobody writes to it until the CPU has left it (W^X). */
+	/* From here on the page is for executing: no CPU writes to it until this one has left it (W^X). */
 	if (hostmap_identity_exec(bi->trampoline, true))
 		return SMP_NO_MEMORY;
 	if (lapic_start_cpu(c->apic_id, bi->trampoline) || !wait_for(&c->start, ARRIVED))

@@ -59,7 +59,7 @@ static unsigned nmis;
 
 static void host_nmi(void)
 {
-	/* While a panic prints, an NMI is how it stops us. Else nobody sends them: an error of the hardware. */
+	/* While a CPU panics, its NMI stops the others. No other NMI is sent by Lethe: it reports an error of the hardware. */
 	if (panicking())
 		for (;;) {
 			irq_disable();

@@ -82,5 +82,5 @@ extern const struct vm_ops vm_ops; /* hv/vm/vm_ops.c */
 void vm_console_runs(const struct vm *vm, bool runs);
 /* Its last, unfinished line of output. */
 void vm_console_end(struct vm *vm);
-/* Moves typed bytes to whom they belong. CPU 0, now and then. */
+/* Moves typed bytes to the VM in front. CPU 0, at its housekeeping. */
 void vm_console_poll(void);
