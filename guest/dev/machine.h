@@ -39,9 +39,8 @@ struct platform {
 	struct mmu *mmu;
 	struct guest_layout layout;
 	unsigned vcpus;
-	uint64_t tsc_hz;
+	struct vclock clock;
 	unsigned maxphyaddr;
-	uint64_t period_min; /* in TSC ticks: no timer fires more often */
 	bool debug_exit, ended, extint_refused;
 	unsigned console_poll_ms;
 	unsigned lowest_turn; /* vCPU at which the next search for the lowest priority begins */
@@ -77,10 +76,6 @@ struct platform {
 /* Fills in an object that the caller allocated (zeroed); platform_create without the memory. */
 int platform_init(struct platform *p, const struct platform_params *params);
 
-static inline uint64_t platform_now(const struct platform *p)
-{
-	return p->ops->clock(p->vm);
-}
 static inline void platform_wake(struct platform *p, unsigned vcpu)
 {
 	p->ops->wake(p->vm, vcpu);

@@ -36,16 +36,17 @@ int platform_init(struct platform *p, const struct platform_params *params)
 	p->mmu = params->mmu;
 	p->layout = params->layout;
 	p->vcpus = params->vcpus;
-	p->tsc_hz = params->tsc_hz;
+	p->clock = (struct vclock){
+		.ops = p->ops, .vm = p->vm, .tsc_hz = params->tsc_hz, .period_min = params->tsc_hz / 10000
+	};
 	p->maxphyaddr = params->maxphyaddr;
-	p->period_min = params->tsc_hz / 10000;
 	p->debug_exit = params->debug_exit;
 	p->cpu_signature = params->cpu_signature;
 	p->cpu_features = params->cpu_features;
 	p->console_poll_ms = params->console_poll_ms;
 	p->owner = params->owner ? params->owner : OWNER_LETHE;
 	for (unsigned i = 0; i < CPUS_MAX; i++)
-		p->timers[i].next = TIMER_OFF;
+		timer_queue_init(&p->timers[i], &p->clock, i);
 	for (unsigned i = 0; i < p->vcpus; i++)
 		vlapic_init(&p->lapic[i], p, i, params->apic_page[i]);
 	vioapic_init(&p->ioapic, p);
@@ -306,7 +307,7 @@ void platform_run_events(struct platform *p, unsigned vcpu, uint64_t now)
 	if (now < platform_next_event(p, vcpu))
 		return;
 	platform_lock(p);
-	timers_run(p, vcpu, now);
+	timers_run(&p->timers[vcpu], now);
 	platform_unlock(p);
 }
 

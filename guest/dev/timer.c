@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* Timers of the virtual platform, and conversion between clocks. */
-#include "guest/dev/machine.h"
+#include "guest/dev/timer.h"
 
+#include "guest/dev/platform.h"
 #include "lib/assert.h"
 #include "lib/atomic.h"
 
-static void queue_refresh(struct platform *p, unsigned vcpu)
+uint64_t vclock_now(const struct vclock *c)
 {
-	struct timer_queue *q = &p->timers[vcpu];
+	return c->ops->clock(c->vm);
+}
+
+uint64_t vclock_ms(const struct vclock *c, uint64_t ms)
+{
+	return mul_div(c->tsc_hz, ms, 1000);
+}
+
+static void timer_queue_refresh(struct timer_queue *q)
+{
 	uint64_t next = TIMER_OFF, before = q->next;
 
 	for (unsigned i = 0; i < q->n; i++)
@@ -15,38 +25,39 @@ static void queue_refresh(struct platform *p, unsigned vcpu)
 	atomic_store(&q->next, next);
 	/* The vCPU may sleep or run until the old time; only an earlier one is news to it. */
 	if (next < before)
-		p->ops->sooner(p->vm, vcpu, next);
+		q->clock->ops->sooner(q->clock->vm, q->vcpu, next);
 }
 
-void timer_add(struct platform *p, struct vtimer *t, unsigned vcpu, void (*fire)(struct vtimer *, uint64_t))
+void timer_queue_init(struct timer_queue *q, const struct vclock *clock, unsigned vcpu)
 {
-	struct timer_queue *q = &p->timers[vcpu];
+	*q = (struct timer_queue){ .next = TIMER_OFF, .clock = clock, .vcpu = vcpu };
+}
 
+void timer_add(struct timer_queue *q, struct vtimer *t, void (*fire)(struct vtimer *, uint64_t))
+{
 	ASSERT(q->n < TIMERS_PER_VCPU);
 	t->due = TIMER_OFF;
-	t->vcpu = vcpu;
+	t->queue = q;
 	t->fire = fire;
 	q->timer[q->n++] = t;
 }
 
-void timer_arm(struct platform *p, struct vtimer *t, uint64_t due)
+void timer_arm(struct vtimer *t, uint64_t due)
 {
 	t->due = due;
-	queue_refresh(p, t->vcpu);
+	timer_queue_refresh(t->queue);
 }
 
-void timer_stop(struct platform *p, struct vtimer *t)
+void timer_stop(struct vtimer *t)
 {
 	if (t->due == TIMER_OFF)
 		return;
 	t->due = TIMER_OFF;
-	queue_refresh(p, t->vcpu);
+	timer_queue_refresh(t->queue);
 }
 
-void timers_run(struct platform *p, unsigned vcpu, uint64_t now)
+void timers_run(struct timer_queue *q, uint64_t now)
 {
-	struct timer_queue *q = &p->timers[vcpu];
-
 	for (unsigned i = 0; i < q->n; i++) {
 		struct vtimer *t = q->timer[i];
 
@@ -56,14 +67,14 @@ void timers_run(struct platform *p, unsigned vcpu, uint64_t now)
 		t->fire(t, now);
 		/* Whatever a device has computed: the same timer is not due again at once. */
 		if (unlikely(t->due <= now))
-			t->due = tsc_after(now, p->period_min);
+			t->due = tsc_after(now, q->clock->period_min);
 	}
-	queue_refresh(p, vcpu);
+	timer_queue_refresh(q);
 }
 
-uint64_t timer_periodic_due(const struct platform *p, uint64_t now, uint64_t due)
+uint64_t timer_periodic_due(const struct vclock *c, uint64_t now, uint64_t due)
 {
-	return max(due, tsc_after(now, p->period_min));
+	return max(due, tsc_after(now, c->period_min));
 }
 
 uint64_t mul_div(uint64_t a, uint64_t b, uint64_t c)

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Virtual time. The one clock is the guest's TSC (ops->clock); devices that tick at other rates convert.
+ * Virtual time. The one clock is the guest's TSC (struct vclock); devices that tick at other rates convert.
  *
  *	device arms a timer -> the queue of the vCPU that runs it -> `next`, read without a lock before every entry
  *
  * A queue is a short array (a vCPU has one timer, vCPU 0 also those of the devices), so the earliest is found by
  * looking at all of them. A timer fires once and must be armed again: however late a vCPU comes, each timer fires
- * at most once per timers_run(), and a period shorter than platform->period_min cannot be had. So no guest can make
+ * at most once per timers_run(), and a period shorter than vclock.period_min cannot be had. So no guest can make
  * Lethe loop over missed ticks.
  *
  * Times are unsigned and the arithmetic is right for all of them, the last one, which TIMER_OFF is too, included: a device
@@ -16,31 +16,46 @@
 
 #include "lib/types.h"
 
-struct platform;
+struct vm_ops;
 
 #define TIMER_OFF	UINT64_MAX
 #define TIMERS_PER_VCPU 10
 
+/* The clock of a VM: the guest's TSC, before what each vCPU adds to it (IA32_TSC_ADJUST). */
+struct vclock {
+	const struct vm_ops *ops;
+	void *vm;
+	uint64_t tsc_hz;
+	uint64_t period_min; /* in TSC ticks: no timer fires more often */
+};
+uint64_t vclock_now(const struct vclock *c);
+/* The TSC ticks of so many milliseconds. */
+uint64_t vclock_ms(const struct vclock *c, uint64_t ms);
+
 struct vtimer {
 	uint64_t due; /* guest TSC, or TIMER_OFF */
-	unsigned vcpu;
+	struct timer_queue *queue;
 	/* Called with the platform lock held, the timer already off. */
 	void (*fire)(struct vtimer *t, uint64_t now);
 };
 
+/* The timers that one vCPU runs. */
 struct timer_queue {
 	uint64_t next; /* the smallest due; atomic, read by the vCPU without the lock */
+	const struct vclock *clock;
+	unsigned vcpu;
 	unsigned n;
 	struct vtimer *timer[TIMERS_PER_VCPU];
 };
 
+void timer_queue_init(struct timer_queue *q, const struct vclock *clock, unsigned vcpu);
 /* All with the platform lock held (or before the platform is published). */
-void timer_add(struct platform *p, struct vtimer *t, unsigned vcpu, void (*fire)(struct vtimer *, uint64_t));
-void timer_arm(struct platform *p, struct vtimer *t, uint64_t due);
-void timer_stop(struct platform *p, struct vtimer *t);
-void timers_run(struct platform *p, unsigned vcpu, uint64_t now);
-/* `due`, but not so soon after `now` that a guest could make Lethe do nothing but fire timers (100 us). */
-uint64_t timer_periodic_due(const struct platform *p, uint64_t now, uint64_t due);
+void timer_add(struct timer_queue *q, struct vtimer *t, void (*fire)(struct vtimer *, uint64_t));
+void timer_arm(struct vtimer *t, uint64_t due);
+void timer_stop(struct vtimer *t);
+void timers_run(struct timer_queue *q, uint64_t now);
+/* Returns `due`, but no time so soon after `now` that a guest could make Lethe do nothing but fire timers (100 us). */
+uint64_t timer_periodic_due(const struct vclock *c, uint64_t now, uint64_t due);
 
 /* A time `span` after `from`, which may be never. */
 static inline uint64_t tsc_after(uint64_t from, uint64_t span)

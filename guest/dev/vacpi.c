@@ -22,7 +22,7 @@
 
 static uint64_t ticks(const struct vacpi *v)
 {
-	return rate_ticks(&v->rate, platform_now(v->p));
+	return rate_ticks(&v->rate, vclock_now(&v->p->clock));
 }
 
 static void update(struct vacpi *v)
@@ -35,9 +35,9 @@ static void update(struct vacpi *v)
 	}
 	irq_set(v->p, VACPI_SCI, v->status & v->enable);
 	if ((v->enable & PM1_TIMER) && !(v->status & PM1_TIMER))
-		timer_arm(v->p, &v->timer, rate_tsc(&v->rate, (carries + 1) << CARRY));
+		timer_arm(&v->timer, rate_tsc(&v->rate, (carries + 1) << CARRY));
 	else
-		timer_stop(v->p, &v->timer);
+		timer_stop(&v->timer);
 }
 
 static void fire(struct vtimer *t, uint64_t now)
@@ -125,7 +125,7 @@ void vacpi_reset(struct vacpi *v)
 void vacpi_init(struct vacpi *v, struct platform *p)
 {
 	v->p = p;
-	rate_init(&v->rate, PM_TIMER_HZ, p->tsc_hz);
-	timer_add(p, &v->timer, 0, fire);
+	rate_init(&v->rate, PM_TIMER_HZ, p->clock.tsc_hz);
+	timer_add(&p->timers[0], &v->timer, fire);
 	platform_ports(p, VACPI_PM1_EVENT, VACPI_PORTS, BUS_1 | BUS_2 | BUS_4, v, acpi_read, acpi_write);
 }

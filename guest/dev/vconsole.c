@@ -13,7 +13,7 @@
 
 static uint64_t ms(const struct console *c, uint64_t n)
 {
-	return mul_div(c->p->tsc_hz, n, 1000);
+	return mul_div(c->p->clock.tsc_hz, n, 1000);
 }
 
 static uint64_t flush_after(void)
@@ -28,14 +28,14 @@ void vconsole_flush(struct console *c)
 	if (!n)
 		return;
 	c->n = 0;
-	timer_stop(c->p, &c->flush);
+	timer_stop(&c->flush);
 	c->p->ops->console_write(c->p->vm, c->out, n);
 	vuart_may_send(&c->p->uart);
 }
 
 static void flush_later(struct console *c)
 {
-	timer_arm(c->p, &c->flush, tsc_after(platform_now(c->p), ms(c, flush_after())));
+	timer_arm(&c->flush, tsc_after(vclock_now(&c->p->clock), ms(c, flush_after())));
 }
 
 static void flush_if_room(struct console *c)
@@ -116,19 +116,19 @@ static void poll_fires(struct vtimer *t, uint64_t now)
 	struct console *c = container_of(t, struct console, poll);
 
 	vconsole_pump(c);
-	timer_arm(c->p, t, tsc_after(now, ms(c, c->p->console_poll_ms)));
+	timer_arm(t, tsc_after(now, ms(c, c->p->console_poll_ms)));
 }
 
 void vconsole_reset(struct console *c)
 {
 	vconsole_flush(c);
 	if (c->p->console_poll_ms)
-		timer_arm(c->p, &c->poll, tsc_after(platform_now(c->p), ms(c, c->p->console_poll_ms)));
+		timer_arm(&c->poll, tsc_after(vclock_now(&c->p->clock), ms(c, c->p->console_poll_ms)));
 }
 
 void vconsole_init(struct console *c, struct platform *p)
 {
 	c->p = p;
-	timer_add(p, &c->flush, 0, flush_fires);
-	timer_add(p, &c->poll, 0, poll_fires);
+	timer_add(&p->timers[0], &c->flush, flush_fires);
+	timer_add(&p->timers[0], &c->poll, poll_fires);
 }

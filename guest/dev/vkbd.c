@@ -74,7 +74,7 @@ static void give_up_escape(struct vkbd *k)
 	unsigned n = k->escapes;
 
 	k->escapes = 0;
-	timer_stop(k->p, &k->timer);
+	timer_stop(&k->timer);
 	for (unsigned i = 0; i < n; i++)
 		stroke(k, vkbd_key_of(k->escape[i]));
 }
@@ -85,14 +85,14 @@ static void escape_byte(struct vkbd *k, uint8_t byte)
 
 	k->escape[k->escapes++] = byte;
 	if (k->escapes == 1) {
-		timer_arm(k->p, &k->timer,
-			tsc_after(platform_now(k->p), mul_div(k->p->tsc_hz, ESCAPE_MS, 1000)));
+		timer_arm(&k->timer,
+			tsc_after(vclock_now(&k->p->clock), mul_div(k->p->clock.tsc_hz, ESCAPE_MS, 1000)));
 		return;
 	}
 	switch (vkbd_sequence(k->escape, k->escapes, &key)) {
 	case SEQUENCE_KEY:
 		k->escapes = 0;
-		timer_stop(k->p, &k->timer);
+		timer_stop(&k->timer);
 		stroke(k, key);
 		break;
 	case SEQUENCE_NONE:
@@ -127,7 +127,7 @@ static void defaults(struct vkbd *k)
 	k->set = 2;
 	k->command = 0;
 	k->head = k->count = k->escapes = 0;
-	timer_stop(k->p, &k->timer);
+	timer_stop(&k->timer);
 }
 
 /* The byte after ED, F0 or F3. */
@@ -209,5 +209,5 @@ void vkbd_reset(struct vkbd *k)
 void vkbd_init(struct vkbd *k, struct platform *p)
 {
 	k->p = p;
-	timer_add(p, &k->timer, 0, fire);
+	timer_add(&p->timers[0], &k->timer, fire);
 }

@@ -38,10 +38,10 @@ static bool arm_deadline(struct vlapic *l, uint64_t now)
 	uint64_t seen = now + l->tsc_adjust;
 
 	if (l->deadline > seen) {
-		timer_arm(l->p, &l->timer, tsc_after(now, l->deadline - seen));
+		timer_arm(&l->timer, tsc_after(now, l->deadline - seen));
 		return false;
 	}
-	timer_stop(l->p, &l->timer);
+	timer_stop(&l->timer);
 	if (!l->deadline)
 		return false;
 	l->deadline = 0;
@@ -65,14 +65,14 @@ static void arm(struct vlapic *l, uint64_t now, bool again)
 	if (mode(l) == MODE_ONE_SHOT && l->count && elapsed(l, now) >= l->count)
 		l->count = 0; /* it ran out while masked */
 	if (!l->count || (l->lvt_timer & LVT_MASKED) || mode(l) > MODE_PERIODIC) {
-		timer_stop(l->p, &l->timer);
+		timer_stop(&l->timer);
 		return;
 	}
 	counts = l->count;
 	if (mode(l) == MODE_PERIODIC)
 		counts *= elapsed(l, now) / l->count + 1;
 	due = tsc_after(l->start, counts << shift(l));
-	timer_arm(l->p, &l->timer, again ? timer_periodic_due(l->p, now, due) : due);
+	timer_arm(&l->timer, again ? timer_periodic_due(&l->p->clock, now, due) : due);
 }
 
 static void fire(struct vtimer *t, uint64_t now)
@@ -89,7 +89,7 @@ static void fire(struct vtimer *t, uint64_t now)
 
 void vlapic_timer_init(struct vlapic *l)
 {
-	timer_add(l->p, &l->timer, l->index, fire);
+	timer_add(&l->p->timers[l->index], &l->timer, fire);
 }
 
 void vlapic_timer_reset(struct vlapic *l)
@@ -98,21 +98,21 @@ void vlapic_timer_reset(struct vlapic *l)
 	l->deadline = 0;
 	l->lvt_timer = LVT_MASKED;
 	l->divide = 0;
-	timer_stop(l->p, &l->timer);
+	timer_stop(&l->timer);
 }
 
 void vlapic_timer_start(struct vlapic *l, uint32_t count)
 {
 	if (mode(l) == MODE_DEADLINE)
 		return; /* the register holds the value, the timer ignores it */
-	l->start = platform_now(l->p);
+	l->start = vclock_now(&l->p->clock);
 	l->count = count;
 	arm(l, l->start, false);
 }
 
 void vlapic_timer_divide(struct vlapic *l, uint32_t dcr)
 {
-	uint64_t now = platform_now(l->p), done = elapsed(l, now);
+	uint64_t now = vclock_now(&l->p->clock), done = elapsed(l, now);
 
 	if (l->count)
 		done = mode(l) == MODE_PERIODIC ? done % l->count : min(done, l->count);
@@ -134,7 +134,7 @@ void vlapic_timer_lvt(struct vlapic *l, uint32_t now_lvt)
 		l->deadline = 0;
 	}
 	if ((before ^ now_lvt) & ~0xffu)
-		arm(l, platform_now(l->p), false);
+		arm(l, vclock_now(&l->p->clock), false);
 }
 
 uint32_t vlapic_timer_current(const struct vlapic *l)
@@ -143,7 +143,7 @@ uint32_t vlapic_timer_current(const struct vlapic *l)
 
 	if (!l->count || mode(l) == MODE_DEADLINE)
 		return 0;
-	done = elapsed(l, platform_now(l->p));
+	done = elapsed(l, vclock_now(&l->p->clock));
 	if (mode(l) == MODE_PERIODIC)
 		return (uint32_t)(l->count - done % l->count);
 	return done >= l->count ? 0 : (uint32_t)(l->count - done);
@@ -159,12 +159,12 @@ bool vlapic_timer_set_deadline(struct vlapic *l, uint64_t tsc)
 	if (mode(l) != MODE_DEADLINE)
 		return false;
 	l->deadline = tsc;
-	return arm_deadline(l, platform_now(l->p));
+	return arm_deadline(l, vclock_now(&l->p->clock));
 }
 
 void vlapic_timer_tsc_adjust(struct vlapic *l, uint64_t adjust)
 {
 	l->tsc_adjust = adjust;
 	if (mode(l) == MODE_DEADLINE)
-		arm_or_fire(l, platform_now(l->p));
+		arm_or_fire(l, vclock_now(&l->p->clock));
 }

@@ -45,9 +45,9 @@ static uint64_t debug_read(void *dev, uint64_t off, unsigned size)
 /* A second begins with the first line that comes after the one before it is over. */
 static void log_debug_line(struct platform *p)
 {
-	uint64_t now = platform_now(p);
+	uint64_t now = vclock_now(&p->clock);
 
-	if (!p->debug_lines || now - p->debug_second >= p->tsc_hz) {
+	if (!p->debug_lines || now - p->debug_second >= p->clock.tsc_hz) {
 		p->debug_second = now;
 		p->debug_lines = 0;
 	}

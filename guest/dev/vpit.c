@@ -15,7 +15,7 @@
 
 static uint64_t ticks_now(const struct vpit *v)
 {
-	return rate_ticks(&v->rate, platform_now(v->p));
+	return rate_ticks(&v->rate, vclock_now(&v->p->clock));
 }
 
 static bool periodic(const struct vpit_channel *c)
@@ -90,7 +90,7 @@ static void arm(struct vpit *v, uint64_t now, bool again)
 	uint64_t t = rate_ticks(&v->rate, now), e = elapsed(c, t), edge, due;
 
 	if (!c->counting) {
-		timer_stop(v->p, &v->timer);
+		timer_stop(&v->timer);
 		return;
 	}
 	if (periodic(c))
@@ -98,11 +98,11 @@ static void arm(struct vpit *v, uint64_t now, bool again)
 	else
 		edge = c->count + (c->mode >= 4); /* modes 4 and 5 strobe low for a tick, then rise */
 	if (e >= edge) {
-		timer_stop(v->p, &v->timer);
+		timer_stop(&v->timer);
 		return;
 	}
 	due = rate_tsc(&v->rate, c->start + edge);
-	timer_arm(v->p, &v->timer, again ? timer_periodic_due(v->p, now, due) : due);
+	timer_arm(&v->timer, again ? timer_periodic_due(&v->p->clock, now, due) : due);
 }
 
 static void fire(struct vtimer *timer, uint64_t now)
@@ -171,7 +171,7 @@ static void write_count(struct vpit *v, struct vpit_channel *c, uint8_t byte)
 		if (c->mode == 0) { /* the first byte stops the count */
 			c->counting = false;
 			if (c == &v->channel[0])
-				timer_stop(v->p, &v->timer);
+				timer_stop(&v->timer);
 		}
 		break;
 	}
@@ -258,7 +258,7 @@ static void control(struct vpit *v, uint8_t word)
 	if (c->mode > 5)
 		c->mode -= 4; /* bit 2 does not matter in modes 2 and 3 */
 	if (n == 0) {
-		timer_stop(v->p, &v->timer);
+		timer_stop(&v->timer);
 		if (c->mode == 0)
 			irq_set(v->p, IRQ, false);
 	}
@@ -327,15 +327,15 @@ void vpit_reset(struct vpit *v)
 		v->channel[n] =
 			(struct vpit_channel){ .mode = 3, .access = 3, .gate = n != 2, .count = 65536 };
 	v->port61 = 0;
-	timer_stop(v->p, &v->timer);
+	timer_stop(&v->timer);
 	irq_set(v->p, IRQ, false);
 }
 
 void vpit_init(struct vpit *v, struct platform *p)
 {
 	v->p = p;
-	rate_init(&v->rate, PIT_HZ, p->tsc_hz);
-	timer_add(p, &v->timer, 0, fire);
+	rate_init(&v->rate, PIT_HZ, p->clock.tsc_hz);
+	timer_add(&p->timers[0], &v->timer, fire);
 	platform_ports(p, 0x40, 4, BUS_1, v, pit_read, pit_write);
 	platform_ports(p, 0x61, 1, BUS_1, v, port61_read, port61_write);
 }

@@ -109,7 +109,7 @@ static struct vrom_memory *memory(struct vrom *d, unsigned bar)
 
 static void changed(struct vrom *d, uint64_t since)
 {
-	d->change_ticks = (uint32_t)min(platform_now(d->pci.p) - since, (uint64_t)UINT32_MAX);
+	d->change_ticks = (uint32_t)min(vclock_now(&d->pci.p->clock) - since, (uint64_t)UINT32_MAX);
 }
 
 static int place(struct vpci_dev *pci, unsigned bar, bool on, uint64_t at)
@@ -125,7 +125,7 @@ static int place(struct vpci_dev *pci, unsigned bar, bool on, uint64_t at)
 
 	if (on && bar == VROM_BAR_RAM && d->erasing)
 		return -E_BUSY;
-	since = platform_now(pci->p);
+	since = vclock_now(&pci->p->clock);
 	if (on)
 		err = slot_add(pci->p->mmu, &desc, &m->slot);
 	else
@@ -149,7 +149,7 @@ static int move(struct vpci_dev *pci, unsigned bar, uint64_t at)
 {
 	struct vrom *d = of(pci);
 	struct vrom_memory *m = memory(d, bar);
-	uint64_t since = platform_now(pci->p);
+	uint64_t since = vclock_now(&pci->p->clock);
 	int err = slot_move(pci->p->mmu, m->slot, gfn(at >> PAGE_SHIFT), &m->until);
 
 	changed(d, since);
@@ -166,7 +166,8 @@ static bool is_free(struct vrom *d, struct vrom_memory *m)
 		return false;
 	if (m->leaving && mmu_ticket_ready(d->pci.p->mmu, &m->until)) {
 		m->leaving = false;
-		d->grace_ticks = (uint32_t)min(platform_now(d->pci.p) - d->removed_at, (uint64_t)UINT32_MAX);
+		d->grace_ticks =
+			(uint32_t)min(vclock_now(&d->pci.p->clock) - d->removed_at, (uint64_t)UINT32_MAX);
 	}
 	return !m->leaving;
 }
@@ -199,7 +200,7 @@ static void set_logging(struct vrom *d, bool on)
 {
 	unsigned flags = on ? SLOT_DIRTY_LOG : 0;
 	struct mmu_ticket until; /* nothing is taken away that somebody waits for */
-	uint64_t since = platform_now(d->pci.p);
+	uint64_t since = vclock_now(&d->pci.p->clock);
 
 	if (!d->bar.on || flags == d->bar.flags || backing_pages(d->bar.backing) > VROM_LOG_PAGES ||
 		slot_set_flags(d->pci.p->mmu, d->bar.slot, flags, &until))
@@ -210,14 +211,14 @@ static void set_logging(struct vrom *d, bool on)
 
 static uint32_t read_log(struct vrom *d)
 {
-	uint64_t pages = backing_pages(d->bar.backing), since = platform_now(d->pci.p);
+	uint64_t pages = backing_pages(d->bar.backing), since = vclock_now(&d->pci.p->clock);
 	struct mmu_ticket until; /* nothing is copied, only counted */
 	uint32_t n = 0;
 
 	if (!d->bar.on || !(d->bar.flags & SLOT_DIRTY_LOG) ||
 		dirty_log_read_clear(d->pci.p->mmu, d->bar.slot, 0, pages, d->log, &until))
 		return 0;
-	d->log_ticks = (uint32_t)min(platform_now(d->pci.p) - since, (uint64_t)UINT32_MAX);
+	d->log_ticks = (uint32_t)min(vclock_now(&d->pci.p->clock) - since, (uint64_t)UINT32_MAX);
 	for (uint64_t w = 0; w < pages / 64; w++)
 		for (uint64_t bits = d->log[w]; bits; bits &= bits - 1)
 			n++;

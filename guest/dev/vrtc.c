@@ -58,7 +58,7 @@ static uint64_t ticks_at(const struct vrtc *v, uint64_t tsc)
 
 static uint64_t ticks(const struct vrtc *v)
 {
-	return ticks_at(v, platform_now(v->p));
+	return ticks_at(v, vclock_now(&v->p->clock));
 }
 
 /* ---- calendar ---- */
@@ -210,9 +210,9 @@ static void update(struct vrtc *v)
 			due = min(due, alarm * HZ);
 	}
 	if (due == UINT64_MAX)
-		timer_stop(v->p, &v->timer);
+		timer_stop(&v->timer);
 	else
-		timer_arm(v->p, &v->timer, tsc_after(v->origin, rate_tsc(&v->rate, due - v->epoch)));
+		timer_arm(&v->timer, tsc_after(v->origin, rate_tsc(&v->rate, due - v->epoch)));
 }
 
 static void fire(struct vtimer *timer, uint64_t now)
@@ -231,7 +231,7 @@ static bool is_time(unsigned reg)
 /* The time is now `seconds`, and goes on from here. */
 static void set_time(struct vrtc *v, uint64_t seconds, uint64_t fraction)
 {
-	v->origin = platform_now(v->p);
+	v->origin = vclock_now(&v->p->clock);
 	v->epoch = seconds * HZ + fraction;
 	look_anew(v);
 }
@@ -354,9 +354,9 @@ void vrtc_reset(struct vrtc *v)
 void vrtc_init(struct vrtc *v, struct platform *p, uint64_t start_time)
 {
 	v->p = p;
-	rate_init(&v->rate, HZ, p->tsc_hz);
-	v->origin = platform_now(p);
+	rate_init(&v->rate, HZ, p->clock.tsc_hz);
+	v->origin = vclock_now(&p->clock);
 	v->epoch = min(start_time, 253402300799ul /* the end of 9999 */) * HZ;
-	timer_add(p, &v->timer, 0, fire);
+	timer_add(&p->timers[0], &v->timer, fire);
 	platform_ports(p, 0x70, 2, BUS_1, v, rtc_read, rtc_write);
 }

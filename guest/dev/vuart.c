@@ -88,13 +88,13 @@ static bool takes_interrupts(const struct vuart *u)
 /* The guest counts as listening for so long from now on, if not for longer. */
 static void listens_for(struct vuart *u, uint64_t ms)
 {
-	u->listens_until =
-		max(u->listens_until, tsc_after(platform_now(u->p), mul_div(u->p->tsc_hz, ms, 1000)));
+	u->listens_until = max(
+		u->listens_until, tsc_after(vclock_now(&u->p->clock), mul_div(u->p->clock.tsc_hz, ms, 1000)));
 }
 
 bool vuart_listens(const struct vuart *u)
 {
-	return !(u->mcr & MCR_LOOP) && (takes_interrupts(u) || platform_now(u->p) < u->listens_until);
+	return !(u->mcr & MCR_LOOP) && (takes_interrupts(u) || vclock_now(&u->p->clock) < u->listens_until);
 }
 
 /* The guest looked for a character by reading LSR, and there was none. */
@@ -126,11 +126,11 @@ static void restart_timeout(struct vuart *u)
 
 	u->timeout = false;
 	if (fifos(u) && u->count && (u->ier & IER_ERBFI))
-		timer_arm(u->p, &u->timer,
-			tsc_after(platform_now(u->p),
-				mul_div(u->p->tsc_hz, 4ull * bits * 16 * divisor, CLOCK_HZ)));
+		timer_arm(&u->timer,
+			tsc_after(vclock_now(&u->p->clock),
+				mul_div(u->p->clock.tsc_hz, 4ull * bits * 16 * divisor, CLOCK_HZ)));
 	else
-		timer_stop(u->p, &u->timer);
+		timer_stop(&u->timer);
 }
 
 static void fire(struct vtimer *t, uint64_t now)
@@ -346,13 +346,13 @@ void vuart_reset(struct vuart *u)
 	u->thre_pending = u->timeout = u->full = false;
 	u->head = u->count = u->idle_polls = 0;
 	u->listens_until = 0;
-	timer_stop(u->p, &u->timer);
+	timer_stop(&u->timer);
 	update(u);
 }
 
 void vuart_init(struct vuart *u, struct platform *p)
 {
 	u->p = p;
-	timer_add(p, &u->timer, 0, fire);
+	timer_add(&p->timers[0], &u->timer, fire);
 	platform_ports(p, VUART_PORT, 8, BUS_1, u, uart_read, uart_write);
 }

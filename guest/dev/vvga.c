@@ -73,8 +73,8 @@ static bool refresh(struct vvga *v)
 static uint64_t refresh_ticks(const struct vvga *v)
 {
 	if (v->screen.more) /* the last one was cut */
-		return v->p->tsc_hz / PIECES_HZ;
-	return v->p->tsc_hz / (v->quiet >= QUIET_AFTER ? REFRESH_QUIET_HZ : REFRESH_HZ);
+		return v->p->clock.tsc_hz / PIECES_HZ;
+	return v->p->clock.tsc_hz / (v->quiet >= QUIET_AFTER ? REFRESH_QUIET_HZ : REFRESH_HZ);
 }
 
 static void fire(struct vtimer *t, uint64_t now)
@@ -82,7 +82,7 @@ static void fire(struct vtimer *t, uint64_t now)
 	struct vvga *v = container_of(t, struct vvga, timer);
 
 	v->quiet = refresh(v) ? 0 : v->quiet + (v->quiet < QUIET_AFTER);
-	timer_arm(v->p, &v->timer, tsc_after(now, refresh_ticks(v)));
+	timer_arm(&v->timer, tsc_after(now, refresh_ticks(v)));
 }
 
 void vvga_hurry(struct vvga *v)
@@ -90,7 +90,7 @@ void vvga_hurry(struct vvga *v)
 	if (v->quiet < QUIET_AFTER)
 		return;
 	v->quiet = 0;
-	timer_arm(v->p, &v->timer, tsc_after(platform_now(v->p), refresh_ticks(v)));
+	timer_arm(&v->timer, tsc_after(vclock_now(&v->p->clock), refresh_ticks(v)));
 }
 
 bool vvga_finish(struct vvga *v)
@@ -111,7 +111,7 @@ bool vvga_finish(struct vvga *v)
 static uint8_t status1(const struct vvga *v)
 {
 	/* 70 frames of 449 lines a second; the last lines of a frame and the ends of lines are not displayed. */
-	uint64_t us = mul_div(platform_now(v->p), 1000000, v->p->tsc_hz) % 14286;
+	uint64_t us = mul_div(vclock_now(&v->p->clock), 1000000, v->p->clock.tsc_hz) % 14286;
 
 	if (us >= 12700)
 		return us < 12800 ? STATUS_BLANK | STATUS_RETRACE : STATUS_BLANK;
@@ -313,13 +313,13 @@ void vvga_reset(struct vvga *v)
 	v->quiet = QUIET_AFTER;
 	v->finished = v->ending = false;
 	if (v->p->mmu)
-		timer_arm(v->p, &v->timer, tsc_after(platform_now(v->p), refresh_ticks(v)));
+		timer_arm(&v->timer, tsc_after(vclock_now(&v->p->clock), refresh_ticks(v)));
 }
 
 void vvga_init(struct vvga *v, struct platform *p)
 {
 	v->p = p;
-	timer_add(p, &v->timer, 0, fire);
+	timer_add(&p->timers[0], &v->timer, fire);
 	/* Between them lies a printer's port. */
 	platform_ports(p, 0x3b0, 0x3bc - 0x3b0, BUS_1, v, low_read, low_write);
 	platform_ports(p, 0x3c0, 0x3dd - 0x3c0, BUS_1, v, high_read, high_write);

@@ -88,7 +88,7 @@ static uint32_t msr_of(const uint8_t *op)
 
 static void advance(uint64_t ticks)
 {
-	uint64_t most = 16 * (ticks / f->p->period_min + 4);
+	uint64_t most = 16 * (ticks / f->p->clock.period_min + 4);
 
 	f->events = 0;
 	fake_vm_advance(f, ticks);

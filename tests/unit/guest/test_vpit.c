@@ -127,7 +127,7 @@ static void a_tiny_period_is_rate_limited(void **state)
 	program(0, 2, 1);
 	f->events = 0;
 	fake_vm_advance(f, 10 * MSEC);
-	assert_in_range(f->events, 1, 10 * MSEC / f->p->period_min + 1);
+	assert_in_range(f->events, 1, 10 * MSEC / f->p->clock.period_min + 1);
 }
 
 static void counts_down_and_latches(void **state)
