@@ -84,6 +84,7 @@ static void init_vcpu(struct vcpu *v)
 	vmcs_set_state(v, &s);
 	atomic_store(&v->run, VCPU_WAIT_SIPI);
 	v->nmi_pending = false;
+	platform_apic_init(v->vm->platform, v->index);
 }
 
 static void start_vcpu(struct vcpu *v)

@@ -4,7 +4,8 @@
  * except at chosen points where no lock is held, so there is no irqsave form.
  *
  * The order of locks (outer first; take only downwards):
- *	vm platform (guest/)  >  mmu (mm/)  >  hostmap (mm/)  >  frame allocator (mm/)  >  console, log (lib/, drivers/)
+ *	device (guest/)  >  interrupts, timer queue or bus of the VM (guest/)  >  mmu (mm/)  >  hostmap (mm/)
+ *	>  frame allocator (mm/)  >  console, log (lib/, drivers/)
  */
 #pragma once
 

@@ -9,6 +9,9 @@
 #pragma once
 
 #include "guest/dev/machine.h"
+#include "guest/dev/vacpi.h"
+#include "guest/dev/vioapic.h"
+#include "guest/dev/vpci.h"
 
 /* The byte that makes n bytes, in which it is 0 so far, add up to 0. */
 uint8_t firmware_checksum(const void *bytes, size_t n);

@@ -102,7 +102,7 @@ static void mp_add_processors(struct mp_writer *w)
 	for (unsigned i = 0; i < w->p->vcpus; i++) {
 		struct mp_processor cpu = { .type = MP_PROCESSOR,
 			.apic_id = (uint8_t)i,
-			.apic_version = (uint8_t)vlapic_get(&w->p->lapic[i], APIC_VERSION),
+			.apic_version = (uint8_t)vlapic_get(&w->p->interrupts.lapic[i], APIC_VERSION),
 			.flags = PROCESSOR_ENABLED | (i ? 0 : PROCESSOR_BOOT),
 			.signature = w->p->cpu_signature,
 			.features = w->p->cpu_features };
@@ -118,7 +118,7 @@ static void mp_add_input(struct mp_writer *w, unsigned bus, unsigned irq, unsign
 		.flags = (uint16_t)flags,
 		.bus = (uint8_t)bus,
 		.irq = (uint8_t)irq,
-		.apic = w->p->ioapic.id,
+		.apic = w->p->interrupts.ioapic->id,
 		.input = (uint8_t)pin };
 
 	mp_add(w, &in, sizeof(in));
@@ -169,7 +169,7 @@ int mp_table_write(struct platform *p)
 	static const struct mp_bus pci = { MP_BUS, BUS_PCI, { 'P', 'C', 'I', ' ', ' ', ' ' } },
 				   isa = { MP_BUS, BUS_ISA, { 'I', 'S', 'A', ' ', ' ', ' ' } };
 	struct mp_ioapic io = { .type = MP_IOAPIC,
-		.id = p->ioapic.id,
+		.id = p->interrupts.ioapic->id,
 		.version = VIOAPIC_VERSION,
 		.flags = IOAPIC_ENABLED,
 		.address = LAYOUT_IOAPIC };

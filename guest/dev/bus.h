@@ -2,15 +2,27 @@
 /*
  * The buses: which device answers at a port or at a guest-physical address.
  *
- * Ports: a byte for each of the 64 Ki ports names the region, so that an access costs one load however many devices
+ * Ports: a byte for each of the 64 Ki ports names the range, so that an access costs two loads however many devices
  * there are. Memory: an array sorted by address, searched by halves. Both change when a guest moves a BAR.
+ *
+ * A look-up takes no lock, while another vCPU may be moving a BAR. It is sound because a range is one object for good, which
+ * belongs to its device and lives as long as the VM: what changes is where it lies (`base`), in one store.
+ *
+ *	found	  The access checks, with the range's lock held, that the range lies where the access goes. So whatever
+ *		  state of the tables led here, the range is the right one at that moment; else nothing lay there at some
+ *		  moment of the access, since a range leaves its place before another one can come.
+ *	not found	Ports: the byte said so, in one load. Memory: ranges may have been on the move in the array. `version` is
+ *		  odd meanwhile and another one afterwards; the search begins again until it has seen one even version
+ *		  before and after.
  */
 #pragma once
 
+#include "lib/atomic.h"
+#include "lib/spinlock.h"
 #include "lib/types.h"
 
-#define BUS_PORT_REGIONS 64
-#define BUS_MMIO_REGIONS 64
+#define BUS_PORT_RANGES 256
+#define BUS_MMIO_RANGES 64
 
 /* Sizes that a device takes in one piece: a set of byte counts. Others are split into bytes (ports) or, for memory,
  * left to the device to refuse: BUS_ANY. */
@@ -20,43 +32,64 @@
 #define BUS_8	8u
 #define BUS_ANY (BUS_1 | BUS_2 | BUS_4 | BUS_8)
 
-/* off: bytes from the region's start. Called with the platform lock held. */
+/* The base of a range that is not on the bus: no address is within reach of it. */
+#define BUS_OFF (1ull << 63)
+
+/* off: bytes from the range's start. Called with the range's lock held. */
 typedef uint64_t bus_read_fn(void *dev, uint64_t off, unsigned size);
 typedef void bus_write_fn(void *dev, uint64_t off, unsigned size, uint64_t value);
 
-struct bus_region {
-	uint64_t base, size;
+/* Belongs to its device. All but base and row are set before it is added for the first time, and never change. */
+struct bus_range {
+	uint64_t base; /* atomic; changes under bus.lock */
+	uint64_t size;
 	unsigned sizes; /* BUS_* */
+	unsigned row;	/* of bus.port[]; 0: it has none yet */
+	struct spinlock *lock;
 	void *dev;
 	bus_read_fn *read;
 	bus_write_fn *write;
 };
 
 struct bus {
-	struct bus_region port[BUS_PORT_REGIONS];  /* [0] is "nothing"; size 0: free */
-	uint8_t port_map[65536];		   /* index into port[] */
-	struct bus_region *mmio[BUS_MMIO_REGIONS]; /* sorted by base */
-	unsigned mmios;
-	struct bus_region mmio_pool[BUS_MMIO_REGIONS]; /* size 0: free */
-	const struct bus_region *mmio_last;	       /* found last; NULL: look */
+	struct spinlock lock;	 /* of changes */
+	uint32_t version;	 /* odd while mmio[] changes; atomic */
+	uint8_t port_map[65536]; /* index into port[]; atomic */
+	/* [0] is `nothing`. A row is a range's for good, and filled in before the map names it. */
+	struct bus_range *port[BUS_PORT_RANGES];
+	unsigned ports;				 /* rows taken */
+	struct bus_range *mmio[BUS_MMIO_RANGES]; /* sorted by base; atomic */
+	unsigned mmios;				 /* atomic */
+	struct bus_range nothing;		 /* takes no size of access */
 };
 
-/* The region is copied. 0; -E_EXIST: overlaps another; -E_RANGE: empty or wraps; -E_NOMEM: no row left.
- * On success *at (may be NULL) names it for removal. */
-int bus_add_port(struct bus *b, const struct bus_region *r, const struct bus_region **at);
-int bus_add_mmio(struct bus *b, const struct bus_region *r, const struct bus_region **at);
-void bus_remove_port(struct bus *b, const struct bus_region *r);
-void bus_remove_mmio(struct bus *b, const struct bus_region *r);
+void bus_init(struct bus *b);
 
-static inline const struct bus_region *bus_port(const struct bus *b, uint16_t port)
+/* Puts a range that is not on the bus at `base`. 0; -E_EXIST: overlaps another; -E_RANGE: empty or wraps; -E_NOMEM: no row
+ * left. Take bus.lock. */
+int bus_add_port(struct bus *b, struct bus_range *r, uint64_t base);
+int bus_add_mmio(struct bus *b, struct bus_range *r, uint64_t base);
+/* Takes a range off the bus; an access that has found it may still be in its device until the range's lock has been taken. */
+void bus_remove_port(struct bus *b, struct bus_range *r);
+void bus_remove_mmio(struct bus *b, struct bus_range *r);
+
+/* The range that the map names; `nothing` if there is none. The caller checks where it lies. */
+static inline const struct bus_range *bus_port(const struct bus *b, uint16_t port)
 {
-	return &b->port[b->port_map[port]];
+	return b->port[atomic_load(&b->port_map[port])];
 }
-const struct bus_region *bus_search_mmio(struct bus *b, uint64_t at);
-/* NULL if no region holds the address. Accesses come in runs to one device: the region found last is tried first. */
-static inline const struct bus_region *bus_mmio(struct bus *b, uint64_t at)
+/* Offset of an address in the range; r->size or more if it is outside. */
+static inline uint64_t bus_offset(const struct bus_range *r, uint64_t at)
 {
-	const struct bus_region *r = b->mmio_last;
+	return at - atomic_load_relaxed(&r->base);
+}
+const struct bus_range *bus_search_mmio(struct bus *b, uint64_t at);
+/* NULL if no range holds the address. Accesses come in runs to one device: the range that this vCPU found last is tried first. */
+static inline const struct bus_range *bus_mmio(struct bus *b, uint64_t at, const struct bus_range **last)
+{
+	const struct bus_range *r = *last;
 
-	return likely(r && at - r->base < r->size) ? r : bus_search_mmio(b, at);
+	if (unlikely(!r || bus_offset(r, at) >= r->size))
+		*last = r = bus_search_mmio(b, at);
+	return r;
 }

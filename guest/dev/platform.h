@@ -3,7 +3,8 @@
  * The virtual platform: everything a guest sees beside its CPU and RAM, behind one object per VM.
  *
  * hv/ brings port and memory accesses here, asks before each entry whether an interrupt waits, and lends its clock.
- * The platform has one lock of its own (the outermost, lib/spinlock.h); callers hold none. It never blocks.
+ * Each device has a lock, or shares one (device.h); look-ups and a vCPU's own local APIC need none. Callers hold none, and the
+ * platform never blocks.
  *
  * Interrupts travel: device -> PIC / I/O APIC -> local APIC's pending set (`pir`, atomic bits that any CPU may
  * set) -> ops->interrupt(vcpu) -> the vCPU's run loop -> platform_irq_sync() merges pir into IRR -> injected.
@@ -28,7 +29,8 @@ enum vm_end {
 	VM_END_STOPPED, /* by the operator */
 };
 
-/* What the platform asks of hv/; tests fake it. Called with the platform lock held: must not call back. */
+/* What the platform asks of hv/; tests fake it. Called by any CPU, mostly with a device's lock held: must not call back. The
+ * console's functions are called by one CPU at a time. */
 struct vm_ops {
 	uint64_t (*clock)(void *vm); /* the guest's TSC now */
 	/* Something may be pending for it: leave HLT or the guest, look again. Called also for the vCPU whose own access it is,
@@ -131,9 +133,10 @@ void platform_cr8_write(struct platform *p, unsigned vcpu, uint64_t value);
  * Vol. 3C 24.4.2: RVI in bits 7:0, SVI in bits 15:8) if software has changed IRR or ISR; -1: RVI and SVI are right as
  * they are, for the CPU changes them together with the page.
  *
- * INIT: the APIC resets itself at the vCPU's first sync after it.
  */
 int platform_irq_sync(struct platform *p, unsigned vcpu);
+/* The vCPU takes an INIT (vm_ops.init): its local APIC, too, is reset now. */
+void platform_apic_init(struct platform *p, unsigned vcpu);
 /* With a TPR shadow but no APICv: the class (vector bits 7:4) of the highest interrupt that only TPR holds back, for
  * the TPR threshold field; 0 if there is none. Cheap; call it after irq_sync returned -1. */
 unsigned platform_irq_tpr_threshold(struct platform *p, unsigned vcpu);

@@ -18,21 +18,19 @@ bool platform_x2apic_register(uint32_t msr, bool write)
 	return vlapic_has((msr - MSR_X2APIC) << 4, true, write);
 }
 
-int platform_apic_rdmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t *value)
+int __attribute__((noinline))
+platform_apic_rdmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t *value)
 {
-	struct vlapic *l = &p->lapic[vcpu];
-	bool ok = true;
+	struct vlapic *l = &p->interrupts.lapic[vcpu];
 	unsigned off;
 
-	platform_lock(p);
 	if (msr == MSR_APIC_BASE)
 		*value = l->base;
 	else if (msr == MSR_TSC_DEADLINE)
 		*value = vlapic_timer_deadline(l);
-	else
-		ok = x2apic_offset(l, msr, &off) && vlapic_read(l, off, value);
-	platform_unlock(p);
-	return ok ? 0 : -E_INVAL;
+	else if (!x2apic_offset(l, msr, &off) || !vlapic_read(l, off, value))
+		return -E_INVAL;
+	return 0;
 }
 
 /* A write of ICR that no other vCPU learns of needs no lock. The vector, or 0: it is none such. */
@@ -58,65 +56,68 @@ static int deadline_over(struct vlapic *l, uint64_t tsc)
 	return 0;
 }
 
-int platform_apic_wrmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t value)
+/* Apart from platform_apic_wrmsr(), so that a self IPI does not save registers that only this needs. */
+static int __attribute__((noinline)) apic_wrmsr(struct vlapic *l, uint32_t msr, uint64_t value)
 {
-	struct vlapic *l = &p->lapic[vcpu];
-	int vector = msr == MSR_X2APIC_ICR ? icr_to_self(l, value) : 0;
-	bool ok = true;
 	unsigned off;
 
-	if (vector)
-		return vector;
-	platform_lock(p);
+	if (msr == MSR_TSC_DEADLINE)
+		return deadline_over(l, value);
 	if (msr == MSR_APIC_BASE)
-		ok = vlapic_write_base(l, value);
-	else if (msr == MSR_TSC_DEADLINE)
-		vector = deadline_over(l, value);
-	else
-		ok = x2apic_offset(l, msr, &off) && vlapic_write(l, off, value);
-	platform_unlock(p);
-	return ok ? vector : -E_INVAL;
+		return vlapic_write_base(l, value) ? 0 : -E_INVAL;
+	return x2apic_offset(l, msr, &off) && vlapic_write(l, off, value) ? 0 : -E_INVAL;
+}
+
+int platform_apic_wrmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t value)
+{
+	struct vlapic *l = &p->interrupts.lapic[vcpu];
+	int vector = msr == MSR_X2APIC_ICR ? icr_to_self(l, value) : 0;
+
+	return vector ? vector : apic_wrmsr(l, msr, value);
 }
 
 void platform_tsc_adjust(struct platform *p, unsigned vcpu, uint64_t adjust)
 {
-	platform_lock(p);
-	vlapic_timer_tsc_adjust(&p->lapic[vcpu], adjust);
-	platform_unlock(p);
+	vlapic_timer_tsc_adjust(&p->interrupts.lapic[vcpu], adjust);
 }
 
 uint64_t platform_apic_page(struct platform *p, unsigned vcpu)
 {
-	return p->lapic[vcpu].base & BITS(51, 12);
+	return atomic_load_relaxed(&p->interrupts.lapic[vcpu].base) & BITS(51, 12);
 }
 
 enum apic_mode platform_apic_mode(struct platform *p, unsigned vcpu)
 {
-	const struct vlapic *l = &p->lapic[vcpu];
+	const struct vlapic *l = &p->interrupts.lapic[vcpu];
 
-	if (!(l->base & APIC_BASE_ENABLE))
+	if (!(atomic_load_relaxed(&l->base) & APIC_BASE_ENABLE))
 		return APIC_OFF;
 	return vlapic_x2(l) ? APIC_X2APIC : APIC_XAPIC;
 }
 
 uint64_t platform_cr8_read(struct platform *p, unsigned vcpu)
 {
-	return vlapic_get(&p->lapic[vcpu], APIC_TPR) >> 4;
+	return vlapic_get(&p->interrupts.lapic[vcpu], APIC_TPR) >> 4;
 }
 
 void platform_cr8_write(struct platform *p, unsigned vcpu, uint64_t value)
 {
-	vlapic_put(&p->lapic[vcpu], APIC_TPR, (uint32_t)(value & 15) << 4);
+	vlapic_put(&p->interrupts.lapic[vcpu], APIC_TPR, (uint32_t)(value & 15) << 4);
 }
 
 int platform_irq_sync(struct platform *p, unsigned vcpu)
 {
-	return vlapic_sync(&p->lapic[vcpu]);
+	return vlapic_sync(&p->interrupts.lapic[vcpu]);
+}
+
+void platform_apic_init(struct platform *p, unsigned vcpu)
+{
+	vlapic_merge(&p->interrupts.lapic[vcpu]);
 }
 
 int platform_irq_ack(struct platform *p, unsigned vcpu, int vector)
 {
-	vector = vlapic_ack(&p->lapic[vcpu], vector);
+	vector = vlapic_ack(&p->interrupts.lapic[vcpu], vector);
 	if (vector >= 0)
 		atomic_store_relaxed(&p->irqs[vcpu], p->irqs[vcpu] + 1);
 	return vector;
@@ -124,34 +125,30 @@ int platform_irq_ack(struct platform *p, unsigned vcpu, int vector)
 
 unsigned platform_irq_tpr_threshold(struct platform *p, unsigned vcpu)
 {
-	return vlapic_tpr_threshold(&p->lapic[vcpu]);
+	return vlapic_tpr_threshold(&p->interrupts.lapic[vcpu]);
 }
 
 int platform_irq_sync_apicv(struct platform *p, unsigned vcpu, bool *extint, uint64_t eoi_exit[4])
 {
-	return vlapic_sync_apicv(&p->lapic[vcpu], extint, eoi_exit);
+	return vlapic_sync_apicv(&p->interrupts.lapic[vcpu], extint, eoi_exit);
 }
 
 void platform_apicv_eoi(struct platform *p, unsigned vcpu, uint8_t vector)
 {
-	platform_lock(p);
-	vlapic_eoi_level(&p->lapic[vcpu], vector);
-	platform_unlock(p);
+	vlapic_eoi_level(&p->interrupts.lapic[vcpu], vector);
 }
 
 void platform_apicv_write(struct platform *p, unsigned vcpu, unsigned offset)
 {
-	platform_lock(p);
-	vlapic_written(&p->lapic[vcpu], offset);
-	platform_unlock(p);
+	vlapic_written(&p->interrupts.lapic[vcpu], offset);
 }
 
 bool platform_irq_waiting(struct platform *p, unsigned vcpu)
 {
-	return vlapic_waiting(&p->lapic[vcpu]);
+	return vlapic_waiting(&p->interrupts.lapic[vcpu]);
 }
 
 bool platform_irq_above(const struct platform *p, unsigned vcpu, uint8_t vector)
 {
-	return (vector & 0xf0) > (vlapic_ppr(&p->lapic[vcpu]) & 0xf0);
+	return (vector & 0xf0) > (vlapic_ppr(&p->interrupts.lapic[vcpu]) & 0xf0);
 }

@@ -6,11 +6,6 @@
 #include "lib/assert.h"
 #include "lib/atomic.h"
 
-uint64_t vclock_now(const struct vclock *c)
-{
-	return c->ops->clock(c->vm);
-}
-
 uint64_t vclock_ms(const struct vclock *c, uint64_t ms)
 {
 	return mul_div(c->tsc_hz, ms, 1000);
@@ -18,11 +13,14 @@ uint64_t vclock_ms(const struct vclock *c, uint64_t ms)
 
 static void timer_queue_refresh(struct timer_queue *q)
 {
-	uint64_t next = TIMER_OFF, before = q->next;
+	uint64_t next = TIMER_OFF, before;
 
+	spin_lock(&q->lock);
+	before = q->next;
 	for (unsigned i = 0; i < q->n; i++)
-		next = min(next, q->timer[i]->due);
+		next = min(next, atomic_load_relaxed(&q->timer[i]->due));
 	atomic_store(&q->next, next);
+	spin_unlock(&q->lock);
 	/* The vCPU may sleep or run until the old time; only an earlier one is news to it. */
 	if (next < before)
 		q->clock->ops->sooner(q->clock->vm, q->vcpu, next);
@@ -33,18 +31,20 @@ void timer_queue_init(struct timer_queue *q, const struct vclock *clock, unsigne
 	*q = (struct timer_queue){ .next = TIMER_OFF, .clock = clock, .vcpu = vcpu };
 }
 
-void timer_add(struct timer_queue *q, struct vtimer *t, void (*fire)(struct vtimer *, uint64_t))
+void timer_add(struct timer_queue *q, struct vtimer *t, struct spinlock *lock,
+	void (*fire)(struct vtimer *, uint64_t))
 {
 	ASSERT(q->n < TIMERS_PER_VCPU);
 	t->due = TIMER_OFF;
 	t->queue = q;
+	t->lock = lock;
 	t->fire = fire;
 	q->timer[q->n++] = t;
 }
 
 void timer_arm(struct vtimer *t, uint64_t due)
 {
-	t->due = due;
+	atomic_store_relaxed(&t->due, due);
 	timer_queue_refresh(t->queue);
 }
 
@@ -52,22 +52,38 @@ void timer_stop(struct vtimer *t)
 {
 	if (t->due == TIMER_OFF)
 		return;
-	t->due = TIMER_OFF;
-	timer_queue_refresh(t->queue);
+	timer_arm(t, TIMER_OFF);
 }
 
-void timers_run(struct timer_queue *q, uint64_t now)
+static bool timer_is_due(const struct vtimer *t, uint64_t now)
+{
+	uint64_t due = atomic_load_relaxed(&t->due);
+
+	return due <= now && due != TIMER_OFF;
+}
+
+static void timer_fire(struct vtimer *t, uint64_t now)
+{
+	atomic_store_relaxed(&t->due, TIMER_OFF);
+	t->fire(t, now);
+	/* Whatever a device has computed: the same timer is not due again at once. */
+	if (unlikely(t->due <= now))
+		atomic_store_relaxed(&t->due, tsc_after(now, t->queue->clock->period_min));
+}
+
+void __attribute__((noinline)) timers_run(struct timer_queue *q, uint64_t now)
 {
 	for (unsigned i = 0; i < q->n; i++) {
 		struct vtimer *t = q->timer[i];
 
-		if (t->due > now || t->due == TIMER_OFF)
+		if (!timer_is_due(t, now))
 			continue;
-		t->due = TIMER_OFF;
-		t->fire(t, now);
-		/* Whatever a device has computed: the same timer is not due again at once. */
-		if (unlikely(t->due <= now))
-			t->due = tsc_after(now, q->clock->period_min);
+		if (t->lock)
+			spin_lock(t->lock);
+		if (timer_is_due(t, now)) /* still: another vCPU may have stopped it or armed it anew */
+			timer_fire(t, now);
+		if (t->lock)
+			spin_unlock(t->lock);
 	}
 	timer_queue_refresh(q);
 }

@@ -14,6 +14,7 @@
  */
 #pragma once
 
+#include "lib/spinlock.h"
 #include "lib/types.h"
 
 struct vm_ops;
@@ -23,25 +24,33 @@ struct vm_ops;
 
 /* The clock of a VM: the guest's TSC, before what each vCPU adds to it (IA32_TSC_ADJUST). */
 struct vclock {
+	uint64_t (*now)(void *vm); /* ops->clock */
 	const struct vm_ops *ops;
 	void *vm;
 	uint64_t tsc_hz;
 	uint64_t period_min; /* in TSC ticks: no timer fires more often */
 };
-uint64_t vclock_now(const struct vclock *c);
+static inline uint64_t vclock_now(const struct vclock *c)
+{
+	return c->now(c->vm);
+}
 /* The TSC ticks of so many milliseconds. */
 uint64_t vclock_ms(const struct vclock *c, uint64_t ms);
 
 struct vtimer {
-	uint64_t due; /* guest TSC, or TIMER_OFF */
+	uint64_t due; /* guest TSC, or TIMER_OFF; atomic, written under `lock` */
 	struct timer_queue *queue;
-	/* Called with the platform lock held, the timer already off. */
+	/* Its device's. NULL: of the vCPU's own local APIC, which no other CPU touches. */
+	struct spinlock *lock;
+	/* Called by the queue's vCPU with `lock` held, the timer already off. */
 	void (*fire)(struct vtimer *t, uint64_t now);
 };
 
-/* The timers that one vCPU runs. */
+/* The timers that one vCPU runs. Any CPU may arm a timer of a device; the last to do so finds what all others have armed, since
+ * `next` is computed under `lock` from what each timer says. */
 struct timer_queue {
 	uint64_t next; /* the smallest due; atomic, read by the vCPU without the lock */
+	struct spinlock lock;
 	const struct vclock *clock;
 	unsigned vcpu;
 	unsigned n;
@@ -49,10 +58,13 @@ struct timer_queue {
 };
 
 void timer_queue_init(struct timer_queue *q, const struct vclock *clock, unsigned vcpu);
-/* All with the platform lock held (or before the platform is published). */
-void timer_add(struct timer_queue *q, struct vtimer *t, void (*fire)(struct vtimer *, uint64_t));
+/* Before the VM runs. */
+void timer_add(struct timer_queue *q, struct vtimer *t, struct spinlock *lock,
+	void (*fire)(struct vtimer *, uint64_t));
+/* Both with the timer's lock held; take the queue's. */
 void timer_arm(struct vtimer *t, uint64_t due);
 void timer_stop(struct vtimer *t);
+/* Fires what is due. The queue's own vCPU, with no lock held. */
 void timers_run(struct timer_queue *q, uint64_t now);
 /* Returns `due`, but no time so soon after `now` that a guest could make Lethe do nothing but fire timers (100 us). */
 uint64_t timer_periodic_due(const struct vclock *c, uint64_t now, uint64_t due);

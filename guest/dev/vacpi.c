@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ACPI fixed hardware: PM1 registers, PM timer, soft-off. */
-#include "guest/dev/machine.h"
+#include "guest/dev/vacpi.h"
 
 #include "lib/log.h"
 
@@ -22,7 +22,7 @@
 
 static uint64_t ticks(const struct vacpi *v)
 {
-	return rate_ticks(&v->rate, vclock_now(&v->p->clock));
+	return rate_ticks(&v->rate, device_now(&v->dev));
 }
 
 static void update(struct vacpi *v)
@@ -33,7 +33,7 @@ static void update(struct vacpi *v)
 		v->seen_wrap = carries;
 		v->status |= PM1_TIMER;
 	}
-	irq_set(v->p, VACPI_SCI, v->status & v->enable);
+	irq_line_set(&v->sci, v->status & v->enable);
 	if ((v->enable & PM1_TIMER) && !(v->status & PM1_TIMER))
 		timer_arm(&v->timer, rate_tsc(&v->rate, (carries + 1) << CARRY));
 	else
@@ -73,10 +73,10 @@ static void sleep(struct vacpi *v)
 	unsigned type = (unsigned)bits_get(v->control, 12, 10);
 
 	if (type == VACPI_S5)
-		platform_end(v->p, VM_END_POWER_OFF, 0);
+		power_end(v->dev.board->power, VM_END_POWER_OFF, 0);
 	else if (!(v->said & 1u << type))
-		log_warn("vm %s: asked for sleep type %u, which no ACPI table names; ignored", v->p->name,
-			type);
+		log_warn("vm %s: asked for sleep type %u, which no ACPI table names; ignored",
+			v->dev.board->vm, type);
 	v->said |= (uint8_t)(1u << type);
 }
 
@@ -114,18 +114,30 @@ void vacpi_power_button(struct vacpi *v)
 	update(v);
 }
 
-void vacpi_reset(struct vacpi *v)
+static void vacpi_reset(struct device *d)
 {
+	struct vacpi *v = (struct vacpi *)d;
+
 	v->status = v->enable = 0;
 	v->control = CONTROL_SCI;
 	v->seen_wrap = ticks(v) >> CARRY;
 	update(v);
 }
 
-void vacpi_init(struct vacpi *v, struct platform *p)
+static int vacpi_attach(struct device *d)
 {
-	v->p = p;
-	rate_init(&v->rate, PM_TIMER_HZ, p->clock.tsc_hz);
-	timer_add(&p->timers[0], &v->timer, fire);
-	platform_ports(p, VACPI_PM1_EVENT, VACPI_PORTS, BUS_1 | BUS_2 | BUS_4, v, acpi_read, acpi_write);
+	struct vacpi *v = (struct vacpi *)d;
+
+	rate_init(&v->rate, PM_TIMER_HZ, d->board->clock->tsc_hz);
+	device_timer(d, &v->timer, fire);
+	device_ports(
+		d, &v->ports, VACPI_PM1_EVENT, VACPI_PORTS, BUS_1 | BUS_2 | BUS_4, acpi_read, acpi_write);
+	return 0;
 }
+
+const struct device_kind vacpi_kind = {
+	.name = "ACPI fixed hardware",
+	.size = sizeof(struct vacpi),
+	.attach = vacpi_attach,
+	.reset = vacpi_reset,
+};

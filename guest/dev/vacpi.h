@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "guest/dev/timer.h"
+#include "guest/dev/device.h"
 
 #define VACPI_PM1_EVENT	  0x600
 #define VACPI_PM1_CONTROL 0x604
@@ -16,10 +16,10 @@
 #define VACPI_RESET_PORT  0xcf9
 #define VACPI_RESET_VALUE 0x06
 
-struct platform;
-
 struct vacpi {
-	struct platform *p;
+	struct device dev;
+	struct bus_range ports;
+	struct irq_line sci;
 	struct rate rate;
 	uint16_t status, enable, control;
 	uint8_t said;	    /* sleep types that the log has refused, a bit each: a guest may ask for ever */
@@ -27,6 +27,4 @@ struct vacpi {
 	struct vtimer timer;
 };
 
-void vacpi_init(struct vacpi *v, struct platform *p);
-void vacpi_reset(struct vacpi *v);
 void vacpi_power_button(struct vacpi *v);

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The VM's console: gathers output, and gives what is typed to the device that the guest listens to. */
-#include "guest/dev/machine.h"
+#include "guest/dev/vconsole.h"
 
+#include "guest/dev/platform.h"
+#include "guest/dev/vuart.h"
+#include "lib/assert.h"
 #include "lib/atomic.h"
 #include "lib/string.h"
 #include "lib/trace.h"
@@ -10,11 +13,6 @@
  * some lines of the log, which would come between them: then it waits for its end. */
 #define FLUSH_AFTER_MS	2
 #define FLUSH_TRACED_MS 2000
-
-static uint64_t ms(const struct console *c, uint64_t n)
-{
-	return mul_div(c->p->clock.tsc_hz, n, 1000);
-}
 
 static uint64_t flush_after(void)
 {
@@ -29,18 +27,20 @@ void vconsole_flush(struct console *c)
 		return;
 	c->n = 0;
 	timer_stop(&c->flush);
-	c->p->ops->console_write(c->p->vm, c->out, n);
-	vuart_may_send(&c->p->uart);
+	c->clock->ops->console_write(c->clock->vm, c->out, n);
+	for (unsigned i = 0; i < c->ends; i++)
+		if (c->end[i].may_send)
+			c->end[i].may_send(c->end[i].dev);
 }
 
 static void flush_later(struct console *c)
 {
-	timer_arm(&c->flush, tsc_after(vclock_now(&c->p->clock), ms(c, flush_after())));
+	timer_arm(&c->flush, tsc_after(vclock_now(c->clock), vclock_ms(c->clock, flush_after())));
 }
 
 static void flush_if_room(struct console *c)
 {
-	if (c->p->ops->console_room(c->p->vm))
+	if (c->clock->ops->console_room(c->clock->vm))
 		vconsole_flush(c);
 	else if (c->flush.due == TIMER_OFF)
 		flush_later(c);
@@ -69,40 +69,32 @@ void vconsole_write(struct console *c, const char *text, size_t n)
 	if (!n)
 		return; /* as from a screen that has not changed: nothing that a begun line would have to come before */
 	vconsole_flush(c);
-	c->p->ops->console_write(c->p->vm, text, n);
+	c->clock->ops->console_write(c->clock->vm, text, n);
 }
 
-/* The device that the next typed byte goes to: the UART if the guest can get it there, else the keyboard. If that is
- * disabled, too, the byte stays with hv/ until one of them can take it. */
-enum target { TO_NONE, TO_UART, TO_KEYBOARD };
-
-static enum target console_target(const struct console *c)
+/* The end that gets the next typed byte: the first that listens. NULL: none does, or that one has no room; the byte stays with
+ * hv/ until it can be taken. */
+static const struct console_end *console_target(const struct console *c)
 {
-	if (vuart_listens(&c->p->uart))
-		return vuart_room(&c->p->uart) ? TO_UART : TO_NONE;
-	return vkbc_listens(&c->p->kbc) && vkbd_room(&c->p->kbc.kbd) ? TO_KEYBOARD : TO_NONE;
+	for (unsigned i = 0; i < c->ends; i++) {
+		const struct console_end *e = &c->end[i];
+
+		if (e->listens(e->dev))
+			return e->room(e->dev) ? e : NULL;
+	}
+	return NULL;
 }
 
 void vconsole_pump(struct console *c)
 {
-	struct platform *p = c->p;
-
 	/* Bounded by the room in FIFO and queue. */
 	for (;;) {
-		enum target target = console_target(c);
-		int byte;
+		const struct console_end *to = console_target(c);
+		int byte = to ? c->clock->ops->console_read(c->clock->vm) : -1;
 
-		if (target == TO_NONE)
-			return;
-		byte = p->ops->console_read(p->vm);
 		if (byte < 0)
 			return;
-		if (target == TO_KEYBOARD) {
-			vkbd_type(&p->kbc.kbd, (uint8_t)byte);
-			vvga_hurry(&p->vga);
-		} else {
-			vuart_receive(&p->uart, (uint8_t)byte);
-		}
+		to->receive(to->dev, (uint8_t)byte);
 	}
 }
 
@@ -116,19 +108,27 @@ static void poll_fires(struct vtimer *t, uint64_t now)
 	struct console *c = container_of(t, struct console, poll);
 
 	vconsole_pump(c);
-	timer_arm(t, tsc_after(now, ms(c, c->p->console_poll_ms)));
+	timer_arm(t, tsc_after(now, vclock_ms(c->clock, c->poll_ms)));
 }
 
 void vconsole_reset(struct console *c)
 {
 	vconsole_flush(c);
-	if (c->p->console_poll_ms)
-		timer_arm(&c->poll, tsc_after(vclock_now(&c->p->clock), ms(c, c->p->console_poll_ms)));
+	if (c->poll_ms)
+		timer_arm(&c->poll, tsc_after(vclock_now(c->clock), vclock_ms(c->clock, c->poll_ms)));
 }
 
-void vconsole_init(struct console *c, struct platform *p)
+void vconsole_init(
+	struct console *c, const struct vclock *clock, struct timer_queue *timers, unsigned poll_ms)
 {
-	c->p = p;
-	timer_add(&p->timers[0], &c->flush, flush_fires);
-	timer_add(&p->timers[0], &c->poll, poll_fires);
+	c->clock = clock;
+	c->poll_ms = poll_ms;
+	timer_add(timers, &c->flush, &c->lock, flush_fires);
+	timer_add(timers, &c->poll, &c->lock, poll_fires);
+}
+
+void vconsole_connect(struct console *c, struct console_end end)
+{
+	ASSERT(c->ends < CONSOLE_ENDS);
+	c->end[c->ends++] = end;
 }

@@ -14,17 +14,35 @@
 #pragma once
 
 #include "guest/dev/timer.h"
+#include "lib/spinlock.h"
 
-struct platform;
+/* A device at the guest's end of the console, which may be given typed bytes. All are called with the console's lock held. */
+struct console_end {
+	void *dev;
+	bool (*listens)(const void *dev); /* can the guest get a byte there? */
+	bool (*room)(const void *dev);	  /* can the device take one now? */
+	void (*receive)(void *dev, uint8_t byte);
+	void (*may_send)(void *dev); /* the console has room again; NULL: it does not wait for that */
+};
+
+#define CONSOLE_ENDS 2
 
 struct console {
-	struct platform *p;
+	struct spinlock lock; /* also of the devices that use the console (LOCK_CONSOLE) */
+	const struct vclock *clock;
+	unsigned poll_ms;		      /* 0: vconsole_pump() is called when something was typed */
+	struct console_end end[CONSOLE_ENDS]; /* the first that listens gets what is typed */
+	unsigned ends;
 	unsigned n;
 	char out[256];
 	struct vtimer flush, poll;
 };
 
-void vconsole_init(struct console *c, struct platform *p);
+void vconsole_init(
+	struct console *c, const struct vclock *clock, struct timer_queue *timers, unsigned poll_ms);
+/* Adds an end, which comes after those that are there. */
+void vconsole_connect(struct console *c, struct console_end end);
+/* The rest with the lock held. */
 void vconsole_reset(struct console *c);
 void vconsole_put(struct console *c, char byte);
 void vconsole_write(

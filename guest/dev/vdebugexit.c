@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Port 0xF4: a write ends the VM with a code, as test kernels for QEMU expect (its isa-debug-exit device). */
-#include "guest/dev/machine.h"
+#include "guest/dev/device.h"
 
 #define DEBUG_EXIT_PORT 0xf4
+
+struct vdebugexit {
+	struct device dev;
+	struct bus_range ports;
+};
 
 static uint64_t debugexit_read(void *dev, uint64_t off, unsigned size)
 {
@@ -11,10 +16,26 @@ static uint64_t debugexit_read(void *dev, uint64_t off, unsigned size)
 
 static void debugexit_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
-	platform_end(dev, VM_END_DEBUG_EXIT, (uint32_t)(value << 1 | 1));
+	power_end(((struct device *)dev)->board->power, VM_END_DEBUG_EXIT, (uint32_t)(value << 1 | 1));
 }
 
-void vdebugexit_init(struct platform *p)
+static bool vdebugexit_wanted(const struct device_settings *s)
 {
-	platform_ports(p, DEBUG_EXIT_PORT, 4, BUS_1 | BUS_2 | BUS_4, p, debugexit_read, debugexit_write);
+	return s->debug_exit;
 }
+
+static int vdebugexit_attach(struct device *d)
+{
+	struct vdebugexit *v = (struct vdebugexit *)d;
+
+	device_ports(
+		d, &v->ports, DEBUG_EXIT_PORT, 4, BUS_1 | BUS_2 | BUS_4, debugexit_read, debugexit_write);
+	return 0;
+}
+
+const struct device_kind vdebugexit_kind = {
+	.name = "debug exit",
+	.size = sizeof(struct vdebugexit),
+	.wanted = vdebugexit_wanted,
+	.attach = vdebugexit_attach,
+};

@@ -95,14 +95,14 @@ enum vectors_verdict vectors_call(struct platform *p, unsigned vector, struct ve
 		return VECTORS_FAULT;
 	if (vector == INT_NO_BOOT || vector == INT_BOOT)
 		return VECTORS_BOOT;
-	platform_lock(p);
+	spin_lock(&p->vectors.lock);
 	if (vector >= 0x10) {
 		p->vectors.calls++;
 		vectors_service(p, vector, f);
 	} else if (vectors_is_exception(&p->vectors, vector, f)) {
 		verdict = VECTORS_FAULT;
 	}
-	platform_unlock(p);
+	spin_unlock(&p->vectors.lock);
 	return verdict;
 }
 

@@ -11,6 +11,7 @@
  */
 #pragma once
 
+#include "lib/spinlock.h"
 #include "lib/types.h"
 
 #define VECTORS_TRAPS	  27 /* vectors 00h..1ah */
@@ -37,6 +38,7 @@ enum vectors_verdict {
 
 /* What a platform remembers. */
 struct vectors {
+	struct spinlock lock;
 	unsigned calls; /* of services, also those that are not logged */
 	unsigned lines;
 	uint32_t logged[VECTORS_LOG_LINES]; /* vector << 16 | AX */
@@ -45,8 +47,7 @@ struct vectors {
 
 /* The vector whose trap lies at this guest-physical address; -1: none does. */
 int vectors_trap(uint64_t at);
-/* Decides about a trap, and logs BIOS calls: once for each vector and AX, VECTORS_LOG_LINES in all. Takes the platform
- * lock. */
+/* Decides about a trap, and logs BIOS calls: once for each vector and AX, VECTORS_LOG_LINES in all. Takes vectors.lock. */
 enum vectors_verdict vectors_call(struct platform *p, unsigned vector, struct vectors_frame *f);
 /* How many BIOS services the guest has asked for. */
 unsigned vectors_calls(struct platform *p);

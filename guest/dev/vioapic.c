@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The I/O APIC: redirection table, edge and level delivery, remote IRR. */
-#include "guest/dev/machine.h"
+#include "guest/dev/vioapic.h"
 
 #include "lib/string.h"
 
@@ -36,7 +36,8 @@ static void deliver(struct vioapic *v, unsigned pin)
 	};
 
 	/* Remote IRR stands for "a local APIC has it": without a taker there would be no EOI to clear it. */
-	if (apic_send(v->p, &m) && m.level && (m.delivery == DELIVER_FIXED || m.delivery == DELIVER_LOWEST))
+	if (apic_send(v->dev.board->irqs, &m) && m.level &&
+		(m.delivery == DELIVER_FIXED || m.delivery == DELIVER_LOWEST))
 		v->entry[pin] |= ENTRY_REMOTE;
 }
 
@@ -141,24 +142,28 @@ static void vioapic_write(void *dev, uint64_t off, unsigned size, uint64_t value
 	}
 }
 
-void vioapic_reset(struct vioapic *v)
+static void vioapic_reset(struct device *d)
 {
+	struct vioapic *v = (struct vioapic *)d;
+
 	v->id = 0;
 	v->select = 0;
 	for (unsigned pin = 0; pin < VIOAPIC_PINS; pin++)
 		v->entry[pin] = ENTRY_MASKED;
 }
 
-void vioapic_init(struct vioapic *v, struct platform *p)
+static int vioapic_attach(struct device *d)
 {
-	const struct bus_region r = { .base = LAYOUT_IOAPIC,
-		.size = PAGE_SIZE,
-		.sizes = BUS_ANY,
-		.dev = v,
-		.read = vioapic_read,
-		.write = vioapic_write };
-	int err = bus_add_mmio(&p->bus, &r, NULL);
+	struct vioapic *v = (struct vioapic *)d;
 
-	ASSERT(!err);
-	v->p = p;
+	device_mmio(d, &v->registers, gpa(LAYOUT_IOAPIC), PAGE_SIZE, vioapic_read, vioapic_write);
+	return 0;
 }
+
+const struct device_kind vioapic_kind = {
+	.name = "I/O APIC",
+	.size = sizeof(struct vioapic),
+	.lock = LOCK_INTERRUPTS,
+	.attach = vioapic_attach,
+	.reset = vioapic_reset,
+};

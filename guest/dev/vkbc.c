@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The i8042: commands of port 0x64, the two ways of port 0x60, translation, output port. */
-#include "guest/dev/machine.h"
+#include "guest/dev/vkbc.h"
 #include "guest/dev/vkbd_keys.h"
 
 #include "lib/string.h"
@@ -23,7 +23,7 @@
 
 static void update(struct vkbc *v)
 {
-	irq_set(v->p, VKBC_IRQ, (v->status & STATUS_OUTPUT) && (v->ram[0] & CCB_IRQ));
+	irq_line_set(&v->irq, (v->status & STATUS_OUTPUT) && (v->ram[0] & CCB_IRQ));
 }
 
 static void fill(struct vkbc *v, uint8_t byte)
@@ -79,7 +79,7 @@ static void write_output_port(struct vkbc *v, uint8_t value)
 {
 	v->a20 = value & PORT_A20;
 	if (!(value & PORT_NO_RESET))
-		platform_end(v->p, VM_END_RESET, 0);
+		power_end(v->dev.board->power, VM_END_RESET, 0);
 }
 
 static void command(struct vkbc *v, uint8_t byte)
@@ -126,7 +126,7 @@ static void command(struct vkbc *v, uint8_t byte)
 		break;
 	case 0xf0 ... 0xff: /* pulse the output port's bits that are 0; bit 0 is the CPU's reset */
 		if (!(byte & 1))
-			platform_end(v->p, VM_END_RESET, 0);
+			power_end(v->dev.board->power, VM_END_RESET, 0);
 		break;
 	default: /* A7, A8: the auxiliary port that is not there; others: no operation */
 		break;
@@ -179,7 +179,7 @@ static uint64_t data_read(void *dev, uint64_t off, unsigned size)
 	update(v);
 	vkbc_refill(v);
 	if (vkbd_room(&v->kbd))
-		vconsole_pump(&v->p->console);
+		vconsole_pump(v->dev.board->console);
 	return byte;
 }
 
@@ -220,16 +220,33 @@ static void port92_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 
 	v->a20 = value & PORT_A20;
 	if (value & BIT(0))
-		platform_end(v->p, VM_END_RESET, 0);
+		power_end(v->dev.board->power, VM_END_RESET, 0);
 }
 
-bool vkbc_listens(const struct vkbc *v)
+bool vkbc_listens(const void *kbc)
 {
+	const struct vkbc *v = kbc;
+
 	return !(v->ram[0] & CCB_DISABLED) && v->kbd.scanning;
 }
 
-void vkbc_reset(struct vkbc *v)
+bool vkbc_room(const void *kbc)
 {
+	const struct vkbc *v = kbc;
+
+	return vkbd_room(&v->kbd);
+}
+
+void vkbc_type(struct vkbc *v, uint8_t byte)
+{
+	vkbd_type(&v->kbd, byte);
+	vkbc_refill(v);
+}
+
+static void vkbc_reset(struct device *d)
+{
+	struct vkbc *v = (struct vkbc *)d;
+
 	/* As firmware leaves it: tested, translating, interrupt on. */
 	memset(v->ram, 0, sizeof(v->ram));
 	v->ram[0] = CCB_IRQ | CCB_SYSTEM | CCB_AUX_DISABLED | CCB_TRANSLATE;
@@ -241,11 +258,21 @@ void vkbc_reset(struct vkbc *v)
 	update(v);
 }
 
-void vkbc_init(struct vkbc *v, struct platform *p)
+static int vkbc_attach(struct device *d)
 {
-	v->p = p;
-	vkbd_init(&v->kbd, p);
-	platform_ports(p, 0x60, 1, BUS_1, v, data_read, data_write);
-	platform_ports(p, 0x64, 1, BUS_1, v, status_read, status_write);
-	platform_ports(p, 0x92, 1, BUS_1, v, port92_read, port92_write);
+	struct vkbc *v = (struct vkbc *)d;
+
+	vkbd_attach(&v->kbd, d);
+	device_ports(d, &v->data_port, 0x60, 1, BUS_1, data_read, data_write);
+	device_ports(d, &v->status_port, 0x64, 1, BUS_1, status_read, status_write);
+	device_ports(d, &v->port92, 0x92, 1, BUS_1, port92_read, port92_write);
+	return 0;
 }
+
+const struct device_kind vkbc_kind = {
+	.name = "keyboard controller",
+	.size = sizeof(struct vkbc),
+	.lock = LOCK_CONSOLE,
+	.attach = vkbc_attach,
+	.reset = vkbc_reset,
+};

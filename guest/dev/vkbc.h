@@ -5,12 +5,15 @@
  */
 #pragma once
 
+#include "guest/dev/device.h"
 #include "guest/dev/vkbd.h"
 
 #define VKBC_IRQ 1
 
 struct vkbc {
-	struct platform *p;
+	struct device dev;
+	struct bus_range data_port, status_port, port92;
+	struct irq_line irq;
 	struct vkbd kbd;
 	uint8_t ram[32];		 /* [0]: the command byte */
 	uint8_t status;			 /* bits 0 (output full), 3 (last write was a command) */
@@ -20,7 +23,7 @@ struct vkbc {
 	bool answering, a20, break_next; /* break_next: F0 seen, the next code gets bit 7 */
 };
 
-void vkbc_init(struct vkbc *v, struct platform *p);
-void vkbc_reset(struct vkbc *v);
-bool vkbc_listens(const struct vkbc *v); /* keyboard enabled on both sides */
-void vkbc_refill(struct vkbc *v);	 /* the keyboard has something to send */
+bool vkbc_listens(const void *kbc); /* keyboard enabled on both sides */
+bool vkbc_room(const void *kbc);
+void vkbc_type(struct vkbc *v, uint8_t byte); /* a byte of the console; needs room */
+void vkbc_refill(struct vkbc *v);	      /* the keyboard has something to send */

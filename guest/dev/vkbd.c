@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The PS/2 keyboard: its commands, its queue, and the keys that typed bytes stand for (vkbd_keys.c). */
-#include "guest/dev/machine.h"
+#include "guest/dev/vkbc.h"
 #include "guest/dev/vkbd_keys.h"
 
 #include "lib/string.h"
@@ -85,8 +85,8 @@ static void escape_byte(struct vkbd *k, uint8_t byte)
 
 	k->escape[k->escapes++] = byte;
 	if (k->escapes == 1) {
-		timer_arm(&k->timer,
-			tsc_after(vclock_now(&k->p->clock), mul_div(k->p->clock.tsc_hz, ESCAPE_MS, 1000)));
+		timer_arm(
+			&k->timer, tsc_after(device_now(k->kbc), vclock_ms(k->kbc->board->clock, ESCAPE_MS)));
 		return;
 	}
 	switch (vkbd_sequence(k->escape, k->escapes, &key)) {
@@ -111,7 +111,6 @@ void vkbd_type(struct vkbd *k, uint8_t byte)
 		escape_byte(k, byte);
 	else
 		stroke(k, vkbd_key_of(byte));
-	vkbc_refill(container_of(k, struct vkbc, kbd));
 }
 
 static void fire(struct vtimer *t, uint64_t now)
@@ -206,8 +205,8 @@ void vkbd_reset(struct vkbd *k)
 	k->scanning = true;
 }
 
-void vkbd_init(struct vkbd *k, struct platform *p)
+void vkbd_attach(struct vkbd *k, struct device *kbc)
 {
-	k->p = p;
-	timer_add(&p->timers[0], &k->timer, fire);
+	k->kbc = kbc;
+	device_timer(kbc, &k->timer, fire);
 }

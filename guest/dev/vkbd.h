@@ -11,10 +11,10 @@
 #define VKBD_QUEUE     128
 #define VKBD_KEY_BYTES 16 /* most bytes that one typed character becomes */
 
-struct platform;
+struct device;
 
 struct vkbd {
-	struct platform *p;
+	struct device *kbc; /* that it is plugged into */
 	uint8_t queue[VKBD_QUEUE];
 	unsigned head, count;
 	uint8_t set;	 /* scan code set: 1 or 2 */
@@ -26,7 +26,7 @@ struct vkbd {
 	struct vtimer timer; /* ESC alone is the key */
 };
 
-void vkbd_init(struct vkbd *k, struct platform *p);
+void vkbd_attach(struct vkbd *k, struct device *kbc);
 void vkbd_reset(struct vkbd *k);
 void vkbd_command(struct vkbd *k, uint8_t byte); /* from the controller */
 bool vkbd_room(const struct vkbd *k);

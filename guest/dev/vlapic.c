@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* The registers of the local APIC: reset, reads and writes by offset, local vector table. */
-#include "guest/dev/machine.h"
+#include "guest/dev/irq.h"
 
+#include "guest/dev/layout.h"
+#include "guest/dev/platform.h"
+#include "lib/bits.h"
 #include "lib/string.h"
 
 #define VERSION (0x14u | 5u << 16 /* six LVT entries */ | 1u << 24 /* EOI broadcast can be suppressed */)
@@ -94,7 +97,8 @@ static void refresh_id(struct vlapic *l)
 
 void vlapic_reset_registers(struct vlapic *l)
 {
-	memset(l->page, 0, PAGE_SIZE);
+	for (unsigned off = 0; off < PAGE_SIZE; off += 4)
+		vlapic_put(l, off, 0);
 	vlapic_put(l, APIC_VERSION, VERSION);
 	vlapic_put(l, APIC_DFR, 0xffffffff);
 	vlapic_put(l, APIC_SVR, 0xff);
@@ -105,7 +109,7 @@ void vlapic_reset_registers(struct vlapic *l)
 	l->irrv = l->isrv = -1;
 	l->lvt_timer = LVT_MASKED;
 	l->divide = 0;
-	l->errors = 0;
+	atomic_store_relaxed(&l->errors, 0);
 	l->extint_offered = false;
 	l->stale = true;
 }
@@ -118,15 +122,13 @@ static void forget_posted(struct vlapic *l)
 
 void vlapic_init_signal(struct vlapic *l)
 {
-	vlapic_timer_reset(l);
-	forget_posted(l);
 	atomic_store(&l->init_pending, 1);
 	atomic_store(&l->posted, 1);
 }
 
 void vlapic_reset(struct vlapic *l)
 {
-	l->base = LAYOUT_LAPIC | APIC_BASE_ENABLE | (l->index == 0 ? APIC_BASE_BSP : 0);
+	atomic_store_relaxed(&l->base, LAYOUT_LAPIC | APIC_BASE_ENABLE | (l->index == 0 ? APIC_BASE_BSP : 0));
 	vlapic_timer_reset(l);
 	forget_posted(l);
 	atomic_store(&l->init_pending, 0);
@@ -140,20 +142,25 @@ void vlapic_reset(struct vlapic *l)
 	}
 }
 
-void vlapic_init(struct vlapic *l, struct platform *p, unsigned index, void *page)
+void vlapic_init(
+	struct vlapic *l, struct interrupts *irqs, unsigned index, void *page, struct timer_queue *timers)
 {
-	l->p = p;
+	l->irqs = irqs;
 	l->index = index;
 	l->page = page;
-	vlapic_timer_init(l);
+	vlapic_timer_init(l, timers);
+}
+
+static void vlapic_wake(struct vlapic *l)
+{
+	l->irqs->ops->wake(l->irqs->vm, l->index);
 }
 
 void vlapic_error(struct vlapic *l, uint32_t esr_bit)
 {
 	/* A bit that is set already tells nothing new; this also ends the circle when the error vector is illegal. */
-	if (l->errors & esr_bit)
+	if (atomic_fetch_or(&l->errors, esr_bit) & esr_bit)
 		return;
-	l->errors |= esr_bit;
 	vlapic_local(l, APIC_LVT_ERROR);
 }
 
@@ -174,7 +181,7 @@ bool vlapic_post(struct vlapic *l, uint8_t vector, bool level)
 	atomic_fetch_or(&l->pir[vector >> 5], bit);
 	/* After pir: whoever clears `posted` looks at pir afterwards. */
 	atomic_store(&l->posted, 1);
-	platform_interrupt(l->p, l->index, vector);
+	l->irqs->ops->interrupt(l->irqs->vm, l->index, vector);
 	return true;
 }
 
@@ -197,7 +204,7 @@ void vlapic_lint0(struct vlapic *l, bool rising)
 		vlapic_post(l, (uint8_t)lvt, lvt & BIT(15));
 		break;
 	case DELIVER_NMI:
-		l->p->ops->nmi(l->p->vm, l->index);
+		l->irqs->ops->nmi(l->irqs->vm, l->index);
 		break;
 	}
 }
@@ -264,7 +271,7 @@ bool vlapic_write(struct vlapic *l, unsigned off, uint64_t value)
 	v &= r->bits;
 	/* What was held back may be deliverable now. */
 	if (off == APIC_EOI || off == APIC_TPR || off == APIC_SVR || off == APIC_LVT_LINT0)
-		platform_wake(l->p, l->index);
+		vlapic_wake(l);
 	switch (off) {
 	case APIC_EOI:
 		vlapic_eoi(l);
@@ -276,8 +283,7 @@ bool vlapic_write(struct vlapic *l, unsigned off, uint64_t value)
 		write_svr(l, v);
 		break;
 	case APIC_ESR: /* a write shows what was collected since the last one */
-		vlapic_put(l, off, l->errors);
-		l->errors = 0;
+		vlapic_put(l, off, atomic_xchg(&l->errors, 0));
 		break;
 	case APIC_TIMER_INIT:
 		vlapic_put(l, off, v);
@@ -320,15 +326,15 @@ bool vlapic_write_base(struct vlapic *l, uint64_t value)
 	const uint64_t mode = APIC_BASE_ENABLE | APIC_BASE_X2APIC;
 	uint64_t was = l->base & mode, is = value & mode;
 
-	if (value & (BITS(63, l->p->maxphyaddr) | BIT(9) | BITS(7, 0)))
+	if (value & (BITS(63, l->irqs->maxphyaddr) | BIT(9) | BITS(7, 0)))
 		return false;
 	/* Only these ways lead from one mode to another (SDM figure 10-27). */
 	if (is == APIC_BASE_X2APIC || (was == mode && is == APIC_BASE_ENABLE) || (was == 0 && is == mode))
 		return false;
-	l->base = (value & ~(uint64_t)APIC_BASE_BSP) | (l->base & APIC_BASE_BSP);
+	atomic_store_relaxed(&l->base, (value & ~(uint64_t)APIC_BASE_BSP) | (l->base & APIC_BASE_BSP));
 	if (is == was)
 		return true;
-	platform_wake(l->p, l->index);
+	vlapic_wake(l);
 	if (is == 0 || was == 0) {
 		vlapic_timer_reset(l);
 		forget_posted(l);

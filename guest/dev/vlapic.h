@@ -7,16 +7,17 @@
  *	         8259 ----------> vpic.out ----+--ExtINT-->
  *
  * The architectural registers live in `page`, in the hardware's layout, since it may be the VMCS's virtual-APIC
- * page: then the CPU itself reads and changes TPR, PPR, IRR, ISR and the guest other registers. Only the vCPU's own
- * run loop writes IRR, ISR, TMR and PPR; everybody else sets bits of `pir`. Other registers are written by the own
- * vCPU's accesses under the platform lock, and read by others (destinations) under it.
+ * page: then the CPU itself reads and changes TPR, PPR, IRR, ISR and the guest other registers.
+ *
+ * A local APIC has no lock. Only the vCPU's own run loop writes registers, and all fields that are not marked. Other CPUs
+ * read registers (is this the destination?), set bits of `pir` and `errors`, and ask for INIT: all by atomics.
  */
 #pragma once
 
 #include "guest/dev/timer.h"
 #include "lib/atomic.h"
 
-struct platform;
+struct interrupts;
 
 /* Register offsets (SDM Vol. 3A table 10-1). */
 #define APIC_ID		 0x020
@@ -73,22 +74,22 @@ enum apic_delivery {
 };
 
 struct vlapic {
-	struct platform *p;
+	struct interrupts *irqs;
 	unsigned index; /* of the vCPU; also its APIC ID after reset */
 	void *page;
-	uint64_t base; /* IA32_APIC_BASE */
+	uint64_t base; /* IA32_APIC_BASE; atomic */
 
-	/* What others posted. `posted` is set last and cleared first, so that a bit set meanwhile is never lost. */
+	/* What others posted; atomic. `posted` is set last and cleared first, so that a bit set meanwhile is never lost. */
 	uint32_t posted;
 	uint32_t init_pending;
 	uint32_t pir[8], pir_level[8]; /* pir_level: 1 if the bit in pir came from a level-triggered source */
 
 	int irrv, isrv;	     /* highest vector in IRR, in ISR; -1: none. Unused while `apicv` is set. */
 	bool apicv;	     /* the CPU delivers by itself: IRR and ISR change behind our back */
-	bool takes_extint;   /* LINT0 lets the 8259 through */
+	bool takes_extint;   /* LINT0 lets the 8259 through; atomic */
 	bool extint_offered; /* the last sync answered with the 8259's vector */
 	bool stale;	     /* with apicv: IRR or ISR differ from what the CPU's RVI and SVI say */
-	uint32_t errors;     /* collected for the next write of ESR */
+	uint32_t errors;     /* collected for the next write of ESR; atomic */
 	uint32_t lvt_timer, divide; /* as last taken over: APICv has changed the page when we hear of it */
 
 	/* vlapic_timer.c */
@@ -114,21 +115,22 @@ static inline void vlapic_put(struct vlapic *l, unsigned off, uint32_t v)
 }
 static inline bool vlapic_x2(const struct vlapic *l)
 {
-	return l->base & APIC_BASE_X2APIC;
+	return atomic_load_relaxed(&l->base) & APIC_BASE_X2APIC;
 }
 /* Accepts fixed interrupts: enabled in IA32_APIC_BASE and in SVR. */
 static inline bool vlapic_enabled(const struct vlapic *l)
 {
-	return (l->base & APIC_BASE_ENABLE) && (vlapic_get(l, APIC_SVR) & SVR_ENABLED);
+	return (atomic_load_relaxed(&l->base) & APIC_BASE_ENABLE) && (vlapic_get(l, APIC_SVR) & SVR_ENABLED);
 }
 
-void vlapic_init(struct vlapic *l, struct platform *p, unsigned index, void *page);
+void vlapic_init(
+	struct vlapic *l, struct interrupts *irqs, unsigned index, void *page, struct timer_queue *timers);
 /* Power-up; the boot vCPU's is then set to virtual-wire mode as firmware does. */
 void vlapic_reset(struct vlapic *l);
 
 /* True if the mode has a register at this offset that can be read, or written (SDM Vol. 3A tables 10-1, 10-6). */
 bool vlapic_has(unsigned off, bool x2apic, bool write);
-/* Guest accesses by register offset (16-byte steps), from MMIO or an MSR alike. The lock is held. False: no such
+/* Guest accesses by register offset (16-byte steps), from MMIO or an MSR alike. Own vCPU only. False: no such
  * register, or (write) a reserved bit that x2APIC mode checks. */
 bool vlapic_read(struct vlapic *l, unsigned off, uint64_t *value);
 bool vlapic_write(struct vlapic *l, unsigned off, uint64_t value);
@@ -136,11 +138,11 @@ bool vlapic_write_base(struct vlapic *l, uint64_t value); /* IA32_APIC_BASE; fal
 /* The guest wrote the register in the page itself (APICv). */
 void vlapic_written(struct vlapic *l, unsigned off);
 void vlapic_error(struct vlapic *l, uint32_t esr_bit);
-/* An INIT arrives: stops the timer and forgets what was posted; the registers follow when the vCPU syncs. */
+/* An INIT arrives, from any CPU: the APIC forgets what was posted, stops its timer and resets its registers when the vCPU syncs. */
 void vlapic_init_signal(struct vlapic *l);
 void vlapic_reset_registers(struct vlapic *l);
 
-/* Sets a vector pending. Any CPU, with the lock held. False: the APIC is off and drops it. */
+/* Sets a vector pending. Any CPU. False: the APIC is off and drops it. */
 bool vlapic_post(struct vlapic *l, uint8_t vector, bool level);
 /* An LVT entry fires (timer, error). */
 void vlapic_local(struct vlapic *l, unsigned lvt);
@@ -148,6 +150,7 @@ void vlapic_local(struct vlapic *l, unsigned lvt);
 void vlapic_lint0(struct vlapic *l, bool rising);
 
 /* vlapic_irq.c: own vCPU only. */
+void vlapic_merge(struct vlapic *l); /* takes in what other CPUs have posted */
 int vlapic_sync(struct vlapic *l);
 int vlapic_ack(struct vlapic *l, int vector);
 unsigned vlapic_tpr_threshold(struct vlapic *l);
@@ -161,7 +164,7 @@ bool vlapic_waiting(struct vlapic *l);
 uint8_t vlapic_ppr(const struct vlapic *l); /* computed from TPR and ISR */
 
 /* vlapic_timer.c */
-void vlapic_timer_init(struct vlapic *l);
+void vlapic_timer_init(struct vlapic *l, struct timer_queue *timers);
 void vlapic_timer_reset(struct vlapic *l);
 void vlapic_timer_start(struct vlapic *l, uint32_t count); /* a write of the initial count */
 void vlapic_timer_divide(struct vlapic *l, uint32_t dcr);
@@ -181,8 +184,6 @@ struct apic_msg {
 	uint8_t vector;
 	bool level;
 };
-/* Sends to all that it addresses; false if nobody took it. The lock is held. */
-bool apic_send(struct platform *p, const struct apic_msg *m);
 /* Is this write of an x2APIC's ICR a fixed interrupt to the vCPU itself by shorthand, and no error? */
 bool icr_is_self(uint64_t icr);
 /* ICR written. False: reserved bits (x2APIC: #GP). */

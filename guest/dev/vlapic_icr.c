@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Interrupt messages: the ICR, destinations, lowest priority (SDM Vol. 3A 10.6, 10.12.10). */
-#include "guest/dev/machine.h"
+#include "guest/dev/irq.h"
 
+#include "guest/dev/platform.h"
+#include "lib/bits.h"
 #include "lib/log.h"
 
 #define ICR_LOGICAL	 BIT(11)
@@ -38,14 +40,14 @@ static bool match_logical(const struct vlapic *l, const struct apic_msg *m)
 }
 
 /* Everyone addressed, as a set of vCPUs. */
-static uint64_t addressed(struct platform *p, const struct apic_msg *m)
+static uint64_t addressed(struct interrupts *s, const struct apic_msg *m)
 {
 	uint64_t set = 0;
 
-	for (unsigned i = 0; i < p->vcpus; i++) {
-		const struct vlapic *l = &p->lapic[i];
+	for (unsigned i = 0; i < s->vcpus; i++) {
+		const struct vlapic *l = &s->lapic[i];
 
-		if (!(l->base & APIC_BASE_ENABLE))
+		if (!(atomic_load_relaxed(&l->base) & APIC_BASE_ENABLE))
 			continue;
 		if (m->logical ? match_logical(l, m) : match_physical(l, m))
 			set |= BIT(i);
@@ -54,41 +56,41 @@ static uint64_t addressed(struct platform *p, const struct apic_msg *m)
 }
 
 /* Of those that accept interrupts the one with the lowest priority; equals take turns. */
-static uint64_t lowest(struct platform *p, uint64_t set)
+static uint64_t lowest(struct interrupts *s, uint64_t set)
 {
-	unsigned best = CPUS_MAX, best_ppr = 256;
+	unsigned best = CPUS_MAX, best_ppr = 256, turn = atomic_load_relaxed(&s->lowest_turn);
 
-	for (unsigned n = 0; n < p->vcpus; n++) {
-		unsigned i = (p->lowest_turn + n) % p->vcpus;
+	for (unsigned n = 0; n < s->vcpus; n++) {
+		unsigned i = (turn + n) % s->vcpus;
 
-		if (!(set & BIT(i)) || !vlapic_enabled(&p->lapic[i]))
+		if (!(set & BIT(i)) || !vlapic_enabled(&s->lapic[i]))
 			continue;
-		if (vlapic_ppr(&p->lapic[i]) < best_ppr) {
+		if (vlapic_ppr(&s->lapic[i]) < best_ppr) {
 			best = i;
-			best_ppr = vlapic_ppr(&p->lapic[i]);
+			best_ppr = vlapic_ppr(&s->lapic[i]);
 		}
 	}
 	if (best == CPUS_MAX)
 		return 0;
-	p->lowest_turn = best + 1;
+	atomic_store_relaxed(&s->lowest_turn, best + 1);
 	return BIT(best);
 }
 
-static bool deliver_one(struct platform *p, unsigned to, const struct apic_msg *m)
+static bool deliver_one(struct interrupts *s, unsigned to, const struct apic_msg *m)
 {
 	switch (m->delivery) {
 	case DELIVER_FIXED:
 	case DELIVER_LOWEST:
-		return vlapic_post(&p->lapic[to], m->vector, m->level);
+		return vlapic_post(&s->lapic[to], m->vector, m->level);
 	case DELIVER_NMI:
-		p->ops->nmi(p->vm, to);
+		s->ops->nmi(s->vm, to);
 		return true;
 	case DELIVER_INIT:
-		vlapic_init_signal(&p->lapic[to]);
-		p->ops->init(p->vm, to);
+		vlapic_init_signal(&s->lapic[to]);
+		s->ops->init(s->vm, to);
 		return true;
 	case DELIVER_SIPI:
-		p->ops->sipi(p->vm, to, m->vector);
+		s->ops->sipi(s->vm, to, m->vector);
 		return true;
 	case DELIVER_SMI: /* there is no system management mode to enter */
 	case DELIVER_EXTINT:
@@ -97,29 +99,27 @@ static bool deliver_one(struct platform *p, unsigned to, const struct apic_msg *
 	return false;
 }
 
-static bool deliver_set(struct platform *p, uint64_t set, const struct apic_msg *m)
+static bool deliver_set(struct interrupts *s, uint64_t set, const struct apic_msg *m)
 {
 	bool taken = false;
 
 	if (m->delivery == DELIVER_LOWEST)
-		set = lowest(p, set);
+		set = lowest(s, set);
 	while (set) {
 		unsigned i = bit_lowest(set);
 
 		set &= set - 1;
-		taken |= deliver_one(p, i, m);
+		taken |= deliver_one(s, i, m);
 	}
 	return taken;
 }
 
-bool apic_send(struct platform *p, const struct apic_msg *m)
+bool apic_send(struct interrupts *s, const struct apic_msg *m)
 {
-	if (m->delivery == DELIVER_EXTINT && !p->extint_refused) {
-		p->extint_refused = true;
+	if (m->delivery == DELIVER_EXTINT && !atomic_xchg(&s->extint_refused, true))
 		log_warn("vm %s: ExtINT through the I/O APIC is not supported; use LINT0 of the local APIC",
-			p->name);
-	}
-	return deliver_set(p, addressed(p, m), m);
+			s->name);
+	return deliver_set(s, addressed(s, m), m);
 }
 
 bool icr_is_self(uint64_t icr)
@@ -130,14 +130,14 @@ bool icr_is_self(uint64_t icr)
 
 bool vlapic_icr(struct vlapic *l, uint64_t icr)
 {
-	struct platform *p = l->p;
+	struct interrupts *s = l->irqs;
 	struct apic_msg m = {
 		.logical = icr & ICR_LOGICAL,
 		.wide = vlapic_x2(l),
 		.delivery = (enum apic_delivery)bits_get(icr, 10, 8),
 		.vector = (uint8_t)icr,
 	};
-	uint64_t everyone = p->vcpus == 64 ? ~0ull : BIT(p->vcpus) - 1, set;
+	uint64_t everyone = s->vcpus == 64 ? ~0ull : BIT(s->vcpus) - 1, set;
 
 	if (m.wide) {
 		if (icr & ICR_RESERVED)
@@ -168,14 +168,14 @@ bool vlapic_icr(struct vlapic *l, uint64_t icr)
 		set = everyone & ~BIT(l->index);
 		break;
 	default:
-		set = addressed(p, &m);
+		set = addressed(s, &m);
 		break;
 	}
 	/* SDM table 10-4: with a shorthand that includes the sender only fixed interrupts are valid. */
 	if ((bits_get(icr, 19, 18) == SHORTHAND_SELF || bits_get(icr, 19, 18) == SHORTHAND_ALL) &&
 		m.delivery != DELIVER_FIXED)
 		set &= ~BIT(l->index);
-	deliver_set(p, set, &m);
+	deliver_set(s, set, &m);
 	return true;
 }
 

@@ -3,7 +3,9 @@
  * The delivery side of the local APIC, run by the vCPU's own loop: what was posted becomes IRR, an acknowledged
  * vector moves to ISR, EOI takes it out (SDM Vol. 3A 10.8).
  */
-#include "guest/dev/machine.h"
+#include "guest/dev/irq.h"
+
+#include "lib/bits.h"
 
 static int highest(const struct vlapic *l, unsigned bitmap)
 {
@@ -47,8 +49,7 @@ uint8_t vlapic_ppr(const struct vlapic *l)
 	return ppr((uint8_t)vlapic_get(l, APIC_TPR), highest(l, APIC_ISR));
 }
 
-/* Takes in what other CPUs have posted. */
-static void vlapic_merge(struct vlapic *l)
+void vlapic_merge(struct vlapic *l)
 {
 	if (likely(!atomic_load(&l->posted)))
 		return;
@@ -60,6 +61,7 @@ static void vlapic_merge(struct vlapic *l)
 		atomic_store(&l->init_pending, 0);
 		for (unsigned i = 0; i < 8; i++)
 			atomic_store(&l->pir[i], 0);
+		vlapic_timer_reset(l);
 		vlapic_reset_registers(l);
 		return;
 	}
@@ -95,7 +97,7 @@ int vlapic_sync(struct vlapic *l)
 	vlapic_merge(l);
 	l->extint_offered = false;
 	if (l->takes_extint) {
-		extint = atomic_load(&l->p->pic.out);
+		extint = irq_intr_vector(l->irqs);
 		if (extint >= 0) {
 			l->extint_offered = true;
 			return extint;
@@ -106,23 +108,12 @@ int vlapic_sync(struct vlapic *l)
 	return l->irrv;
 }
 
-static int ack_extint(struct vlapic *l)
-{
-	struct platform *p = l->p;
-	int vector = -1;
-
-	l->extint_offered = false;
-	platform_lock(p);
-	if (p->pic.out >= 0)
-		vector = vpic_ack(&p->pic);
-	platform_unlock(p);
-	return vector;
-}
-
 int vlapic_ack(struct vlapic *l, int vector)
 {
-	if (l->extint_offered)
-		return ack_extint(l);
+	if (l->extint_offered) {
+		l->extint_offered = false;
+		return irq_ack_intr(l->irqs);
+	}
 	if (vector < 0 || vector != l->irrv)
 		return -1;
 	clear_bit(l, APIC_IRR, vector);
@@ -153,7 +144,7 @@ int vlapic_sync_apicv(struct vlapic *l, bool *extint, uint64_t eoi_exit[4])
 				      (uint64_t)vlapic_get(l, APIC_TMR + 32 * i + 16) << 32;
 		status = max(highest(l, APIC_ISR), 0) << 8 | max(highest(l, APIC_IRR), 0);
 	}
-	l->extint_offered = l->takes_extint && atomic_load(&l->p->pic.out) >= 0;
+	l->extint_offered = l->takes_extint && irq_intr_vector(l->irqs) >= 0;
 	*extint = l->extint_offered;
 	return status;
 }
@@ -172,11 +163,11 @@ void vlapic_eoi_level(struct vlapic *l, uint8_t vector)
 	uint32_t lint0 = vlapic_get(l, APIC_LVT_LINT0);
 
 	if (!(vlapic_get(l, APIC_SVR) & SVR_NO_BROADCAST))
-		vioapic_eoi(&l->p->ioapic, vector);
+		irq_eoi(l->irqs, vector);
 	/* LINT0 as a level-triggered fixed interrupt: the 8259 may still ask. */
 	if (!(lint0 & LVT_MASKED) && bits_get(lint0, 10, 8) == DELIVER_FIXED && (lint0 & BIT(15)) &&
 		(uint8_t)lint0 == vector)
-		vlapic_lint0(l, l->p->pic.out >= 0);
+		vlapic_lint0(l, irq_intr_vector(l->irqs) >= 0);
 }
 
 void vlapic_eoi(struct vlapic *l)
@@ -197,7 +188,7 @@ bool vlapic_waiting(struct vlapic *l)
 	int irrv;
 
 	vlapic_merge(l);
-	if (l->takes_extint && atomic_load(&l->p->pic.out) >= 0)
+	if (l->takes_extint && irq_intr_vector(l->irqs) >= 0)
 		return true;
 	irrv = l->apicv ? highest(l, APIC_IRR) : l->irrv;
 	if (irrv < 0)

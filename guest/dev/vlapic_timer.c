@@ -3,7 +3,10 @@
  * The local APIC's timer (SDM Vol. 3A 10.5.4). The count is never stepped: it follows from the time since it was
  * loaded. A masked timer is not armed at all; unmasked again it goes on where it would have been.
  */
-#include "guest/dev/machine.h"
+#include "guest/dev/irq.h"
+
+#include "guest/dev/platform.h"
+#include "lib/bits.h"
 
 #define MODE_ONE_SHOT 0
 #define MODE_PERIODIC 1
@@ -72,7 +75,7 @@ static void arm(struct vlapic *l, uint64_t now, bool again)
 	if (mode(l) == MODE_PERIODIC)
 		counts *= elapsed(l, now) / l->count + 1;
 	due = tsc_after(l->start, counts << shift(l));
-	timer_arm(&l->timer, again ? timer_periodic_due(&l->p->clock, now, due) : due);
+	timer_arm(&l->timer, again ? timer_periodic_due(l->irqs->clock, now, due) : due);
 }
 
 static void fire(struct vtimer *t, uint64_t now)
@@ -87,9 +90,9 @@ static void fire(struct vtimer *t, uint64_t now)
 	arm(l, now, true);
 }
 
-void vlapic_timer_init(struct vlapic *l)
+void vlapic_timer_init(struct vlapic *l, struct timer_queue *timers)
 {
-	timer_add(&l->p->timers[l->index], &l->timer, fire);
+	timer_add(timers, &l->timer, NULL, fire);
 }
 
 void vlapic_timer_reset(struct vlapic *l)
@@ -105,14 +108,14 @@ void vlapic_timer_start(struct vlapic *l, uint32_t count)
 {
 	if (mode(l) == MODE_DEADLINE)
 		return; /* the register holds the value, the timer ignores it */
-	l->start = vclock_now(&l->p->clock);
+	l->start = vclock_now(l->irqs->clock);
 	l->count = count;
 	arm(l, l->start, false);
 }
 
 void vlapic_timer_divide(struct vlapic *l, uint32_t dcr)
 {
-	uint64_t now = vclock_now(&l->p->clock), done = elapsed(l, now);
+	uint64_t now = vclock_now(l->irqs->clock), done = elapsed(l, now);
 
 	if (l->count)
 		done = mode(l) == MODE_PERIODIC ? done % l->count : min(done, l->count);
@@ -134,7 +137,7 @@ void vlapic_timer_lvt(struct vlapic *l, uint32_t now_lvt)
 		l->deadline = 0;
 	}
 	if ((before ^ now_lvt) & ~0xffu)
-		arm(l, vclock_now(&l->p->clock), false);
+		arm(l, vclock_now(l->irqs->clock), false);
 }
 
 uint32_t vlapic_timer_current(const struct vlapic *l)
@@ -143,7 +146,7 @@ uint32_t vlapic_timer_current(const struct vlapic *l)
 
 	if (!l->count || mode(l) == MODE_DEADLINE)
 		return 0;
-	done = elapsed(l, vclock_now(&l->p->clock));
+	done = elapsed(l, vclock_now(l->irqs->clock));
 	if (mode(l) == MODE_PERIODIC)
 		return (uint32_t)(l->count - done % l->count);
 	return done >= l->count ? 0 : (uint32_t)(l->count - done);
@@ -159,12 +162,12 @@ bool vlapic_timer_set_deadline(struct vlapic *l, uint64_t tsc)
 	if (mode(l) != MODE_DEADLINE)
 		return false;
 	l->deadline = tsc;
-	return arm_deadline(l, vclock_now(&l->p->clock));
+	return arm_deadline(l, vclock_now(l->irqs->clock));
 }
 
 void vlapic_timer_tsc_adjust(struct vlapic *l, uint64_t adjust)
 {
 	l->tsc_adjust = adjust;
 	if (mode(l) == MODE_DEADLINE)
-		arm_or_fire(l, vclock_now(&l->p->clock));
+		arm_or_fire(l, vclock_now(l->irqs->clock));
 }

@@ -8,9 +8,10 @@
  *	0xed			the other delay port
  *	0xf0-0xf1		coprocessor error latch
  */
-#include "guest/dev/machine.h"
+#include "guest/dev/vlegacy.h"
 
 #include "lib/log.h"
+#include "lib/string.h"
 
 #define DEBUG_LINES_PER_SECOND 32 /* of 120 characters: a third of a serial line of 115200 baud */
 
@@ -25,16 +26,16 @@ static void ignored_write(void *dev, uint64_t off, unsigned size, uint64_t value
 
 static uint64_t page_read(void *dev, uint64_t off, unsigned size)
 {
-	struct platform *p = dev;
+	struct vlegacy *v = dev;
 
-	return p->dma_page[off];
+	return v->dma_page[off];
 }
 
 static void page_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
-	struct platform *p = dev;
+	struct vlegacy *v = dev;
 
-	p->dma_page[off] = (uint8_t)value;
+	v->dma_page[off] = (uint8_t)value;
 }
 
 static uint64_t debug_read(void *dev, uint64_t off, unsigned size)
@@ -43,42 +44,60 @@ static uint64_t debug_read(void *dev, uint64_t off, unsigned size)
 }
 
 /* A second begins with the first line that comes after the one before it is over. */
-static void log_debug_line(struct platform *p)
+static void log_debug_line(struct vlegacy *v)
 {
-	uint64_t now = vclock_now(&p->clock);
+	uint64_t now = device_now(&v->dev);
 
-	if (!p->debug_lines || now - p->debug_second >= p->clock.tsc_hz) {
-		p->debug_second = now;
-		p->debug_lines = 0;
+	if (!v->debug_lines || now - v->debug_second >= v->dev.board->clock->tsc_hz) {
+		v->debug_second = now;
+		v->debug_lines = 0;
 	}
-	if (p->debug_lines > DEBUG_LINES_PER_SECOND)
+	if (v->debug_lines > DEBUG_LINES_PER_SECOND)
 		return;
-	if (p->debug_lines++ < DEBUG_LINES_PER_SECOND)
-		log_info("vm %s: %.*s", p->name, (int)p->debug_n, p->debug_line);
+	if (v->debug_lines++ < DEBUG_LINES_PER_SECOND)
+		log_info("vm %s: %.*s", v->dev.board->vm, (int)v->debug_n, v->debug_line);
 	else
 		log_info("vm %s: more than %u lines to port 0xe9 in a second: the others are dropped",
-			p->name, DEBUG_LINES_PER_SECOND);
+			v->dev.board->vm, DEBUG_LINES_PER_SECOND);
 }
 
 static void debug_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
-	struct platform *p = dev;
+	struct vlegacy *v = dev;
 	char c = (char)value;
 
 	if (c >= ' ' && c <= '~')
-		p->debug_line[p->debug_n++] = c;
-	if (p->debug_n && (c == '\n' || p->debug_n == sizeof(p->debug_line))) {
-		log_debug_line(p);
-		p->debug_n = 0;
+		v->debug_line[v->debug_n++] = c;
+	if (v->debug_n && (c == '\n' || v->debug_n == sizeof(v->debug_line))) {
+		log_debug_line(v);
+		v->debug_n = 0;
 	}
 }
 
-void vlegacy_init(struct platform *p)
+static int vlegacy_attach(struct device *d)
 {
-	platform_ports(p, 0x00, 16, BUS_1, p, zero_read, ignored_write);
-	platform_ports(p, 0x80, 16, BUS_1, p, page_read, page_write);
-	platform_ports(p, 0xc0, 32, BUS_1, p, zero_read, ignored_write);
-	platform_ports(p, 0xe9, 1, BUS_1, p, debug_read, debug_write);
-	platform_ports(p, 0xed, 1, BUS_1, p, zero_read, ignored_write);
-	platform_ports(p, 0xf0, 2, BUS_1, p, zero_read, ignored_write);
+	struct vlegacy *v = (struct vlegacy *)d;
+
+	device_ports(d, &v->dma[0], 0x00, 16, BUS_1, zero_read, ignored_write);
+	device_ports(d, &v->pages, 0x80, 16, BUS_1, page_read, page_write);
+	device_ports(d, &v->dma[1], 0xc0, 32, BUS_1, zero_read, ignored_write);
+	device_ports(d, &v->debug, 0xe9, 1, BUS_1, debug_read, debug_write);
+	device_ports(d, &v->delay, 0xed, 1, BUS_1, zero_read, ignored_write);
+	device_ports(d, &v->coprocessor, 0xf0, 2, BUS_1, zero_read, ignored_write);
+	return 0;
 }
+
+static void vlegacy_reset(struct device *d)
+{
+	struct vlegacy *v = (struct vlegacy *)d;
+
+	memset(v->dma_page, 0, sizeof(v->dma_page));
+	v->debug_n = 0;
+}
+
+const struct device_kind vlegacy_kind = {
+	.name = "legacy ports",
+	.size = sizeof(struct vlegacy),
+	.attach = vlegacy_attach,
+	.reset = vlegacy_reset,
+};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* PCI: configuration mechanism 1, configuration space of the devices, interrupt pins. BARs: vpci_bar.c. */
-#include "guest/dev/machine.h"
+#include "guest/dev/vpci.h"
 
 #include "lib/string.h"
 
@@ -38,7 +38,7 @@ static struct vpci_dev *selected(struct vpci *v, unsigned *reg)
 	*reg = a & 0xfc;
 	if (!(a & ADDRESS_ENABLE) || bits_get(a, 23, 16) || bits_get(a, 10, 8) || slot >= VPCI_SLOTS)
 		return NULL;
-	return v->dev[slot];
+	return v->slot[slot];
 }
 
 static uint64_t config_read(struct vpci *v, unsigned at, unsigned size)
@@ -76,11 +76,9 @@ static void update_lines(struct vpci *v)
 	uint32_t lines = 0;
 
 	for (unsigned i = 0; i < VPCI_SLOTS; i++)
-		if (v->dev[i] && asserts(v->dev[i]))
-			lines |= 1u << line_of(v->dev[i]);
-	for (unsigned n = 0; n < 4; n++)
-		if ((lines ^ v->lines) & 1u << n)
-			irq_set_pci(v->p, n, lines & 1u << n);
+		if (v->slot[i] && asserts(v->slot[i]))
+			lines |= 1u << line_of(v->slot[i]);
+	irq_set_pci(v->dev.board->irqs, lines);
 }
 
 void vpci_intx(struct vpci_dev *d, bool level)
@@ -88,21 +86,7 @@ void vpci_intx(struct vpci_dev *d, bool level)
 	if (d->intx == level)
 		return;
 	d->intx = level;
-	update_lines(&d->p->pci);
-}
-
-void vpci_msi(struct platform *p, uint64_t address, uint32_t data)
-{
-	const struct apic_msg m = {
-		.dest = (uint32_t)bits_get(address, 19, 12),
-		.logical = address & BIT(2),
-		.delivery = (enum apic_delivery)bits_get(data, 10, 8),
-		.vector = (uint8_t)data,
-		.level = data & BIT(15),
-	};
-
-	if (address >> 20 == LAYOUT_LAPIC >> 20)
-		apic_send(p, &m);
+	update_lines(d->bus);
 }
 
 static void config_write(struct vpci *v, unsigned at, unsigned size, uint64_t value)
@@ -150,7 +134,7 @@ static void ports_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 
 		v->reset_control = (uint8_t)value & (uint8_t)~RESET_CPU;
 		if (rises)
-			platform_end(v->p, VM_END_RESET, 0);
+			power_end(v->dev.board->power, VM_END_RESET, 0);
 	}
 }
 
@@ -160,7 +144,7 @@ static void reset_device(struct vpci_dev *d)
 	d->intx = false;
 	if (d->config[PCI_INTERRUPT_PIN])
 		d->config[PCI_INTERRUPT_LINE] = line_of(d) & 1 ? 11 : 10;
-	vpci_assign(&d->p->pci, d);
+	vpci_assign(d->bus, d);
 	if (d->reset)
 		d->reset(d);
 }
@@ -171,49 +155,57 @@ static int add(struct vpci *v, struct vpci_dev *d)
 
 	if (d->slot >= VPCI_SLOTS)
 		return -E_RANGE;
-	if (v->dev[d->slot])
+	if (v->slot[d->slot])
 		return -E_EXIST;
+	d->bus = v;
 	err = vpci_check_bars(d);
 	if (err)
 		return err;
-	d->p = v->p;
-	v->dev[d->slot] = d;
+	v->slot[d->slot] = d;
 	reset_device(d);
 	vpci_remap(v);
 	return 0;
 }
 
-int vpci_add(struct platform *p, struct vpci_dev *d)
+int vpci_add(struct vpci *v, struct vpci_dev *d)
 {
 	int err;
 
-	platform_lock(p);
-	err = add(&p->pci, d);
-	platform_unlock(p);
+	spin_lock(v->dev.lock);
+	err = add(v, d);
+	spin_unlock(v->dev.lock);
 	return err;
 }
 
-void vpci_reset(struct vpci *v)
+static void vpci_reset(struct device *d)
 {
+	struct vpci *v = (struct vpci *)d;
+
 	v->address = 0;
 	v->reset_control = 0;
 	vpci_assign_begin(v);
 	for (unsigned i = 0; i < VPCI_SLOTS; i++)
-		if (v->dev[i])
-			reset_device(v->dev[i]);
+		if (v->slot[i])
+			reset_device(v->slot[i]);
 	vpci_remap(v);
 	update_lines(v);
 }
 
-void vpci_init(struct vpci *v, struct platform *p)
+static int vpci_attach(struct device *d)
 {
-	int err;
+	struct vpci *v = (struct vpci *)d;
 
-	v->p = p;
 	v->host.name = "host bridge";
 	vpci_identify(&v->host, HOST_BRIDGE & 0xffff, HOST_BRIDGE >> 16, 0x060000, 2);
 	vpci_assign_begin(v);
-	err = add(v, &v->host);
-	ASSERT(!err);
-	platform_ports(p, CONFIG_ADDRESS, 8, BUS_1 | BUS_2 | BUS_4, v, ports_read, ports_write);
+	device_ports(d, &v->ports, CONFIG_ADDRESS, 8, BUS_1 | BUS_2 | BUS_4, ports_read, ports_write);
+	return vpci_add(v, &v->host);
 }
+
+const struct device_kind vpci_kind = {
+	.name = "PCI bus",
+	.size = sizeof(struct vpci),
+	.lock = LOCK_PCI,
+	.attach = vpci_attach,
+	.reset = vpci_reset,
+};

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "guest/dev/bus.h"
+#include "guest/dev/device.h"
 
 #define VPCI_SLOTS 16
 #define VPCI_BARS  7 /* six, and [6] the expansion ROM */
@@ -25,7 +25,6 @@
 #define PCI_INTERRUPT_LINE  0x3c
 #define PCI_INTERRUPT_PIN   0x3d
 
-struct platform;
 struct vpci_dev;
 
 enum vpci_bar_kind { VPCI_BAR_NONE, VPCI_BAR_IO, VPCI_BAR_MEM32, VPCI_BAR_MEM64 /* takes two */ };
@@ -38,7 +37,7 @@ struct vpci_bar {
 	bus_read_fn *read;
 	bus_write_fn *write;
 	/* Placed: called with on = true when the BAR decodes at `at`, and with on = false before it moves or stops.
-	 * Platform lock held. Not 0: it could not be placed and is left off. */
+	 * The PCI lock is held. Not 0: it could not be placed and is left off. */
 	int (*place)(struct vpci_dev *d, unsigned bar, bool on, uint64_t at);
 	/* Placed, and may be NULL: it goes from where it is to `at` in one step. Not 0: by `place`, off and on. */
 	int (*move)(struct vpci_dev *d, unsigned bar, uint64_t at);
@@ -46,7 +45,7 @@ struct vpci_bar {
 	/* vpci's own */
 	bool mapped;
 	uint64_t at;
-	const struct bus_region *region;
+	struct bus_range range; /* if it is handled */
 };
 
 struct vpci_dev {
@@ -60,21 +59,18 @@ struct vpci_dev {
 	/* After the guest changed config bytes (may be NULL); and at reset (may be NULL). */
 	void (*config_written)(struct vpci_dev *d, unsigned off, unsigned size);
 	void (*reset)(struct vpci_dev *d);
-	struct platform *p; /* filled in by vpci_add */
+	struct vpci *bus; /* filled in by vpci_add */
 };
 
 struct vpci {
-	struct platform *p;
+	struct device dev;
+	struct bus_range ports;
 	uint32_t address;      /* 0xcf8 */
 	uint8_t reset_control; /* 0xcf9 */
-	struct vpci_dev *dev[VPCI_SLOTS];
+	struct vpci_dev *slot[VPCI_SLOTS];
 	struct vpci_dev host;
 	uint64_t next_memory, next_port; /* where firmware would put the next BAR */
-	uint32_t lines;			 /* the four interrupt lines to the I/O APIC's pins 16..19 */
 };
-
-void vpci_init(struct vpci *v, struct platform *p);
-void vpci_reset(struct vpci *v);
 
 /* vpci_bar.c, for vpci.c */
 int vpci_check_bars(struct vpci_dev *d); /* 0 and the registers' masks set, or -E_INVAL */
@@ -86,11 +82,9 @@ void vpci_remap(struct vpci *v);		      /* makes the buses match configuration s
 void vpci_identify(
 	struct vpci_dev *d, uint16_t vendor, uint16_t device, uint32_t class_code, uint8_t revision);
 /* The device stays the caller's and must live as long as the platform. Its BARs get addresses at once, as firmware
- * would give them. 0; -E_EXIST: slot taken; -E_RANGE: slot; -E_INVAL: a BAR's size. Takes the platform lock. */
-int vpci_add(struct platform *p, struct vpci_dev *d);
+ * would give them. 0; -E_EXIST: slot taken; -E_RANGE: slot; -E_INVAL: a BAR's size. Takes the PCI lock. */
+int vpci_add(struct vpci *v, struct vpci_dev *d);
 /* The line 0..3 that the bridge connects a slot's pin to (0: INTA#): neighbours' INTA# get different ones. */
 unsigned vpci_line(unsigned slot, unsigned pin);
-/* Level of the device's INTx pin. Platform lock held. */
+/* Level of the device's INTx pin. The PCI lock is held. */
 void vpci_intx(struct vpci_dev *d, bool level);
-/* A message-signalled interrupt: a device writes data to address. Platform lock held. */
-void vpci_msi(struct platform *p, uint64_t address, uint32_t data);

@@ -5,7 +5,7 @@
  *
  *	write of BAR or command -> what should decode where now? -> off the bus what moved or stopped -> on what is new
  */
-#include "guest/dev/machine.h"
+#include "guest/dev/vpci.h"
 
 #include "lib/log.h"
 #include "lib/string.h"
@@ -76,6 +76,13 @@ int vpci_check_bars(struct vpci_dev *d)
 		set_field(d->initial, n, type, wide);
 		set_field(d->writable, n, ~(b->size - 1) | (n == VPCI_ROM ? ROM_ENABLE : 0), wide);
 		b->mapped = false;
+		b->range = (struct bus_range){ .base = BUS_OFF,
+			.size = b->size,
+			.sizes = BUS_ANY,
+			.lock = d->bus->dev.lock,
+			.dev = d,
+			.read = b->read,
+			.write = b->write };
 	}
 	return 0;
 }
@@ -101,7 +108,7 @@ void vpci_assign(struct vpci *v, struct vpci_dev *d)
 		if (!range_within(at, b->size, end)) {
 			log_info(
 				"vm %s: BAR %u of %s, %lu MiB, fits nowhere below 4 GiB: left for the guest to place",
-				d->p->name, n, d->name, b->size / MiB);
+				d->bus->dev.board->vm, n, d->name, b->size / MiB);
 			continue;
 		}
 		*next = at + b->size;
@@ -127,7 +134,8 @@ static bool decodes(const struct vpci_dev *d, unsigned n, uint64_t *at)
 		return *at && range_within(*at, b->size, 65536);
 	if (*at >= LAYOUT_PCI && range_within(*at, b->size, LAYOUT_PCI_END))
 		return true;
-	return wide && *at >= d->p->layout.high_end && range_within(*at, b->size, HIGH_LIMIT);
+	return wide && *at >= d->bus->dev.board->settings->layout.high_end &&
+	       range_within(*at, b->size, HIGH_LIMIT);
 }
 
 static void unmap(struct vpci_dev *d, unsigned n)
@@ -138,25 +146,22 @@ static void unmap(struct vpci_dev *d, unsigned n)
 	if (b->place)
 		b->place(d, n, false, b->at);
 	else if (b->kind == VPCI_BAR_IO)
-		bus_remove_port(&d->p->bus, b->region);
+		bus_remove_port(d->bus->dev.board->bus, &b->range);
 	else
-		bus_remove_mmio(&d->p->bus, b->region);
+		bus_remove_mmio(d->bus->dev.board->bus, &b->range);
 }
 
 static void map(struct vpci_dev *d, unsigned n, uint64_t at)
 {
 	struct vpci_bar *b = &d->bar[n];
-	const struct bus_region r = {
-		.base = at, .size = b->size, .sizes = BUS_ANY, .dev = d, .read = b->read, .write = b->write
-	};
 	int err;
 
 	if (b->place)
 		err = b->place(d, n, true, at);
 	else if (b->kind == VPCI_BAR_IO)
-		err = bus_add_port(&d->p->bus, &r, &b->region);
+		err = bus_add_port(d->bus->dev.board->bus, &b->range, at);
 	else
-		err = bus_add_mmio(&d->p->bus, &r, &b->region);
+		err = bus_add_mmio(d->bus->dev.board->bus, &b->range, at);
 	/* The guest put it over another device: the other one answers. It is tried again at the next change. */
 	b->mapped = !err;
 	b->at = at;
@@ -182,12 +187,12 @@ void vpci_remap(struct vpci *v)
 	uint64_t at = 0;
 
 	for (unsigned i = 0; i < VPCI_SLOTS; i++)
-		for (unsigned n = 0; v->dev[i] && n < VPCI_BARS; n++)
-			if (v->dev[i]->bar[n].mapped)
-				follow(v->dev[i], n);
+		for (unsigned n = 0; v->slot[i] && n < VPCI_BARS; n++)
+			if (v->slot[i]->bar[n].mapped)
+				follow(v->slot[i], n);
 	for (unsigned i = 0; i < VPCI_SLOTS; i++)
-		for (unsigned n = 0; v->dev[i] && n < VPCI_BARS; n++)
-			if (v->dev[i]->bar[n].kind != VPCI_BAR_NONE && !v->dev[i]->bar[n].mapped &&
-				decodes(v->dev[i], n, &at))
-				map(v->dev[i], n, at);
+		for (unsigned n = 0; v->slot[i] && n < VPCI_BARS; n++)
+			if (v->slot[i]->bar[n].kind != VPCI_BAR_NONE && !v->slot[i]->bar[n].mapped &&
+				decodes(v->slot[i], n, &at))
+				map(v->slot[i], n, at);
 }

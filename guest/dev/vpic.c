@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The 8259A pair: initialisation and operation command words, priorities, acknowledge and poll. */
-#include "guest/dev/machine.h"
+#include "guest/dev/vpic.h"
 
 #include "lib/string.h"
 
@@ -93,7 +93,7 @@ static void update(struct vpic *v)
 		now = master->base + ir;
 	atomic_store(&v->out, now);
 	if (was != now)
-		irq_intr(v->p, was >= 0, now >= 0);
+		irq_intr(v->dev.board->irqs, was >= 0, now >= 0);
 }
 
 void vpic_set(struct vpic *v, unsigned irq, bool level)
@@ -281,8 +281,10 @@ static void elcr_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 	update(v);
 }
 
-void vpic_reset(struct vpic *v)
+static void vpic_reset(struct device *d)
 {
+	struct vpic *v = (struct vpic *)d;
+
 	/* As firmware leaves them: initialised, all masked; IRQ 9 (SCI), 10 and 11 (PCI) level-triggered. */
 	for (unsigned n = 0; n < 2; n++) {
 		uint8_t lines = v->chip[n].lines;
@@ -298,11 +300,29 @@ void vpic_reset(struct vpic *v)
 	update(v);
 }
 
-void vpic_init(struct vpic *v, struct platform *p)
+static int vpic_init(struct device *d)
 {
-	v->p = p;
+	struct vpic *v = (struct vpic *)d;
+
 	v->out = -1;
-	platform_ports(p, 0x20, 2, BUS_1, v, master_read, master_write);
-	platform_ports(p, 0xa0, 2, BUS_1, v, slave_read, slave_write);
-	platform_ports(p, 0x4d0, 2, BUS_1, v, elcr_read, elcr_write);
+	return 0;
 }
+
+static int vpic_attach(struct device *d)
+{
+	struct vpic *v = (struct vpic *)d;
+
+	device_ports(d, &v->ports[0], 0x20, 2, BUS_1, master_read, master_write);
+	device_ports(d, &v->ports[1], 0xa0, 2, BUS_1, slave_read, slave_write);
+	device_ports(d, &v->ports[2], 0x4d0, 2, BUS_1, elcr_read, elcr_write);
+	return 0;
+}
+
+const struct device_kind vpic_kind = {
+	.name = "8259A pair",
+	.size = sizeof(struct vpic),
+	.lock = LOCK_INTERRUPTS,
+	.init = vpic_init,
+	.attach = vpic_attach,
+	.reset = vpic_reset,
+};

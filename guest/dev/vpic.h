@@ -7,9 +7,7 @@
  */
 #pragma once
 
-#include "lib/types.h"
-
-struct platform;
+#include "guest/dev/device.h"
 
 struct vpic_chip {
 	uint8_t irr, imr, isr;
@@ -23,13 +21,13 @@ struct vpic_chip {
 };
 
 struct vpic {
-	struct platform *p;
+	struct device dev;
+	struct bus_range ports[3];
 	struct vpic_chip chip[2];
 	int out; /* vector that the CPU would be given, -1: INTR is low. Atomic: vCPUs read it without the lock. */
 };
 
-void vpic_init(struct vpic *v, struct platform *p);
-void vpic_reset(struct vpic *v);
+/* With interrupts.lock held. */
 void vpic_set(struct vpic *v, unsigned irq, bool level); /* irq 0..15 but 2 */
 /* The acknowledge cycle (two INTA pulses). The vector; IR7's if the request went away meanwhile. */
 uint8_t vpic_ack(struct vpic *v);

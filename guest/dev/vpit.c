@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The 8254: control words, counts, latches; what a counter shows follows from the time (vpit.h). */
-#include "guest/dev/machine.h"
+#include "guest/dev/vpit.h"
 
 #include "lib/string.h"
-
-#define IRQ 0
 
 #define PORT61_GATE2   BIT(0)
 #define PORT61_SPEAKER BIT(1)
@@ -15,7 +13,7 @@
 
 static uint64_t ticks_now(const struct vpit *v)
 {
-	return rate_ticks(&v->rate, vclock_now(&v->p->clock));
+	return rate_ticks(&v->rate, device_now(&v->dev));
 }
 
 static bool periodic(const struct vpit_channel *c)
@@ -102,7 +100,7 @@ static void arm(struct vpit *v, uint64_t now, bool again)
 		return;
 	}
 	due = rate_tsc(&v->rate, c->start + edge);
-	timer_arm(&v->timer, again ? timer_periodic_due(&v->p->clock, now, due) : due);
+	timer_arm(&v->timer, again ? timer_periodic_due(v->dev.board->clock, now, due) : due);
 }
 
 static void fire(struct vtimer *timer, uint64_t now)
@@ -110,7 +108,7 @@ static void fire(struct vtimer *timer, uint64_t now)
 	struct vpit *v = container_of(timer, struct vpit, timer);
 
 	settle(&v->channel[0], rate_ticks(&v->rate, now));
-	irq_pulse(v->p, IRQ);
+	irq_line_pulse(&v->irq);
 	arm(v, now, true);
 }
 
@@ -122,7 +120,7 @@ static void start(struct vpit *v, struct vpit_channel *c, uint64_t t)
 	c->counting = true;
 	if (c == &v->channel[0]) {
 		if (c->mode == 0)
-			irq_set(v->p, IRQ, false);
+			irq_line_set(&v->irq, false);
 		/* By the time at which it started: an edge that has passed since is due, not forgotten. */
 		arm(v, rate_tsc(&v->rate, t), false);
 	}
@@ -260,7 +258,7 @@ static void control(struct vpit *v, uint8_t word)
 	if (n == 0) {
 		timer_stop(&v->timer);
 		if (c->mode == 0)
-			irq_set(v->p, IRQ, false);
+			irq_line_set(&v->irq, false);
 	}
 }
 
@@ -321,21 +319,32 @@ static void port61_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 	set_gate(v, &v->channel[2], value & PORT61_GATE2);
 }
 
-void vpit_reset(struct vpit *v)
+static void vpit_reset(struct device *d)
 {
+	struct vpit *v = (struct vpit *)d;
+
 	for (unsigned n = 0; n < 3; n++)
 		v->channel[n] =
 			(struct vpit_channel){ .mode = 3, .access = 3, .gate = n != 2, .count = 65536 };
 	v->port61 = 0;
 	timer_stop(&v->timer);
-	irq_set(v->p, IRQ, false);
+	irq_line_set(&v->irq, false);
 }
 
-void vpit_init(struct vpit *v, struct platform *p)
+static int vpit_attach(struct device *d)
 {
-	v->p = p;
-	rate_init(&v->rate, PIT_HZ, p->clock.tsc_hz);
-	timer_add(&p->timers[0], &v->timer, fire);
-	platform_ports(p, 0x40, 4, BUS_1, v, pit_read, pit_write);
-	platform_ports(p, 0x61, 1, BUS_1, v, port61_read, port61_write);
+	struct vpit *v = (struct vpit *)d;
+
+	rate_init(&v->rate, PIT_HZ, d->board->clock->tsc_hz);
+	device_timer(d, &v->timer, fire);
+	device_ports(d, &v->counters, 0x40, 4, BUS_1, pit_read, pit_write);
+	device_ports(d, &v->port61_range, 0x61, 1, BUS_1, port61_read, port61_write);
+	return 0;
 }
+
+const struct device_kind vpit_kind = {
+	.name = "8254 timer",
+	.size = sizeof(struct vpit),
+	.attach = vpit_attach,
+	.reset = vpit_reset,
+};

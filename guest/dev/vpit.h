@@ -5,11 +5,10 @@
  */
 #pragma once
 
-#include "guest/dev/timer.h"
+#include "guest/dev/device.h"
 
-#define PIT_HZ 1193182ul
-
-struct platform;
+#define PIT_HZ	 1193182ul
+#define VPIT_IRQ 0
 
 struct vpit_channel {
 	uint8_t mode;	/* 0..5 */
@@ -30,12 +29,11 @@ struct vpit_channel {
 };
 
 struct vpit {
-	struct platform *p;
+	struct device dev;
+	struct bus_range counters, port61_range;
+	struct irq_line irq;
 	struct rate rate;
 	struct vpit_channel channel[3];
 	uint8_t port61; /* bits 3:0 as written */
 	struct vtimer timer;
 };
-
-void vpit_init(struct vpit *v, struct platform *p);
-void vpit_reset(struct vpit *v);

@@ -12,7 +12,6 @@
  */
 #include "guest/dev/vrom.h"
 
-#include "guest/dev/machine.h"
 #include "lib/string.h"
 #include "mm/map/backing.h"
 #include "mm/mmu/mmu.h"
@@ -109,7 +108,7 @@ static struct vrom_memory *memory(struct vrom *d, unsigned bar)
 
 static void changed(struct vrom *d, uint64_t since)
 {
-	d->change_ticks = (uint32_t)min(vclock_now(&d->pci.p->clock) - since, (uint64_t)UINT32_MAX);
+	d->change_ticks = (uint32_t)min(device_now(&d->dev) - since, (uint64_t)UINT32_MAX);
 }
 
 static int place(struct vpci_dev *pci, unsigned bar, bool on, uint64_t at)
@@ -125,11 +124,11 @@ static int place(struct vpci_dev *pci, unsigned bar, bool on, uint64_t at)
 
 	if (on && bar == VROM_BAR_RAM && d->erasing)
 		return -E_BUSY;
-	since = vclock_now(&pci->p->clock);
+	since = device_now(&d->dev);
 	if (on)
-		err = slot_add(pci->p->mmu, &desc, &m->slot);
+		err = slot_add(d->dev.board->memory, &desc, &m->slot);
 	else
-		err = slot_delete(pci->p->mmu, m->slot, &m->until);
+		err = slot_delete(d->dev.board->memory, m->slot, &m->until);
 	changed(d, since);
 	ASSERT(on || !err);
 	if (err)
@@ -149,8 +148,8 @@ static int move(struct vpci_dev *pci, unsigned bar, uint64_t at)
 {
 	struct vrom *d = of(pci);
 	struct vrom_memory *m = memory(d, bar);
-	uint64_t since = vclock_now(&pci->p->clock);
-	int err = slot_move(pci->p->mmu, m->slot, gfn(at >> PAGE_SHIFT), &m->until);
+	uint64_t since = device_now(&d->dev);
+	int err = slot_move(d->dev.board->memory, m->slot, gfn(at >> PAGE_SHIFT), &m->until);
 
 	changed(d, since);
 	d->moves += !err;
@@ -164,10 +163,9 @@ static bool is_free(struct vrom *d, struct vrom_memory *m)
 {
 	if (m->on)
 		return false;
-	if (m->leaving && mmu_ticket_ready(d->pci.p->mmu, &m->until)) {
+	if (m->leaving && mmu_ticket_ready(d->dev.board->memory, &m->until)) {
 		m->leaving = false;
-		d->grace_ticks =
-			(uint32_t)min(vclock_now(&d->pci.p->clock) - d->removed_at, (uint64_t)UINT32_MAX);
+		d->grace_ticks = (uint32_t)min(device_now(&d->dev) - d->removed_at, (uint64_t)UINT32_MAX);
 	}
 	return !m->leaving;
 }
@@ -181,7 +179,7 @@ static void erase_some(struct vrom *d)
 	if (d->erased < backing_pages(d->ram))
 		return;
 	d->erasing = false;
-	vpci_remap(&d->pci.p->pci); /* the guest may have switched the BAR on meanwhile */
+	vpci_remap(d->pci.bus); /* the guest may have switched the BAR on meanwhile */
 }
 
 static uint32_t status(struct vrom *d)
@@ -200,10 +198,10 @@ static void set_logging(struct vrom *d, bool on)
 {
 	unsigned flags = on ? SLOT_DIRTY_LOG : 0;
 	struct mmu_ticket until; /* nothing is taken away that somebody waits for */
-	uint64_t since = vclock_now(&d->pci.p->clock);
+	uint64_t since = device_now(&d->dev);
 
 	if (!d->bar.on || flags == d->bar.flags || backing_pages(d->bar.backing) > VROM_LOG_PAGES ||
-		slot_set_flags(d->pci.p->mmu, d->bar.slot, flags, &until))
+		slot_set_flags(d->dev.board->memory, d->bar.slot, flags, &until))
 		return;
 	d->bar.flags = flags;
 	changed(d, since);
@@ -211,14 +209,14 @@ static void set_logging(struct vrom *d, bool on)
 
 static uint32_t read_log(struct vrom *d)
 {
-	uint64_t pages = backing_pages(d->bar.backing), since = vclock_now(&d->pci.p->clock);
+	uint64_t pages = backing_pages(d->bar.backing), since = device_now(&d->dev);
 	struct mmu_ticket until; /* nothing is copied, only counted */
 	uint32_t n = 0;
 
 	if (!d->bar.on || !(d->bar.flags & SLOT_DIRTY_LOG) ||
-		dirty_log_read_clear(d->pci.p->mmu, d->bar.slot, 0, pages, d->log, &until))
+		dirty_log_read_clear(d->dev.board->memory, d->bar.slot, 0, pages, d->log, &until))
 		return 0;
-	d->log_ticks = (uint32_t)min(vclock_now(&d->pci.p->clock) - since, (uint64_t)UINT32_MAX);
+	d->log_ticks = (uint32_t)min(device_now(&d->dev) - since, (uint64_t)UINT32_MAX);
 	for (uint64_t w = 0; w < pages / 64; w++)
 		for (uint64_t bits = d->log[w]; bits; bits &= bits - 1)
 			n++;
@@ -274,34 +272,50 @@ static bool size_is_good(uint64_t bytes, uint64_t low, uint64_t high)
 	return is_pow2(bytes) && bytes >= low && bytes <= high;
 }
 
-int vrom_create(struct vrom *d, owner_t owner, uint64_t rom_bytes, uint64_t bar_bytes)
+static bool vrom_destroy(struct device *dev, unsigned most)
 {
+	struct vrom *d = (struct vrom *)dev;
+
+	return backing_free_some(&d->bar.backing, most) && backing_free_some(&d->ram, most) &&
+	       backing_free_some(&d->rom.backing, most);
+}
+
+static bool vrom_wanted(const struct device_settings *s)
+{
+	return s->rom_bytes;
+}
+
+/* Takes the device's memory and fills in the ROM. -E_INVAL: sizes that lethe.conf would not let through. */
+static int vrom_init(struct device *dev)
+{
+	struct vrom *d = (struct vrom *)dev;
+	const struct device_settings *s = dev->board->settings;
 	int err;
 
-	if (!size_is_good(rom_bytes, VROM_ROM_MIN, VROM_ROM_MAX) ||
-		!size_is_good(bar_bytes, VROM_BAR_MIN, VROM_BAR_MAX))
+	if (!dev->board->memory || !size_is_good(s->rom_bytes, VROM_ROM_MIN, VROM_ROM_MAX) ||
+		!size_is_good(s->bar_bytes, VROM_BAR_MIN, VROM_BAR_MAX))
 		return -E_INVAL;
-	memset(d, 0, sizeof(*d));
-	d->rom_bytes = rom_bytes;
-	d->bar_bytes = bar_bytes;
+	d->rom_bytes = s->rom_bytes;
+	d->bar_bytes = s->bar_bytes;
 	d->rom.flags = SLOT_READONLY;
-	err = backing_alloc(rom_bytes / PAGE_SIZE, owner, &d->rom.backing);
+	err = backing_alloc(d->rom_bytes / PAGE_SIZE, s->owner, &d->rom.backing);
 	if (!err)
-		err = backing_alloc(VROM_RAM_BYTES / PAGE_SIZE, owner, &d->ram);
+		err = backing_alloc(VROM_RAM_BYTES / PAGE_SIZE, s->owner, &d->ram);
 	if (!err)
-		err = backing_repeat(d->ram, bar_bytes / PAGE_SIZE, &d->bar.backing);
+		err = backing_repeat(d->ram, d->bar_bytes / PAGE_SIZE, &d->bar.backing);
 	if (err) {
-		vrom_destroy(d);
+		vrom_destroy(dev, UINT32_MAX);
 		return err;
 	}
-	write_rom(d->rom.backing, rom_bytes);
+	write_rom(d->rom.backing, d->rom_bytes);
 	return 0;
 }
 
-int vrom_attach(struct vrom *d, struct platform *p)
+static int vrom_attach(struct device *dev)
 {
-	ASSERT(p->mmu);
-	d->pci.name = "Lethe's test device";
+	struct vrom *d = (struct vrom *)dev;
+
+	d->pci.name = dev->kind->name;
 	d->pci.slot = VROM_SLOT;
 	vpci_identify(&d->pci, VROM_VENDOR, VROM_DEVICE, CLASS_NONE, 1);
 	d->pci.bar[VROM_BAR_REG] = (struct vpci_bar){
@@ -315,17 +329,15 @@ int vrom_attach(struct vrom *d, struct platform *p)
 	d->pci.bar[VPCI_ROM] = (struct vpci_bar){
 		.kind = VPCI_BAR_MEM32, .size = d->rom_bytes, .place = place, .move = move
 	};
-	return vpci_add(p, &d->pci);
+	return vpci_add(dev->board->pci, &d->pci);
 }
 
-bool vrom_destroy_some(struct vrom *d, unsigned most)
-{
-	return backing_free_some(&d->bar.backing, most) && backing_free_some(&d->ram, most) &&
-	       backing_free_some(&d->rom.backing, most);
-}
-
-void vrom_destroy(struct vrom *d)
-{
-	vrom_destroy_some(d, UINT32_MAX);
-	memset(d, 0, sizeof(*d));
-}
+const struct device_kind vrom_kind = {
+	.name = "Lethe's test device",
+	.size = sizeof(struct vrom),
+	.lock = LOCK_PCI,
+	.wanted = vrom_wanted,
+	.init = vrom_init,
+	.attach = vrom_attach,
+	.destroy = vrom_destroy,
+};

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "guest/conf/rom_size.h"
+#include "guest/dev/device.h"
 #include "guest/dev/vpci.h"
 #include "mm/map/slots.h"
 
@@ -66,6 +67,7 @@ struct vrom_memory {
 };
 
 struct vrom {
+	struct device dev;
 	struct vpci_dev pci;
 	struct backing *ram; /* what the BAR's memory repeats */
 	struct vrom_memory bar, rom;
@@ -77,13 +79,3 @@ struct vrom {
 	uint32_t log_ticks;
 	uint64_t log[VROM_LOG_PAGES / 64]; /* as last read */
 };
-
-/* Takes the device's memory and fills in the ROM; nothing is on the bus yet. -E_NOMEM leaves nothing taken.
- * -E_INVAL: sizes that lethe.conf would not let through. */
-int vrom_create(struct vrom *d, owner_t owner, uint64_t rom_bytes, uint64_t bar_bytes);
-/* Puts it on bus 0. p must have an MMU. 0 or what vpci_add() says. Takes the platform lock. */
-int vrom_attach(struct vrom *d, struct platform *p);
-/* After mmu_destroy(), or before vrom_attach(). Also of a zeroed one. */
-void vrom_destroy(struct vrom *d);
-/* The same in turns that are short, as backing_free_some(). */
-bool vrom_destroy_some(struct vrom *d, unsigned most);

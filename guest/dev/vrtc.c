@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The CMOS clock: time of day from the guest's TSC, alarm, periodic and update interrupts, configuration memory. */
-#include "guest/dev/machine.h"
+#include "guest/dev/vrtc.h"
 
 #include "lib/calendar.h"
 #include "lib/string.h"
@@ -58,7 +58,7 @@ static uint64_t ticks_at(const struct vrtc *v, uint64_t tsc)
 
 static uint64_t ticks(const struct vrtc *v)
 {
-	return ticks_at(v, vclock_now(&v->p->clock));
+	return ticks_at(v, device_now(&v->dev));
 }
 
 /* ---- calendar ---- */
@@ -197,7 +197,7 @@ static void update(struct vrtc *v)
 		v->ram[C] |= C_IRQF;
 	else
 		v->ram[C] &= (uint8_t)~C_IRQF;
-	irq_set(v->p, VRTC_IRQ, v->ram[C] & C_IRQF);
+	irq_line_set(&v->irq, v->ram[C] & C_IRQF);
 
 	/* Until register C is read no further interrupt can come, so there is nothing to wait for. */
 	if (!(v->ram[C] & C_IRQF) && !divider_reset(v)) {
@@ -231,7 +231,7 @@ static bool is_time(unsigned reg)
 /* The time is now `seconds`, and goes on from here. */
 static void set_time(struct vrtc *v, uint64_t seconds, uint64_t fraction)
 {
-	v->origin = vclock_now(&v->p->clock);
+	v->origin = device_now(&v->dev);
 	v->epoch = seconds * HZ + fraction;
 	look_anew(v);
 }
@@ -316,7 +316,7 @@ static void put16(struct vrtc *v, unsigned at, uint64_t n)
 /* What firmware notes about the machine: memory sizes, equipment, checksum (IBM AT layout). */
 static void firmware_bytes(struct vrtc *v)
 {
-	const struct guest_layout *l = &v->p->layout;
+	const struct guest_layout *l = &v->dev.board->settings->layout;
 	uint64_t kib = l->low_end / KiB,
 		 above16 = l->low_end > 16 * MiB ? (l->low_end - 16 * MiB) / (64 * KiB) : 0;
 	uint64_t high = l->high_end > LAYOUT_HIGH ? (l->high_end - LAYOUT_HIGH) / (64 * KiB) : 0;
@@ -335,8 +335,9 @@ static void firmware_bytes(struct vrtc *v)
 	v->ram[0x2f] = (uint8_t)sum;
 }
 
-void vrtc_reset(struct vrtc *v)
+static void vrtc_reset(struct device *d)
 {
+	struct vrtc *v = (struct vrtc *)d;
 	uint64_t t = ticks(v), seconds = v->halted ? from_registers(v) : t / HZ;
 
 	/* The battery keeps the time; the rest is as firmware leaves it. */
@@ -351,12 +352,29 @@ void vrtc_reset(struct vrtc *v)
 	update(v);
 }
 
-void vrtc_init(struct vrtc *v, struct platform *p, uint64_t start_time)
+static int vrtc_init(struct device *d)
 {
-	v->p = p;
-	rate_init(&v->rate, HZ, p->clock.tsc_hz);
-	v->origin = vclock_now(&p->clock);
-	v->epoch = min(start_time, 253402300799ul /* the end of 9999 */) * HZ;
-	timer_add(&p->timers[0], &v->timer, fire);
-	platform_ports(p, 0x70, 2, BUS_1, v, rtc_read, rtc_write);
+	struct vrtc *v = (struct vrtc *)d;
+
+	rate_init(&v->rate, HZ, d->board->clock->tsc_hz);
+	v->origin = device_now(d);
+	v->epoch = min(d->board->settings->start_time, 253402300799ul /* the end of 9999 */) * HZ;
+	return 0;
 }
+
+static int vrtc_attach(struct device *d)
+{
+	struct vrtc *v = (struct vrtc *)d;
+
+	device_timer(d, &v->timer, fire);
+	device_ports(d, &v->ports, 0x70, 2, BUS_1, rtc_read, rtc_write);
+	return 0;
+}
+
+const struct device_kind vrtc_kind = {
+	.name = "CMOS clock",
+	.size = sizeof(struct vrtc),
+	.init = vrtc_init,
+	.attach = vrtc_attach,
+	.reset = vrtc_reset,
+};

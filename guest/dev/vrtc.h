@@ -2,14 +2,14 @@
 /* The CMOS clock: MC146818A registers and 114 bytes of memory at ports 0x70/0x71, IRQ 8; century at 0x32. */
 #pragma once
 
-#include "guest/dev/timer.h"
+#include "guest/dev/device.h"
 
 #define VRTC_IRQ 8
 
-struct platform;
-
 struct vrtc {
-	struct platform *p;
+	struct device dev;
+	struct bus_range ports;
+	struct irq_line irq;
 	uint8_t index; /* bit 7: NMI masked */
 	uint8_t ram[128];
 	struct rate rate; /* 32768 Hz */
@@ -20,6 +20,3 @@ struct vrtc {
 	uint64_t seen_second;
 	struct vtimer timer;
 };
-
-void vrtc_init(struct vrtc *v, struct platform *p, uint64_t start_time);
-void vrtc_reset(struct vrtc *v);

@@ -3,7 +3,7 @@
  * The 16550A: registers, FIFOs and the interrupt priority chain. The transmitter is as fast as the console: a character
  * written is gone at once, so THR is empty and FIFO mode makes no difference on that side, until the console has no room.
  */
-#include "guest/dev/machine.h"
+#include "guest/dev/vuart.h"
 
 #include "lib/string.h"
 
@@ -88,13 +88,15 @@ static bool takes_interrupts(const struct vuart *u)
 /* The guest counts as listening for so long from now on, if not for longer. */
 static void listens_for(struct vuart *u, uint64_t ms)
 {
-	u->listens_until = max(
-		u->listens_until, tsc_after(vclock_now(&u->p->clock), mul_div(u->p->clock.tsc_hz, ms, 1000)));
+	u->listens_until = max(u->listens_until,
+		tsc_after(device_now(&u->dev), mul_div(u->dev.board->clock->tsc_hz, ms, 1000)));
 }
 
-bool vuart_listens(const struct vuart *u)
+bool vuart_listens(const void *uart)
 {
-	return !(u->mcr & MCR_LOOP) && (takes_interrupts(u) || vclock_now(&u->p->clock) < u->listens_until);
+	const struct vuart *u = uart;
+
+	return !(u->mcr & MCR_LOOP) && (takes_interrupts(u) || device_now(&u->dev) < u->listens_until);
 }
 
 /* The guest looked for a character by reading LSR, and there was none. */
@@ -104,7 +106,7 @@ static void polled(struct vuart *u)
 		return;
 	listens_for(u, POLLED_FOR_MS);
 	if (u->idle_polls % POLLED_AFTER == 0)
-		vconsole_pump(&u->p->console);
+		vconsole_pump(u->dev.board->console);
 }
 
 static void update(struct vuart *u)
@@ -114,7 +116,7 @@ static void update(struct vuart *u)
 	if (irq == u->irq)
 		return;
 	u->irq = irq;
-	irq_set(u->p, VUART_IRQ, irq);
+	irq_line_set(&u->line, irq);
 }
 
 /* Four character times without anything moving, and what lies in the FIFO is announced (datasheet, "FIFO Interrupt
@@ -127,8 +129,8 @@ static void restart_timeout(struct vuart *u)
 	u->timeout = false;
 	if (fifos(u) && u->count && (u->ier & IER_ERBFI))
 		timer_arm(&u->timer,
-			tsc_after(vclock_now(&u->p->clock),
-				mul_div(u->p->clock.tsc_hz, 4ull * bits * 16 * divisor, CLOCK_HZ)));
+			tsc_after(device_now(&u->dev),
+				mul_div(u->dev.board->clock->tsc_hz, 4ull * bits * 16 * divisor, CLOCK_HZ)));
 	else
 		timer_stop(&u->timer);
 }
@@ -161,7 +163,7 @@ static uint8_t pop(struct vuart *u)
 
 	if (!u->count) {
 		listens_for(u, POLLED_FOR_MS);
-		vconsole_pump(&u->p->console);
+		vconsole_pump(u->dev.board->console);
 	}
 	if (!u->count)
 		return 0;
@@ -171,14 +173,14 @@ static uint8_t pop(struct vuart *u)
 	restart_timeout(u);
 	/* More may have been typed than fitted. */
 	if (!u->count)
-		vconsole_pump(&u->p->console);
+		vconsole_pump(u->dev.board->console);
 	return c;
 }
 
 /* Is the transmitter empty? With that a guest may send a FIFO of characters. */
 static bool ready(struct vuart *u)
 {
-	u->full = !(u->mcr & MCR_LOOP) && !vconsole_has_room(&u->p->console);
+	u->full = !(u->mcr & MCR_LOOP) && !vconsole_has_room(u->dev.board->console);
 	return !u->full;
 }
 
@@ -188,12 +190,14 @@ static void transmit(struct vuart *u, uint8_t c)
 	if (u->mcr & MCR_LOOP)
 		push(u, c);
 	else
-		vconsole_put(&u->p->console, (char)c);
+		vconsole_put(u->dev.board->console, (char)c);
 	u->thre_pending = !u->full && ready(u);
 }
 
-void vuart_may_send(struct vuart *u)
+void vuart_may_send(void *uart)
 {
+	struct vuart *u = uart;
+
 	if (!u->full)
 		return;
 	u->full = false;
@@ -321,25 +325,29 @@ static void uart_write(void *dev, uint64_t off, unsigned size, uint64_t v)
 	if (interrupts && !takes_interrupts(u))
 		listens_for(u, PAUSED_FOR_MS);
 	if (!listened && vuart_listens(u))
-		vconsole_pump(&u->p->console);
+		vconsole_pump(u->dev.board->console);
 	update(u);
 }
 
-unsigned vuart_room(const struct vuart *u)
+bool vuart_room(const void *uart)
 {
-	if (u->mcr & MCR_LOOP)
-		return 0;
-	return (fifos(u) ? VUART_FIFO : 1) - u->count;
+	const struct vuart *u = uart;
+
+	return !(u->mcr & MCR_LOOP) && u->count < (fifos(u) ? VUART_FIFO : 1);
 }
 
-void vuart_receive(struct vuart *u, uint8_t c)
+void vuart_receive(void *uart, uint8_t c)
 {
+	struct vuart *u = uart;
+
 	push(u, c);
 	update(u);
 }
 
-void vuart_reset(struct vuart *u)
+static void vuart_reset(struct device *d)
 {
+	struct vuart *u = (struct vuart *)d;
+
 	u->ier = u->fcr = u->lcr = u->mcr = u->scr = u->line_errors = 0;
 	u->msr = MSR_CTS | MSR_DSR | MSR_DCD;
 	u->divisor = 1; /* 115200 */
@@ -350,9 +358,19 @@ void vuart_reset(struct vuart *u)
 	update(u);
 }
 
-void vuart_init(struct vuart *u, struct platform *p)
+static int vuart_attach(struct device *d)
 {
-	u->p = p;
-	timer_add(&p->timers[0], &u->timer, fire);
-	platform_ports(p, VUART_PORT, 8, BUS_1, u, uart_read, uart_write);
+	struct vuart *u = (struct vuart *)d;
+
+	device_timer(d, &u->timer, fire);
+	device_ports(d, &u->ports, VUART_PORT, 8, BUS_1, uart_read, uart_write);
+	return 0;
 }
+
+const struct device_kind vuart_kind = {
+	.name = "16550A UART",
+	.size = sizeof(struct vuart),
+	.lock = LOCK_CONSOLE,
+	.attach = vuart_attach,
+	.reset = vuart_reset,
+};

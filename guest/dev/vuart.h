@@ -2,16 +2,16 @@
 /* The serial port COM1: a 16550A (National PC16550D datasheet), IRQ 4. */
 #pragma once
 
-#include "guest/dev/timer.h"
+#include "guest/dev/device.h"
 
 #define VUART_PORT 0x3f8
 #define VUART_IRQ  4
 #define VUART_FIFO 16
 
-struct platform;
-
 struct vuart {
-	struct platform *p;
+	struct device dev;
+	struct bus_range ports;
+	struct irq_line line;
 	uint8_t ier, fcr, lcr, mcr, scr, msr;
 	uint16_t divisor;
 	uint8_t line_errors; /* LSR bits 4:1 that wait to be read */
@@ -26,12 +26,10 @@ struct vuart {
 	struct vtimer timer;	/* character timeout */
 };
 
-void vuart_init(struct vuart *u, struct platform *p);
-void vuart_reset(struct vuart *u);
 /* True if the guest can get a character that is received now: by interrupt (receive interrupt and OUT2), or because it
  * polls LSR or RBR. Not in loopback mode. */
-bool vuart_listens(const struct vuart *u);
-unsigned vuart_room(const struct vuart *u); /* characters that the receiver can take now */
-void vuart_receive(struct vuart *u, uint8_t c);
+bool vuart_listens(const void *uart);
+bool vuart_room(const void *uart); /* can the receiver take a character now? */
+void vuart_receive(void *uart, uint8_t c);
 /* The console has room again. */
-void vuart_may_send(struct vuart *u);
+void vuart_may_send(void *uart);

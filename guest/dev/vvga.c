@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* VGA: registers of text mode (IBM VGA; FreeVGA's tables), text memory, refresh of the console. */
-#include "guest/dev/machine.h"
+#include "guest/dev/vvga.h"
 
+#include "lib/bits.h"
 #include "lib/string.h"
+#include "mm/map/backing.h"
 
 #define REFRESH_HZ	 20
 #define REFRESH_QUIET_HZ 5
@@ -42,10 +44,10 @@ static bool read_cells(struct vvga *v)
 {
 	uint64_t at = word(v, CRTC_START) * 2ul % VVGA_BYTES, first = min(sizeof(v->now), VVGA_BYTES - at);
 
-	if (guest_read(v->p->mmu, gpa(LAYOUT_VGA_TEXT + at), v->now, first))
+	if (guest_read(v->dev.board->memory, gpa(LAYOUT_VGA_TEXT + at), v->now, first))
 		return false;
-	return first == sizeof(v->now) ||
-	       !guest_read(v->p->mmu, gpa(LAYOUT_VGA_TEXT), (char *)v->now + first, sizeof(v->now) - first);
+	return first == sizeof(v->now) || !guest_read(v->dev.board->memory, gpa(LAYOUT_VGA_TEXT),
+						  (char *)v->now + first, sizeof(v->now) - first);
 }
 
 static unsigned cursor_cell(const struct vvga *v)
@@ -63,18 +65,18 @@ static bool refresh(struct vvga *v)
 
 	if (!v->backing || v->finished || (v->gfx[GFX_MISC] & GFX_GRAPHICS) || !read_cells(v))
 		return false;
-	if (!v->ending && !vconsole_has_room(&v->p->console))
+	if (!v->ending && !vconsole_has_room(v->dev.board->console))
 		return true; /* nothing is lost: what has changed is found when there is room */
 	n = vvga_screen_update(&v->screen, v->now, cursor_cell(v), out, sizeof(out));
-	vconsole_write(&v->p->console, out, n);
+	vconsole_write(v->dev.board->console, out, n);
 	return n || v->screen.more;
 }
 
 static uint64_t refresh_ticks(const struct vvga *v)
 {
 	if (v->screen.more) /* the last one was cut */
-		return v->p->clock.tsc_hz / PIECES_HZ;
-	return v->p->clock.tsc_hz / (v->quiet >= QUIET_AFTER ? REFRESH_QUIET_HZ : REFRESH_HZ);
+		return v->dev.board->clock->tsc_hz / PIECES_HZ;
+	return v->dev.board->clock->tsc_hz / (v->quiet >= QUIET_AFTER ? REFRESH_QUIET_HZ : REFRESH_HZ);
 }
 
 static void fire(struct vtimer *t, uint64_t now)
@@ -90,7 +92,7 @@ void vvga_hurry(struct vvga *v)
 	if (v->quiet < QUIET_AFTER)
 		return;
 	v->quiet = 0;
-	timer_arm(&v->timer, tsc_after(vclock_now(&v->p->clock), refresh_ticks(v)));
+	timer_arm(&v->timer, tsc_after(device_now(&v->dev), refresh_ticks(v)));
 }
 
 bool vvga_finish(struct vvga *v)
@@ -101,7 +103,7 @@ bool vvga_finish(struct vvga *v)
 	if (refresh(v))
 		return false;
 	if (v->screen.shown && !v->finished)
-		vconsole_write(&v->p->console, below, sizeof(below) - 1);
+		vconsole_write(v->dev.board->console, below, sizeof(below) - 1);
 	v->finished = true;
 	return true;
 }
@@ -111,7 +113,7 @@ bool vvga_finish(struct vvga *v)
 static uint8_t status1(const struct vvga *v)
 {
 	/* 70 frames of 449 lines a second; the last lines of a frame and the ends of lines are not displayed. */
-	uint64_t us = mul_div(vclock_now(&v->p->clock), 1000000, v->p->clock.tsc_hz) % 14286;
+	uint64_t us = mul_div(device_now(&v->dev), 1000000, v->dev.board->clock->tsc_hz) % 14286;
 
 	if (us >= 12700)
 		return us < 12800 ? STATUS_BLANK | STATUS_RETRACE : STATUS_BLANK;
@@ -288,17 +290,20 @@ static void high_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 	vga_write(dev, 0x3c0 + (unsigned)off, (uint8_t)value);
 }
 
-void vvga_clear(struct vvga *v)
+/* Text memory as firmware leaves it: blanks, grey on black. */
+static void vvga_clear(struct vvga *v)
 {
 	for (unsigned i = 0; i < VVGA_CELLS; i++)
 		v->now[i] = 0x0720;
 	for (uint64_t at = 0; v->backing && at < VVGA_BYTES; at += sizeof(v->now))
-		guest_write(
-			v->p->mmu, gpa(LAYOUT_VGA_TEXT + at), v->now, min(sizeof(v->now), VVGA_BYTES - at));
+		guest_write(v->dev.board->memory, gpa(LAYOUT_VGA_TEXT + at), v->now,
+			min(sizeof(v->now), VVGA_BYTES - at));
 }
 
-void vvga_reset(struct vvga *v)
+static void vvga_reset(struct device *d)
 {
+	struct vvga *v = (struct vvga *)d;
+
 	vvga_clear(v);
 	v->misc = 0x67;
 	v->feature = v->seq_index = v->crtc_index = v->gfx_index = v->attr_index = 0;
@@ -312,15 +317,57 @@ void vvga_reset(struct vvga *v)
 	memset(v->dac, 0, sizeof(v->dac));
 	v->quiet = QUIET_AFTER;
 	v->finished = v->ending = false;
-	if (v->p->mmu)
-		timer_arm(&v->timer, tsc_after(vclock_now(&v->p->clock), refresh_ticks(v)));
+	if (v->dev.board->memory)
+		timer_arm(&v->timer, tsc_after(device_now(&v->dev), refresh_ticks(v)));
 }
 
-void vvga_init(struct vvga *v, struct platform *p)
+static int vvga_init(struct device *d)
 {
-	v->p = p;
-	timer_add(&p->timers[0], &v->timer, fire);
-	/* Between them lies a printer's port. */
-	platform_ports(p, 0x3b0, 0x3bc - 0x3b0, BUS_1, v, low_read, low_write);
-	platform_ports(p, 0x3c0, 0x3dd - 0x3c0, BUS_1, v, high_read, high_write);
+	struct vvga *v = (struct vvga *)d;
+
+	return d->board->memory
+		       ? backing_alloc(VVGA_BYTES / PAGE_SIZE, d->board->settings->owner, &v->backing)
+		       : 0;
 }
+
+static int vvga_attach(struct device *d)
+{
+	struct vvga *v = (struct vvga *)d;
+	const struct slot_desc desc = { .base = gfn(LAYOUT_VGA_TEXT >> PAGE_SHIFT),
+		.pages = VVGA_BYTES / PAGE_SIZE,
+		.backing = v->backing };
+	int err = v->backing ? slot_add(d->board->memory, &desc, &v->slot) : 0;
+
+	if (err)
+		return err;
+	device_timer(d, &v->timer, fire);
+	/* Between them lies a printer's port. */
+	device_ports(d, &v->low, 0x3b0, 0x3bc - 0x3b0, BUS_1, low_read, low_write);
+	device_ports(d, &v->high, 0x3c0, 0x3dd - 0x3c0, BUS_1, high_read, high_write);
+	return 0;
+}
+
+static void vvga_detach(struct device *d)
+{
+	struct vvga *v = (struct vvga *)d;
+	struct mmu_ticket ticket; /* no vCPU has run yet: there is no grace to wait for */
+
+	if (v->backing)
+		slot_delete(d->board->memory, v->slot, &ticket);
+}
+
+static bool vvga_destroy(struct device *d, unsigned most)
+{
+	return backing_free_some(&((struct vvga *)d)->backing, most);
+}
+
+const struct device_kind vvga_kind = {
+	.name = "VGA text screen",
+	.size = sizeof(struct vvga),
+	.lock = LOCK_CONSOLE,
+	.init = vvga_init,
+	.attach = vvga_attach,
+	.detach = vvga_detach,
+	.reset = vvga_reset,
+	.destroy = vvga_destroy,
+};

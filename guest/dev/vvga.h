@@ -7,15 +7,13 @@
  */
 #pragma once
 
-#include "guest/dev/timer.h"
+#include "guest/dev/device.h"
+#include "mm/map/slots.h"
 
 #define VVGA_COLUMNS 80
 #define VVGA_ROWS    25
 #define VVGA_CELLS   (VVGA_COLUMNS * VVGA_ROWS)
 #define VVGA_BYTES   (32 * KiB)
-
-struct platform;
-struct backing;
 
 /* What the console shows, and the text that brings it up to date. (vvga_screen.c) */
 struct vvga_screen {
@@ -34,8 +32,10 @@ struct vvga_screen {
 size_t vvga_screen_update(struct vvga_screen *s, const uint16_t *cells, unsigned cursor, char *out, size_t n);
 
 struct vvga {
-	struct platform *p;
-	struct backing *backing;
+	struct device dev;
+	struct bus_range low, high;
+	struct backing *backing; /* text memory; NULL: the guest has no memory */
+	slot_id slot;
 	uint8_t misc, feature;
 	uint8_t seq_index, seq[8];
 	uint8_t crtc_index, crtc[32];
@@ -52,10 +52,7 @@ struct vvga {
 	uint16_t now[VVGA_CELLS];
 };
 
-void vvga_init(struct vvga *v, struct platform *p);
-void vvga_reset(struct vvga *v);
-/* Text memory as firmware leaves it: blanks, grey on black. Once `backing` is in the guest's map. */
-void vvga_clear(struct vvga *v);
+/* All with the console's lock held. */
 /* A key was typed: its echo should not wait for a sleepy refresh. */
 void vvga_hurry(struct vvga *v);
 /* The VM has ended and its vCPUs have stopped: shows a refresh of what is left to show, and at last puts the console's cursor

@@ -109,7 +109,7 @@ static void op_sipi(void *ctx, unsigned vcpu, uint8_t vector)
 
 	if (!atomic_load(&v->sipi_wanted))
 		return; /* it runs: ignored (SDM Vol. 3A 8.4.3), and not even kicked */
-	v->sipi_vector = vector;
+	atomic_store_relaxed(&v->sipi_vector, vector); /* of two senders at once, either's */
 	ask(vm, vcpu, REQ_SIPI);
 }
 

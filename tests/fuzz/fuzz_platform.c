@@ -54,7 +54,7 @@ static void add_device(void)
 		(struct vpci_bar){ .kind = VPCI_BAR_IO, .size = 16, .read = dev_read, .write = dev_write };
 	dev.bar[2] = (struct vpci_bar){ .kind = VPCI_BAR_MEM64, .size = MiB, .place = dev_place };
 	dev.bar[VPCI_ROM] = (struct vpci_bar){ .kind = VPCI_BAR_MEM32, .size = 4 * KiB, .place = dev_place };
-	must(!vpci_add(f->p, &dev));
+	must(!vpci_add(DEV(f, vpci), &dev));
 }
 
 /* Most ports are holes: a byte picks one that is not. */
@@ -98,7 +98,7 @@ static void advance(uint64_t ticks)
 static void deliver(unsigned vcpu)
 {
 	int vector = platform_irq_sync(f->p, vcpu), got;
-	bool extint = f->p->lapic[vcpu].extint_offered;
+	bool extint = f->p->interrupts.lapic[vcpu].extint_offered;
 
 	must(vector < 256 && (vector < 0 || vector >= 16 || extint));
 	if (vector < 0)
@@ -163,7 +163,7 @@ static void step(const uint8_t *op)
 		break;
 	case 10:
 		f->in = typed[value % ARRAY_SIZE(typed)];
-		f->p->vga.screen.shown = op[1] & 1;
+		DEV(f, vvga)->screen.shown = op[1] & 1;
 		platform_console_input(f->p);
 		break;
 	case 11:
@@ -190,7 +190,7 @@ static void step(const uint8_t *op)
 		else if (op[1] < 16)
 			platform_power_button(f->p);
 		else
-			irq_pulse(f->p, op[1] & 15);
+			fake_irq_pulse(f, op[1] & 15);
 		break;
 	}
 }
@@ -205,15 +205,15 @@ static void check(void)
 			next = min(next, q->timer[n]->due);
 		must(next == platform_next_event(f->p, i));
 	}
-	for (unsigned i = 1; i < BUS_PORT_REGIONS; i++) {
-		const struct bus_region *r = &f->p->bus.port[i];
+	for (unsigned i = 1; i < f->p->bus.ports; i++) {
+		const struct bus_range *r = f->p->bus.port[i];
 
-		for (uint64_t port = r->base; port < r->base + r->size; port++)
+		for (uint64_t port = r->base; r->base != BUS_OFF && port < r->base + r->size; port++)
 			must(bus_port(&f->p->bus, (uint16_t)port) == r);
 	}
 	for (unsigned i = 0; i + 1 < f->p->bus.mmios; i++)
 		must(f->p->bus.mmio[i]->base + f->p->bus.mmio[i]->size <= f->p->bus.mmio[i + 1]->base);
-	must(!spin_is_locked(&f->p->lock));
+	must(!fake_vm_locked(f));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

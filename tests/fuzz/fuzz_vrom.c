@@ -154,7 +154,7 @@ static void check(void)
 	if ((!d->bar.on && !d->bar.leaving) || (d->erasing && d->erased))
 		must_not_be_reached(&d->bar);
 	must(d->adds - d->deletes == (uint32_t)d->bar.on + (uint32_t)d->rom.on);
-	must(!spin_is_locked(&f->p->lock));
+	must(!fake_vm_locked(f));
 }
 
 static void step(const uint8_t *op)
@@ -231,7 +231,7 @@ static void open_once(void)
 	rig_use_arena(&arena);
 	rig_start_with(&params, 0, true);
 	f = fake_vm_open_rom(VCPUS, rig.mmu, 64 * KiB, 2 * MiB);
-	d = &f->p->rom;
+	d = DEV(f, vrom);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

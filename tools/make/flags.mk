@@ -41,6 +41,7 @@ HOT	+= mm/mmu/reclaim mm/mmu/pay	# obsolete pages, after exits
 HOT	+= mm/map/walker		# walks the guest's tables for each emulated instruction
 HOT	+= mm/map/guest%		# copies from and to guest memory
 HOT	+= guest/dev/platform guest/dev/bus	# finds the device of a port or an address
+HOT	+= guest/dev/platform_apic guest/dev/vlapic_irq	# every interrupt of a vCPU to itself, and what it takes before an entry
 HOT	+= guest/dev/vvga_screen	# compares the text screen with what is shown, 20 times a second
 HOT	+= guest/emu/emulate guest/emu/mem	# the emulator's way to memory
 HOT	+= drivers/console/console drivers/console/line	# a byte of each guest that prints

@@ -50,9 +50,9 @@ obj-$(1): $(call objs,$(1))
 endef
 $(foreach r,$(HOUSES),$(eval $(call unit_rules,$(r))))
 
-# Tests with real threads: lib and mm once more, with ThreadSanitizer. THREADS_SECONDS=n makes them longer.
+# Tests with real threads: lib, mm and the virtual devices once more, with ThreadSanitizer. THREADS_SECONDS=n makes them longer.
 THREADBIN := $(patsubst tests/threads/%.c,$(O)/unit/threads/%,$(sort $(wildcard tests/threads/test_*.c)))
-TSANOBJS := $(patsubst %.c,$(O)/tsan/%.o,$(call hosted_srcs,lib) $(call hosted_srcs,mm) \
+TSANOBJS := $(patsubst %.c,$(O)/tsan/%.o,$(call hosted_srcs,lib) $(call hosted_srcs,mm) $(wildcard guest/dev/*.c) \
 	$(addprefix tests/support/,rig/arena.c fakes/cpu_id.c sim/oracle.c) $(filter-out tests/threads/test_%,$(wildcard tests/threads/*.c)))
 $(O)/tsan/%.o: %.c | $(GEN) setup-unit
 	$(call say,TSAN,$<)

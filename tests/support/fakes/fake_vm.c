@@ -125,8 +125,10 @@ struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, 
 		must(!platform_create(&params, &f->p), "platform_create");
 		f->allocated = true;
 	} else {
-		f->p = calloc(1, sizeof(*f->p));
-		must(f->p && !platform_init(f->p, &params), "platform_init");
+		f->p = aligned_alloc(64, align_up(platform_bytes(), 64));
+		must(f->p != NULL, "aligned_alloc");
+		memset(f->p, 0, platform_bytes());
+		must(!platform_init(f->p, &params), "platform_init");
 	}
 	return f;
 }
@@ -135,8 +137,10 @@ void fake_vm_close(struct fake_vm *f)
 {
 	if (f->allocated)
 		platform_destroy(f->p);
-	else
+	else {
+		platform_fini(f->p);
 		free(f->p);
+	}
 	for (unsigned i = 0; i < f->vcpus; i++)
 		free(f->apic_page[i]);
 	free(f);
@@ -163,6 +167,33 @@ void fake_vm_advance(struct fake_vm *f, uint64_t ticks)
 		f->events++;
 	}
 	f->now = end;
+}
+
+bool fake_vm_locked(const struct fake_vm *f)
+{
+	const struct platform *p = f->p;
+
+	for (unsigned i = 0; i < DEVICES; i++)
+		if (p->devices.of[i] && spin_is_locked(p->devices.of[i]->lock))
+			return true;
+	for (unsigned i = 0; i < f->vcpus; i++)
+		if (spin_is_locked(&p->timers[i].lock))
+			return true;
+	return spin_is_locked(&p->bus.lock) || spin_is_locked(&p->vectors.lock);
+}
+
+void fake_irq(struct fake_vm *f, unsigned irq, bool level)
+{
+	const struct irq_line line = { .to = &f->p->interrupts, .irq = irq };
+
+	irq_line_set(&line, level);
+}
+
+void fake_irq_pulse(struct fake_vm *f, unsigned irq)
+{
+	const struct irq_line line = { .to = &f->p->interrupts, .irq = irq };
+
+	irq_line_pulse(&line);
 }
 
 uint8_t inb(struct fake_vm *f, uint16_t port)

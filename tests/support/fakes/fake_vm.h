@@ -10,6 +10,16 @@
 #pragma once
 
 #include "guest/dev/machine.h"
+#include "guest/dev/vacpi.h"
+#include "guest/dev/vioapic.h"
+#include "guest/dev/vkbc.h"
+#include "guest/dev/vpci.h"
+#include "guest/dev/vpic.h"
+#include "guest/dev/vpit.h"
+#include "guest/dev/vrom.h"
+#include "guest/dev/vrtc.h"
+#include "guest/dev/vuart.h"
+#include "guest/dev/vvga.h"
 
 #define FAKE_TSC_HZ	1000000000ul /* a tick is a nanosecond */
 #define FAKE_MAXPHYADDR 40
@@ -44,6 +54,14 @@ void fake_vm_close(struct fake_vm *f);
 struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, uint64_t bar);
 /* Turns the clock on, running every vCPU's events when they are due. */
 void fake_vm_advance(struct fake_vm *f, uint64_t ticks);
+
+/* The state of a device by the name of its struct: DEV(f, vuart)->count. */
+#define DEV(f, name) device_of(&(f)->p->devices, name)
+/* Is any lock of the platform held? Between two accesses none may be. */
+bool fake_vm_locked(const struct fake_vm *f);
+/* The level of an ISA IRQ, as a device with that line would set it; and an edge. */
+void fake_irq(struct fake_vm *f, unsigned irq, bool level);
+void fake_irq_pulse(struct fake_vm *f, unsigned irq);
 
 #define FAKE_START     1709164790ul
 #define FAKE_SIGNATURE 0x50654u

@@ -199,9 +199,9 @@ static void isa_interrupts_follow_the_overrides(void **state)
 		assert_int_equal(mp[7], pin);
 		assert_int_equal(get(mp + 2, 2), flags); /* the two encode polarity and trigger alike */
 		/* ... and it is so: the line arrives at that pin. */
-		f->p->ioapic.lines = 0;
-		irq_set(f->p, irq, true);
-		assert_int_equal(f->p->ioapic.lines, BIT(pin));
+		DEV(f, vioapic)->lines = 0;
+		fake_irq(f, irq, true);
+		assert_int_equal(DEV(f, vioapic)->lines, BIT(pin));
 	}
 }
 
@@ -218,12 +218,12 @@ static void pci_interrupts_arrive_where_the_table_says(void **state)
 			assert_int_equal(get(mp + 2, 2), 0);
 			vpci_identify(&dev, 0x1234, 1, 0xff0000, 1);
 			dev.config[PCI_INTERRUPT_PIN] = dev.initial[PCI_INTERRUPT_PIN] = (uint8_t)(pin + 1);
-			assert_int_equal(vpci_add(f->p, &dev), 0);
+			assert_int_equal(vpci_add(DEV(f, vpci), &dev), 0);
 			vpci_intx(&dev, true);
-			assert_int_equal(f->p->ioapic.lines, BIT(mp[7]));
+			assert_int_equal(DEV(f, vioapic)->lines, BIT(mp[7]));
 			vpci_intx(&dev, false);
-			assert_int_equal(f->p->ioapic.lines, 0);
-			f->p->pci.dev[slot] = NULL;
+			assert_int_equal(DEV(f, vioapic)->lines, 0);
+			DEV(f, vpci)->slot[slot] = NULL;
 		}
 }
 

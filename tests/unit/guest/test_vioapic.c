@@ -200,10 +200,10 @@ static void timer_interrupt_arrives_at_pin_2(void **state)
 static void edges(void **state)
 {
 	enable_all();
-	irq_pulse(f->p, 4);
+	fake_irq_pulse(f, 4);
 	route(4, 0x34, 2);
 	assert_int_equal(takers(0x34), 0); /* an edge on a masked pin is lost */
-	irq_pulse(f->p, 4);
+	fake_irq_pulse(f, 4);
 	assert_int_equal(takers(0x34), 1u << 2);
 	assert_int_equal(takers(0x34), 0);
 	assert_int_equal(entry(4), 0x34);
@@ -213,16 +213,16 @@ static void levels_hold_remote_irr_until_eoi(void **state)
 {
 	enable_all();
 	route(20, 0x8000 | 0x60, 3);
-	vioapic_set(&f->p->ioapic, 20, true);
+	vioapic_set(DEV(f, vioapic), 20, true);
 	assert_int_equal(entry(20), 0xc060);
 	assert_int_equal(take_irq(f, 3), 0x60);
 	assert_int_equal(lapic_rd(f, 3, APIC_TMR + 0x30), 1);
-	vioapic_set(&f->p->ioapic, 20, false);
-	vioapic_set(&f->p->ioapic, 20, true);
+	vioapic_set(DEV(f, vioapic), 20, false);
+	vioapic_set(DEV(f, vioapic), 20, true);
 	assert_int_equal(take_irq(f, 3), -1);
 	lapic_wr(f, 3, APIC_EOI, 0);
 	assert_int_equal(take_irq(f, 3), 0x60); /* still asserted */
-	vioapic_set(&f->p->ioapic, 20, false);
+	vioapic_set(DEV(f, vioapic), 20, false);
 	lapic_wr(f, 3, APIC_EOI, 0);
 	assert_int_equal(entry(20), 0x8060);
 	assert_int_equal(take_irq(f, 3), -1);
@@ -232,7 +232,7 @@ static void masked_level_comes_when_unmasked(void **state)
 {
 	enable_all();
 	route(20, 0x18060, 3);
-	vioapic_set(&f->p->ioapic, 20, true);
+	vioapic_set(DEV(f, vioapic), 20, true);
 	assert_int_equal(take_irq(f, 3), -1);
 	route(20, 0x8060, 3);
 	assert_int_equal(take_irq(f, 3), 0x60);
@@ -243,11 +243,11 @@ static void eoi_register_and_suppressed_broadcast(void **state)
 	enable_all();
 	lapic_wr(f, 3, APIC_SVR, 0x11ff);
 	route(20, 0x8060, 3);
-	vioapic_set(&f->p->ioapic, 20, true);
+	vioapic_set(DEV(f, vioapic), 20, true);
 	assert_int_equal(take_irq(f, 3), 0x60);
 	lapic_wr(f, 3, APIC_EOI, 0);
 	assert_int_equal(entry(20), 0xc060);
-	vioapic_set(&f->p->ioapic, 20, false);
+	vioapic_set(DEV(f, vioapic), 20, false);
 	platform_mmio_write(f->p, 3, gpa(LAYOUT_IOAPIC + 0x40), 4, 0x60);
 	assert_int_equal(entry(20), 0x8060);
 }
@@ -256,7 +256,7 @@ static void making_a_pin_an_edge_clears_remote_irr(void **state)
 {
 	enable_all();
 	route(20, 0x8060, 3);
-	vioapic_set(&f->p->ioapic, 20, true);
+	vioapic_set(DEV(f, vioapic), 20, true);
 	take_irq(f, 3);
 	route(20, 0x10060, 3);
 	route(20, 0x18060, 3);
@@ -266,7 +266,7 @@ static void making_a_pin_an_edge_clears_remote_irr(void **state)
 static void a_level_nobody_takes_does_not_get_stuck(void **state)
 {
 	route(20, 0x8060, 3); /* vCPU 3's APIC is still off */
-	vioapic_set(&f->p->ioapic, 20, true);
+	vioapic_set(DEV(f, vioapic), 20, true);
 	assert_int_equal(entry(20), 0x8060);
 }
 
@@ -274,19 +274,19 @@ static void nmi_and_extint_through_the_ioapic(void **state)
 {
 	enable_all();
 	route(20, 0x400, 6);
-	vioapic_set(&f->p->ioapic, 20, true);
+	vioapic_set(DEV(f, vioapic), 20, true);
 	assert_int_equal(f->nmis[6], 1);
 	route(21, 0x700, 6);
-	vioapic_set(&f->p->ioapic, 21, true); /* refused with a line in the log */
+	vioapic_set(DEV(f, vioapic), 21, true); /* refused with a line in the log */
 	assert_int_equal(take_irq(f, 6), -1);
 }
 
 static void a_message_of_a_device(void **state)
 {
 	enable_all();
-	vpci_msi(f->p, 0xfee00000 | 5 << 12, 0x4071);
+	irq_msi(&f->p->interrupts, 0xfee00000 | 5 << 12, 0x4071);
 	assert_int_equal(takers(0x71), 1u << 5);
-	vpci_msi(f->p, 0xdee00000 | 5 << 12, 0x4071); /* not an interrupt's address */
+	irq_msi(&f->p->interrupts, 0xdee00000 | 5 << 12, 0x4071); /* not an interrupt's address */
 	assert_int_equal(takers(0x71), 0);
 }
 

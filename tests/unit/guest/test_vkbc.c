@@ -25,7 +25,7 @@ static int teardown(void **state)
 
 static bool irq1(void)
 {
-	return f->p->pic.chip[0].lines & 2;
+	return DEV(f, vpic)->chip[0].lines & 2;
 }
 static bool full(void)
 {
@@ -49,7 +49,7 @@ static void set_ccb(uint8_t v)
 /* The screen is in use, so that typed bytes go to the keyboard. */
 static void type(const char *text)
 {
-	f->p->vga.screen.shown = true;
+	DEV(f, vvga)->screen.shown = true;
 	f->in = text;
 	platform_console_input(f->p);
 }
@@ -209,7 +209,7 @@ static void disabled_keeps_keys_back(void **state)
 	outb(f, 0x60, 0xf5);
 	EXPECT(0xfa);
 	f->in = "c";
-	assert_false(vkbc_listens(&f->p->kbc));
+	assert_false(vkbc_listens(DEV(f, vkbc)));
 }
 
 static void nothing_typed_is_lost(void **state)

@@ -374,6 +374,7 @@ static void init_resets_the_apic_when_the_vcpu_comes_round(void **state)
 	lapic_wr(f, 0, APIC_ICR_HIGH, 2 << 24);
 	lapic_wr(f, 0, APIC_ICR, 0x4500);
 	assert_int_equal(f->inits[2], 1);
+	platform_apic_init(f->p, 2); /* as its own CPU does when it takes the INIT */
 	assert_true(platform_next_event(f->p, 2) == TIMER_OFF);
 	lapic_wr(f, 0, APIC_ICR, 0x8500); /* level de-assert: nothing */
 	assert_int_equal(f->inits[2], 1);
@@ -409,7 +410,7 @@ static void apicv_sees_irr_and_eoi_exits(void **state)
 	ioapic_wr(f, 0x10 + 2 * 20 + 1, 1 << 24);
 	ioapic_wr(f, 0x10 + 2 * 20, 0x8000 | 0x77); /* level */
 	self(1, 0x41);
-	vioapic_set(&f->p->ioapic, 20, true);
+	vioapic_set(DEV(f, vioapic), 20, true);
 	assert_int_equal(platform_irq_sync_apicv(f->p, 1, &extint, eoi), 0x77);
 	assert_false(extint);
 	assert_true(eoi[1] == 1ull << (0x77 - 64) && !eoi[0] && !eoi[2] && !eoi[3]);
@@ -425,7 +426,7 @@ static void apicv_sees_irr_and_eoi_exits(void **state)
 	/* A halted vCPU is asked first whether anything waits: that must not take the news away from the sync. */
 	assert_true(platform_irq_waiting(f->p, 1));
 	assert_int_equal(platform_irq_sync_apicv(f->p, 1, &extint, eoi), 0x77); /* the line is still up */
-	vioapic_set(&f->p->ioapic, 20, false);
+	vioapic_set(DEV(f, vioapic), 20, false);
 
 	/* Back to software delivery: the page is the truth. */
 	assert_int_equal(take_irq(f, 1), 0x77);
@@ -488,7 +489,7 @@ static void extint_through_apicv(void **state)
 	bool extint;
 
 	pic_setup(f, 0);
-	irq_pulse(f->p, 1);
+	fake_irq_pulse(f, 1);
 	platform_irq_sync_apicv(f->p, 0, &extint, eoi);
 	assert_true(extint);
 	assert_int_equal(platform_irq_ack(f->p, 0, -1), 0x21);
@@ -502,12 +503,12 @@ static void lint0_as_fixed_interrupt_and_nmi(void **state)
 	pic_setup(f, 0);
 	enable(0);
 	lapic_wr(f, 0, APIC_LVT_LINT0, 0x66);
-	irq_pulse(f->p, 1);
+	fake_irq_pulse(f, 1);
 	assert_int_equal(take_irq(f, 0), 0x66);
 	lapic_wr(f, 0, APIC_LVT_LINT0, 0x400);
-	vpic_ack(&f->p->pic);
+	vpic_ack(DEV(f, vpic));
 	outb(f, 0x20, 0x20);
-	irq_pulse(f->p, 1);
+	fake_irq_pulse(f, 1);
 	assert_int_equal(f->nmis[0], 1);
 }
 

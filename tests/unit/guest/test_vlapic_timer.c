@@ -199,13 +199,13 @@ static void the_deadline_follows_the_tsc_that_the_guest_sees(void **state)
 	assert_true(deadline_read() == 0);
 	lapic_wr(f, 1, APIC_EOI, 0);
 
-	seen = f->now + f->p->lapic[1].tsc_adjust;
+	seen = f->now + f->p->interrupts.lapic[1].tsc_adjust;
 	at = seen + (1ul << 36);
 	platform_apic_wrmsr(f->p, 1, DEADLINE, at);
-	platform_tsc_adjust(f->p, 1, f->p->lapic[1].tsc_adjust + (1ul << 35));
+	platform_tsc_adjust(f->p, 1, f->p->interrupts.lapic[1].tsc_adjust + (1ul << 35));
 	assert_true(deadline_read() == at);
 	assert_int_equal(take_irq(f, 1), -1);
-	platform_tsc_adjust(f->p, 1, f->p->lapic[1].tsc_adjust + (1ul << 35)); /* moved up to it */
+	platform_tsc_adjust(f->p, 1, f->p->interrupts.lapic[1].tsc_adjust + (1ul << 35)); /* moved up to it */
 	assert_int_equal(take_irq(f, 1), 0x40);
 	assert_true(deadline_read() == 0);
 	assert_true(platform_next_event(f->p, 1) == TIMER_OFF);

@@ -86,7 +86,7 @@ static int setup_dev(void **state)
 	};
 	dev.bar[VPCI_ROM] = (struct vpci_bar){ .kind = VPCI_BAR_MEM32, .size = 32 * KiB, .place = dev_place };
 	setup(state);
-	return vpci_add(f->p, &dev);
+	return vpci_add(DEV(f, vpci), &dev);
 }
 #define D(name) cmocka_unit_test_setup_teardown(name, setup_dev, teardown)
 
@@ -233,33 +233,33 @@ static void interrupt_pin(void **state)
 	pic_setup(f, 0);
 	assert_int_equal(cfg_rd(3, 0x3c, 2), 0x010b); /* line 3: IRQ 11 */
 	vpci_intx(&dev, true);
-	assert_int_equal(f->p->ioapic.lines & 1 << 19, 1 << 19);
+	assert_int_equal(DEV(f, vioapic)->lines & 1 << 19, 1 << 19);
 	assert_int_equal(cfg_rd(3, PCI_STATUS, 2) & 8, 8);
 	assert_int_equal(take_irq(f, 0), 0x2b);
 	cfg_wr(3, PCI_COMMAND, 2, PCI_COMMAND_NO_INTX);
-	assert_int_equal(f->p->ioapic.lines & 1 << 19, 0);
+	assert_int_equal(DEV(f, vioapic)->lines & 1 << 19, 0);
 	cfg_wr(3, PCI_COMMAND, 2, 0);
-	assert_int_equal(f->p->ioapic.lines & 1 << 19, 1 << 19);
+	assert_int_equal(DEV(f, vioapic)->lines & 1 << 19, 1 << 19);
 	vpci_intx(&dev, false);
-	assert_int_equal(f->p->ioapic.lines, 0);
+	assert_int_equal(DEV(f, vioapic)->lines, 0);
 }
 
 static void bad_devices_are_refused(void **state)
 {
 	struct vpci_dev d = { .slot = 3 };
 
-	assert_int_equal(vpci_add(f->p, &d), -E_EXIST);
+	assert_int_equal(vpci_add(DEV(f, vpci), &d), -E_EXIST);
 	d.slot = VPCI_SLOTS;
-	assert_int_equal(vpci_add(f->p, &d), -E_RANGE);
+	assert_int_equal(vpci_add(DEV(f, vpci), &d), -E_RANGE);
 	d.slot = 4;
 	d.bar[0] = (struct vpci_bar){ .kind = VPCI_BAR_MEM32, .size = 3000, .place = dev_place };
-	assert_int_equal(vpci_add(f->p, &d), -E_INVAL);
+	assert_int_equal(vpci_add(DEV(f, vpci), &d), -E_INVAL);
 	d.bar[0] =
 		(struct vpci_bar){ .kind = VPCI_BAR_IO, .size = 512, .read = dev_read, .write = dev_write };
-	assert_int_equal(vpci_add(f->p, &d), -E_INVAL);
+	assert_int_equal(vpci_add(DEV(f, vpci), &d), -E_INVAL);
 	d.bar[0] = (struct vpci_bar){ .kind = VPCI_BAR_NONE };
 	d.bar[5] = (struct vpci_bar){ .kind = VPCI_BAR_MEM64, .size = 4 * KiB, .place = dev_place };
-	assert_int_equal(vpci_add(f->p, &d), -E_INVAL);
+	assert_int_equal(vpci_add(DEV(f, vpci), &d), -E_INVAL);
 }
 
 static void reset_puts_everything_back(void **state)
@@ -269,7 +269,7 @@ static void reset_puts_everything_back(void **state)
 	vpci_intx(&dev, true);
 	platform_reset(f->p);
 	firmware_has_assigned_the_bars(state);
-	assert_int_equal(f->p->ioapic.lines, 0);
+	assert_int_equal(DEV(f, vioapic)->lines, 0);
 	assert_int_equal(platform_pio_read(f->p, 0, 0xc000, 1), 0x88);
 }
 
@@ -318,7 +318,7 @@ static void pm_timer_runs_at_3_58_mhz(void **state)
 
 static bool sci(void)
 {
-	return f->p->ioapic.lines & 1 << 9;
+	return DEV(f, vioapic)->lines & 1 << 9;
 }
 
 static void pm_timer_carry_interrupts(void **state)
@@ -445,36 +445,75 @@ static void refusals_flood_the_log(void **state)
 			if (type != VACPI_S5)
 				platform_pio_write(
 					f->p, 0, VACPI_PM1_CONTROL, 2, type << 10 | (unsigned)BIT(13));
-			vpci_msi(f->p, 0xfee00000, 0x700); /* ExtINT */
+			irq_msi(&f->p->interrupts, 0xfee00000, 0x700); /* ExtINT */
 		}
 	assert_int_equal(f->ended, 0);
 	assert_int_equal(logged, 7 + 1);
 }
 
-static void regions_never_overlap(void **state)
+static void ranges_never_overlap(void **state)
 {
-	const struct bus_region *at;
-	struct bus_region r = { .base = 0x3ff, .size = 2, .sizes = BUS_1 };
+	static struct bus_range r[BUS_MMIO_RANGES];
+	struct bus_range two = { .base = BUS_OFF, .size = 2, .sizes = BUS_1 };
+	const struct bus_range *last = NULL;
+	struct bus *bus = &f->p->bus;
 
-	assert_int_equal(bus_add_port(&f->p->bus, &r, NULL), -E_EXIST);
-	r.base = 0xffff;
-	assert_int_equal(bus_add_port(&f->p->bus, &r, NULL), -E_RANGE);
-	r = (struct bus_region){ .base = LAYOUT_IOAPIC + 0xfff, .size = 2 };
-	assert_int_equal(bus_add_mmio(&f->p->bus, &r, NULL), -E_EXIST);
-	r = (struct bus_region){ .base = ~0ull, .size = 2 };
-	assert_int_equal(bus_add_mmio(&f->p->bus, &r, NULL), -E_RANGE);
-	for (unsigned i = 0; i < BUS_MMIO_REGIONS - 1; i++) {
-		r = (struct bus_region){ .base = 0xe0000000 - i * 0x2000, .size = 0x1000, .sizes = BUS_ANY };
-		assert_int_equal(bus_add_mmio(&f->p->bus, &r, &at), 0);
-		assert_ptr_equal(bus_mmio(&f->p->bus, r.base + 0xfff), at);
-		assert_null(bus_mmio(&f->p->bus, r.base + 0x1000));
+	assert_int_equal(bus_add_port(bus, &two, 0x3ff), -E_EXIST);
+	assert_int_equal(bus_add_port(bus, &two, 0xffff), -E_RANGE);
+	assert_int_equal(bus_add_mmio(bus, &two, LAYOUT_IOAPIC + 0xfff), -E_EXIST);
+	assert_int_equal(bus_add_mmio(bus, &two, ~0ull), -E_RANGE);
+	assert_int_equal(bus_add_mmio(bus, &two, BUS_OFF - 1), -E_RANGE);
+	for (unsigned i = 0; i < BUS_MMIO_RANGES; i++)
+		r[i] = (struct bus_range){ .base = BUS_OFF, .size = 0x1000, .sizes = BUS_ANY };
+	for (unsigned i = 0; i < BUS_MMIO_RANGES - 1; i++) {
+		uint64_t base = 0xe0000000 - i * 0x2000;
+
+		assert_int_equal(bus_add_mmio(bus, &r[i], base), 0);
+		assert_ptr_equal(bus_mmio(bus, base + 0xfff, &last), &r[i]);
+		assert_null(bus_mmio(bus, base + 0x1000, &last));
 	}
-	r.base = 0xf0000000;
-	assert_int_equal(bus_add_mmio(&f->p->bus, &r, NULL), -E_NOMEM);
-	for (unsigned i = 0; i < BUS_MMIO_REGIONS - 1; i++)
-		bus_remove_mmio(&f->p->bus, bus_mmio(&f->p->bus, 0xe0000000 - i * 0x2000));
-	assert_int_equal(f->p->bus.mmios, 1);
-	assert_non_null(bus_mmio(&f->p->bus, LAYOUT_IOAPIC));
+	assert_int_equal(bus_add_mmio(bus, &r[BUS_MMIO_RANGES - 1], 0xf0000000), -E_NOMEM);
+	for (unsigned i = 0; i < BUS_MMIO_RANGES - 1; i++)
+		bus_remove_mmio(bus, &r[i]);
+	assert_int_equal(bus->mmios, 1);
+	assert_non_null(bus_mmio(bus, LAYOUT_IOAPIC, &last));
+}
+
+/* What was found last may have left its place, and another may have come there. */
+static void a_range_found_last_is_not_found_where_it_was(void **state)
+{
+	static struct bus_range one, other;
+	const struct bus_range *last = NULL;
+	struct bus *bus = &f->p->bus;
+
+	one = other = (struct bus_range){ .base = BUS_OFF, .size = 0x1000, .sizes = BUS_ANY };
+	assert_int_equal(bus_add_mmio(bus, &one, 0xe0000000), 0);
+	assert_ptr_equal(bus_mmio(bus, 0xe0000010, &last), &one);
+	bus_remove_mmio(bus, &one);
+	assert_null(bus_mmio(bus, 0xe0000010, &last));
+	assert_int_equal(bus_add_mmio(bus, &one, 0xe0000000), 0);
+	assert_ptr_equal(bus_mmio(bus, 0xe0000010, &last), &one);
+	bus_remove_mmio(bus, &one);
+	assert_int_equal(bus_add_mmio(bus, &one, 0xe0001000), 0);
+	assert_int_equal(bus_add_mmio(bus, &other, 0xe0000000), 0);
+	assert_ptr_equal(bus_mmio(bus, 0xe0000010, &last), &other);
+	bus_remove_mmio(bus, &one);
+	bus_remove_mmio(bus, &other);
+}
+
+/* A range that comes back on the bus keeps its row: guests may do that for ever. */
+static void port_rows_run_out(void **state)
+{
+	static struct bus_range r;
+	struct bus *bus = &f->p->bus;
+
+	r = (struct bus_range){ .base = BUS_OFF, .size = 4, .sizes = BUS_1 };
+	for (unsigned i = 0; i < 2 * BUS_PORT_RANGES; i++) {
+		assert_int_equal(bus_add_port(bus, &r, 0xc000 + 4 * i), 0);
+		assert_ptr_equal(bus_port(bus, (uint16_t)(0xc003 + 4 * i)), &r);
+		bus_remove_port(bus, &r);
+		assert_ptr_equal(bus_port(bus, (uint16_t)(0xc003 + 4 * i)), &bus->nothing);
+	}
 }
 
 int main(void)
@@ -504,7 +543,9 @@ int main(void)
 		T(legacy_ports_are_no_holes),
 		T(debug_port_floods_the_log),
 		T(refusals_flood_the_log),
-		T(regions_never_overlap),
+		T(ranges_never_overlap),
+		T(a_range_found_last_is_not_found_where_it_was),
+		T(port_rows_run_out),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,8 +25,8 @@ static int teardown(void **state)
 
 static void raise_irq(unsigned irq)
 {
-	irq_set(f->p, irq, false);
-	irq_set(f->p, irq, true);
+	fake_irq(f, irq, false);
+	fake_irq(f, irq, true);
 }
 
 static void masked_after_reset(void **state)
@@ -99,7 +99,7 @@ static void nested_slave_needs_special_fully_nested_mode(void **state)
 	outb(f, 0x21, 0x11); /* ICW4: special fully nested */
 	outb(f, 0x21, 0);
 	outb(f, 0xa0, 0x20);
-	irq_set(f->p, 9, false);
+	fake_irq(f, 9, false);
 	raise_irq(12);
 	assert_int_equal(take_irq(f, 0), 0x2c);
 	raise_irq(9);
@@ -167,12 +167,12 @@ static void level_lines_follow_elcr(void **state)
 	outb(f, 0x4d1, 0xff);
 	assert_int_equal(inb(f, 0x4d0), 0xf8); /* 0, 1 and 2 cannot be levels */
 	assert_int_equal(inb(f, 0x4d1), 0xde);
-	irq_set(f->p, 10, true);
+	fake_irq(f, 10, true);
 	assert_int_equal(take_irq(f, 0), 0x2a);
 	outb(f, 0xa0, 0x20);
 	outb(f, 0x20, 0x20);
 	assert_int_equal(take_irq(f, 0), 0x2a); /* still asserted: again */
-	irq_set(f->p, 10, false);
+	fake_irq(f, 10, false);
 	outb(f, 0xa0, 0x20);
 	outb(f, 0x20, 0x20);
 	assert_int_equal(take_irq(f, 0), -1);
@@ -183,10 +183,10 @@ static void a_line_that_falls_takes_its_request_back(void **state)
 	pic_setup(f, 0);
 	raise_irq(4);
 	assert_int_equal(platform_irq_sync(f->p, 0), 0x24);
-	irq_set(f->p, 4, false);
+	fake_irq(f, 4, false);
 	assert_int_equal(
-		platform_irq_ack(f->p, 0, 0x24), -1); /* INTR is low: the CPU never starts the cycle */
-	assert_int_equal(vpic_ack(&f->p->pic), 0x27); /* had it started, the answer would be IR7 ... */
+		platform_irq_ack(f->p, 0, 0x24), -1);	/* INTR is low: the CPU never starts the cycle */
+	assert_int_equal(vpic_ack(DEV(f, vpic)), 0x27); /* had it started, the answer would be IR7 ... */
 	outb(f, 0x20, 0x0b);
 	assert_int_equal(inb(f, 0x20), 0); /* ... and nothing in service: that is how kernels know */
 }

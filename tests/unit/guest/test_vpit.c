@@ -25,13 +25,13 @@ static int teardown(void **state)
 
 static uint64_t ticks(uint64_t n)
 {
-	return rate_tsc(&f->p->pit.rate, n);
+	return rate_tsc(&DEV(f, vpit)->rate, n);
 }
 
 /* Turns the clock to the given number of PIT ticks after `from`. */
 static uint64_t pit_now(void)
 {
-	return rate_ticks(&f->p->pit.rate, f->now);
+	return rate_ticks(&DEV(f, vpit)->rate, f->now);
 }
 static void to_tick(uint64_t n)
 {

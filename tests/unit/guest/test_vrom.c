@@ -24,7 +24,7 @@ static int setup_with(uint64_t rom, uint64_t bar)
 	rig_use_arena(&arena);
 	rig_start(2);
 	f = fake_vm_open_rom(2, rig.mmu, rom, bar);
-	d = &f->p->rom;
+	d = DEV(f, vrom);
 	return 0;
 }
 static int setup(void **state)
@@ -352,13 +352,23 @@ static void sizes_that_pci_cannot_express_are_refused(void **state)
 	static const uint64_t bad[][2] = { { 2 * KiB, 2 * MiB }, { 48 * KiB, 2 * MiB }, { 32 * MiB, 2 * MiB },
 		{ 64 * KiB, MiB }, { 64 * KiB, 3 * MiB }, { 64 * KiB, 128 * GiB } };
 	static struct vrom other;
+	struct device_settings settings = { .owner = RIG_RAM };
+	const struct board board = { .settings = &settings, .memory = rig.mmu };
 	uint64_t owned = frames_owned(RIG_RAM);
 
-	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
-		assert_int_equal(vrom_create(&other, RIG_RAM, bad[i][0], bad[i][1]), -E_INVAL);
+	other.dev.board = &board;
+	assert_false(vrom_kind.wanted(&settings));
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		settings.rom_bytes = bad[i][0];
+		settings.bar_bytes = bad[i][1];
+		assert_true(vrom_kind.wanted(&settings));
+		assert_int_equal(vrom_kind.init(&other.dev), -E_INVAL);
+	}
 	assert_int_equal(frames_owned(RIG_RAM), owned);
-	assert_int_equal(vrom_create(&other, RIG_RAM, 16 * MiB, 64 * GiB), 0);
-	vrom_destroy(&other);
+	settings.rom_bytes = 16 * MiB;
+	settings.bar_bytes = 64 * GiB;
+	assert_int_equal(vrom_kind.init(&other.dev), 0);
+	assert_true(vrom_kind.destroy(&other.dev, UINT32_MAX));
 	assert_int_equal(frames_owned(RIG_RAM), owned);
 }
 

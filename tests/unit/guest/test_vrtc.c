@@ -35,7 +35,7 @@ static void wr(uint8_t reg, uint8_t v)
 }
 static bool irq8(void)
 {
-	return f->p->pic.chip[1].lines & 1;
+	return DEV(f, vpic)->chip[1].lines & 1;
 }
 
 static void shows_the_start_time_in_bcd(void **state)

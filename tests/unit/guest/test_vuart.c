@@ -28,7 +28,7 @@ enum { DATA = 0x3f8, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 
 static bool irq4(void)
 {
-	return f->p->pic.chip[0].lines & 0x10;
+	return DEV(f, vpic)->chip[0].lines & 0x10;
 }
 
 static void type(const char *text)
@@ -239,7 +239,7 @@ static bool keyboard_has(char c)
 /* Without polling: what lies in the receiver. */
 static unsigned received(void)
 {
-	return f->p->uart.count;
+	return DEV(f, vuart)->count;
 }
 
 static void without_a_driver_the_keyboard_is_heard(void **state)

@@ -295,8 +295,8 @@ static void crtc_index_and_data(void **state)
 	outb(f, 0x3d4, 0x0e);
 	outb(f, 0x3d5, 0x12);
 	platform_pio_write(f->p, 0, 0x3d4, 2, 0x340f); /* index and data at once */
-	assert_int_equal(f->p->vga.crtc[0x0e], 0x12);
-	assert_int_equal(f->p->vga.crtc[0x0f], 0x34);
+	assert_int_equal(DEV(f, vvga)->crtc[0x0e], 0x12);
+	assert_int_equal(DEV(f, vvga)->crtc[0x0f], 0x34);
 	assert_int_equal(inb(f, 0x3d5), 0x34);
 	assert_int_equal(inb(f, 0x3b5), 0xff); /* the monochrome addresses are dead in colour */
 	outb(f, 0x3c2, 0x66);
@@ -342,7 +342,7 @@ static void palette(void **state)
 	outb(f, 0x3c8, 255);
 	for (unsigned i = 0; i < 6; i++)
 		outb(f, 0x3c9, 0x3f); /* wraps to entry 0 */
-	assert_int_equal(f->p->vga.dac[0], 0x3f);
+	assert_int_equal(DEV(f, vvga)->dac[0], 0x3f);
 }
 
 static void retrace_comes_and_goes(void **state)
