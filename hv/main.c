@@ -30,6 +30,7 @@
 #include "hv/run.h"
 #include "hv/vm/mitigate_vcpu.h"
 #include "hv/vm/place.h"
+#include "hv/vm/vm_rehearse.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/atomic.h"
 #include "lib/log.h"
@@ -226,6 +227,7 @@ void machine_ready(void)
 
 		if (!place_vcpus(i)) /* logged; the others go on */
 			continue;
+		vm_rehearse(&conf->vm[i], boot, i);
 		if (vm_create(&conf->vm[i], boot, i, &vm, why, sizeof(why))) {
 			log_error("vm %s: %s", conf->vm[i].name, why);
 			continue;

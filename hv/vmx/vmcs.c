@@ -5,9 +5,13 @@
 #include "hv/vmx/vmx.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/atomic.h"
+#include "lib/bits.h"
 #include "mm/host/frames.h"
 
-static uint16_t next_vpid = 1; /* VPID 0 is the host's (atomic) */
+/* VPIDs in use (atomic): bit n is VPID n + 1, since VPID 0 is the host's. One that was given back is taken again; the translations
+ * that a CPU holds under it are dropped when its new vCPU first comes to that CPU (mm/mmu/tags.c). */
+#define VPIDS 4096u
+static uint64_t vpids[VPIDS / 64];
 
 #ifdef LETHE_DEBUG
 static const struct vmcs *current[CPUS_MAX];
@@ -21,27 +25,65 @@ void vmcs_assert_current(const struct vmcs *m)
 {
 	ASSERT(current[this_cpu_id()] == m);
 }
+
+unsigned vmcs_vpids_used(void)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < VPIDS; i++)
+		n += !!(atomic_load(&vpids[i / 64]) & BIT(i % 64));
+	return n;
+}
 #else
 static void vmcs_set_current(const struct vmcs *m)
 {
 }
 #endif
 
+/* Returns 0 if all are in use. */
+static uint16_t vpid_take(void)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(vpids); i++) {
+		uint64_t used = atomic_load(&vpids[i]);
+
+		while (~used) {
+			unsigned bit = bit_lowest(~used);
+
+			if (atomic_cmpxchg(&vpids[i], &used, used | BIT(bit)))
+				return (uint16_t)(i * 64 + bit + 1);
+		}
+	}
+	return 0;
+}
+
+static void vpid_give_back(uint16_t vpid)
+{
+	if (vpid)
+		atomic_fetch_and(&vpids[(vpid - 1) / 64], ~BIT((vpid - 1) % 64));
+}
+
 int vmcs_create(struct vmcs *m)
 {
-	void *region = vmx_region_alloc();
+	uint16_t vpid = vmx.vpid ? vpid_take() : 0;
+	void *region;
 
-	if (!region)
+	if (vmx.vpid && !vpid)
 		return -E_NOMEM;
-	*m = (struct vmcs){ .region = virt_to_hpa(region),
-		.vpid = vmx.vpid ? atomic_fetch_add(&next_vpid, 1) : 0 };
+	region = vmx_region_alloc();
+	if (!region) {
+		vpid_give_back(vpid);
+		return -E_NOMEM;
+	}
+	*m = (struct vmcs){ .region = virt_to_hpa(region), .vpid = vpid };
 	return 0;
 }
 
 void vmcs_destroy(struct vmcs *m)
 {
-	if (m->region.v)
-		frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(m->region));
+	if (!m->region.v)
+		return;
+	frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(m->region));
+	vpid_give_back(m->vpid);
 }
 
 void vmcs_load(struct vmcs *m)

@@ -29,7 +29,7 @@ struct vmcs {
 };
 
 /* A region with this CPU's VMCS revision, and a VPID of its own if the CPU has them. On any CPU that is in VMX root operation.
- * 0, or -E_NOMEM. */
+ * 0, or -E_NOMEM: no frame, or no VPID is left. */
 int vmcs_create(struct vmcs *m);
 /* m is current nowhere; or it was never created, and all zero. */
 void vmcs_destroy(struct vmcs *m);
@@ -42,6 +42,8 @@ void vmcs_leave(struct vmcs *m);
 void vmcs_field_failed(uint32_t field) __noreturn;
 #ifdef LETHE_DEBUG
 void vmcs_assert_current(const struct vmcs *m);
+/* How many VPIDs are taken: none may be lost. */
+unsigned vmcs_vpids_used(void);
 #else
 static inline void vmcs_assert_current(const struct vmcs *m)
 {

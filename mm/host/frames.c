@@ -148,13 +148,39 @@ static void check_owner(owner_t owner)
 	ASSERT(owner != OWNER_NOBODY && owner < OWNERS_MAX);
 }
 
+#ifdef LETHE_DEBUG
+static uint64_t fail_in; /* the allocation that fails, counted from the next, which is 1; 0: none */
+
+uint64_t frames_fail_at(uint64_t n)
+{
+	uint64_t left;
+
+	spin_lock(&lock);
+	left = fail_in;
+	fail_in = n;
+	spin_unlock(&lock);
+	return left;
+}
+
+/* Under the lock. */
+static bool frames_fails(void)
+{
+	return unlikely(fail_in) && !--fail_in;
+}
+#else
+static bool frames_fails(void)
+{
+	return false;
+}
+#endif
+
 static int take(enum frame_size size, owner_t owner, pfn_t *out, struct piece_dirt *dirt)
 {
 	int err;
 
 	check_owner(owner);
 	spin_lock(&lock);
-	err = piece_take(size, owner, out, dirt);
+	err = frames_fails() ? -E_NOMEM : piece_take(size, owner, out, dirt);
 	if (!err)
 		owned[owner] += frame_pages(size);
 	spin_unlock(&lock);
@@ -207,7 +233,7 @@ int frames_alloc_run(uint64_t n, owner_t owner, pfn_t *out)
 	check_owner(owner);
 	ASSERT(n);
 	spin_lock(&lock);
-	err = piece_take_run(n, owner, out, &dirty);
+	err = frames_fails() ? -E_NOMEM : piece_take_run(n, owner, out, &dirty);
 	if (!err)
 		owned[owner] += n;
 	spin_unlock(&lock);

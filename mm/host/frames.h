@@ -66,6 +66,12 @@ void frames_free_run(uint64_t n, owner_t owner, pfn_t first);
 /* 2 MiB of a frame of FRAME_1G; the caller gives back its other parts in the same way. */
 void frame_free_part(owner_t owner, pfn_t part);
 
+#ifdef LETHE_DEBUG
+/* Plants a failure: of the allocations from now on, of frames or runs, the n-th returns -E_NOMEM, once; 0: none does. Returns how
+ * many were still to come up to the failure planted before; 0: it has come. Takes the frame lock. */
+uint64_t frames_fail_at(uint64_t n);
+#endif
+
 struct frames_stats {
 	uint64_t total, free;		   /* in 4 KiB pages */
 	uint64_t free_pieces[FRAME_SIZES]; /* that could be handed out in this size now */

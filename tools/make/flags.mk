@@ -79,7 +79,8 @@ CFLAGS	+= $(if $(filter lib/libc.c,$<),,-flto)
 # MEASURE=1 counts VMREADs, VMWRITEs and where time goes (hv/vmx/measure.h); for make bench, into an O= of its own.
 MEASURE	?=
 CFLAGS	+= $(if $(MEASURE),-DMEASURE)
-# DEBUG=1: asserts at each access that the VMCS meant is the current one, and can plant the MMU's faults (mm/mutant.h).
+# DEBUG=1: asserts at each access that the VMCS meant is the current one, rehearses the making of the first VM with each allocation
+# failing in turn (hv/vm/vm_rehearse.h), and can plant the MMU's faults (mm/mutant.h).
 DEBUG	?=
 CFLAGS	+= $(if $(DEBUG),-DLETHE_DEBUG=1)
 # UEFI's headers and calling convention, in boot/ only. GNU-EFI wants the stack arguments of such calls in one block.

@@ -591,6 +591,25 @@ static void two_cpus_never_get_the_same_frame(void **state)
 	assert_same_stats(&before);
 }
 
+static void a_planted_failure_comes_once_and_takes_nothing(void **state)
+{
+	struct frames_stats before;
+	pfn_t f, run;
+
+	arena_range(&arena, hpa(BASE), 2 * MiB, MEM_USABLE);
+	arena_start(&arena);
+	frames_stats(&before);
+	assert_int_equal(frames_fail_at(2), 0);
+	assert_int_equal(frame_alloc(FRAME_4K, VM_A, &f), 0);
+	assert_int_equal(frames_alloc_run(2, VM_A, &run), -E_NOMEM);
+	assert_int_equal(frames_alloc_run(2, VM_A, &run), 0);
+	frames_free_run(2, VM_A, run);
+	frame_free(FRAME_4K, VM_A, f);
+	assert_int_equal(frames_fail_at(2), 0);
+	assert_int_equal(frames_fail_at(0), 2);
+	assert_same_stats(&before);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -612,6 +631,7 @@ int main(void)
 		T(mistakes_are_caught),
 		T(no_ram_is_an_error),
 		T(random_use_agrees_with_a_model),
+		T(a_planted_failure_comes_once_and_takes_nothing),
 		T(two_cpus_never_get_the_same_frame),
 	};
 
