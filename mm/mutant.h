@@ -25,7 +25,7 @@
 	X(two_drainers)		/* 5	no try-lock: two CPUs go on with the same half-cleared page */          \
 	X(no_invept_new_root)	/* 6	a recycled root frame is entered without INVEPT */                      \
 	X(no_invvpid_on_move)	/* 6	a vCPU that changes CPU keeps what that CPU knew of it */               \
-	X(flush_without_ack)	/* 6	evicted pages are freed before everybody has left the guest */          \
+	X(flush_without_ack)	/* 6	evicted pages are freed before all vCPUs have left the guest */         \
 	X(ad_root_kept)		/* 6	A and D go off without a new root: no CPU is told */                    \
 	X(flush_running_only)	/* 6	only CPUs in the guest now are flushed, not those that were */          \
 	X(stale_hash_hit)	/* 7	a look-up believes an obsolete page */                                  \

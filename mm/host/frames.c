@@ -194,7 +194,7 @@ static int alloc(enum frame_size size, owner_t owner, bool zero, pfn_t *out)
 
 	if (err)
 		return err;
-	/* The frame is the caller's now and nobody else touches it: no lock is needed, however long this takes. */
+	/* The frame is the caller's now and no other CPU touches it: no lock is needed, however long this takes. */
 	if (zero)
 		map512_fill(&dirt.part, true);
 	scrub(size, *out, &dirt);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Physical frames: who owns every piece of RAM that Lethe may use, in sizes of 4 KiB, 2 MiB and 1 GiB.
+ * Physical frames: the owner of every piece of RAM that Lethe may use, in sizes of 4 KiB, 2 MiB and 1 GiB.
  *
- *	mm/host/frames.c	the lock, the accounts, scrubbing		<- everybody calls this
+ *	mm/host/frames.c	the lock, the accounts, scrubbing		<- all others call this
  *	mm/host/pieces.c	which pieces are free, used, cut up
  *
  * RAM below 1 MiB is never handed out: it is where processors start and where firmware keeps what it does not say.
@@ -47,7 +47,7 @@ int frames_add_boot_services(const struct boot_info *bi);
 int frames_donate(hpa_t base, uint64_t pages);
 
 /*
- * One naturally aligned frame. Contents: zeroed if another owner's data was in it or nobody knows what was, else
+ * One naturally aligned frame. Contents: zeroed if it held another owner's data, or what it held is not known, else
  * undefined. 0 or -E_NOMEM. Takes the frame lock; scrubbing is done outside it.
  */
 int frame_alloc(enum frame_size size, owner_t owner, pfn_t *out);

@@ -4,8 +4,8 @@
  * remove, look up. Levels are counted as the SDM's figures read from the right: 1 is a page table, whose entries map
  * 4 KiB; 2 a page directory (2 MiB), 3 a PDPT (1 GiB), 4 a PML4 table, 5 a PML5 table.
  *
- * Rights stand in the leaf only; entries that refer to tables allow all that supervisors may. Nobody here flushes a
- * TLB: who takes rights away does. The caller has the lock, but looking up needs none: an entry changes in one store.
+ * Rights stand in the leaf only; entries that refer to tables allow all that supervisors may. Nothing here flushes a
+ * TLB: a caller that takes rights away does. The caller has the lock, but looking up needs none: an entry changes in one store.
  */
 #pragma once
 

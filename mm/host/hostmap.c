@@ -127,7 +127,7 @@ static int map_section(const struct image_section *s)
 	err = host_tables_map(&hostmap_main, at, s->base, bytes, bits);
 	if (!err)
 		err = host_tables_map(&runtime_map, at, s->base, bytes, bits);
-	/* The same pages in the direct map: nobody may write to code and constants by that way either. */
+	/* The same pages in the direct map: code and constants are not writable by that way either. */
 	if (!err && !s->write && range_within(at, bytes, DIRECT_MAP_BYTES))
 		err = host_tables_map(&hostmap_main, DIRECT_MAP_BASE + at, s->base, bytes, MAP_R);
 	return err;

@@ -57,7 +57,7 @@ hpa_t hostmap_runtime_root(void);
 
 /*
  * Takes the identity mappings of one kind of memory away: MEM_BOOT_SERVICES when the firmware's stack, GDT and IDT are
- * not in use any more, before frames_add_boot_services(); MEM_BOOT (but not the image) when nobody uses a pointer into
+ * not in use any more, before frames_add_boot_services(); MEM_BOOT (but not the image) when no pointer is in use into
  * it, such as boot_info's to files and the configuration. Flushes this CPU's TLB; others lose what they may remember
  * when they next load CR3. boot_info's ranges must still be as they were.
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Pieces of RAM: which 4 KiB, 2 MiB and 1 GiB pieces are free, used or cut up. The part of the frame allocator
- * below its lock and its accounts (mm/host/frames.c); nobody else calls it.
+ * below its lock and its accounts (mm/host/frames.c), which alone calls it.
  *
  *	giga	1 GiB	record in the array at `gigas`: a map of its free blocks, and one `struct block` for each
  *	block	2 MiB	hole, free, used, part of a used giga, or split into
@@ -10,7 +10,7 @@
  * So a byte of RAM that is handed out in large pieces costs almost no record (2.2 KiB a GiB), and cutting a block
  * up never needs memory from elsewhere. The price: a split block hands out 511 pages, not 512.
  *
- * A free piece remembers its last owner, so that the next one is not shown his data.
+ * A free piece remembers its last owner, so that a new owner never sees the old owner's data.
  */
 #pragma once
 

@@ -2,8 +2,8 @@
 /* Stretches of guest RAM that are contiguous in the host: where a slot and a run of its backing overlap. */
 #include "mm/map/guest_entry.h"
 
-/* Remembers a stretch found in version seq of the slot table, if it is better than what is there. Who comes while
- * another is at it leaves it to him. */
+/* Remembers a stretch found in version seq of the slot table, if it is better than what is there. If
+ * another CPU is updating the cache, does nothing. */
 static void offer(struct guest_window_cache *c, uint64_t seq, const struct guest_window *w)
 {
 	uint64_t version = atomic_load(&c->version);

@@ -4,9 +4,9 @@
  * contiguous in the host, as a rule nearly all of it, and entries within cost a comparison and a load. Setting flags in
  * them is guest_cmpxchg()'s (mm/map/slots.h), since that is a store like any other.
  *
- * A stretch belongs to the version of the slot table that it was found in. Who finds, after the VM exit, that this
- * version is still in force may use it until the top of the run loop, as if he had just looked it up: a slot that
- * goes later waits for this CPU (mm/mmu/grace.c).
+ * A stretch belongs to the version of the slot table that it was found in. A CPU that checks the version after
+ * a VM exit and finds it unchanged may use the stretch until it returns to the top of the run loop: a slot that goes later waits for
+ * this CPU (mm/mmu/grace.c).
  */
 #pragma once
 

@@ -105,8 +105,8 @@ static void mark(const struct piece *p, uint64_t bytes)
 }
 
 /*
- * The store is done: a table of the guest's may have changed. Under the lock, so that who makes a page from it either has
- * read what was stored, or is found here.
+ * The store is done: a table of the guest's may have changed. Under the lock, so that a page made from it either was
+ * made after the store, or is found here.
  */
 static void tell(struct mmu *mmu, uint64_t at, uint64_t bytes)
 {
@@ -138,7 +138,7 @@ static int transfer(struct mmu *mmu, uint64_t at, char *host, uint64_t n, enum h
 			else
 				memset(p.at, 0, now);
 			YIELD();
-			/* After the store: whoever sees the mark cleared before it has yet to read the page. */
+			/* After the store: a reader of the log that clears the mark before this has yet to read the page. */
 			mark(&p, now);
 			tell(mmu, at, now);
 		}

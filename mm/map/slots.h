@@ -14,12 +14,12 @@
 struct mmu;
 
 /* The RAM behind one or more slots: 2 MiB and 1 GiB pieces where the size allows, 4 KiB pieces for the rest.
- * Owned by whoever allocated it; slots point to it. */
+ * Owned by the caller that allocated it; slots point to it. */
 struct backing;
 
 /* Takes `pages` of RAM for owner, zeroed. -E_NOMEM leaves nothing taken. */
 int backing_alloc(uint64_t pages, owner_t owner, struct backing **out);
-/* A backing over memory that stays somebody else's: device memory, loaded images. -E_NOMEM; -E_INVAL. */
+/* A backing over memory that has another owner: device memory, loaded images. -E_NOMEM; -E_INVAL. */
 int backing_over(hpa_t at, uint64_t pages, struct backing **out);
 /* `pages` of guest memory that are all of `of`, over and over, as with a memory chip that does not decode all of its
  * address lines. The memory stays of's, which must live longer. -E_INVAL: not a multiple of it; -E_NOMEM: also when `of`
@@ -47,7 +47,7 @@ typedef uint16_t slot_id;
 /* A promise to be told when what a removal took away may be reused (contract, rule 4). */
 struct mmu_ticket {
 	uint64_t gen; /* the newest generation that could still reach it; 0: none (targeted removal) */
-	uint64_t flush_epoch; /* whoever entered before it could still reach it; 0: does not matter */
+	uint64_t flush_epoch; /* a vCPU that entered before it could still reach it; 0: does not matter */
 	uint64_t host_epoch;  /* CPUs busy since before it may hold a pointer */
 };
 

@@ -67,6 +67,6 @@ struct guest_walk {
 int guest_walk_record(
 	struct mmu *mmu, const struct paging_regs *r, gva_t at, unsigned access, struct guest_walk *w);
 
-/* The same for who only wants to know where; *error_code is set with -E_FAULT only. */
+/* The same for callers that only need the address; *error_code is set with -E_FAULT only. */
 int guest_walk(struct mmu *mmu, const struct paging_regs *r, gva_t at, unsigned access, gpa_t *out,
 	uint32_t *error_code);

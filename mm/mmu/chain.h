@@ -14,9 +14,9 @@
  *		entry[6]
  *
  * Blocks lie 64 to a page of the pool, which stands on the active list: they are born with their generation and reclaimed
- * with it, and nobody takes an obsolete chain apart (rule 7).
+ * with it, and an obsolete chain is never taken apart (rule 7).
  *
- * A guest decides how often it maps a frame, so a chain ends at CHAIN_MOST: who wants to add one more has to take one
+ * A guest decides how often it maps a frame, so a chain ends at CHAIN_MOST: to add one more, the caller takes one
  * away first. That bounds every walk of a chain under the lock.
  */
 #pragma once

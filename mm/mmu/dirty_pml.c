@@ -3,8 +3,8 @@
  * Page-modification logging (SDM Vol. 3C 28.3.6): the CPU writes the guest-physical address of each page whose D bit it
  * sets into a buffer of the vCPU's, so a logged page can stay writable and costs no exit at its first write.
  *
- *	log begins	front.pml = 1, then a flush epoch: who entered in it or later has seen that (mmu_make_ready())
- *	fault, rearm	dirty_pml_ready(): all who are in the guest log. Then D = 0 and writable; else write-protected
+ *	log begins	front.pml = 1, then a flush epoch: a vCPU that enters in it or later has seen that (mmu_make_ready())
+ *	fault, rearm	dirty_pml_ready(): all vCPUs in the guest log. Then D = 0 and writable; else write-protected
  *	VM exit		the buffer goes into the logs (mmu_exit()), before the vCPU counts as outside
  *
  * Entries of slots that are not logged are made with D set, so nothing is written to the buffer for them.

@@ -7,7 +7,7 @@
  *
  * and at the end one flush epoch for all. In this order, since a write between the two goes unrecorded, and so does one
  * through a TLB entry that is not flushed yet: both come before the epoch is acknowledged, which is what the caller
- * waits for before he copies. The other way round, a write between the two would clear its own record: D set, bit lost.
+ * waits for before it copies. The other way round, a write between the two would clear its own record: D set, bit lost.
  */
 #include "mm/mmu/backend.h"
 
@@ -80,7 +80,7 @@ int dirty_log_read_clear(
 		err = find(mmu, id, first, pages, &s);
 		if (!err)
 			done += read_chunk(mmu, s, first + done, now, bitmap + done / 64, &any);
-		/* One flush at the end is enough for the log. But who makes a page from a table of the guest's finds its
+		/* One flush at the end is enough for the log. But a fault that makes a page from a table of the guest's finds its
 		 * leaves protected already, and must find the flush asked for, too (indirect_new). */
 		if (err || done == pages || mmu->indirect) {
 			acknowledgement(mmu, any, out);

@@ -140,7 +140,7 @@ static uint64_t leaf_entry(const struct mmu *mmu, const struct target *t, uint64
 
 /*
  * Below w's entry RAM is uniform, but by small leaves only can it be executed. All of them are filled in at once: a leaf
- * costs three instructions here, and a fault of its own several hundred. Nobody has logged writes here (s->log), so D is
+ * costs three instructions here, and a fault of its own several hundred. The slot has no dirty log (s->log), so D is
  * set as in any leaf.
  */
 static void fill_table(

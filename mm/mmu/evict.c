@@ -12,8 +12,8 @@
  * wait on pending-free for one flush epoch. That is why it begins at a low-water mark.
  *
  * A round looks at a few pages only, so that it finds none to give up says nothing yet. After some rounds of that, use is
- * no excuse any more. After two turns of the list, there is nothing that could go but blocks of chains, which cannot
- * say who needs them: a bump forgets those, too.
+ * no excuse any more. After two turns of the list, there is nothing that could go but blocks of chains, of which it is not known
+ * which chains need them: a bump forgets those, too.
  */
 #include "mm/mmu/backend.h"
 
@@ -103,7 +103,7 @@ int mmu_make_available_slow(struct mmu *mmu, unsigned need, gfn_t at)
 	evict(mmu, at);
 	if (pool_available(pool) >= need)
 		return 0;
-	/* With nobody else in the guest what was evicted can be taken at once. */
+	/* If no other vCPU is in the guest, what was evicted can be taken at once. */
 	mmu_retire(mmu, need);
 	if (pool_available(pool) >= need)
 		return 0;

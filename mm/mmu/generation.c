@@ -2,17 +2,18 @@
 /*
  * The generation (contract, rule 1), and flushes within one (rule 6).
  *
- * Both work the same way: publish; ask; full fence; look who is in the guest; kick him when the lock is dropped.
+ * Both work the same way: 1. publish the new value. 2. set the request bits. 3. full fence. 4. collect the vCPUs that are in the
+ * guest. 5. kick those after unlocking.
  * Why the fence must be there: a store (valid_gen, flush_epoch) may wait in this CPU's store buffer while the load of
  * `entered` after it is done (SDM Vol. 3A 9.2.3.4). The entering vCPU does it the other way round: exchange `entered`,
  * load requests, valid_gen and flush_epoch. Without the fence, both could read the old values: the vCPU enters on tables
- * that are about to go, nobody kicks it, and all who wait for it to leave wait for as long as it pleases. With the fence
+ * that are about to go, it is not kicked, and what waits for it to leave waits until the guest exits by itself. With the fence
  * here and the locked exchange there, at least one of the two sees the other. (On x86 the locked OR into `requests` is a
  * fence, too; a flush without requests has none but this. tests/model shows both.)
  */
 #include "mm/mmu/backend.h"
 
-/* Sets `requests` for every vCPU, then notes for kicking those in the guest for which `old` says yes. */
+/* Steps 2 to 4. After a bump, vCPUs that are in the guest on the new generation are not kicked. */
 static __hot void ask(struct mmu *mmu, uint32_t requests, bool bump)
 {
 	for (unsigned i = 0; i < mmu->nvcpus; i++)

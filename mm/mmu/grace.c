@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Grace: when has everybody let go of what was taken away? (Contract, rule 4.)
+ * Grace periods: when may freed tables and guest RAM be reused? (Contract, rule 4.)
  *
- *	who may still hold on		what tells					what may then be freed
+ *	what may still use it		while						what may be freed after that
  *	a vCPU in the guest on gen g	entered != 0 && entered <= g			tables of g
  *	a TLB filled before a flush	entered != 0 && entered_epoch < epoch		tables evicted within a generation
  *	a CPU with a pointer		busy != 0 && busy < host epoch of the ticket	guest RAM, dirty logs
  *
- * Nobody is waited for: these are questions, asked again until the answer is yes. Once it is yes it stays so, since
+ * Nothing here waits: these are conditions, which callers look at again until they hold. Once one holds it stays so, since
  * a vCPU cannot enter on an old generation (it looks at valid_gen after its exchange of `entered`), one that enters
  * later flushes first, and a CPU that becomes busy later finds the new slot table.
  */

@@ -21,7 +21,7 @@
  *	ept.h, ept.c, ept_zap.c	the EPT back end; ept_ad.c: its A and D flags, switched off for a VM
  *	indirect.h, indirect.c	pages made from tables of the guest's: what shadow page tables and shadow EPT stand on
  *	indirect_zap.c	taking their entries away
- *	records.c	what is known of each guest frame: who maps it, is it a table
+ *	records.c	what is known of each guest frame: which leaves map it, is it a table
  *	chain.h, chain.c	chains of entries, and their blocks
  *	slots.c		the guest-physical map; slots_change.c: its changes; guest_mem.c: access to it
  *	dirty.c, dirty_read.c, dirty_pml.c	which pages were written

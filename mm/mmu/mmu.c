@@ -4,15 +4,15 @@
  *
  * Every table that the hardware walks for a guest is a shadow page, and so is every page of notes about tables
  * (mm/mmu/records.h). It is born in the valid generation, becomes obsolete together with all others when the generation is
- * counted up, and is freed when nobody can still be walking it. These are its states:
+ * counted up, and is freed when no CPU can still be walking it. These are its states:
  *
  *	valid		gen == valid_gen. On the active list, towards the head; in the hash, if it is looked up by gfn and
  *	    |		role. Translates.
  *	    |
  *	    |-- the generation is counted up (generation.c): nothing is touched, the page just is
  *	    v
- *	obsolete	gen != valid_gen. Still on the active list, towards the tail. Nobody who works with valid pages
- *	    |		can tell that it exists. CPUs that have not left the guest since may still walk it.
+ *	obsolete	gen != valid_gen. Still on the active list, towards the tail. Code that works with valid pages
+ *	    |		cannot tell that it exists. CPUs that have not left the guest since may still walk it.
  *	    |
  *	    |-- reclaim finds that every vCPU has left its generation (reclaim.c)
  *	    |
@@ -26,8 +26,8 @@
  *	A valid page that must make room (evict.c) goes another way: cut from its parent, it is invalid at once, and
  *	on pending-free until every vCPU has left the guest once (a flush epoch), since TLBs may lead through it.
  *
- * What keeps this sound is how a vCPU enters and leaves (mmu_enter() in mmu.h), and how long one waits for whom:
- * generation.c has the fence, grace.c the questions, vcpu.c the wait, tags.c the TLBs.
+ * What keeps this sound is how a vCPU enters and leaves (mmu_enter() in mmu.h), and what waits for what:
+ * generation.c has the fence, grace.c the conditions, vcpu.c the wait, tags.c the TLBs.
  *
  * One lock a VM guards all of it. Under it, work is bounded: by a batch, by the levels of a walk, by the number of
  * vCPUs. Clearing tables and taking 2 MiB from the frame allocator happen outside.

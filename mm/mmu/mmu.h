@@ -50,7 +50,7 @@ struct mmu_caps {
 	bool guest_no_1g;    /* CPUID.80000001H:EDX[26] is 0: in a guest's PDPTE, PS is a reserved bit */
 };
 
-/* How a slot that goes is removed (contract, rule 16), and who frees the tables that a bump leaves. */
+/* How a slot that goes is removed (contract, rule 16), and when the tables that a bump leaves are freed. */
 enum mmu_removal { MMU_REMOVAL_BULK, MMU_REMOVAL_TARGETED, MMU_REMOVAL_AUTO };
 enum mmu_freeing { MMU_FREE_BATCHED, MMU_FREE_EAGER /* inside the bump: a baseline to compare with */ };
 
@@ -90,7 +90,7 @@ struct mmu_front {
 } __aligned(64);
 
 #define MMU_REQ_RELOAD (1u << 0) /* the root is not of valid_gen any more, or there is none yet */
-#define MMU_REQ_FLUSH  (1u << 1) /* rights were taken away: go on only when nobody runs with the old ones */
+#define MMU_REQ_FLUSH  (1u << 1) /* rights were taken away: go on only when no vCPU runs with the old ones */
 
 /* What a vCPU runs on: the topmost table of a tree. */
 struct mmu_root {
@@ -202,8 +202,8 @@ static inline int mmu_enter_on(struct mmu_vcpu *v, unsigned cpu)
 	if (!MUTANT(entered_late))
 		atomic_xchg(&v->entered, v->root.gen);
 	YIELD();
-	/* flush_epoch, because not every flush comes with a request: who was overtaken by one would go in as if from
-	 * before it, not kicked, and what waits for the flush would wait for an exit of the guest's own. */
+	/* flush_epoch, because not every flush comes with a request: a vCPU that was overtaken by one would enter as if
+	 * before it, would not be kicked, and what waits for the flush would wait for an exit of the guest's own. */
 	if (unlikely(atomic_load(&v->requests) || atomic_load(&front->valid_gen) != v->root.gen ||
 		     atomic_load(&front->flush_epoch) != v->entered_epoch) &&
 		!MUTANT(no_recheck)) {
@@ -331,7 +331,7 @@ enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at);
  * last reading of all is done with none inside. Logging counts from when the ticket of slot_set_flags() is ready.
  *
  * 0; -E_NOENT: no such slot; -E_INVAL: not logged, or `first` is odd; -E_RANGE. Locks: takes the MMU lock, for at most
- * DIRTY_CHUNK pages at a time. It waits for nobody.
+ * DIRTY_CHUNK pages at a time. It does not wait.
  */
 #define DIRTY_CHUNK 4096u
 int dirty_log_read_clear(struct mmu *mmu, slot_id id, uint64_t first, uint64_t pages, uint64_t *bitmap,

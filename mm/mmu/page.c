@@ -79,7 +79,7 @@ void spage_unpin(struct mmu *mmu, struct spage *p)
 	atomic_store_relaxed(&p->pins, p->pins - 1);
 	if (p->pins || !(p->flags & SPAGE_INVALID))
 		return;
-	/* If reclaim took it off the list, everybody had left its generation. But one that was cut off within its
+	/* If reclaim took it off the list, every vCPU had left its generation. But one that was cut off within its
 	 * generation may still be in TLBs: it waits for the flush that its cutting needs, or that of one cut later. */
 	spage_pend(mmu, p, mmu->pages.cut_epoch);
 }

@@ -31,7 +31,7 @@ static inline unsigned role_level(role_t r)
 
 /*
  * A shadow page: the descriptor of one 4 KiB table. 80 bytes, 502 of them lie with their tables in 2 MiB of pool
- * (pool.c). Everything is guarded by the MMU lock, except that who detaches a page owns it.
+ * (pool.c). Everything is guarded by the MMU lock, except that a detached page belongs to the CPU that detached it.
  */
 struct spage {
 	struct list link; /* active, pending-free or a list of the pool; on none if pinned and invalid */
@@ -44,7 +44,7 @@ struct spage {
 	};
 	union {
 		uint64_t cpus;	/* a root: CPUs that entered it, see tags.c */
-		uint64_t epoch; /* pending: free when nobody is in the guest since before this flush epoch */
+		uint64_t epoch; /* pending: free when no vCPU is in the guest since before this flush epoch */
 	};
 	uint64_t *keys; /* indirect pages: what each entry was made from (rule 10); NULL for direct ones */
 	role_t role;

@@ -191,7 +191,7 @@ struct spage *pool_take_raw(struct mmu_pool *pool)
 
 	if (!p)
 		p = fresh(pool) ? take_newest(pool) : first(&pool->clean);
-	/* Whoever takes it for a table next has all of it zeroed. */
+	/* When it is taken for a table next, all of it is zeroed. */
 	p->lo = 0;
 	p->hi = ENTRIES;
 	taken(pool, p);

@@ -6,20 +6,20 @@
  *	                       valid ---------------   obsolete -----------
  *
  * New pages enter at the head, so the list is sorted by generation, and the walk from the tail ends at the first page
- * that is valid or that somebody may still be running on, however fast vCPUs allocate. A batch is
+ * that is valid or that a vCPU may still be running on, however fast vCPUs allocate. A batch is
  *
  *	detach (lock)	pages off the list; from here on they are the drainer's alone
  *	clear (no lock)	their entries, as far as they were ever used; may stop inside a page and go on there next time
  *	put (lock)	into the pool
  *
- * Nothing is flushed and nobody is kicked: the tables' generation was left by every vCPU, and translations made from
+ * Nothing is flushed and no vCPU is kicked: every vCPU has left the tables' generation, and translations made from
  * them are tagged with a root that no CPU enters again before an INVEPT (tags.c). No other structure is visited:
  * what a page had marked elsewhere carries its generation and is read as empty by now (rule 7).
  */
 #include "lib/x86.h"
 #include "mm/mmu/internal.h"
 
-/* More than that is asked for by nobody: it bounds the stack. */
+/* No caller asks for more; it bounds the stack. */
 #define BATCH_MOST 64u
 
 struct batch {
@@ -184,7 +184,7 @@ void mmu_reclaim_all(struct mmu *mmu)
 	struct horizon h;
 	struct spage *p;
 
-	/* What KVM did before 2013, to compare with: kick everybody and wait, with the lock held. */
+	/* What KVM did before 2013, to compare with: kick all vCPUs and wait, with the lock held. */
 	mmu_kick_noted(mmu);
 	while (!mmu_quiescent_below(mmu, mmu->front.valid_gen))
 		cpu_relax();

@@ -7,7 +7,7 @@
  *	auto		targeted where that is sure to be cheaper, else bulk
  *
  * Which of the two is decided before anything is touched: what unmapping would cost is weighed (backend->unmap, in
- * instructions), and above a bound it is a bump at once. Either way nobody runs on before all have left the guest, so
+ * instructions), and above a bound it is a bump at once. Either way no vCPU goes on before all have left the guest, so
  * the two differ only in cost.
  */
 #include "mm/mmu/backend.h"

@@ -8,7 +8,7 @@
  *
  *	becomes a root			cpus = 0
  *	to enter on CPU c, bit c clear	set it, INVEPT single-context (mmu_serve(), before the handshake)
- *	rights taken away (flush)	cpus = 0 again, then whoever is in the guest is kicked out
+ *	rights taken away (flush)	cpus = 0 again, then the vCPUs in the guest are kicked
  *
  * That is one INVEPT for each CPU that really runs the VM, none for the rest, none for each page. A bump needs no
  * flush of its own: it brings a new root.
@@ -21,8 +21,8 @@
 void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
 {
 	/* First: what is seen to below is of this epoch or of a later one. If it is of a later one, or a flusher comes
-	 * in between, the handshake finds flush_epoch changed, and we come here again. Release: who sees this epoch has
-	 * seen all that v did before it last left the guest. */
+	 * in between, the handshake finds flush_epoch changed, and we come here again. Release: a CPU that sees this epoch
+	 * sees all that v did before it last left the guest. */
 	atomic_store(&v->entered_epoch, atomic_load(&v->front->flush_epoch));
 	YIELD();
 	if (v->cpu != cpu) {
@@ -40,7 +40,7 @@ void mmu_make_ready(struct mmu_vcpu *v, unsigned cpu)
 		v->mmu->backend->drop_tags(v);
 	}
 	YIELD();
-	/* Who is known to have entered since logging began has it on (dirty_pml.c). */
+	/* So each vCPU that is known to have entered since logging began has it on (dirty_pml.c). */
 	if (v->pml != atomic_load(&v->front->pml)) {
 		v->pml = !v->pml;
 		v->ops->pml_set(v, v->pml);

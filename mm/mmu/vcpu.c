@@ -2,12 +2,12 @@
 /*
  * vCPUs: what is done at the top of the run loop when something was asked of one (contract, rules 2, 3 and 11).
  *
- *	RELOAD	wait until nobody is in the guest on an older generation; then take a root of the valid one, pin
+ *	RELOAD	wait until no vCPU is in the guest on an older generation; then take a root of the valid one, pin
  *		it, unpin the old
- *	FLUSH	wait until everybody has left who entered before the rights were taken away; the TLB itself is seen
- *		to at entry (tags.c)
+ *	FLUSH	wait until all vCPUs have left that entered before the rights were taken away; the TLB itself is flushed
+ *		before entry (tags.c)
  *
- * Waiting means to return -E_AGAIN: the loop makes itself useful and asks again. The wait ends with the kicks that
+ * Waiting means to return -E_AGAIN: the run loop does other work and asks again. The wait ends with the kicks that
  * the asker has sent; it never depends on page work, nor on vCPUs that are halted, parked or not started.
  */
 #include "lib/string.h"
@@ -110,7 +110,7 @@ static int reload(struct mmu_vcpu *v)
 		pool_grow(mmu);
 		mmu_lock(mmu);
 	}
-	/* Rule 3. Under the lock valid_gen stands still, and nobody enters on an older one any more. */
+	/* Rule 3. Under the lock valid_gen stands still, and no vCPU enters on an older one any more. */
 	if (MUTANT(no_wait) || mmu_quiescent_below(mmu, mmu->front.valid_gen))
 		err = mmu->backend->root(v, &root);
 	if (!err)
