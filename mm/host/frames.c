@@ -260,13 +260,22 @@ void frame_free_part(owner_t owner, pfn_t part)
 	spin_unlock(&lock);
 }
 
-void frames_free_run(uint64_t n, owner_t owner, pfn_t first)
+uint64_t frames_free_run_some(uint64_t n, owner_t owner, pfn_t first, unsigned most)
 {
+	uint64_t left;
+
 	check_owner(owner);
 	spin_lock(&lock);
-	piece_put_run(n, owner, first);
-	owned[owner] -= n;
+	left = piece_put_run_some(n, owner, first, most);
+	owned[owner] -= n - left;
 	spin_unlock(&lock);
+	return left;
+}
+
+void frames_free_run(uint64_t n, owner_t owner, pfn_t first)
+{
+	while (n)
+		n = frames_free_run_some(n, owner, first, UINT32_MAX);
 }
 
 void frames_stats(struct frames_stats *out)

@@ -63,6 +63,9 @@ int frames_alloc_run(uint64_t n, owner_t owner, pfn_t *out);
 /* Gives back what was allocated with the same size (n) and owner; a mismatch is a bug and asserts. */
 void frame_free(enum frame_size size, owner_t owner, pfn_t frame);
 void frames_free_run(uint64_t n, owner_t owner, pfn_t first);
+/* As a bounded piece of work: from the run's end, `most` pieces of 2 MiB or 4 KiB. Returns how many frames are left of it: the
+ * next call's n, until it is 0. */
+uint64_t frames_free_run_some(uint64_t n, owner_t owner, pfn_t first, unsigned most);
 /* 2 MiB of a frame of FRAME_1G; the caller gives back its other parts in the same way. */
 void frame_free_part(owner_t owner, pfn_t part);
 

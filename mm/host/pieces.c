@@ -221,21 +221,28 @@ void piece_put_part(owner_t owner, pfn_t part)
 	put_one(part.v, BLOCK_GIGA, owner);
 }
 
-void piece_put_run(uint64_t n, owner_t owner, pfn_t first)
+uint64_t piece_put_run_some(uint64_t n, owner_t owner, pfn_t first, unsigned most)
 {
-	uint64_t page = first.v, end = first.v + n, step;
-
 	/* The run begins here, ends there, and is one piece in between. */
-	ASSERT(n && end > page && !continues(page) && !continues(end));
-	for (; page < end; page += step) {
-		struct giga *g = giga_find(page);
+	ASSERT(n && !continues(first.v) && !continues(first.v + n));
+	for (; n && most; most--) {
+		uint64_t last = first.v + n - 1, step;
+		struct giga *g = giga_find(last);
 		enum block_state state;
 
-		ASSERT(g && (page == first.v || continues(page)));
-		state = g->block[block_of(page)].state;
+		ASSERT(g);
+		state = g->block[block_of(last)].state;
 		ASSERT(state == BLOCK_USED || state == BLOCK_RUN || state == BLOCK_SPLIT);
 		step = state == BLOCK_SPLIT ? 1 : PAGES_2M;
-		ASSERT(step <= end - page);
-		put_one(page, state, owner);
+		ASSERT(step <= n && (step == n || continues(first.v + n - step)));
+		n -= step;
+		put_one(first.v + n, state, owner);
 	}
+	return n;
+}
+
+void piece_put_run(uint64_t n, owner_t owner, pfn_t first)
+{
+	while (n)
+		n = piece_put_run_some(n, owner, first, UINT32_MAX);
 }

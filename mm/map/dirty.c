@@ -5,6 +5,8 @@
 #include "lib/string.h"
 #include "mm/mmu/internal.h"
 
+#define REAP_PIECES 8 /* of a log, in one go under the lock: some 100 instructions each */
+
 int dirty_log_create(struct mmu *mmu, uint64_t pages, struct dirty_log **out)
 {
 	struct dirty_log sized = { .pages = pages }, *log;
@@ -44,6 +46,22 @@ __hot void dirty_log_retire(struct mmu *mmu, struct dirty_log *log, const struct
 	mmu_account(mmu);
 }
 
+/* What is left lies in front, and with it the record, up to the last piece: with that the log leaves the list. */
+static void free_retired(struct mmu *mmu, struct dirty_log *log, unsigned most)
+{
+	const pfn_t at = hpa_to_pfn(virt_to_hpa(log));
+	uint64_t left;
+
+	list_del(&log->link);
+	left = frames_free_run_some(log->frames, mmu->pool.owner, at, most);
+	if (left) {
+		log->frames = left;
+		list_add_head(&mmu->dirty.retired, &log->link);
+	} else {
+		mmu->count.retired_logs--;
+	}
+}
+
 bool dirty_log_reap(struct mmu *mmu)
 {
 	struct dirty_log *log;
@@ -53,10 +71,13 @@ bool dirty_log_reap(struct mmu *mmu)
 	log = list_first(&mmu->dirty.retired, struct dirty_log, link);
 	if (!mmu_ticket_ready(mmu, &log->until))
 		return false;
-	list_del(&log->link);
-	mmu->count.retired_logs--;
-	dirty_log_destroy(mmu, log);
+	free_retired(mmu, log, REAP_PIECES);
 	return true;
+}
+
+void dirty_log_destroy_some(struct mmu *mmu, unsigned most)
+{
+	free_retired(mmu, list_first(&mmu->dirty.retired, struct dirty_log, link), most);
 }
 
 void dirty_log_catch_up(struct dirty_log *log, uint64_t first, uint64_t pages)

@@ -33,10 +33,12 @@ static inline uint64_t dirty_chunks(const struct dirty_log *log)
 /* Clean and contiguous. 0 or -E_NOMEM. Lock: must not be held. */
 int dirty_log_create(struct mmu *mmu, uint64_t pages, struct dirty_log **out);
 void dirty_log_destroy(struct mmu *mmu, struct dirty_log *log);
+/* Frees `most` pieces, of 2 MiB or 4 KiB, of the oldest retired log. For mmu_destroy_some(). */
+void dirty_log_destroy_some(struct mmu *mmu, unsigned most);
 bool dirty_log_fits(const struct dirty_log *log, uint64_t pages);
 /* To be freed once no CPU can be writing to it. NULL: nothing. MMU lock held. */
 void dirty_log_retire(struct mmu *mmu, struct dirty_log *log, const struct mmu_ticket *until);
-/* Frees the oldest retired log, if its ticket is ready. True: it did. MMU lock held. */
+/* Frees a piece of the oldest retired log, if its ticket is ready: a log of 1 TiB has 32 MiB. True: it did. MMU lock held. */
 bool dirty_log_reap(struct mmu *mmu);
 /* All pages of the chunks that [first, first + pages) touches are marked, if the log has moved since they were last read.
  * MMU lock held. */

@@ -48,6 +48,9 @@ struct slots {
 };
 
 int slots_init(struct mmu *mmu);
+/* The VM is gone: its slots' dirty logs are retired, and may be freed at once. */
+void slots_retire_logs(struct mmu *mmu);
+/* Once they are. */
 void slots_fini(struct mmu *mmu);
 
 /* The slot that holds gfn, or NULL. MMU lock held; valid until it is dropped. */

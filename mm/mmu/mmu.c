@@ -139,11 +139,14 @@ bool mmu_destroy_some(struct mmu **out, unsigned chunks)
 		return true;
 	for (unsigned i = 0; mmu->vcpu && i < mmu->nvcpus; i++)
 		ASSERT(!mmu->vcpu[i]);
+	slots_retire_logs(mmu);
+	if (!list_empty(&mmu->dirty.retired)) {
+		dirty_log_destroy_some(mmu, chunks);
+		return false;
+	}
 	/* No CPU walks them, so the tables need no visit: their chunks go as they are. */
 	if (!pool_fini(&mmu->pool, chunks))
 		return false;
-	list_for_each_safe (log, &mmu->dirty.retired, struct dirty_log, link)
-		dirty_log_destroy(mmu, log);
 	slots_fini(mmu);
 	hash_fini(mmu);
 	free_frame(mmu, mmu->vcpu);
@@ -154,7 +157,8 @@ bool mmu_destroy_some(struct mmu **out, unsigned chunks)
 
 void mmu_destroy(struct mmu *mmu)
 {
-	mmu_destroy_some(&mmu, UINT32_MAX);
+	while (!mmu_destroy_some(&mmu, UINT32_MAX))
+		;
 }
 
 void mmu_stats(struct mmu *mmu, struct mmu_stats *out)

@@ -6,7 +6,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "lib/bits.h"
 #include "mm/map/backing.h"
+#include "mm/map/dirty.h"
 #include "mm/mmu/internal.h"
 #include "tests/support/rig/rig.h"
 
@@ -133,11 +135,66 @@ static void page_tables_go_back_a_chunk_at_a_time(void **state)
 	}
 }
 
+/* The log of a slot of 1 TiB, without the slot: 32 MiB of bits, half a MiB of what moves, and its record. */
+static void retired_log(struct mmu *mmu, uint64_t pages)
+{
+	struct dirty_log *log;
+
+	assert_int_equal(dirty_log_create(mmu, pages, &log), 0);
+	mmu_lock(mmu);
+	dirty_log_retire(mmu, log, &(struct mmu_ticket){ 0 });
+	mmu_unlock(mmu);
+}
+
+static void a_large_dirty_log_goes_back_in_pieces(void **state)
+{
+	for (unsigned how = 0; how < 2; how++) {
+		struct mmu_params p = { .vcpus = 1, .caps = rig_caps() };
+		struct frames_stats before, after;
+		uint64_t none;
+		unsigned calls = 0;
+
+		rig_start_with(&p, 256 * MiB, false);
+		assert_int_equal(rig_enter(0), 0);
+		rig_exit(0);
+		frames_stats(&before);
+		none = frames_owned(RIG_TABLES);
+		retired_log(rig.mmu, BIT(40 - PAGE_SHIFT));
+		retired_log(rig.mmu, 3 * DIRTY_CHUNK);
+		assert_true(frames_owned(RIG_TABLES) - none > 32 * MiB / PAGE_SIZE);
+		while (rig.mmu->count.retired_logs) {
+			uint64_t owned = frames_owned(RIG_TABLES);
+
+			if (how) {
+				/* A batch: at most 8 pieces, under the lock. */
+				assert_true(mmu_reclaim_waiting(rig.mmu));
+				assert_true(mmu_reclaim(rig.mmu, 16, 4096));
+				assert_true(owned - frames_owned(RIG_TABLES) <= 8 * 512);
+			} else {
+				dirty_log_destroy_some(rig.mmu, 3);
+				assert_true(owned - frames_owned(RIG_TABLES) <= 3 * 512);
+			}
+			assert_true(owned > frames_owned(RIG_TABLES));
+			calls++;
+		}
+		/* Blocks of 2 MiB, then what is left in frames of 4 KiB. */
+		assert_true(calls > (how ? 10 : 30));
+		assert_int_equal(frames_owned(RIG_TABLES), none);
+		frames_stats(&after);
+		assert_memory_equal(&before, &after, sizeof(after));
+		/* With the VM: a log in use, one retired. */
+		rig_slot(0, 512, SLOT_DIRTY_LOG);
+		retired_log(rig.mmu, BIT(40 - PAGE_SHIFT));
+		rig_stop();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_gib_goes_back_two_mib_at_a_time),
 		cmocka_unit_test(frames_and_the_list_of_runs_go_back_in_pieces),
+		cmocka_unit_test(a_large_dirty_log_goes_back_in_pieces),
 		cmocka_unit_test(page_tables_go_back_a_chunk_at_a_time),
 	};
 
