@@ -162,8 +162,8 @@ static bool serve_mmu(struct vcpu *v)
 	}
 }
 
-/* The handshake has said no. False: v is to leave the loop. */
-static bool serve(struct vcpu *v, unsigned cpu)
+/* The handshake has said no. False: v is to leave the loop. Out of line, so that the loop keeps v in a register. */
+static bool __attribute__((noinline)) serve(struct vcpu *v, unsigned cpu)
 {
 	do {
 		mmu_cpu_quiescent(cpu);
