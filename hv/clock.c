@@ -142,19 +142,24 @@ static void set_timer(struct vcpu *v, uint64_t now, bool looked)
 	look_later(v, now, min(v->deadline, now + c->look_ticks));
 }
 
+/* When v is to leave the guest, which has been out now. */
+static uint64_t debt_deadline(const struct vcpu *v, uint64_t now)
+{
+	return mmu_reclaim_waiting(v->vm->mmu) ? min(v->due, now + v->cpu->debt_ticks) : v->due;
+}
+
 void clock_arm(struct vcpu *v)
 {
 	uint64_t at = min(vcpu_next_event(v), v->cpu->housekeeping), now = rdtsc();
 
-	if (mmu_reclaim_waiting(v->vm->mmu))
-		at = min(at, now + v->cpu->debt_ticks);
-	v->deadline = min(at, sched_turn_ends(v->cpu));
+	v->due = min(at, sched_turn_ends(v->cpu));
+	v->deadline = debt_deadline(v, now);
 	set_timer(v, now, false);
 }
 
 void clock_debt(struct vcpu *v)
 {
-	uint64_t now = rdtsc(), at = now + v->cpu->debt_ticks;
+	uint64_t now = rdtsc(), at = debt_deadline(v, now);
 
 	if (v->deadline <= at)
 		return;
@@ -166,7 +171,9 @@ void __attribute__((noinline)) clock_passed(struct vcpu *v)
 {
 	uint64_t now = rdtsc();
 
-	if (now < v->deadline) {
+	/* For debt alone it need not be brought out again so soon: this exit has just paid what it had to. */
+	if (now < v->due) {
+		v->deadline = debt_deadline(v, now);
 		set_timer(v, now, true);
 		return;
 	}

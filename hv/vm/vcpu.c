@@ -39,7 +39,7 @@ int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **ou
 	v->cpu = cpu;
 	v->run = index ? VCPU_WAIT_SIPI : VCPU_RUNNING;
 	v->sipi_wanted = index;
-	v->deadline = UINT64_MAX;
+	v->due = v->deadline = UINT64_MAX;
 	v->misc_enable = guest_misc_enable(MISC_ENABLE_FAST_STRINGS);
 	guest_mtrr_firmware(v->mtrr, guest_maxphyaddr());
 	list_init(&v->turn.in_queue);

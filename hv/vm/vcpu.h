@@ -69,8 +69,9 @@ struct vcpu {
 	uint64_t eoi_exit[4]; /* APICv: bitmap as written */
 	unsigned tpr_threshold;
 
-	uint64_t tsc_adjust;	     /* guest's IA32_TSC_ADJUST */
-	uint64_t deadline;	     /* host TSC at which it has to leave the guest; UINT64_MAX: never */
+	uint64_t tsc_adjust; /* guest's IA32_TSC_ADJUST */
+	uint64_t due;	     /* host TSC at which it is to be served; UINT64_MAX: never */
+	uint64_t deadline;   /* ... at which it has to leave the guest: before that, if debt is to be paid */
 	uint32_t looked, look_after; /* an exit looks at the clock so many ticks after that (hv/clock.h) */
 	uint32_t last_look;	     /* ticks from then to the last look at the clock */
 

@@ -66,7 +66,8 @@ static void op_sooner(void *ctx, unsigned vcpu, uint64_t due)
 		ask(vm, vcpu, REQ_EVENTS);
 		return;
 	}
-	v->deadline = min(v->deadline, host_tsc(vm, due));
+	v->due = min(v->due, host_tsc(vm, due));
+	v->deadline = min(v->deadline, v->due);
 	v->look_after = 0;
 }
 

@@ -107,10 +107,11 @@ static unsigned clear(struct spage *p, unsigned entries)
 
 unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 {
-	struct batch b = { 0 };
+	struct batch b; /* not cleared as a whole: that would take longer than a page does */
 	unsigned done = 0, left = entries, touched = 0, logs;
 	uint64_t since;
 
+	b.n = b.entries = 0;
 	if (!mmu_reclaim_waiting(mmu) || !pages || !entries)
 		return 0;
 	if (atomic_xchg(&mmu->drain.busy, 1) && !MUTANT(two_drainers))
