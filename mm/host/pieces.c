@@ -212,7 +212,7 @@ void piece_put(enum frame_size size, owner_t owner, pfn_t first)
 			put_one(first.v + b * PAGES_2M, BLOCK_GIGA, owner);
 		return;
 	}
-	piece_put_run(frame_pages(size), owner, first);
+	(void)piece_put_run_some(frame_pages(size), owner, first, UINT32_MAX);
 }
 
 void piece_put_part(owner_t owner, pfn_t part)
@@ -239,10 +239,4 @@ uint64_t piece_put_run_some(uint64_t n, owner_t owner, pfn_t first, unsigned mos
 		put_one(first.v + n, state, owner);
 	}
 	return n;
-}
-
-void piece_put_run(uint64_t n, owner_t owner, pfn_t first)
-{
-	while (n)
-		n = piece_put_run_some(n, owner, first, UINT32_MAX);
 }

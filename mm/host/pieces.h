@@ -42,7 +42,6 @@ int piece_take(enum frame_size size, owner_t owner, pfn_t *out, struct piece_dir
 int piece_take_run(uint64_t n, owner_t owner, pfn_t *out, bool *dirty);
 /* Asserts that exactly this piece is used by exactly this owner. */
 void piece_put(enum frame_size size, owner_t owner, pfn_t first);
-void piece_put_run(uint64_t n, owner_t owner, pfn_t first);
 /* From its end, `most` blocks or pages of it. Returns how many pages are left of it, as a run of that length. */
 uint64_t piece_put_run_some(uint64_t n, owner_t owner, pfn_t first, unsigned most);
 /* 2 MiB of a piece of 1 GiB, whose other parts are put back in the same way. */
