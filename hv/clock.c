@@ -85,14 +85,14 @@ void clock_idle_ends(struct cpu *c)
 	c->root_why = "an idle CPU's turn";
 }
 
-void clock_report(void)
+void clock_report(enum log_level level)
 {
 	const struct cpu *most = cpus[0];
 
 	for (unsigned i = 1; i < ncpus; i++)
 		if (cpus[i]->stretch_max > most->stretch_max)
 			most = cpus[i];
-	log_info("root stretch: at most %lu ticks, %lu us (%s, CPU %u)", most->stretch_max,
+	log_at(level, "root stretch: at most %lu ticks, %lu us (%s, CPU %u)", most->stretch_max,
 		tsc_to_ns(most->stretch_max) / 1000, most->stretch_why ? most->stretch_why : "none",
 		most->id);
 }

@@ -14,6 +14,7 @@
 #pragma once
 
 #include "hv/vm/vcpu.h"
+#include "lib/log.h"
 
 #define CLOCK_LOOK_US	90
 #define ROOT_STRETCH_US 200 /* no stretch in root mode is to be longer */
@@ -60,5 +61,5 @@ static inline void clock_fired(struct cpu *c)
 {
 	c->timer_at = 0;
 }
-/* Logs the longest stretch of all CPUs so far, and what it was for. */
-void clock_report(void);
+/* Logs the longest stretch of all CPUs so far, and what it was for, at this level. */
+void clock_report(enum log_level level);

@@ -253,7 +253,7 @@ void machine_ready(void)
 
 void machine_end(void)
 {
-	clock_report();
+	clock_report(LOG_INFO);
 	console_flush();
 	console_wait(true);
 	if (boot->conf->keep) {

@@ -234,6 +234,7 @@ static void reap(struct cpu *c)
 		if (vm_take_apart(vms[i], &piece)) {
 			vms[i] = NULL;
 			i = ended();
+			clock_report(LOG_DEBUG);
 		}
 		spin_unlock(&apart_lock);
 		clock_reason(c, piece);
