@@ -31,8 +31,11 @@ static void put_run(struct out *o, const char *text, size_t n)
 
 static void pad(struct out *o, char c, int n)
 {
-	while (n-- > 0)
-		put(o, c);
+	if (n <= 0)
+		return;
+	if (o->n + 1 < o->size)
+		memset(o->buf + o->n, c, min((size_t)n, o->size - 1 - o->n));
+	o->n += (size_t)n;
 }
 
 static void put_text(struct out *o, const struct spec *s, const char *text, size_t n)
@@ -50,13 +53,18 @@ static void put_number(
 	struct out *o, const struct spec *s, uint64_t v, unsigned base, bool upper, const char *sign)
 {
 	const char *digits = upper ? "0123456789ABCDEF" : "0123456789abcdef";
-	char tmp[24];
-	int n = 0, zeros, fill;
+	char tmp[24], *at = tmp + sizeof(tmp);
+	int n, zeros, fill;
 
-	if (!(s->precise && !s->precision && !v))
-		do
-			tmp[n++] = digits[v % base];
-		while (v /= base);
+	if (base == 16)
+		for (; v; v >>= 4)
+			*--at = digits[v & 15];
+	else
+		for (; v; v /= base)
+			*--at = digits[v % base];
+	if (at == tmp + sizeof(tmp) && !(s->precise && !s->precision))
+		*--at = '0';
+	n = (int)(tmp + sizeof(tmp) - at);
 	zeros = s->precise ? s->precision - n : 0;
 	zeros = max(zeros, 0);
 	fill = s->width - n - zeros - (int)strlen(sign);
@@ -69,8 +77,7 @@ static void put_number(
 	while (*sign)
 		put(o, *sign++);
 	pad(o, '0', zeros);
-	while (n)
-		put(o, tmp[--n]);
+	put_run(o, at, (size_t)n);
 	if (s->left)
 		pad(o, ' ', fill);
 }
@@ -230,6 +237,19 @@ int fmt_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap0)
 	if (size)
 		buf[o.n < size ? o.n : size - 1] = 0;
 	return (int)o.n;
+}
+
+size_t fmt_bytes(char *buf, const uint8_t *bytes, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+
+	for (size_t i = 0; i < n; i++) {
+		buf[3 * i] = digits[bytes[i] >> 4];
+		buf[3 * i + 1] = digits[bytes[i] & 15];
+		buf[3 * i + 2] = ' ';
+	}
+	buf[3 * n] = 0;
+	return 3 * n;
 }
 
 int fmt_snprintf(char *buf, size_t size, const char *fmt, ...)

@@ -15,3 +15,5 @@
  */
 int fmt_vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 int fmt_snprintf(char *buf, size_t size, const char *fmt, ...) __printf_like(3, 4);
+/* Writes n bytes as "0f 0b ", 3 * n characters, and the final NUL. Returns 3 * n. */
+size_t fmt_bytes(char *buf, const uint8_t *bytes, size_t n);

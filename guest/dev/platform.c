@@ -150,15 +150,29 @@ int platform_create(const struct platform_params *params, struct platform **out)
 	return 0;
 }
 
-bool platform_free_some(struct platform *p, unsigned most)
+bool platform_destroy_some(struct platform **out, unsigned most)
 {
-	return devices_free_some(&p->devices, most) && backing_free_some(&p->bios, most);
+	struct platform *p = *out;
+	pfn_t first = hpa_to_pfn(virt_to_hpa(p));
+
+	_Static_assert(offsetof(struct platform, pages) < PAGE_SIZE,
+		"its first page, which goes last, says how many");
+	if (!devices_free_some(&p->devices, most) || !backing_free_some(&p->bios, most))
+		return false;
+	if (p->pages > 1) {
+		p->pages = frames_free_run_some(
+			p->pages, p->owner, first, (unsigned)min((uint64_t)most, p->pages - 1));
+		return false;
+	}
+	frames_free_run(1, p->owner, first);
+	*out = NULL;
+	return true;
 }
 
 void platform_destroy(struct platform *p)
 {
-	platform_free_some(p, UINT32_MAX);
-	frames_free_run(p->pages, p->owner, hpa_to_pfn(virt_to_hpa(p)));
+	while (!platform_destroy_some(&p, UINT32_MAX))
+		;
 }
 
 void platform_reset(struct platform *p)

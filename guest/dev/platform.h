@@ -83,8 +83,9 @@ struct platform_params {
 int platform_create(const struct platform_params *p, struct platform **out);
 /* After mmu_destroy(): gives back the object and the RAM of its slots. */
 void platform_destroy(struct platform *p);
-/* Before it, so that it is short: gives back at most so many pieces of that RAM. True: all is given back. */
-bool platform_free_some(struct platform *p, unsigned most);
+/* The same in turns that are short: gives back at most so many pieces of memory (of 2 MiB, or 4 KiB). True: all is given back, and
+ * *p is NULL. Until then only this may be done with it. */
+bool platform_destroy_some(struct platform **p, unsigned most);
 /* Writes what firmware would have left into the BIOS area: ACPI tables (built with iasl, patched for vCPUs and layout)
  * the Intel MP table, real-mode vectors with their handlers; the RSDP's gpa in *rsdp. 0 or what guest_write_rom says. */
 int platform_write_tables(struct platform *p, uint64_t *rsdp);

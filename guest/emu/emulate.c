@@ -121,14 +121,9 @@ int emulate_describe(const struct emu *e, const uint8_t *bytes, size_t n, char *
 {
 	size_t shown = e->insn.len ? e->insn.len : INSN_MAX;
 	bool decoded = e->insn.op != INSN_NONE;
-	static const char digits[] = "0123456789abcdef";
-	char hex[3 * INSN_MAX + 1] = "";
+	char hex[3 * INSN_MAX + 1];
 
-	for (size_t k = 0; k < n && k < shown; k++) {
-		hex[3 * k] = digits[bytes[k] >> 4];
-		hex[3 * k + 1] = digits[bytes[k] & 15];
-		hex[3 * k + 2] = ' ';
-	}
+	fmt_bytes(hex, bytes, min(n, shown));
 	return fmt_snprintf(buf, size, "%s(%s): %s", hex, decoded ? insn_op_name(e->insn.op) : "not decoded",
 		e->why ? e->why : "an operation of the machine below failed");
 }

@@ -141,12 +141,12 @@ static void dump_tables(struct dump *d)
 
 static void dump_code(struct dump *d)
 {
-	char text[DUMP_CODE * 3 + 1] = "";
-	int n = 0;
+	char text[DUMP_CODE * 3 + 1];
+	size_t n = fmt_bytes(text, d->code, d->ncode);
 
-	for (unsigned i = 0; i < d->ncode; i++)
-		n += fmt_snprintf(text + n, sizeof(text) - (size_t)n, " %02x", d->code[i]);
-	log_error("  code at rip:%s", n ? text : " cannot be read");
+	if (n)
+		text[n - 1] = 0;
+	log_error("  code at rip: %s", n ? text : "cannot be read");
 }
 
 static void dump_advice(struct dump *d)

@@ -239,13 +239,7 @@ static bool free_platform(void *of)
 {
 	struct vm *vm = of;
 
-	if (!vm->platform)
-		return true;
-	if (!platform_free_some(vm->platform, PIECES))
-		return false;
-	platform_destroy(vm->platform);
-	vm->platform = NULL;
-	return true;
+	return !vm->platform || platform_destroy_some(&vm->platform, PIECES);
 }
 
 /* ---- what lies in its memory ---- */

@@ -50,8 +50,8 @@ struct slots {
 int slots_init(struct mmu *mmu);
 /* The VM is gone: its slots' dirty logs are retired, and may be freed at once. */
 void slots_retire_logs(struct mmu *mmu);
-/* Once they are. */
-void slots_fini(struct mmu *mmu);
+/* Once they are: gives back a table a call. True: none is left. */
+bool slots_fini(struct mmu *mmu);
 
 /* The slot that holds gfn, or NULL. MMU lock held; valid until it is dropped. */
 const struct slot *slots_find_locked(const struct mmu *mmu, gfn_t at);

@@ -28,12 +28,16 @@ void slots_retire_logs(struct mmu *mmu)
 		}
 }
 
-void slots_fini(struct mmu *mmu)
+bool slots_fini(struct mmu *mmu)
 {
 	for (int i = 0; i < 2; i++)
-		if (mmu->slots.buf[i])
+		if (mmu->slots.buf[i]) {
 			frames_free_run(SLOT_TABLE_FRAMES, mmu->pool.owner,
 				hpa_to_pfn(virt_to_hpa(mmu->slots.buf[i])));
+			mmu->slots.buf[i] = NULL;
+			return false;
+		}
+	return true;
 }
 
 /* Word by word, since a writer may be writing what is read. */

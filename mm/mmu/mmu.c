@@ -147,7 +147,8 @@ bool mmu_destroy_some(struct mmu **out, unsigned chunks)
 	/* No CPU walks them, so the tables need no visit: their chunks go as they are. */
 	if (!pool_fini(&mmu->pool, chunks))
 		return false;
-	slots_fini(mmu);
+	if (!slots_fini(mmu))
+		return false;
 	hash_fini(mmu);
 	free_frame(mmu, mmu->vcpu);
 	free_frame(mmu, mmu);

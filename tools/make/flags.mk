@@ -44,6 +44,7 @@ HOT	+= guest/dev/platform guest/dev/bus	# finds the device of a port or an addre
 HOT	+= guest/dev/platform_apic guest/dev/vlapic_irq	# every interrupt of a vCPU to itself, and what it takes before an entry
 HOT	+= guest/dev/vvga_screen	# compares the text screen with what is shown, 20 times a second
 HOT	+= guest/emu/emulate guest/emu/mem	# the emulator's way to memory
+HOT	+= lib/printf lib/log		# a line of the log is a stretch in root mode
 HOT	+= drivers/console/console drivers/console/line	# a byte of each guest that prints
 HOT	+= drivers/console/fbcon	# paints: a piece is a stretch in root mode
 OPT	= $(if $(filter $(HOT),$(basename $<)),-O2,-Os)
