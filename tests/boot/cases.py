@@ -450,7 +450,7 @@ def storm(kind):
 GUESTS += [
     Case(
         "storm-" + kind,  # a neighbour's wake-ups come within a millisecond, and it has its share of the CPU
-        [r"^neighbour: (done|FAILED)", r"^lethe: root stretch: "],
+        [r"^neighbour: (done|FAILED)", r"^lethe: root stretch: .*\)$"],
         seen=[r"storm: begins"] + [r"^share (9[5-9]\d|1000)$"] * (kind in STORMS_ELSEWHERE),
         never=[PANIC, "FAILED", r"^lethe: vm storm exited"],
         timeout=120,
