@@ -8,7 +8,7 @@
 
 #define REFRESH_HZ	 20
 #define REFRESH_QUIET_HZ 5
-#define PIECES_HZ	 400 /* of a change that is too large for one refresh */
+#define PIECES_HZ	 240 /* of a change that is too large for one refresh: together what 115200 baud carry */
 #define QUIET_AFTER	 40  /* refreshes without anything new */
 #define OUT_BYTES	 512 /* of ANSI text a refresh: about what 115200 baud carry meanwhile */
 

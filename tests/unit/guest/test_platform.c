@@ -189,8 +189,23 @@ static void the_rate_is_bounded(void **state)
 			print_at(80 * row, line);
 		fake_vm_advance(f, 1 * MSEC);
 	}
-	assert_in_range(f->writes, 15, 101);
+	assert_in_range(f->writes, 15, 241); /* pieces of a change that is too large for one */
 	assert_in_range(f->out_n, 1000, 115200 / 10);
+}
+
+/* Leaves the letters of what was written: a long change comes in pieces, between which the cursor jumps over blanks. */
+static void keep_letters(void)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->out_n; i++)
+		if (f->out[i] == '\033')
+			while (i + 1 < f->out_n && (f->out[++i] == '[' || f->out[i] < '@'))
+				;
+		else if (f->out[i] != ' ')
+			f->out[n++] = f->out[i];
+	f->out[n] = 0;
+	f->out_n = n;
 }
 
 static void scrolling_by_start_address_wraps(void **state)
@@ -201,7 +216,8 @@ static void scrolling_by_start_address_wraps(void **state)
 	crtc(0x0c, (uint8_t)(start >> 8));
 	crtc(0x0d, (uint8_t)start);
 	fake_vm_advance(f, 2 * SEC);
-	assert_non_null(strstr(f->out, "the first line ends here, and the screen goes on"));
+	keep_letters();
+	assert_non_null(strstr(f->out, "thefirstlineendshere,andthescreengoeson"));
 }
 
 static void graphics_are_not_text(void **state)
