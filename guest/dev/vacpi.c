@@ -20,14 +20,14 @@
 #define TIMER	8
 #define CARRY	31 /* TMR_STS is set when this bit of the timer changes (FADT: TMR_VAL_EXT) */
 
-static uint64_t ticks(const struct vacpi *v)
+static uint64_t acpi_ticks(const struct vacpi *v)
 {
 	return rate_ticks(&v->rate, device_now(&v->dev));
 }
 
-static void update(struct vacpi *v)
+static void acpi_update(struct vacpi *v)
 {
-	uint64_t carries = ticks(v) >> CARRY;
+	uint64_t carries = acpi_ticks(v) >> CARRY;
 
 	if (carries != v->seen_wrap) {
 		v->seen_wrap = carries;
@@ -40,21 +40,21 @@ static void update(struct vacpi *v)
 		timer_stop(&v->timer);
 }
 
-static void fire(struct vtimer *t, uint64_t now)
+static void acpi_fire(struct vtimer *t, uint64_t now)
 {
-	update(container_of(t, struct vacpi, timer));
+	acpi_update(container_of(t, struct vacpi, timer));
 }
 
-static uint32_t word(struct vacpi *v, unsigned off)
+static uint32_t acpi_word(struct vacpi *v, unsigned off)
 {
 	switch (off & ~3u) {
 	case EVENT:
-		update(v);
+		acpi_update(v);
 		return v->status | (uint32_t)v->enable << 16;
 	case CONTROL:
 		return v->control | CONTROL_SCI; /* SLP_EN reads 0 */
 	default:
-		return (uint32_t)ticks(v);
+		return (uint32_t)acpi_ticks(v);
 	}
 }
 
@@ -65,10 +65,10 @@ static uint64_t acpi_read(void *dev, uint64_t off, unsigned size)
 	/* Pieces of a register, but not across two. */
 	if ((at & 3) + size > 4)
 		return ~0ull;
-	return word(dev, at) >> 8 * (at & 3);
+	return acpi_word(dev, at) >> 8 * (at & 3);
 }
 
-static void sleep(struct vacpi *v)
+static void acpi_sleep(struct vacpi *v)
 {
 	unsigned type = (unsigned)bits_get(v->control, 12, 10);
 
@@ -91,16 +91,16 @@ static void acpi_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 		return;
 	switch (at & ~3u) {
 	case EVENT:
-		update(v);
+		acpi_update(v);
 		v->status &= (uint16_t)~bits; /* written ones clear */
 		v->enable = (uint16_t)(((v->enable & ~(mask >> 16)) | bits >> 16) & PM1_ENABLE);
-		update(v);
+		acpi_update(v);
 		break;
 	case CONTROL:
 		v->control = (uint16_t)((v->control & ~mask) | bits);
 		if (v->control & CONTROL_SLEEP) {
 			v->control &= (uint16_t)~CONTROL_SLEEP;
-			sleep(v);
+			acpi_sleep(v);
 		}
 		break;
 	default: /* the timer cannot be written */
@@ -111,7 +111,7 @@ static void acpi_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 void vacpi_power_button(struct vacpi *v)
 {
 	v->status |= PM1_BUTTON;
-	update(v);
+	acpi_update(v);
 }
 
 static void vacpi_reset(struct device *d)
@@ -120,8 +120,8 @@ static void vacpi_reset(struct device *d)
 
 	v->status = v->enable = 0;
 	v->control = CONTROL_SCI;
-	v->seen_wrap = ticks(v) >> CARRY;
-	update(v);
+	v->seen_wrap = acpi_ticks(v) >> CARRY;
+	acpi_update(v);
 }
 
 static int vacpi_attach(struct device *d)
@@ -129,7 +129,7 @@ static int vacpi_attach(struct device *d)
 	struct vacpi *v = (struct vacpi *)d;
 
 	rate_init(&v->rate, PM_TIMER_HZ, d->board->clock->tsc_hz);
-	device_timer(d, &v->timer, fire);
+	device_timer(d, &v->timer, acpi_fire);
 	device_ports(
 		d, &v->ports, VACPI_PM1_EVENT, VACPI_PORTS, BUS_1 | BUS_2 | BUS_4, acpi_read, acpi_write);
 	return 0;

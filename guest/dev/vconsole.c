@@ -14,7 +14,7 @@
 #define FLUSH_AFTER_MS	2
 #define FLUSH_TRACED_MS 2000
 
-static uint64_t flush_after(void)
+static uint64_t vconsole_flush_after(void)
 {
 	return atomic_load_relaxed(&trace_live) ? FLUSH_TRACED_MS : FLUSH_AFTER_MS;
 }
@@ -33,17 +33,17 @@ void vconsole_flush(struct console *c)
 			c->end[i].may_send(c->end[i].dev);
 }
 
-static void flush_later(struct console *c)
+static void vconsole_flush_later(struct console *c)
 {
-	timer_arm(&c->flush, tsc_after(vclock_now(c->clock), vclock_ms(c->clock, flush_after())));
+	timer_arm(&c->flush, tsc_after(vclock_now(c->clock), vclock_ms(c->clock, vconsole_flush_after())));
 }
 
-static void flush_if_room(struct console *c)
+static void vconsole_flush_if_room(struct console *c)
 {
 	if (c->clock->ops->console_room(c->clock->vm))
 		vconsole_flush(c);
 	else if (c->flush.due == TIMER_OFF)
-		flush_later(c);
+		vconsole_flush_later(c);
 }
 
 void vconsole_put(struct console *c, char byte)
@@ -52,15 +52,15 @@ void vconsole_put(struct console *c, char byte)
 		return;
 	c->out[c->n++] = byte;
 	if (byte == '\n' || c->n == sizeof(c->out))
-		flush_if_room(c);
+		vconsole_flush_if_room(c);
 	else if (c->n == 1)
-		flush_later(c);
+		vconsole_flush_later(c);
 }
 
 bool vconsole_has_room(struct console *c)
 {
 	if (c->n + VUART_FIFO > sizeof(c->out))
-		flush_if_room(c);
+		vconsole_flush_if_room(c);
 	return c->n + VUART_FIFO <= sizeof(c->out);
 }
 
@@ -98,12 +98,12 @@ void vconsole_pump(struct console *c)
 	}
 }
 
-static void flush_fires(struct vtimer *t, uint64_t now)
+static void vconsole_flush_fires(struct vtimer *t, uint64_t now)
 {
-	flush_if_room(container_of(t, struct console, flush));
+	vconsole_flush_if_room(container_of(t, struct console, flush));
 }
 
-static void poll_fires(struct vtimer *t, uint64_t now)
+static void vconsole_poll_fires(struct vtimer *t, uint64_t now)
 {
 	struct console *c = container_of(t, struct console, poll);
 
@@ -123,8 +123,8 @@ void vconsole_init(
 {
 	c->clock = clock;
 	c->poll_ms = poll_ms;
-	timer_add(timers, &c->flush, &c->lock, flush_fires);
-	timer_add(timers, &c->poll, &c->lock, poll_fires);
+	timer_add(timers, &c->flush, &c->lock, vconsole_flush_fires);
+	timer_add(timers, &c->poll, &c->lock, vconsole_poll_fires);
 }
 
 void vconsole_connect(struct console *c, struct console_end end)

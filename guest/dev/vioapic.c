@@ -24,7 +24,7 @@
 #define ENTRY_MASKED   BIT(16)
 #define ENTRY_WRITABLE (BITS(63, 56) | BITS(16, 15) | BIT(13) | BITS(11, 0))
 
-static void deliver(struct vioapic *v, unsigned pin)
+static void vioapic_deliver(struct vioapic *v, unsigned pin)
 {
 	uint64_t e = v->entry[pin];
 	struct apic_msg m = {
@@ -42,12 +42,12 @@ static void deliver(struct vioapic *v, unsigned pin)
 }
 
 /* A level-triggered pin whose line is up asks again whenever nothing holds it back. */
-static void service_level(struct vioapic *v, unsigned pin)
+static void vioapic_service_level(struct vioapic *v, unsigned pin)
 {
 	uint64_t e = v->entry[pin];
 
 	if ((e & ENTRY_LEVEL) && !(e & (ENTRY_MASKED | ENTRY_REMOTE)) && (v->lines & BIT(pin)))
-		deliver(v, pin);
+		vioapic_deliver(v, pin);
 }
 
 void vioapic_set(struct vioapic *v, unsigned pin, bool level)
@@ -60,9 +60,9 @@ void vioapic_set(struct vioapic *v, unsigned pin, bool level)
 	if (!level)
 		return;
 	if (v->entry[pin] & ENTRY_LEVEL)
-		service_level(v, pin);
+		vioapic_service_level(v, pin);
 	else if (!(v->entry[pin] & ENTRY_MASKED)) /* an edge on a masked pin is lost */
-		deliver(v, pin);
+		vioapic_deliver(v, pin);
 }
 
 void vioapic_eoi(struct vioapic *v, uint8_t vector)
@@ -73,11 +73,11 @@ void vioapic_eoi(struct vioapic *v, uint8_t vector)
 		if ((*e & ENTRY_VECTOR) != vector || !(*e & ENTRY_REMOTE))
 			continue;
 		*e &= ~ENTRY_REMOTE;
-		service_level(v, pin);
+		vioapic_service_level(v, pin);
 	}
 }
 
-static void write_entry(struct vioapic *v, unsigned pin, bool high, uint32_t value)
+static void vioapic_write_entry(struct vioapic *v, unsigned pin, bool high, uint32_t value)
 {
 	uint64_t *e = &v->entry[pin];
 	uint64_t mask = (high ? BITS(63, 32) : BITS(31, 0)) & ENTRY_WRITABLE;
@@ -86,10 +86,10 @@ static void write_entry(struct vioapic *v, unsigned pin, bool high, uint32_t val
 	/* Kernels clear a stuck remote IRR by making the pin an edge for a moment. */
 	if (!(*e & ENTRY_LEVEL))
 		*e &= ~ENTRY_REMOTE;
-	service_level(v, pin);
+	vioapic_service_level(v, pin);
 }
 
-static uint32_t read_indexed(const struct vioapic *v)
+static uint32_t vioapic_read_indexed(const struct vioapic *v)
 {
 	unsigned n = v->select - INDEX_ENTRY;
 
@@ -116,7 +116,7 @@ static uint64_t vioapic_read(void *dev, uint64_t off, unsigned size)
 		word = v->select;
 		break;
 	case REG_WINDOW:
-		word = read_indexed(v);
+		word = vioapic_read_indexed(v);
 		break;
 	}
 	return word >> 8 * (off & 3);
@@ -134,7 +134,7 @@ static void vioapic_write(void *dev, uint64_t off, unsigned size, uint64_t value
 		if (v->select == INDEX_ID)
 			v->id = (uint8_t)bits_get(value, 27, 24);
 		else if (v->select >= INDEX_ENTRY && v->select < INDEX_ENTRY + 2 * VIOAPIC_PINS)
-			write_entry(v, (v->select - INDEX_ENTRY) / 2, v->select & 1, (uint32_t)value);
+			vioapic_write_entry(v, (v->select - INDEX_ENTRY) / 2, v->select & 1, (uint32_t)value);
 		break;
 	case REG_EOI:
 		vioapic_eoi(v, (uint8_t)value);

@@ -21,20 +21,20 @@
 #define PORT_A20      BIT(1)
 #define PORT_OUTPUT   BIT(4) /* IRQ 1 */
 
-static void update(struct vkbc *v)
+static void kbc_update(struct vkbc *v)
 {
 	irq_line_set(&v->irq, (v->status & STATUS_OUTPUT) && (v->ram[0] & CCB_IRQ));
 }
 
-static void fill(struct vkbc *v, uint8_t byte)
+static void kbc_fill(struct vkbc *v, uint8_t byte)
 {
 	v->data = byte;
 	v->status |= STATUS_OUTPUT;
-	update(v);
+	kbc_update(v);
 }
 
 /* Translation swallows the F0 of set 2 and marks the next code as a release instead. */
-static bool translate(struct vkbc *v, uint8_t *byte)
+static bool kbc_translate(struct vkbc *v, uint8_t *byte)
 {
 	if (!(v->ram[0] & CCB_TRANSLATE))
 		return true;
@@ -57,37 +57,37 @@ void vkbc_refill(struct vkbc *v)
 		return;
 	if (v->answering) {
 		v->answering = false;
-		fill(v, v->answer);
+		kbc_fill(v, v->answer);
 		return;
 	}
 	while (!(v->ram[0] & CCB_DISABLED) && vkbd_pop(&v->kbd, &byte)) {
-		if (translate(v, &byte)) {
-			fill(v, byte);
+		if (kbc_translate(v, &byte)) {
+			kbc_fill(v, byte);
 			return;
 		}
 	}
 }
 
-static void answer(struct vkbc *v, uint8_t byte)
+static void kbc_answer(struct vkbc *v, uint8_t byte)
 {
 	v->answer = byte;
 	v->answering = true;
 	vkbc_refill(v);
 }
 
-static void write_output_port(struct vkbc *v, uint8_t value)
+static void kbc_write_output_port(struct vkbc *v, uint8_t value)
 {
 	v->a20 = value & PORT_A20;
 	if (!(value & PORT_NO_RESET))
 		power_end(v->dev.board->power, VM_END_RESET, 0);
 }
 
-static void command(struct vkbc *v, uint8_t byte)
+static void kbc_command(struct vkbc *v, uint8_t byte)
 {
 	v->command = 0;
 	switch (byte) {
 	case 0x20 ... 0x3f:
-		answer(v, v->ram[byte & 0x1f]);
+		kbc_answer(v, v->ram[byte & 0x1f]);
 		break;
 	case 0x60 ... 0x7f:
 	case 0xd1: /* write output port */
@@ -97,14 +97,14 @@ static void command(struct vkbc *v, uint8_t byte)
 		v->command = byte;
 		break;
 	case 0xa9: /* auxiliary interface test: clock line stuck low, there is nothing */
-		answer(v, 0x01);
+		kbc_answer(v, 0x01);
 		break;
 	case 0xaa: /* self test */
 		v->ram[0] |= CCB_SYSTEM;
-		answer(v, 0x55);
+		kbc_answer(v, 0x55);
 		break;
 	case 0xab: /* keyboard interface test */
-		answer(v, 0x00);
+		kbc_answer(v, 0x00);
 		break;
 	case 0xad:
 		v->ram[0] |= CCB_DISABLED;
@@ -114,11 +114,11 @@ static void command(struct vkbc *v, uint8_t byte)
 		vkbc_refill(v);
 		break;
 	case 0xc0: /* read input port: not locked, primary display colour */
-		answer(v, 0x80);
+		kbc_answer(v, 0x80);
 		break;
 	case 0xd0:
-		answer(v, (uint8_t)(0xc0 | PORT_NO_RESET | (v->a20 ? PORT_A20 : 0) |
-				    (v->status & STATUS_OUTPUT ? PORT_OUTPUT : 0)));
+		kbc_answer(v, (uint8_t)(0xc0 | PORT_NO_RESET | (v->a20 ? PORT_A20 : 0) |
+					(v->status & STATUS_OUTPUT ? PORT_OUTPUT : 0)));
 		break;
 	case 0xdd: /* A20 off and on, one byte each */
 	case 0xdf:
@@ -133,31 +133,31 @@ static void command(struct vkbc *v, uint8_t byte)
 	}
 }
 
-static void write_ram(struct vkbc *v, unsigned at, uint8_t value)
+static void kbc_write_ram(struct vkbc *v, unsigned at, uint8_t value)
 {
 	v->ram[at] = at ? value : value | CCB_AUX_DISABLED;
-	update(v);
+	kbc_update(v);
 	vkbc_refill(v);
 }
 
-static void data_written(struct vkbc *v, uint8_t byte)
+static void kbc_data_written(struct vkbc *v, uint8_t byte)
 {
 	uint8_t waiting = v->command;
 
 	v->command = 0;
 	switch (waiting) {
 	case 0x60 ... 0x7f:
-		write_ram(v, waiting & 0x1f, byte);
+		kbc_write_ram(v, waiting & 0x1f, byte);
 		break;
 	case 0xd1:
-		write_output_port(v, byte);
+		kbc_write_output_port(v, byte);
 		break;
 	case 0xd2: /* comes back as if a device had sent it; without an auxiliary port D3 does the same */
 	case 0xd3:
-		answer(v, byte);
+		kbc_answer(v, byte);
 		break;
 	case 0xd4: /* nobody there to take it: the answer of a device that does not understand */
-		answer(v, 0xfe);
+		kbc_answer(v, 0xfe);
 		break;
 	default:
 		/* To the keyboard; this enables its interface (datasheet: writes to 60h release the clock). */
@@ -168,7 +168,7 @@ static void data_written(struct vkbc *v, uint8_t byte)
 	}
 }
 
-static uint64_t data_read(void *dev, uint64_t off, unsigned size)
+static uint64_t kbc_data_read(void *dev, uint64_t off, unsigned size)
 {
 	struct vkbc *v = dev;
 	uint8_t byte = v->data; /* an empty buffer shows its last byte */
@@ -176,34 +176,34 @@ static uint64_t data_read(void *dev, uint64_t off, unsigned size)
 	if (!(v->status & STATUS_OUTPUT))
 		return byte;
 	v->status &= (uint8_t)~STATUS_OUTPUT;
-	update(v);
+	kbc_update(v);
 	vkbc_refill(v);
 	if (vkbd_room(&v->kbd))
 		vconsole_pump(v->dev.board->console);
 	return byte;
 }
 
-static void data_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+static void kbc_data_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
 	struct vkbc *v = dev;
 
 	v->status &= (uint8_t)~STATUS_COMMAND;
-	data_written(v, (uint8_t)value);
+	kbc_data_written(v, (uint8_t)value);
 }
 
-static uint64_t status_read(void *dev, uint64_t off, unsigned size)
+static uint64_t kbc_status_read(void *dev, uint64_t off, unsigned size)
 {
 	struct vkbc *v = dev;
 
 	return v->status | STATUS_UNLOCKED | (v->ram[0] & CCB_SYSTEM ? STATUS_SYSTEM : 0);
 }
 
-static void status_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+static void kbc_status_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
 	struct vkbc *v = dev;
 
 	v->status |= STATUS_COMMAND;
-	command(v, (uint8_t)value);
+	kbc_command(v, (uint8_t)value);
 }
 
 /* System control port A. */
@@ -255,7 +255,7 @@ static void vkbc_reset(struct device *d)
 	v->answering = v->break_next = false;
 	v->a20 = true;
 	vkbd_reset(&v->kbd);
-	update(v);
+	kbc_update(v);
 }
 
 static int vkbc_attach(struct device *d)
@@ -263,8 +263,8 @@ static int vkbc_attach(struct device *d)
 	struct vkbc *v = (struct vkbc *)d;
 
 	vkbd_attach(&v->kbd, d);
-	device_ports(d, &v->data_port, 0x60, 1, BUS_1, data_read, data_write);
-	device_ports(d, &v->status_port, 0x64, 1, BUS_1, status_read, status_write);
+	device_ports(d, &v->data_port, 0x60, 1, BUS_1, kbc_data_read, kbc_data_write);
+	device_ports(d, &v->status_port, 0x64, 1, BUS_1, kbc_status_read, kbc_status_write);
 	device_ports(d, &v->port92, 0x92, 1, BUS_1, port92_read, port92_write);
 	return 0;
 }

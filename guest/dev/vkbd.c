@@ -14,7 +14,7 @@
 
 #define ESCAPE_MS 30 /* an ESC that nothing follows is the key */
 
-static void put(struct vkbd *k, uint8_t byte)
+static void kbd_put(struct vkbd *k, uint8_t byte)
 {
 	if (k->count < VKBD_QUEUE)
 		k->queue[(k->head + k->count++) % VKBD_QUEUE] = byte;
@@ -37,49 +37,49 @@ bool vkbd_room(const struct vkbd *k)
 }
 
 /* key: code of set 1, with 0xe000 for the extended ones. */
-static void put_key(struct vkbd *k, uint16_t key, bool release)
+static void kbd_put_key(struct vkbd *k, uint16_t key, bool release)
 {
 	uint8_t code = (uint8_t)key;
 
 	if (key >> 8)
-		put(k, EXTENDED);
+		kbd_put(k, EXTENDED);
 	if (k->set == 1) {
-		put(k, release ? code | 0x80 : code);
+		kbd_put(k, release ? code | 0x80 : code);
 		return;
 	}
 	if (release)
-		put(k, BREAK2);
-	put(k, vkbd_set2(code));
+		kbd_put(k, BREAK2);
+	kbd_put(k, vkbd_set2(code));
 }
 
-static void stroke(struct vkbd *k, struct vkbd_key key)
+static void kbd_stroke(struct vkbd *k, struct vkbd_key key)
 {
 	if (!key.code || !k->scanning)
 		return;
 	if (key.ctrl)
-		put_key(k, KEY_CTRL, false);
+		kbd_put_key(k, KEY_CTRL, false);
 	if (key.shift)
-		put_key(k, KEY_SHIFT, false);
-	put_key(k, key.code, false);
-	put_key(k, key.code, true);
+		kbd_put_key(k, KEY_SHIFT, false);
+	kbd_put_key(k, key.code, false);
+	kbd_put_key(k, key.code, true);
 	if (key.shift)
-		put_key(k, KEY_SHIFT, true);
+		kbd_put_key(k, KEY_SHIFT, true);
 	if (key.ctrl)
-		put_key(k, KEY_CTRL, true);
+		kbd_put_key(k, KEY_CTRL, true);
 }
 
 /* The bytes of a sequence that turned out to be none are typed as they are. */
-static void give_up_escape(struct vkbd *k)
+static void kbd_give_up_escape(struct vkbd *k)
 {
 	unsigned n = k->escapes;
 
 	k->escapes = 0;
 	timer_stop(&k->timer);
 	for (unsigned i = 0; i < n; i++)
-		stroke(k, vkbd_key_of(k->escape[i]));
+		kbd_stroke(k, vkbd_key_of(k->escape[i]));
 }
 
-static void escape_byte(struct vkbd *k, uint8_t byte)
+static void kbd_escape_byte(struct vkbd *k, uint8_t byte)
 {
 	struct vkbd_key key;
 
@@ -93,14 +93,14 @@ static void escape_byte(struct vkbd *k, uint8_t byte)
 	case SEQUENCE_KEY:
 		k->escapes = 0;
 		timer_stop(&k->timer);
-		stroke(k, key);
+		kbd_stroke(k, key);
 		break;
 	case SEQUENCE_NONE:
-		give_up_escape(k);
+		kbd_give_up_escape(k);
 		break;
 	case SEQUENCE_MORE:
 		if (k->escapes == sizeof(k->escape))
-			give_up_escape(k);
+			kbd_give_up_escape(k);
 		break;
 	}
 }
@@ -108,20 +108,20 @@ static void escape_byte(struct vkbd *k, uint8_t byte)
 void vkbd_type(struct vkbd *k, uint8_t byte)
 {
 	if (k->escapes || byte == 0x1b)
-		escape_byte(k, byte);
+		kbd_escape_byte(k, byte);
 	else
-		stroke(k, vkbd_key_of(byte));
+		kbd_stroke(k, vkbd_key_of(byte));
 }
 
-static void fire(struct vtimer *t, uint64_t now)
+static void kbd_fire(struct vtimer *t, uint64_t now)
 {
 	struct vkbd *k = container_of(t, struct vkbd, timer);
 
-	give_up_escape(k);
+	kbd_give_up_escape(k);
 	vkbc_refill(container_of(k, struct vkbc, kbd));
 }
 
-static void defaults(struct vkbd *k)
+static void kbd_defaults(struct vkbd *k)
 {
 	k->set = 2;
 	k->command = 0;
@@ -130,15 +130,15 @@ static void defaults(struct vkbd *k)
 }
 
 /* The byte after ED, F0 or F3. */
-static void parameter(struct vkbd *k, uint8_t command, uint8_t byte)
+static void kbd_parameter(struct vkbd *k, uint8_t command, uint8_t byte)
 {
 	if (command == 0xf0 && byte > 2) { /* set 3 is one that no system of this century uses */
-		put(k, RESEND);
+		kbd_put(k, RESEND);
 		return;
 	}
-	put(k, ACK);
+	kbd_put(k, ACK);
 	if (command == 0xf0 && byte == 0)
-		put(k, k->set);
+		kbd_put(k, k->set);
 	else if (command == 0xf0)
 		k->set = byte;
 }
@@ -149,7 +149,7 @@ void vkbd_command(struct vkbd *k, uint8_t byte)
 
 	k->command = 0;
 	if (waiting && byte < 0x80) {
-		parameter(k, waiting, byte);
+		kbd_parameter(k, waiting, byte);
 		return;
 	}
 	switch (byte) {
@@ -157,50 +157,50 @@ void vkbd_command(struct vkbd *k, uint8_t byte)
 	case 0xf0: /* scan code set */
 	case 0xf3: /* typematic rate */
 		k->command = byte;
-		put(k, ACK);
+		kbd_put(k, ACK);
 		break;
 	case 0xee:
-		put(k, ECHO);
+		kbd_put(k, ECHO);
 		break;
 	case 0xf2: /* identify */
-		put(k, ACK);
-		put(k, 0xab);
-		put(k, 0x83);
+		kbd_put(k, ACK);
+		kbd_put(k, 0xab);
+		kbd_put(k, 0x83);
 		break;
 	case 0xf4: /* enable scanning; forgets what waits */
 		k->head = k->count = 0;
 		k->scanning = true;
-		put(k, ACK);
+		kbd_put(k, ACK);
 		break;
 	case 0xf5: /* defaults, and stop scanning */
 	case 0xf6: /* defaults */
-		defaults(k);
+		kbd_defaults(k);
 		k->scanning = byte == 0xf6;
-		put(k, ACK);
+		kbd_put(k, ACK);
 		break;
 	case 0xf7: /* how keys repeat: all of them as they do already */
 	case 0xf8:
 	case 0xf9:
 	case 0xfa:
-		put(k, ACK);
+		kbd_put(k, ACK);
 		break;
 	case 0xfe:
-		put(k, k->last);
+		kbd_put(k, k->last);
 		break;
 	case 0xff:
 		vkbd_reset(k);
-		put(k, ACK);
-		put(k, SELF_TEST_OK);
+		kbd_put(k, ACK);
+		kbd_put(k, SELF_TEST_OK);
 		break;
 	default:
-		put(k, RESEND);
+		kbd_put(k, RESEND);
 		break;
 	}
 }
 
 void vkbd_reset(struct vkbd *k)
 {
-	defaults(k);
+	kbd_defaults(k);
 	k->last = 0;
 	k->scanning = true;
 }
@@ -208,5 +208,5 @@ void vkbd_reset(struct vkbd *k)
 void vkbd_attach(struct vkbd *k, struct device *kbc)
 {
 	k->kbc = kbc;
-	device_timer(kbc, &k->timer, fire);
+	device_timer(kbc, &k->timer, kbd_fire);
 }

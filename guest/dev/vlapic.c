@@ -44,7 +44,7 @@ static const struct reg_rule rules[64] = {
 };
 
 /* Read-only bits among those that can be written: dropped in both modes. */
-static uint32_t status_bits(unsigned off)
+static uint32_t lapic_status_bits(unsigned off)
 {
 	if (off == APIC_LVT_LINT0 || off == APIC_LVT_LINT1)
 		return LVT_STATUS | LVT_REMOTE_IRR;
@@ -52,7 +52,7 @@ static uint32_t status_bits(unsigned off)
 }
 
 /* Returns the register at this offset; NULL: there is none that may be accessed so in this mode. */
-static const struct reg_rule *accessible(unsigned off, bool x2apic, bool write)
+static const struct reg_rule *lapic_accessible(unsigned off, bool x2apic, bool write)
 {
 	const struct reg_rule *r = off & 15 || off >> 4 >= ARRAY_SIZE(rules) ? NULL : &rules[off >> 4];
 
@@ -61,18 +61,18 @@ static const struct reg_rule *accessible(unsigned off, bool x2apic, bool write)
 
 bool vlapic_has(unsigned off, bool x2apic, bool write)
 {
-	return accessible(off, x2apic, write) != NULL;
+	return lapic_accessible(off, x2apic, write) != NULL;
 }
 
 /* A refused access: xAPIC mode notes it in the ESR, x2APIC mode raises #GP instead (SDM Vol. 3A 10.5.3). */
-static bool refuse(struct vlapic *l)
+static bool lapic_refuse(struct vlapic *l)
 {
 	if (!vlapic_x2(l))
 		vlapic_error(l, ESR_REGISTER);
 	return false;
 }
 
-static void refresh_lint0(struct vlapic *l)
+static void lapic_refresh_lint0(struct vlapic *l)
 {
 	uint32_t lvt = vlapic_get(l, APIC_LVT_LINT0);
 	bool takes;
@@ -85,7 +85,7 @@ static void refresh_lint0(struct vlapic *l)
 	atomic_store(&l->takes_extint, takes);
 }
 
-static void refresh_id(struct vlapic *l)
+static void lapic_refresh_id(struct vlapic *l)
 {
 	if (vlapic_x2(l)) {
 		vlapic_put(l, APIC_ID, l->index);
@@ -104,8 +104,8 @@ void vlapic_reset_registers(struct vlapic *l)
 	vlapic_put(l, APIC_SVR, 0xff);
 	for (unsigned off = APIC_LVT_TIMER; off <= APIC_LVT_ERROR; off += 16)
 		vlapic_put(l, off, LVT_MASKED);
-	refresh_id(l);
-	refresh_lint0(l);
+	lapic_refresh_id(l);
+	lapic_refresh_lint0(l);
 	l->irrv = l->isrv = -1;
 	l->lvt_timer = LVT_MASKED;
 	l->divide = 0;
@@ -114,7 +114,7 @@ void vlapic_reset_registers(struct vlapic *l)
 	l->stale = true;
 }
 
-static void forget_posted(struct vlapic *l)
+static void lapic_forget_posted(struct vlapic *l)
 {
 	for (unsigned i = 0; i < 8; i++)
 		atomic_store(&l->pir[i], 0);
@@ -130,7 +130,7 @@ void vlapic_reset(struct vlapic *l)
 {
 	atomic_store_relaxed(&l->base, LAYOUT_LAPIC | APIC_BASE_ENABLE | (l->index == 0 ? APIC_BASE_BSP : 0));
 	vlapic_timer_reset(l);
-	forget_posted(l);
+	lapic_forget_posted(l);
 	atomic_store(&l->init_pending, 0);
 	vlapic_reset_registers(l);
 	if (l->index == 0) {
@@ -138,7 +138,7 @@ void vlapic_reset(struct vlapic *l)
 		vlapic_put(l, APIC_SVR, SVR_ENABLED | 0x0f);
 		vlapic_put(l, APIC_LVT_LINT0, DELIVER_EXTINT << 8);
 		vlapic_put(l, APIC_LVT_LINT1, DELIVER_NMI << 8);
-		refresh_lint0(l);
+		lapic_refresh_lint0(l);
 	}
 }
 
@@ -212,8 +212,8 @@ void vlapic_lint0(struct vlapic *l, bool rising)
 bool vlapic_read(struct vlapic *l, unsigned off, uint64_t *value)
 {
 	*value = 0;
-	if (!accessible(off, vlapic_x2(l), false))
-		return refuse(l);
+	if (!lapic_accessible(off, vlapic_x2(l), false))
+		return lapic_refuse(l);
 	switch (off) {
 	case APIC_PPR:
 	case APIC_APR: /* arbitration has no bus to arbitrate for: the processor priority is what counts */
@@ -234,7 +234,7 @@ bool vlapic_read(struct vlapic *l, unsigned off, uint64_t *value)
 	return true;
 }
 
-static void write_svr(struct vlapic *l, uint32_t v)
+static void lapic_write_svr(struct vlapic *l, uint32_t v)
 {
 	vlapic_put(l, APIC_SVR, v);
 	if (v & SVR_ENABLED)
@@ -243,10 +243,10 @@ static void write_svr(struct vlapic *l, uint32_t v)
 	for (unsigned off = APIC_LVT_TIMER; off <= APIC_LVT_ERROR; off += 16)
 		vlapic_put(l, off, vlapic_get(l, off) | LVT_MASKED);
 	vlapic_timer_lvt(l, vlapic_get(l, APIC_LVT_TIMER));
-	refresh_lint0(l);
+	lapic_refresh_lint0(l);
 }
 
-static void write_lvt(struct vlapic *l, unsigned off, uint32_t v)
+static void lapic_write_lvt(struct vlapic *l, unsigned off, uint32_t v)
 {
 	if (!(vlapic_get(l, APIC_SVR) & SVR_ENABLED))
 		v |= LVT_MASKED;
@@ -254,19 +254,19 @@ static void write_lvt(struct vlapic *l, unsigned off, uint32_t v)
 	if (off == APIC_LVT_TIMER)
 		vlapic_timer_lvt(l, v);
 	else if (off == APIC_LVT_LINT0)
-		refresh_lint0(l);
+		lapic_refresh_lint0(l);
 }
 
 bool vlapic_write(struct vlapic *l, unsigned off, uint64_t value)
 {
-	const struct reg_rule *r = accessible(off, vlapic_x2(l), true);
+	const struct reg_rule *r = lapic_accessible(off, vlapic_x2(l), true);
 	uint32_t v = (uint32_t)value;
 
 	if (!r)
-		return refuse(l);
+		return lapic_refuse(l);
 	if (off == APIC_ICR)
 		return vlapic_icr(l, value);
-	if (vlapic_x2(l) && value & ~(uint64_t)(r->bits | status_bits(off)))
+	if (vlapic_x2(l) && value & ~(uint64_t)(r->bits | lapic_status_bits(off)))
 		return false;
 	v &= r->bits;
 	/* What was held back may be deliverable now. */
@@ -280,7 +280,7 @@ bool vlapic_write(struct vlapic *l, unsigned off, uint64_t value)
 		vlapic_put(l, off, v | 0x0fffffff);
 		break;
 	case APIC_SVR:
-		write_svr(l, v);
+		lapic_write_svr(l, v);
 		break;
 	case APIC_ESR: /* a write shows what was collected since the last one */
 		vlapic_put(l, off, atomic_xchg(&l->errors, 0));
@@ -298,7 +298,7 @@ bool vlapic_write(struct vlapic *l, unsigned off, uint64_t value)
 		break;
 	default:
 		if (off >= APIC_LVT_TIMER && off <= APIC_LVT_ERROR)
-			write_lvt(l, off, v);
+			lapic_write_lvt(l, off, v);
 		else
 			vlapic_put(l, off, v);
 		break;
@@ -316,7 +316,7 @@ void vlapic_written(struct vlapic *l, unsigned off)
 		value |= (uint64_t)vlapic_get(l, APIC_ICR + 4) << 32;
 	/* The page took the value unchecked: what may not be written gets its own back. */
 	if (off == APIC_ID)
-		refresh_id(l);
+		lapic_refresh_id(l);
 	else
 		vlapic_write(l, off, value);
 }
@@ -337,10 +337,10 @@ bool vlapic_write_base(struct vlapic *l, uint64_t value)
 	vlapic_wake(l);
 	if (is == 0 || was == 0) {
 		vlapic_timer_reset(l);
-		forget_posted(l);
+		lapic_forget_posted(l);
 		vlapic_reset_registers(l);
 	} else {
-		refresh_id(l);
+		lapic_refresh_id(l);
 		vlapic_put(l, APIC_ICR + 4, 0);
 	}
 	return true;

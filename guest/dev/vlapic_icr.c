@@ -17,12 +17,12 @@
 
 #define DFR_FLAT 0xf
 
-static bool match_physical(const struct vlapic *l, const struct apic_msg *m)
+static bool lapic_match_physical(const struct vlapic *l, const struct apic_msg *m)
 {
 	return m->dest == (m->wide ? 0xffffffffu : 0xffu) || m->dest == l->index;
 }
 
-static bool match_logical(const struct vlapic *l, const struct apic_msg *m)
+static bool lapic_match_logical(const struct vlapic *l, const struct apic_msg *m)
 {
 	uint32_t ldr = vlapic_get(l, APIC_LDR);
 
@@ -40,7 +40,7 @@ static bool match_logical(const struct vlapic *l, const struct apic_msg *m)
 }
 
 /* Everyone addressed, as a set of vCPUs. */
-static uint64_t addressed(struct interrupts *s, const struct apic_msg *m)
+static uint64_t lapic_addressed(struct interrupts *s, const struct apic_msg *m)
 {
 	uint64_t set = 0;
 
@@ -49,14 +49,14 @@ static uint64_t addressed(struct interrupts *s, const struct apic_msg *m)
 
 		if (!(atomic_load_relaxed(&l->base) & APIC_BASE_ENABLE))
 			continue;
-		if (m->logical ? match_logical(l, m) : match_physical(l, m))
+		if (m->logical ? lapic_match_logical(l, m) : lapic_match_physical(l, m))
 			set |= BIT(i);
 	}
 	return set;
 }
 
 /* Of those that accept interrupts the one with the lowest priority; equals take turns. */
-static uint64_t lowest(struct interrupts *s, uint64_t set)
+static uint64_t lapic_lowest(struct interrupts *s, uint64_t set)
 {
 	unsigned best = CPUS_MAX, best_ppr = 256, turn = atomic_load_relaxed(&s->lowest_turn);
 
@@ -76,7 +76,7 @@ static uint64_t lowest(struct interrupts *s, uint64_t set)
 	return BIT(best);
 }
 
-static bool deliver_one(struct interrupts *s, unsigned to, const struct apic_msg *m)
+static bool lapic_deliver_one(struct interrupts *s, unsigned to, const struct apic_msg *m)
 {
 	switch (m->delivery) {
 	case DELIVER_FIXED:
@@ -99,17 +99,17 @@ static bool deliver_one(struct interrupts *s, unsigned to, const struct apic_msg
 	return false;
 }
 
-static bool deliver_set(struct interrupts *s, uint64_t set, const struct apic_msg *m)
+static bool lapic_deliver_set(struct interrupts *s, uint64_t set, const struct apic_msg *m)
 {
 	bool taken = false;
 
 	if (m->delivery == DELIVER_LOWEST)
-		set = lowest(s, set);
+		set = lapic_lowest(s, set);
 	while (set) {
 		unsigned i = bit_lowest(set);
 
 		set &= set - 1;
-		taken |= deliver_one(s, i, m);
+		taken |= lapic_deliver_one(s, i, m);
 	}
 	return taken;
 }
@@ -119,7 +119,7 @@ bool apic_send(struct interrupts *s, const struct apic_msg *m)
 	if (m->delivery == DELIVER_EXTINT && !atomic_xchg(&s->extint_refused, true))
 		log_warn("vm %s: ExtINT through the I/O APIC is not supported; use LINT0 of the local APIC",
 			s->name);
-	return deliver_set(s, addressed(s, m), m);
+	return lapic_deliver_set(s, lapic_addressed(s, m), m);
 }
 
 bool icr_is_self(uint64_t icr)
@@ -168,14 +168,14 @@ bool vlapic_icr(struct vlapic *l, uint64_t icr)
 		set = everyone & ~BIT(l->index);
 		break;
 	default:
-		set = addressed(s, &m);
+		set = lapic_addressed(s, &m);
 		break;
 	}
 	/* SDM table 10-4: with a shorthand that includes the sender only fixed interrupts are valid. */
 	if ((bits_get(icr, 19, 18) == SHORTHAND_SELF || bits_get(icr, 19, 18) == SHORTHAND_ALL) &&
 		m.delivery != DELIVER_FIXED)
 		set &= ~BIT(l->index);
-	deliver_set(s, set, &m);
+	lapic_deliver_set(s, set, &m);
 	return true;
 }
 

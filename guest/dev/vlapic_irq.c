@@ -7,7 +7,7 @@
 
 #include "lib/bits.h"
 
-static int highest(const struct vlapic *l, unsigned bitmap)
+static int lapic_highest(const struct vlapic *l, unsigned bitmap)
 {
 	for (int i = 7; i >= 0; i--) {
 		uint32_t word = vlapic_get(l, bitmap + 16 * (unsigned)i);
@@ -18,26 +18,26 @@ static int highest(const struct vlapic *l, unsigned bitmap)
 	return -1;
 }
 
-static void set_bit(struct vlapic *l, unsigned bitmap, int vector)
+static void lapic_set_bit(struct vlapic *l, unsigned bitmap, int vector)
 {
 	unsigned off = bitmap + 16 * ((unsigned)vector >> 5);
 
 	vlapic_put(l, off, vlapic_get(l, off) | 1u << (vector & 31));
 }
 
-static void clear_bit(struct vlapic *l, unsigned bitmap, int vector)
+static void lapic_clear_bit(struct vlapic *l, unsigned bitmap, int vector)
 {
 	unsigned off = bitmap + 16 * ((unsigned)vector >> 5);
 
 	vlapic_put(l, off, vlapic_get(l, off) & ~(1u << (vector & 31)));
 }
 
-static bool test_bit(const struct vlapic *l, unsigned bitmap, int vector)
+static bool lapic_test_bit(const struct vlapic *l, unsigned bitmap, int vector)
 {
 	return vlapic_get(l, bitmap + 16 * ((unsigned)vector >> 5)) >> (vector & 31) & 1;
 }
 
-static uint8_t ppr(uint8_t tpr, int isrv)
+static uint8_t lapic_ppr(uint8_t tpr, int isrv)
 {
 	uint8_t serving = isrv < 0 ? 0 : (uint8_t)(isrv & 0xf0);
 
@@ -46,7 +46,7 @@ static uint8_t ppr(uint8_t tpr, int isrv)
 
 uint8_t vlapic_ppr(const struct vlapic *l)
 {
-	return ppr((uint8_t)vlapic_get(l, APIC_TPR), highest(l, APIC_ISR));
+	return lapic_ppr((uint8_t)vlapic_get(l, APIC_TPR), lapic_highest(l, APIC_ISR));
 }
 
 void vlapic_merge(struct vlapic *l)
@@ -81,11 +81,11 @@ void vlapic_merge(struct vlapic *l)
 }
 
 /* From virtual-interrupt delivery back to ours (x2APIC mode may lack it): the page is the truth. */
-static void leave_apicv(struct vlapic *l)
+static void lapic_leave_apicv(struct vlapic *l)
 {
 	l->apicv = false;
-	l->irrv = highest(l, APIC_IRR);
-	l->isrv = highest(l, APIC_ISR);
+	l->irrv = lapic_highest(l, APIC_IRR);
+	l->isrv = lapic_highest(l, APIC_ISR);
 }
 
 int vlapic_sync(struct vlapic *l)
@@ -93,7 +93,7 @@ int vlapic_sync(struct vlapic *l)
 	int extint;
 
 	if (unlikely(l->apicv))
-		leave_apicv(l);
+		lapic_leave_apicv(l);
 	vlapic_merge(l);
 	l->extint_offered = false;
 	if (l->takes_extint) {
@@ -103,7 +103,7 @@ int vlapic_sync(struct vlapic *l)
 			return extint;
 		}
 	}
-	if (l->irrv < 0 || (l->irrv & 0xf0) <= (ppr((uint8_t)vlapic_get(l, APIC_TPR), l->isrv) & 0xf0))
+	if (l->irrv < 0 || (l->irrv & 0xf0) <= (lapic_ppr((uint8_t)vlapic_get(l, APIC_TPR), l->isrv) & 0xf0))
 		return -1;
 	return l->irrv;
 }
@@ -116,10 +116,10 @@ int vlapic_ack(struct vlapic *l, int vector)
 	}
 	if (vector < 0 || vector != l->irrv)
 		return -1;
-	clear_bit(l, APIC_IRR, vector);
-	set_bit(l, APIC_ISR, vector);
+	lapic_clear_bit(l, APIC_IRR, vector);
+	lapic_set_bit(l, APIC_ISR, vector);
 	l->isrv = vector;
-	l->irrv = highest(l, APIC_IRR);
+	l->irrv = lapic_highest(l, APIC_IRR);
 	return vector;
 }
 
@@ -142,7 +142,7 @@ int vlapic_sync_apicv(struct vlapic *l, bool *extint, uint64_t eoi_exit[4])
 		for (unsigned i = 0; i < 4; i++)
 			eoi_exit[i] = vlapic_get(l, APIC_TMR + 32 * i) |
 				      (uint64_t)vlapic_get(l, APIC_TMR + 32 * i + 16) << 32;
-		status = max(highest(l, APIC_ISR), 0) << 8 | max(highest(l, APIC_IRR), 0);
+		status = max(lapic_highest(l, APIC_ISR), 0) << 8 | max(lapic_highest(l, APIC_IRR), 0);
 	}
 	l->extint_offered = l->takes_extint && irq_intr_vector(l->irqs) >= 0;
 	*extint = l->extint_offered;
@@ -152,9 +152,9 @@ int vlapic_sync_apicv(struct vlapic *l, bool *extint, uint64_t eoi_exit[4])
 bool vlapic_take(struct vlapic *l, uint8_t vector)
 {
 	/* A vector that is in TMR is in the EOI-exit bitmap, too, which must follow. */
-	if (!l->apicv || vector < 16 || !vlapic_enabled(l) || test_bit(l, APIC_TMR, vector))
+	if (!l->apicv || vector < 16 || !vlapic_enabled(l) || lapic_test_bit(l, APIC_TMR, vector))
 		return false;
-	set_bit(l, APIC_IRR, vector);
+	lapic_set_bit(l, APIC_IRR, vector);
 	return true;
 }
 
@@ -172,14 +172,14 @@ void vlapic_eoi_level(struct vlapic *l, uint8_t vector)
 
 void vlapic_eoi(struct vlapic *l)
 {
-	int vector = l->apicv ? highest(l, APIC_ISR) : l->isrv;
+	int vector = l->apicv ? lapic_highest(l, APIC_ISR) : l->isrv;
 
 	if (vector < 0)
 		return; /* an EOI for nothing in service, or after a spurious interrupt, has no effect */
-	clear_bit(l, APIC_ISR, vector);
-	l->isrv = highest(l, APIC_ISR);
+	lapic_clear_bit(l, APIC_ISR, vector);
+	l->isrv = lapic_highest(l, APIC_ISR);
 	l->stale = true;
-	if (test_bit(l, APIC_TMR, vector))
+	if (lapic_test_bit(l, APIC_TMR, vector))
 		vlapic_eoi_level(l, (uint8_t)vector);
 }
 
@@ -190,9 +190,10 @@ bool vlapic_waiting(struct vlapic *l)
 	vlapic_merge(l);
 	if (l->takes_extint && irq_intr_vector(l->irqs) >= 0)
 		return true;
-	irrv = l->apicv ? highest(l, APIC_IRR) : l->irrv;
+	irrv = l->apicv ? lapic_highest(l, APIC_IRR) : l->irrv;
 	if (irrv < 0)
 		return false;
 	return (irrv & 0xf0) >
-	       (ppr((uint8_t)vlapic_get(l, APIC_TPR), l->apicv ? highest(l, APIC_ISR) : l->isrv) & 0xf0);
+	       (lapic_ppr((uint8_t)vlapic_get(l, APIC_TPR), l->apicv ? lapic_highest(l, APIC_ISR) : l->isrv) &
+		       0xf0);
 }

@@ -15,36 +15,36 @@
 
 #define DEBUG_LINES_PER_SECOND 32 /* of 120 characters: a third of a serial line of 115200 baud */
 
-static uint64_t zero_read(void *dev, uint64_t off, unsigned size)
+static uint64_t legacy_zero_read(void *dev, uint64_t off, unsigned size)
 {
 	return 0;
 }
 
-static void ignored_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+static void legacy_ignored_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
 }
 
-static uint64_t page_read(void *dev, uint64_t off, unsigned size)
+static uint64_t legacy_page_read(void *dev, uint64_t off, unsigned size)
 {
 	struct vlegacy *v = dev;
 
 	return v->dma_page[off];
 }
 
-static void page_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+static void legacy_page_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
 	struct vlegacy *v = dev;
 
 	v->dma_page[off] = (uint8_t)value;
 }
 
-static uint64_t debug_read(void *dev, uint64_t off, unsigned size)
+static uint64_t legacy_debug_read(void *dev, uint64_t off, unsigned size)
 {
 	return 0xe9; /* how a kernel tells that the port is there */
 }
 
 /* A second begins with the first line that comes after the one before it is over. */
-static void log_debug_line(struct vlegacy *v)
+static void legacy_log_debug_line(struct vlegacy *v)
 {
 	uint64_t now = device_now(&v->dev);
 
@@ -61,7 +61,7 @@ static void log_debug_line(struct vlegacy *v)
 			v->dev.board->vm, DEBUG_LINES_PER_SECOND);
 }
 
-static void debug_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+static void legacy_debug_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
 	struct vlegacy *v = dev;
 	char c = (char)value;
@@ -69,7 +69,7 @@ static void debug_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 	if (c >= ' ' && c <= '~')
 		v->debug_line[v->debug_n++] = c;
 	if (v->debug_n && (c == '\n' || v->debug_n == sizeof(v->debug_line))) {
-		log_debug_line(v);
+		legacy_log_debug_line(v);
 		v->debug_n = 0;
 	}
 }
@@ -78,12 +78,12 @@ static int vlegacy_attach(struct device *d)
 {
 	struct vlegacy *v = (struct vlegacy *)d;
 
-	device_ports(d, &v->dma[0], 0x00, 16, BUS_1, zero_read, ignored_write);
-	device_ports(d, &v->pages, 0x80, 16, BUS_1, page_read, page_write);
-	device_ports(d, &v->dma[1], 0xc0, 32, BUS_1, zero_read, ignored_write);
-	device_ports(d, &v->debug, 0xe9, 1, BUS_1, debug_read, debug_write);
-	device_ports(d, &v->delay, 0xed, 1, BUS_1, zero_read, ignored_write);
-	device_ports(d, &v->coprocessor, 0xf0, 2, BUS_1, zero_read, ignored_write);
+	device_ports(d, &v->dma[0], 0x00, 16, BUS_1, legacy_zero_read, legacy_ignored_write);
+	device_ports(d, &v->pages, 0x80, 16, BUS_1, legacy_page_read, legacy_page_write);
+	device_ports(d, &v->dma[1], 0xc0, 32, BUS_1, legacy_zero_read, legacy_ignored_write);
+	device_ports(d, &v->debug, 0xe9, 1, BUS_1, legacy_debug_read, legacy_debug_write);
+	device_ports(d, &v->delay, 0xed, 1, BUS_1, legacy_zero_read, legacy_ignored_write);
+	device_ports(d, &v->coprocessor, 0xf0, 2, BUS_1, legacy_zero_read, legacy_ignored_write);
 	return 0;
 }
 

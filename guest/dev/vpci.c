@@ -30,7 +30,7 @@ void vpci_identify(
 }
 
 /* The device and register that the address port names; NULL if there is none. */
-static struct vpci_dev *selected(struct vpci *v, unsigned *reg)
+static struct vpci_dev *pci_selected(struct vpci *v, unsigned *reg)
 {
 	uint32_t a = v->address;
 	unsigned slot = (unsigned)bits_get(a, 15, 11);
@@ -41,10 +41,10 @@ static struct vpci_dev *selected(struct vpci *v, unsigned *reg)
 	return v->slot[slot];
 }
 
-static uint64_t config_read(struct vpci *v, unsigned at, unsigned size)
+static uint64_t pci_config_read(struct vpci *v, unsigned at, unsigned size)
 {
 	unsigned reg;
-	struct vpci_dev *d = selected(v, &reg);
+	struct vpci_dev *d = pci_selected(v, &reg);
 	uint32_t value = 0;
 
 	if (!d)
@@ -60,24 +60,24 @@ unsigned vpci_line(unsigned slot, unsigned pin)
 	return (slot + pin) & 3;
 }
 
-static unsigned line_of(const struct vpci_dev *d)
+static unsigned pci_line_of(const struct vpci_dev *d)
 {
 	return vpci_line(d->slot, d->config[PCI_INTERRUPT_PIN] - 1u);
 }
 
-static bool asserts(const struct vpci_dev *d)
+static bool pci_asserts(const struct vpci_dev *d)
 {
 	return d->intx && d->config[PCI_INTERRUPT_PIN] &&
 	       !(d->config[PCI_COMMAND + 1] & PCI_COMMAND_NO_INTX >> 8);
 }
 
-static void update_lines(struct vpci *v)
+static void pci_update_lines(struct vpci *v)
 {
 	uint32_t lines = 0;
 
 	for (unsigned i = 0; i < VPCI_SLOTS; i++)
-		if (v->slot[i] && asserts(v->slot[i]))
-			lines |= 1u << line_of(v->slot[i]);
+		if (v->slot[i] && pci_asserts(v->slot[i]))
+			lines |= 1u << pci_line_of(v->slot[i]);
 	irq_set_pci(v->dev.board->irqs, lines);
 }
 
@@ -86,13 +86,13 @@ void vpci_intx(struct vpci_dev *d, bool level)
 	if (d->intx == level)
 		return;
 	d->intx = level;
-	update_lines(d->bus);
+	pci_update_lines(d->bus);
 }
 
-static void config_write(struct vpci *v, unsigned at, unsigned size, uint64_t value)
+static void pci_config_write(struct vpci *v, unsigned at, unsigned size, uint64_t value)
 {
 	unsigned reg;
-	struct vpci_dev *d = selected(v, &reg);
+	struct vpci_dev *d = pci_selected(v, &reg);
 
 	if (!d)
 		return;
@@ -105,28 +105,28 @@ static void config_write(struct vpci *v, unsigned at, unsigned size, uint64_t va
 	if (reg == PCI_COMMAND || (reg >= PCI_BAR0 && reg < PCI_BAR0 + 24) || reg == PCI_ROM_BAR)
 		vpci_remap(v);
 	if (reg == PCI_COMMAND)
-		update_lines(v);
+		pci_update_lines(v);
 	if (d->config_written)
 		d->config_written(d, reg + at, size);
 }
 
-static uint64_t ports_read(void *dev, uint64_t off, unsigned size)
+static uint64_t pci_ports_read(void *dev, uint64_t off, unsigned size)
 {
 	struct vpci *v = dev;
 
 	if (off >= DATA_OFFSET)
-		return config_read(v, (unsigned)off - DATA_OFFSET, size);
+		return pci_config_read(v, (unsigned)off - DATA_OFFSET, size);
 	if (off == 0 && size == 4)
 		return v->address;
 	return off == RESET_OFFSET && size == 1 ? v->reset_control : ~0ull;
 }
 
-static void ports_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+static void pci_ports_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
 	struct vpci *v = dev;
 
 	if (off >= DATA_OFFSET) {
-		config_write(v, (unsigned)off - DATA_OFFSET, size, value);
+		pci_config_write(v, (unsigned)off - DATA_OFFSET, size, value);
 	} else if (off == 0 && size == 4) {
 		v->address = (uint32_t)value & (uint32_t)~BITS(1, 0);
 	} else if (off == RESET_OFFSET && size == 1) {
@@ -138,18 +138,18 @@ static void ports_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 	}
 }
 
-static void reset_device(struct vpci_dev *d)
+static void pci_reset_device(struct vpci_dev *d)
 {
 	memcpy(d->config, d->initial, sizeof(d->config));
 	d->intx = false;
 	if (d->config[PCI_INTERRUPT_PIN])
-		d->config[PCI_INTERRUPT_LINE] = line_of(d) & 1 ? 11 : 10;
+		d->config[PCI_INTERRUPT_LINE] = pci_line_of(d) & 1 ? 11 : 10;
 	vpci_assign(d->bus, d);
 	if (d->reset)
 		d->reset(d);
 }
 
-static int add(struct vpci *v, struct vpci_dev *d)
+static int pci_add(struct vpci *v, struct vpci_dev *d)
 {
 	int err;
 
@@ -162,7 +162,7 @@ static int add(struct vpci *v, struct vpci_dev *d)
 	if (err)
 		return err;
 	v->slot[d->slot] = d;
-	reset_device(d);
+	pci_reset_device(d);
 	vpci_remap(v);
 	return 0;
 }
@@ -172,7 +172,7 @@ int vpci_add(struct vpci *v, struct vpci_dev *d)
 	int err;
 
 	spin_lock(v->dev.lock);
-	err = add(v, d);
+	err = pci_add(v, d);
 	spin_unlock(v->dev.lock);
 	return err;
 }
@@ -186,9 +186,9 @@ static void vpci_reset(struct device *d)
 	vpci_assign_begin(v);
 	for (unsigned i = 0; i < VPCI_SLOTS; i++)
 		if (v->slot[i])
-			reset_device(v->slot[i]);
+			pci_reset_device(v->slot[i]);
 	vpci_remap(v);
-	update_lines(v);
+	pci_update_lines(v);
 }
 
 static int vpci_attach(struct device *d)
@@ -198,7 +198,7 @@ static int vpci_attach(struct device *d)
 	v->host.name = "host bridge";
 	vpci_identify(&v->host, HOST_BRIDGE & 0xffff, HOST_BRIDGE >> 16, 0x060000, 2);
 	vpci_assign_begin(v);
-	device_ports(d, &v->ports, CONFIG_ADDRESS, 8, BUS_1 | BUS_2 | BUS_4, ports_read, ports_write);
+	device_ports(d, &v->ports, CONFIG_ADDRESS, 8, BUS_1 | BUS_2 | BUS_4, pci_ports_read, pci_ports_write);
 	return vpci_add(v, &v->host);
 }
 

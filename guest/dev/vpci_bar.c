@@ -17,22 +17,22 @@
 #define FIRST_PORT   0xc000
 #define HIGH_LIMIT   BIT(46)
 
-static unsigned offset(unsigned n)
+static unsigned bar_offset(unsigned n)
 {
 	return n == VPCI_ROM ? PCI_ROM_BAR : PCI_BAR0 + 4 * n;
 }
 
-static uint64_t field(const struct vpci_dev *d, unsigned n, bool wide)
+static uint64_t bar_field(const struct vpci_dev *d, unsigned n, bool wide)
 {
 	uint64_t value = 0;
 
-	memcpy(&value, &d->config[offset(n)], wide ? 8 : 4);
+	memcpy(&value, &d->config[bar_offset(n)], wide ? 8 : 4);
 	return value;
 }
 
-static void set_field(uint8_t *bytes, unsigned n, uint64_t value, bool wide)
+static void bar_set_field(uint8_t *bytes, unsigned n, uint64_t value, bool wide)
 {
-	memcpy(&bytes[offset(n)], &value, wide ? 8 : 4);
+	memcpy(&bytes[bar_offset(n)], &value, wide ? 8 : 4);
 }
 
 static bool bar_valid(const struct vpci_dev *d, unsigned n)
@@ -73,8 +73,8 @@ int vpci_check_bars(struct vpci_dev *d)
 			type = IO_SPACE;
 		else if (n != VPCI_ROM)
 			type = (wide ? MEM_64 : 0) | (b->prefetchable ? MEM_PREFETCH : 0);
-		set_field(d->initial, n, type, wide);
-		set_field(d->writable, n, ~(b->size - 1) | (n == VPCI_ROM ? ROM_ENABLE : 0), wide);
+		bar_set_field(d->initial, n, type, wide);
+		bar_set_field(d->writable, n, ~(b->size - 1) | (n == VPCI_ROM ? ROM_ENABLE : 0), wide);
 		b->mapped = false;
 		b->range = (struct bus_range){ .base = BUS_OFF,
 			.size = b->size,
@@ -112,18 +112,18 @@ void vpci_assign(struct vpci *v, struct vpci_dev *d)
 			continue;
 		}
 		*next = at + b->size;
-		set_field(d->config, n, at | field(d, n, false), b->kind == VPCI_BAR_MEM64);
+		bar_set_field(d->config, n, at | bar_field(d, n, false), b->kind == VPCI_BAR_MEM64);
 		command |= io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
 	}
 	d->config[PCI_COMMAND] |= (uint8_t)command;
 }
 
 /* Does the BAR decode, and where? Memory only within the PCI window, or above RAM: never over RAM or the APICs. */
-static bool decodes(const struct vpci_dev *d, unsigned n, uint64_t *at)
+static bool bar_decodes(const struct vpci_dev *d, unsigned n, uint64_t *at)
 {
 	const struct vpci_bar *b = &d->bar[n];
 	bool io = b->kind == VPCI_BAR_IO, wide = b->kind == VPCI_BAR_MEM64;
-	uint64_t raw = field(d, n, wide);
+	uint64_t raw = bar_field(d, n, wide);
 
 	if (!(d->config[PCI_COMMAND] & (io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY)))
 		return false;
@@ -138,7 +138,7 @@ static bool decodes(const struct vpci_dev *d, unsigned n, uint64_t *at)
 	       range_within(*at, b->size, HIGH_LIMIT);
 }
 
-static void unmap(struct vpci_dev *d, unsigned n)
+static void bar_unmap(struct vpci_dev *d, unsigned n)
 {
 	struct vpci_bar *b = &d->bar[n];
 
@@ -151,7 +151,7 @@ static void unmap(struct vpci_dev *d, unsigned n)
 		bus_remove_mmio(d->bus->dev.board->bus, &b->range);
 }
 
-static void map(struct vpci_dev *d, unsigned n, uint64_t at)
+static void bar_map(struct vpci_dev *d, unsigned n, uint64_t at)
 {
 	struct vpci_bar *b = &d->bar[n];
 	int err;
@@ -168,18 +168,18 @@ static void map(struct vpci_dev *d, unsigned n, uint64_t at)
 }
 
 /* A BAR on the bus that should not be there (any more) leaves it, or goes where it should be. */
-static void follow(struct vpci_dev *d, unsigned n)
+static void bar_follow(struct vpci_dev *d, unsigned n)
 {
 	struct vpci_bar *b = &d->bar[n];
 	uint64_t at = 0;
-	bool on = decodes(d, n, &at);
+	bool on = bar_decodes(d, n, &at);
 
 	if (on && at == b->at)
 		return;
 	if (on && b->move && !b->move(d, n, at))
 		b->at = at;
 	else
-		unmap(d, n);
+		bar_unmap(d, n);
 }
 
 void vpci_remap(struct vpci *v)
@@ -189,10 +189,10 @@ void vpci_remap(struct vpci *v)
 	for (unsigned i = 0; i < VPCI_SLOTS; i++)
 		for (unsigned n = 0; v->slot[i] && n < VPCI_BARS; n++)
 			if (v->slot[i]->bar[n].mapped)
-				follow(v->slot[i], n);
+				bar_follow(v->slot[i], n);
 	for (unsigned i = 0; i < VPCI_SLOTS; i++)
 		for (unsigned n = 0; v->slot[i] && n < VPCI_BARS; n++)
 			if (v->slot[i]->bar[n].kind != VPCI_BAR_NONE && !v->slot[i]->bar[n].mapped &&
-				decodes(v->slot[i], n, &at))
-				map(v->slot[i], n, at);
+				bar_decodes(v->slot[i], n, &at))
+				bar_map(v->slot[i], n, at);
 }

@@ -16,7 +16,7 @@
 #define POLL_INTERRUPT BIT(7)
 
 /* Rank of the most urgent bit of `set`: 0 is the highest priority; 8 if there is none. */
-static unsigned rank(const struct vpic_chip *c, uint8_t set)
+static unsigned pic_rank(const struct vpic_chip *c, uint8_t set)
 {
 	unsigned first = (c->lowest + 1) & 7;
 	uint8_t turned = (uint8_t)(set >> first | set << (8 - first));
@@ -24,13 +24,13 @@ static unsigned rank(const struct vpic_chip *c, uint8_t set)
 	return turned ? bit_lowest(turned) : 8;
 }
 
-static unsigned rank_to_ir(const struct vpic_chip *c, unsigned r)
+static unsigned pic_rank_to_ir(const struct vpic_chip *c, unsigned r)
 {
 	return (c->lowest + 1 + r) & 7;
 }
 
 /* The input that the chip would present now, or -1. */
-static int chip_request(const struct vpic_chip *c, bool master)
+static int pic_chip_request(const struct vpic_chip *c, bool master)
 {
 	uint8_t wanting = c->irr & (uint8_t)~c->imr, serving = c->isr;
 	unsigned want;
@@ -40,16 +40,17 @@ static int chip_request(const struct vpic_chip *c, bool master)
 	/* Special mask mode: what is masked no longer holds the others back. */
 	if (c->special_mask)
 		serving &= (uint8_t)~c->imr;
-	want = rank(c, wanting);
-	if (want == 8 || want > rank(c, serving))
+	want = pic_rank(c, wanting);
+	if (want == 8 || want > pic_rank(c, serving))
 		return -1;
 	/* Special fully nested: the slave, and nothing else, may interrupt its own service in the master. */
-	if (want == rank(c, serving) && !(master && c->nested_special && rank_to_ir(c, want) == CASCADE))
+	if (want == pic_rank(c, serving) &&
+		!(master && c->nested_special && pic_rank_to_ir(c, want) == CASCADE))
 		return -1;
-	return (int)rank_to_ir(c, want);
+	return (int)pic_rank_to_ir(c, want);
 }
 
-static void chip_set(struct vpic_chip *c, unsigned ir, bool level)
+static void pic_chip_set(struct vpic_chip *c, unsigned ir, bool level)
 {
 	uint8_t bit = (uint8_t)BIT(ir);
 
@@ -64,7 +65,7 @@ static void chip_set(struct vpic_chip *c, unsigned ir, bool level)
 	c->lines = level ? c->lines | bit : c->lines & (uint8_t)~bit;
 }
 
-static void chip_begin(struct vpic_chip *c, unsigned ir)
+static void pic_chip_begin(struct vpic_chip *c, unsigned ir)
 {
 	uint8_t bit = (uint8_t)BIT(ir);
 
@@ -77,16 +78,16 @@ static void chip_begin(struct vpic_chip *c, unsigned ir)
 }
 
 /* Carries the slave's request to the master and tells the CPUs about INTR. */
-static void update(struct vpic *v)
+static void pic_update(struct vpic *v)
 {
 	struct vpic_chip *master = &v->chip[0], *slave = &v->chip[1];
-	int was = v->out, now = -1, ir, slave_ir = chip_request(slave, false);
+	int was = v->out, now = -1, ir, slave_ir = pic_chip_request(slave, false);
 
 	/* INT of the slave is a level that falls and rises again between two of its requests. */
-	chip_set(master, CASCADE, false);
+	pic_chip_set(master, CASCADE, false);
 	if (slave_ir >= 0)
-		chip_set(master, CASCADE, true);
-	ir = chip_request(master, true);
+		pic_chip_set(master, CASCADE, true);
+	ir = pic_chip_request(master, true);
 	if (ir == CASCADE && slave_ir >= 0)
 		now = slave->base + slave_ir;
 	else if (ir >= 0)
@@ -102,42 +103,42 @@ void vpic_set(struct vpic *v, unsigned irq, bool level)
 		return;
 	if (((v->chip[irq >> 3].lines >> (irq & 7)) & 1) == level)
 		return;
-	chip_set(&v->chip[irq >> 3], irq & 7, level);
-	update(v);
+	pic_chip_set(&v->chip[irq >> 3], irq & 7, level);
+	pic_update(v);
 }
 
 /* One INTA sequence of one chip. */
-static unsigned chip_ack(struct vpic_chip *c, bool master)
+static unsigned pic_chip_ack(struct vpic_chip *c, bool master)
 {
-	int ir = chip_request(c, master);
+	int ir = pic_chip_request(c, master);
 
 	if (ir < 0)
 		return 7; /* spurious: IR7's vector, and nothing is in service */
-	chip_begin(c, (unsigned)ir);
+	pic_chip_begin(c, (unsigned)ir);
 	return (unsigned)ir;
 }
 
 uint8_t vpic_ack(struct vpic *v)
 {
-	unsigned ir = chip_ack(&v->chip[0], true);
+	unsigned ir = pic_chip_ack(&v->chip[0], true);
 	uint8_t vector;
 
 	if (ir == CASCADE)
-		vector = (uint8_t)(v->chip[1].base + chip_ack(&v->chip[1], false));
+		vector = (uint8_t)(v->chip[1].base + pic_chip_ack(&v->chip[1], false));
 	else
 		vector = (uint8_t)(v->chip[0].base + ir);
-	update(v);
+	pic_update(v);
 	return vector;
 }
 
-static void eoi(struct vpic_chip *c, unsigned ir, bool rotate)
+static void pic_eoi(struct vpic_chip *c, unsigned ir, bool rotate)
 {
 	c->isr &= (uint8_t)~BIT(ir);
 	if (rotate)
 		c->lowest = (uint8_t)ir;
 }
 
-static void ocw2(struct vpic_chip *c, uint8_t value)
+static void pic_ocw2(struct vpic_chip *c, uint8_t value)
 {
 	unsigned ir = value & 7, r;
 	uint8_t serving = c->isr;
@@ -151,13 +152,13 @@ static void ocw2(struct vpic_chip *c, uint8_t value)
 	case 5:
 		if (c->special_mask)
 			serving &= (uint8_t)~c->imr;
-		r = rank(c, serving);
+		r = pic_rank(c, serving);
 		if (r < 8)
-			eoi(c, rank_to_ir(c, r), value & BIT(7));
+			pic_eoi(c, pic_rank_to_ir(c, r), value & BIT(7));
 		break;
 	case 3: /* specific EOI, with rotation */
 	case 7:
-		eoi(c, ir, value & BIT(7));
+		pic_eoi(c, ir, value & BIT(7));
 		break;
 	case 6: /* set priority */
 		c->lowest = (uint8_t)ir;
@@ -167,7 +168,7 @@ static void ocw2(struct vpic_chip *c, uint8_t value)
 	}
 }
 
-static void ocw3(struct vpic_chip *c, uint8_t value)
+static void pic_ocw3(struct vpic_chip *c, uint8_t value)
 {
 	if (value & BIT(6))
 		c->special_mask = value & BIT(5);
@@ -177,7 +178,7 @@ static void ocw3(struct vpic_chip *c, uint8_t value)
 		c->read_isr = value & BIT(0);
 }
 
-static void icw1(struct vpic_chip *c, uint8_t value)
+static void pic_icw1(struct vpic_chip *c, uint8_t value)
 {
 	uint8_t lines = c->lines, elcr = c->elcr, base = c->base;
 
@@ -189,7 +190,7 @@ static void icw1(struct vpic_chip *c, uint8_t value)
 	c->cascade = !(value & ICW1_SINGLE);
 }
 
-static void icw(struct vpic_chip *c, uint8_t value)
+static void pic_icw(struct vpic_chip *c, uint8_t value)
 {
 	switch (c->icw) {
 	case 2:
@@ -212,14 +213,14 @@ static uint64_t vpic_read(struct vpic *v, unsigned n, unsigned off)
 	struct vpic_chip *c = &v->chip[n];
 
 	if (c->poll) {
-		int ir = chip_request(c, n == 0);
+		int ir = pic_chip_request(c, n == 0);
 
 		/* The read is the acknowledge; in the master IR2 means: poll the slave too. */
 		c->poll = false;
 		if (ir < 0)
 			return 0;
-		chip_begin(c, (unsigned)ir);
-		update(v);
+		pic_chip_begin(c, (unsigned)ir);
+		pic_update(v);
 		return POLL_INTERRUPT | (unsigned)ir;
 	}
 	if (off)
@@ -232,31 +233,31 @@ static void vpic_write(struct vpic *v, unsigned n, unsigned off, uint8_t value)
 	struct vpic_chip *c = &v->chip[n];
 
 	if (!off && (value & ICW1_SELECT))
-		icw1(c, value);
+		pic_icw1(c, value);
 	else if (!off && (value & OCW3_SELECT))
-		ocw3(c, value);
+		pic_ocw3(c, value);
 	else if (!off)
-		ocw2(c, value);
+		pic_ocw2(c, value);
 	else if (c->icw)
-		icw(c, value);
+		pic_icw(c, value);
 	else
 		c->imr = value;
-	update(v);
+	pic_update(v);
 }
 
-static uint64_t master_read(void *dev, uint64_t off, unsigned size)
+static uint64_t pic_master_read(void *dev, uint64_t off, unsigned size)
 {
 	return vpic_read(dev, 0, (unsigned)off);
 }
-static void master_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+static void pic_master_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
 	vpic_write(dev, 0, (unsigned)off, (uint8_t)value);
 }
-static uint64_t slave_read(void *dev, uint64_t off, unsigned size)
+static uint64_t pic_slave_read(void *dev, uint64_t off, unsigned size)
 {
 	return vpic_read(dev, 1, (unsigned)off);
 }
-static void slave_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+static void pic_slave_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
 	vpic_write(dev, 1, (unsigned)off, (uint8_t)value);
 }
@@ -264,21 +265,21 @@ static void slave_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 /* Edge/level control: IRQ 0, 1, 2, 8 and 13 are always edges. */
 static const uint8_t elcr_writable[2] = { 0xf8, 0xde };
 
-static uint64_t elcr_read(void *dev, uint64_t off, unsigned size)
+static uint64_t pic_elcr_read(void *dev, uint64_t off, unsigned size)
 {
 	struct vpic *v = dev;
 
 	return v->chip[off].elcr;
 }
 
-static void elcr_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+static void pic_elcr_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
 	struct vpic *v = dev;
 	struct vpic_chip *c = &v->chip[off];
 
 	c->elcr = (uint8_t)value & elcr_writable[off];
 	c->irr = (c->irr & (uint8_t)~c->elcr) | (c->lines & c->elcr);
-	update(v);
+	pic_update(v);
 }
 
 static void vpic_reset(struct device *d)
@@ -297,7 +298,7 @@ static void vpic_reset(struct device *d)
 			.elcr = n ? 0x0e : 0 };
 		v->chip[n].irr = v->chip[n].lines & v->chip[n].elcr;
 	}
-	update(v);
+	pic_update(v);
 }
 
 static int vpic_init(struct device *d)
@@ -312,9 +313,9 @@ static int vpic_attach(struct device *d)
 {
 	struct vpic *v = (struct vpic *)d;
 
-	device_ports(d, &v->ports[0], 0x20, 2, BUS_1, master_read, master_write);
-	device_ports(d, &v->ports[1], 0xa0, 2, BUS_1, slave_read, slave_write);
-	device_ports(d, &v->ports[2], 0x4d0, 2, BUS_1, elcr_read, elcr_write);
+	device_ports(d, &v->ports[0], 0x20, 2, BUS_1, pic_master_read, pic_master_write);
+	device_ports(d, &v->ports[1], 0xa0, 2, BUS_1, pic_slave_read, pic_slave_write);
+	device_ports(d, &v->ports[2], 0x4d0, 2, BUS_1, pic_elcr_read, pic_elcr_write);
 	return 0;
 }
 

@@ -2,8 +2,8 @@
 /*
  * The test device: its BARs come and go as memory slots.
  *
- *	config write -> vpci_remap() -> place() -> slot_add(), slot_delete(): returns at once, with a ticket
- *	                                move()  -> slot_move()
+ *	config write -> vpci_remap() -> rom_place() -> slot_add(), slot_delete(): returns at once, with a ticket
+ *	                                rom_move()  -> slot_move()
  *	look at STATUS ----------------> ticket ready? then the memory may be given another meaning (erased)
  *
  * Nothing here waits. To put the same memory back into the same guest's map needs no ticket: whoever still reaches it
@@ -52,12 +52,12 @@ struct pci_data {
 _Static_assert(sizeof(struct pci_data) == 0x1c, "6.3.1.2, revision 3");
 
 /* What is off the guest's map has no gpa to reach it by, so this is not guest_mem's business. */
-static void *page_of(const struct backing *b, uint64_t page)
+static void *rom_page_of(const struct backing *b, uint64_t page)
 {
 	return pfn_to_virt(backing_pfn(b, page));
 }
 
-static void write_header(uint8_t *at, uint64_t bytes)
+static void rom_write_header(uint8_t *at, uint64_t bytes)
 {
 	const struct rom_header h = {
 		.signature = IMAGE_SIGNATURE, .init_units = 1, .init = { RETF }, .data_at = sizeof(h)
@@ -83,38 +83,38 @@ static void write_header(uint8_t *at, uint64_t bytes)
 	at[IMAGE_UNIT - 1] = (uint8_t)-sum;
 }
 
-static void write_rom(const struct backing *b, uint64_t bytes)
+static void rom_fill(const struct backing *b, uint64_t bytes)
 {
 	for (uint64_t at = 0; at < bytes; at += PAGE_SIZE) {
-		uint32_t *word = page_of(b, at / PAGE_SIZE);
+		uint32_t *word = rom_page_of(b, at / PAGE_SIZE);
 
 		for (unsigned i = 0; i < PAGE_SIZE / 4; i++)
 			word[i] = (uint32_t)(at / 4 + i) * VROM_PATTERN;
 	}
-	write_header(page_of(b, 0), bytes);
+	rom_write_header(rom_page_of(b, 0), bytes);
 }
 
 /* ---- coming and going ---- */
 
-static struct vrom *of(struct vpci_dev *d)
+static struct vrom *rom_of(struct vpci_dev *d)
 {
 	return container_of(d, struct vrom, pci);
 }
 
-static struct vrom_memory *memory(struct vrom *d, unsigned bar)
+static struct vrom_memory *rom_memory(struct vrom *d, unsigned bar)
 {
 	return bar == VPCI_ROM ? &d->rom : &d->bar;
 }
 
-static void changed(struct vrom *d, uint64_t since)
+static void rom_changed(struct vrom *d, uint64_t since)
 {
 	d->change_ticks = (uint32_t)min(device_now(&d->dev) - since, (uint64_t)UINT32_MAX);
 }
 
-static int place(struct vpci_dev *pci, unsigned bar, bool on, uint64_t at)
+static int rom_place(struct vpci_dev *pci, unsigned bar, bool on, uint64_t at)
 {
-	struct vrom *d = of(pci);
-	struct vrom_memory *m = memory(d, bar);
+	struct vrom *d = rom_of(pci);
+	struct vrom_memory *m = rom_memory(d, bar);
 	struct slot_desc desc = { .base = gfn(at >> PAGE_SHIFT),
 		.pages = backing_pages(m->backing),
 		.flags = m->flags,
@@ -129,7 +129,7 @@ static int place(struct vpci_dev *pci, unsigned bar, bool on, uint64_t at)
 		err = slot_add(d->dev.board->memory, &desc, &m->slot);
 	else
 		err = slot_delete(d->dev.board->memory, m->slot, &m->until);
-	changed(d, since);
+	rom_changed(d, since);
 	ASSERT(on || !err);
 	if (err)
 		return err;
@@ -144,14 +144,14 @@ static int place(struct vpci_dev *pci, unsigned bar, bool on, uint64_t at)
 	return 0;
 }
 
-static int move(struct vpci_dev *pci, unsigned bar, uint64_t at)
+static int rom_move(struct vpci_dev *pci, unsigned bar, uint64_t at)
 {
-	struct vrom *d = of(pci);
-	struct vrom_memory *m = memory(d, bar);
+	struct vrom *d = rom_of(pci);
+	struct vrom_memory *m = rom_memory(d, bar);
 	uint64_t since = device_now(&d->dev);
 	int err = slot_move(d->dev.board->memory, m->slot, gfn(at >> PAGE_SHIFT), &m->until);
 
-	changed(d, since);
+	rom_changed(d, since);
 	d->moves += !err;
 	return err;
 }
@@ -159,7 +159,7 @@ static int move(struct vpci_dev *pci, unsigned bar, uint64_t at)
 /* ---- registers ---- */
 
 /* Is m off the map and out of everybody's reach? */
-static bool is_free(struct vrom *d, struct vrom_memory *m)
+static bool rom_is_free(struct vrom *d, struct vrom_memory *m)
 {
 	if (m->on)
 		return false;
@@ -170,31 +170,31 @@ static bool is_free(struct vrom *d, struct vrom_memory *m)
 	return !m->leaving;
 }
 
-static void erase_some(struct vrom *d)
+static void rom_erase_some(struct vrom *d)
 {
 	uint64_t end = min(d->erased + VROM_ERASE_PAGES, backing_pages(d->ram));
 
 	while (d->erased < end)
-		memset(page_of(d->ram, d->erased++), 0, PAGE_SIZE);
+		memset(rom_page_of(d->ram, d->erased++), 0, PAGE_SIZE);
 	if (d->erased < backing_pages(d->ram))
 		return;
 	d->erasing = false;
 	vpci_remap(d->pci.bus); /* the guest may have switched the BAR on meanwhile */
 }
 
-static uint32_t status(struct vrom *d)
+static uint32_t rom_status(struct vrom *d)
 {
-	bool ram_free = is_free(d, &d->bar), rom_free = is_free(d, &d->rom);
+	bool ram_free = rom_is_free(d, &d->bar), rom_free = rom_is_free(d, &d->rom);
 
 	if (d->erasing && ram_free)
-		erase_some(d);
+		rom_erase_some(d);
 	return (uint32_t)((d->bar.on ? VROM_STATUS_RAM : 0) | (d->rom.on ? VROM_STATUS_ROM : 0) |
 			  (ram_free && !d->bar.on ? VROM_STATUS_RAM_FREE : 0) |
 			  (rom_free ? VROM_STATUS_ROM_FREE : 0) | (d->erasing ? VROM_STATUS_ERASING : 0) |
 			  (d->bar.flags & SLOT_DIRTY_LOG ? VROM_STATUS_LOG : 0));
 }
 
-static void set_logging(struct vrom *d, bool on)
+static void rom_set_logging(struct vrom *d, bool on)
 {
 	unsigned flags = on ? SLOT_DIRTY_LOG : 0;
 	struct mmu_ticket until; /* nothing is taken away that somebody waits for */
@@ -204,10 +204,10 @@ static void set_logging(struct vrom *d, bool on)
 		slot_set_flags(d->dev.board->memory, d->bar.slot, flags, &until))
 		return;
 	d->bar.flags = flags;
-	changed(d, since);
+	rom_changed(d, since);
 }
 
-static uint32_t read_log(struct vrom *d)
+static uint32_t rom_read_log(struct vrom *d)
 {
 	uint64_t pages = backing_pages(d->bar.backing), since = device_now(&d->dev);
 	struct mmu_ticket until; /* nothing is copied, only counted */
@@ -223,9 +223,9 @@ static uint32_t read_log(struct vrom *d)
 	return n;
 }
 
-static uint64_t read_register(void *dev, uint64_t off, unsigned size)
+static uint64_t rom_read_register(void *dev, uint64_t off, unsigned size)
 {
-	struct vrom *d = of(dev);
+	struct vrom *d = rom_of(dev);
 
 	if (size != 4)
 		return ~0ull;
@@ -233,7 +233,7 @@ static uint64_t read_register(void *dev, uint64_t off, unsigned size)
 	case VROM_ID:
 		return VROM_ID_VALUE;
 	case VROM_STATUS:
-		return status(d);
+		return rom_status(d);
 	case VROM_ADDS:
 		return d->adds;
 	case VROM_DELETES:
@@ -245,20 +245,20 @@ static uint64_t read_register(void *dev, uint64_t off, unsigned size)
 	case VROM_GRACE_TICKS:
 		return d->grace_ticks;
 	case VROM_LOG:
-		return read_log(d);
+		return rom_read_log(d);
 	case VROM_LOG_TICKS:
 		return d->log_ticks;
 	}
 	return 0;
 }
 
-static void write_register(void *dev, uint64_t off, unsigned size, uint64_t value)
+static void rom_write_register(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
-	struct vrom *d = of(dev);
+	struct vrom *d = rom_of(dev);
 
 	if (off != VROM_CONTROL || size != 4)
 		return;
-	set_logging(d, value & VROM_CONTROL_LOG);
+	rom_set_logging(d, value & VROM_CONTROL_LOG);
 	if (!(value & VROM_CONTROL_ERASE) || d->bar.on || d->erasing)
 		return;
 	d->erasing = true;
@@ -267,7 +267,7 @@ static void write_register(void *dev, uint64_t off, unsigned size, uint64_t valu
 
 /* ---- life ---- */
 
-static bool size_is_good(uint64_t bytes, uint64_t low, uint64_t high)
+static bool rom_size_is_good(uint64_t bytes, uint64_t low, uint64_t high)
 {
 	return is_pow2(bytes) && bytes >= low && bytes <= high;
 }
@@ -292,8 +292,8 @@ static int vrom_init(struct device *dev)
 	const struct device_settings *s = dev->board->settings;
 	int err;
 
-	if (!dev->board->memory || !size_is_good(s->rom_bytes, VROM_ROM_MIN, VROM_ROM_MAX) ||
-		!size_is_good(s->bar_bytes, VROM_BAR_MIN, VROM_BAR_MAX))
+	if (!dev->board->memory || !rom_size_is_good(s->rom_bytes, VROM_ROM_MIN, VROM_ROM_MAX) ||
+		!rom_size_is_good(s->bar_bytes, VROM_BAR_MIN, VROM_BAR_MAX))
 		return -E_INVAL;
 	d->rom_bytes = s->rom_bytes;
 	d->bar_bytes = s->bar_bytes;
@@ -307,7 +307,7 @@ static int vrom_init(struct device *dev)
 		vrom_destroy(dev, UINT32_MAX);
 		return err;
 	}
-	write_rom(d->rom.backing, d->rom_bytes);
+	rom_fill(d->rom.backing, d->rom_bytes);
 	return 0;
 }
 
@@ -318,16 +318,17 @@ static int vrom_attach(struct device *dev)
 	d->pci.name = dev->kind->name;
 	d->pci.slot = VROM_SLOT;
 	vpci_identify(&d->pci, VROM_VENDOR, VROM_DEVICE, CLASS_NONE, 1);
-	d->pci.bar[VROM_BAR_REG] = (struct vpci_bar){
-		.kind = VPCI_BAR_MEM32, .size = PAGE_SIZE, .read = read_register, .write = write_register
-	};
+	d->pci.bar[VROM_BAR_REG] = (struct vpci_bar){ .kind = VPCI_BAR_MEM32,
+		.size = PAGE_SIZE,
+		.read = rom_read_register,
+		.write = rom_write_register };
 	d->pci.bar[VROM_BAR_RAM] = (struct vpci_bar){ .kind = VPCI_BAR_MEM64,
 		.prefetchable = true,
 		.size = d->bar_bytes,
-		.place = place,
-		.move = move };
+		.place = rom_place,
+		.move = rom_move };
 	d->pci.bar[VPCI_ROM] = (struct vpci_bar){
-		.kind = VPCI_BAR_MEM32, .size = d->rom_bytes, .place = place, .move = move
+		.kind = VPCI_BAR_MEM32, .size = d->rom_bytes, .place = rom_place, .move = rom_move
 	};
 	return vpci_add(dev->board->pci, &d->pci);
 }

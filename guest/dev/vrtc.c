@@ -46,101 +46,101 @@ enum {
 
 #define UPDATE_TICKS 8 /* UIP is set 244 us ahead of an update */
 
-static bool divider_reset(const struct vrtc *v)
+static bool rtc_divider_reset(const struct vrtc *v)
 {
 	return (v->ram[A] & A_RESET) == A_RESET;
 }
 
-static uint64_t ticks_at(const struct vrtc *v, uint64_t tsc)
+static uint64_t rtc_ticks_at(const struct vrtc *v, uint64_t tsc)
 {
 	return v->epoch + (tsc < v->origin ? 0 : rate_ticks(&v->rate, tsc - v->origin));
 }
 
-static uint64_t ticks(const struct vrtc *v)
+static uint64_t rtc_ticks(const struct vrtc *v)
 {
-	return ticks_at(v, device_now(&v->dev));
+	return rtc_ticks_at(v, device_now(&v->dev));
 }
 
 /* ---- calendar ---- */
 
-static uint8_t encode(const struct vrtc *v, unsigned n)
+static uint8_t rtc_encode(const struct vrtc *v, unsigned n)
 {
 	return (uint8_t)(v->ram[B] & B_BINARY ? n : n / 10 << 4 | n % 10);
 }
 
-static unsigned decode(const struct vrtc *v, uint8_t raw)
+static unsigned rtc_decode(const struct vrtc *v, uint8_t raw)
 {
 	return v->ram[B] & B_BINARY ? raw : (raw >> 4) * 10u + (raw & 15);
 }
 
-static uint8_t encode_hour(const struct vrtc *v, unsigned h)
+static uint8_t rtc_encode_hour(const struct vrtc *v, unsigned h)
 {
 	if (v->ram[B] & B_24H)
-		return encode(v, h);
-	return (uint8_t)(encode(v, h % 12 ? h % 12 : 12) | (h >= 12 ? PM : 0));
+		return rtc_encode(v, h);
+	return (uint8_t)(rtc_encode(v, h % 12 ? h % 12 : 12) | (h >= 12 ? PM : 0));
 }
 
-static unsigned decode_hour(const struct vrtc *v, uint8_t raw)
+static unsigned rtc_decode_hour(const struct vrtc *v, uint8_t raw)
 {
 	unsigned h;
 
 	if (v->ram[B] & B_24H)
-		return decode(v, raw);
-	h = decode(v, raw & 0x7f) % 12;
+		return rtc_decode(v, raw);
+	h = rtc_decode(v, raw & 0x7f) % 12;
 	return raw & PM ? h + 12 : h;
 }
 
-static void to_registers(struct vrtc *v, uint64_t seconds)
+static void rtc_to_registers(struct vrtc *v, uint64_t seconds)
 {
 	unsigned year, month, day;
 
 	calendar_date(seconds / 86400, &year, &month, &day);
-	v->ram[SECONDS] = encode(v, (unsigned)(seconds % 60));
-	v->ram[MINUTES] = encode(v, (unsigned)(seconds / 60 % 60));
-	v->ram[HOURS] = encode_hour(v, (unsigned)(seconds / 3600 % 24));
+	v->ram[SECONDS] = rtc_encode(v, (unsigned)(seconds % 60));
+	v->ram[MINUTES] = rtc_encode(v, (unsigned)(seconds / 60 % 60));
+	v->ram[HOURS] = rtc_encode_hour(v, (unsigned)(seconds / 3600 % 24));
 	v->ram[WEEKDAY] =
-		encode(v, (unsigned)((seconds / 86400 + 4) % 7 + 1)); /* 1970-01-01 was a Thursday */
-	v->ram[DAY] = encode(v, day);
-	v->ram[MONTH] = encode(v, month);
-	v->ram[YEAR] = encode(v, year % 100);
+		rtc_encode(v, (unsigned)((seconds / 86400 + 4) % 7 + 1)); /* 1970-01-01 was a Thursday */
+	v->ram[DAY] = rtc_encode(v, day);
+	v->ram[MONTH] = rtc_encode(v, month);
+	v->ram[YEAR] = rtc_encode(v, year % 100);
 	v->ram[CENTURY] = (uint8_t)(year / 1000 % 10 << 4 | year / 100 % 10);
 }
 
 /* Whatever nonsense stands in the registers, a time comes out. */
-static uint64_t from_registers(const struct vrtc *v)
+static uint64_t rtc_from_registers(const struct vrtc *v)
 {
 	unsigned century = (v->ram[CENTURY] >> 4) * 10u + (v->ram[CENTURY] & 15);
-	unsigned year = century * 100 + decode(v, v->ram[YEAR]) % 100;
-	unsigned month = decode(v, v->ram[MONTH]), day = decode(v, v->ram[DAY]);
+	unsigned year = century * 100 + rtc_decode(v, v->ram[YEAR]) % 100;
+	unsigned month = rtc_decode(v, v->ram[MONTH]), day = rtc_decode(v, v->ram[DAY]);
 	uint64_t days = calendar_days(max(year, 1970u), min(max(month, 1u), 12u), min(max(day, 1u), 31u));
 
-	return days * 86400 + decode_hour(v, v->ram[HOURS]) % 24 * 3600 +
-	       decode(v, v->ram[MINUTES]) % 60 * 60 + decode(v, v->ram[SECONDS]) % 60;
+	return days * 86400 + rtc_decode_hour(v, v->ram[HOURS]) % 24 * 3600 +
+	       rtc_decode(v, v->ram[MINUTES]) % 60 * 60 + rtc_decode(v, v->ram[SECONDS]) % 60;
 }
 
 /* ---- alarm ---- */
 
-static bool matches(const struct vrtc *v, unsigned reg, unsigned value)
+static bool rtc_matches(const struct vrtc *v, unsigned reg, unsigned value)
 {
 	uint8_t raw = v->ram[reg];
 
 	if ((raw & ALARM_ANY) == ALARM_ANY)
 		return true;
-	return (reg == HOURS_ALARM ? decode_hour(v, raw) : decode(v, raw)) == value;
+	return (reg == HOURS_ALARM ? rtc_decode_hour(v, raw) : rtc_decode(v, raw)) == value;
 }
 
 /* The first second after `after` that the alarm names; UINT64_MAX if none ever is. Each step skips a whole hour or
  * minute that cannot match, so 24 + 60 + 60 steps see every case. */
-static uint64_t next_alarm(const struct vrtc *v, uint64_t after)
+static uint64_t rtc_next_alarm(const struct vrtc *v, uint64_t after)
 {
 	uint64_t t = after + 1;
 
 	for (unsigned steps = 0; steps < 2 * (24 + 60 + 60); steps++) {
-		if (!matches(v, HOURS_ALARM, (unsigned)(t / 3600 % 24)))
+		if (!rtc_matches(v, HOURS_ALARM, (unsigned)(t / 3600 % 24)))
 			t = (t / 3600 + 1) * 3600;
-		else if (!matches(v, MINUTES_ALARM, (unsigned)(t / 60 % 60)))
+		else if (!rtc_matches(v, MINUTES_ALARM, (unsigned)(t / 60 % 60)))
 			t = (t / 60 + 1) * 60;
-		else if (!matches(v, SECONDS_ALARM, (unsigned)(t % 60)))
+		else if (!rtc_matches(v, SECONDS_ALARM, (unsigned)(t % 60)))
 			t++;
 		else
 			return t;
@@ -151,7 +151,7 @@ static uint64_t next_alarm(const struct vrtc *v, uint64_t after)
 /* ---- flags and interrupts ---- */
 
 /* Ticks between two periodic interrupts; 0: none. */
-static uint64_t period(const struct vrtc *v)
+static uint64_t rtc_period(const struct vrtc *v)
 {
 	unsigned rs = v->ram[A] & A_RS;
 
@@ -160,20 +160,20 @@ static uint64_t period(const struct vrtc *v)
 	return 1ull << (rs <= 2 ? rs + 6 : rs - 1);
 }
 
-static void look_anew(struct vrtc *v)
+static void rtc_look_anew(struct vrtc *v)
 {
-	uint64_t t = ticks(v), every = period(v);
+	uint64_t t = rtc_ticks(v), every = rtc_period(v);
 
 	v->seen_second = t / HZ;
 	v->seen_periodic = every ? t / every : 0;
 }
 
 /* Sets the flags of what happened since the last look. */
-static void settle(struct vrtc *v, uint64_t t)
+static void rtc_settle(struct vrtc *v, uint64_t t)
 {
-	uint64_t every = period(v), second = t / HZ;
+	uint64_t every = rtc_period(v), second = t / HZ;
 
-	if (divider_reset(v))
+	if (rtc_divider_reset(v))
 		return;
 	if (every && t / every != v->seen_periodic) {
 		v->seen_periodic = t / every;
@@ -181,18 +181,18 @@ static void settle(struct vrtc *v, uint64_t t)
 	}
 	if (!v->halted && second != v->seen_second) {
 		v->ram[C] |= C_UF;
-		if (next_alarm(v, v->seen_second) <= second)
+		if (rtc_next_alarm(v, v->seen_second) <= second)
 			v->ram[C] |= C_AF;
 		v->seen_second = second;
 	}
 }
 
-static void update(struct vrtc *v)
+static void rtc_update(struct vrtc *v)
 {
-	uint64_t t = ticks(v), every = period(v), due = UINT64_MAX, alarm;
+	uint64_t t = rtc_ticks(v), every = rtc_period(v), due = UINT64_MAX, alarm;
 	uint8_t enabled = v->ram[B] & C_FLAGS;
 
-	settle(v, t);
+	rtc_settle(v, t);
 	if (v->ram[C] & enabled)
 		v->ram[C] |= C_IRQF;
 	else
@@ -200,12 +200,12 @@ static void update(struct vrtc *v)
 	irq_line_set(&v->irq, v->ram[C] & C_IRQF);
 
 	/* Until register C is read no further interrupt can come, so there is nothing to wait for. */
-	if (!(v->ram[C] & C_IRQF) && !divider_reset(v)) {
+	if (!(v->ram[C] & C_IRQF) && !rtc_divider_reset(v)) {
 		if ((enabled & B_PIE) && every)
 			due = (t / every + 1) * every;
 		if ((enabled & B_UIE) && !v->halted)
 			due = min(due, (t / HZ + 1) * HZ);
-		alarm = (enabled & B_AIE) && !v->halted ? next_alarm(v, t / HZ) : UINT64_MAX;
+		alarm = (enabled & B_AIE) && !v->halted ? rtc_next_alarm(v, t / HZ) : UINT64_MAX;
 		if (alarm < UINT64_MAX / HZ)
 			due = min(due, alarm * HZ);
 	}
@@ -215,86 +215,86 @@ static void update(struct vrtc *v)
 		timer_arm(&v->timer, tsc_after(v->origin, rate_tsc(&v->rate, due - v->epoch)));
 }
 
-static void fire(struct vtimer *timer, uint64_t now)
+static void rtc_fire(struct vtimer *timer, uint64_t now)
 {
-	update(container_of(timer, struct vrtc, timer));
+	rtc_update(container_of(timer, struct vrtc, timer));
 }
 
 /* ---- registers ---- */
 
-static bool is_time(unsigned reg)
+static bool rtc_is_time(unsigned reg)
 {
 	return reg == SECONDS || reg == MINUTES || (reg >= HOURS && reg <= YEAR && reg != HOURS_ALARM) ||
 	       reg == CENTURY;
 }
 
 /* The time is now `seconds`, and goes on from here. */
-static void set_time(struct vrtc *v, uint64_t seconds, uint64_t fraction)
+static void rtc_set_time(struct vrtc *v, uint64_t seconds, uint64_t fraction)
 {
 	v->origin = device_now(&v->dev);
 	v->epoch = seconds * HZ + fraction;
-	look_anew(v);
+	rtc_look_anew(v);
 }
 
 /* SET and the divider's reset stop the clock; the registers then hold what is written. */
-static void check_halt(struct vrtc *v)
+static void rtc_check_halt(struct vrtc *v)
 {
-	bool halt = (v->ram[B] & B_SET) || divider_reset(v);
+	bool halt = (v->ram[B] & B_SET) || rtc_divider_reset(v);
 
 	if (halt && !v->halted)
-		to_registers(v, ticks(v) / HZ);
+		rtc_to_registers(v, rtc_ticks(v) / HZ);
 	else if (!halt && v->halted)
-		set_time(v, from_registers(v), 0);
+		rtc_set_time(v, rtc_from_registers(v), 0);
 	v->halted = halt;
 }
 
-static uint8_t read_register(struct vrtc *v, unsigned reg)
+static uint8_t rtc_read_register(struct vrtc *v, unsigned reg)
 {
-	uint64_t t = ticks(v);
+	uint64_t t = rtc_ticks(v);
 	uint8_t value;
 
-	if (is_time(reg) && !v->halted)
-		to_registers(v, t / HZ);
+	if (rtc_is_time(reg) && !v->halted)
+		rtc_to_registers(v, t / HZ);
 	if (reg == A)
 		return (uint8_t)(v->ram[A] | (!v->halted && t % HZ >= HZ - UPDATE_TICKS ? A_UIP : 0));
 	if (reg == C) {
-		update(v);
+		rtc_update(v);
 		value = v->ram[C];
 		v->ram[C] = 0;
-		update(v);
+		rtc_update(v);
 		return value;
 	}
 	return v->ram[reg];
 }
 
-static void write_register(struct vrtc *v, unsigned reg, uint8_t value)
+static void rtc_write_register(struct vrtc *v, unsigned reg, uint8_t value)
 {
-	uint64_t t = ticks(v);
+	uint64_t t = rtc_ticks(v);
 
-	settle(v, t);
-	if (is_time(reg)) {
+	rtc_settle(v, t);
+	if (rtc_is_time(reg)) {
 		if (!v->halted)
-			to_registers(v, t / HZ);
+			rtc_to_registers(v, t / HZ);
 		v->ram[reg] = value;
 		if (!v->halted)
-			set_time(v, from_registers(v), t % HZ);
+			rtc_set_time(v, rtc_from_registers(v), t % HZ);
 	} else if (reg == A || reg == B) {
 		v->ram[reg] = reg == A ? value & (uint8_t)~A_UIP : value;
 		if (v->ram[B] & B_SET)
 			v->ram[B] &= (uint8_t)~B_UIE; /* datasheet: SET clears UIE */
-		check_halt(v);
-		look_anew(v);
+		rtc_check_halt(v);
+		rtc_look_anew(v);
 	} else if (reg != C && reg != D) {
 		v->ram[reg] = value;
 	}
-	update(v);
+	rtc_update(v);
 }
 
 static uint64_t rtc_read(void *dev, uint64_t off, unsigned size)
 {
 	struct vrtc *v = dev;
 
-	return off ? read_register(v, v->index & 0x7f) : v->index;
+	return off ? rtc_read_register(v, v->index & 0x7f) : v->index;
 }
 
 static void rtc_write(void *dev, uint64_t off, unsigned size, uint64_t value)
@@ -302,19 +302,19 @@ static void rtc_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 	struct vrtc *v = dev;
 
 	if (off)
-		write_register(v, v->index & 0x7f, (uint8_t)value);
+		rtc_write_register(v, v->index & 0x7f, (uint8_t)value);
 	else
 		v->index = (uint8_t)value; /* bit 7 masks NMI from chipset errors, of which there are none */
 }
 
-static void put16(struct vrtc *v, unsigned at, uint64_t n)
+static void rtc_put16(struct vrtc *v, unsigned at, uint64_t n)
 {
 	v->ram[at] = (uint8_t)n;
 	v->ram[at + 1] = (uint8_t)(n >> 8);
 }
 
 /* What firmware notes about the machine: memory sizes, equipment, checksum (IBM AT layout). */
-static void firmware_bytes(struct vrtc *v)
+static void rtc_firmware_bytes(struct vrtc *v)
 {
 	const struct guest_layout *l = &v->dev.board->settings->layout;
 	uint64_t kib = l->low_end / KiB,
@@ -323,11 +323,11 @@ static void firmware_bytes(struct vrtc *v)
 	unsigned sum = 0;
 
 	v->ram[0x14] = 0x07; /* display, keyboard and coprocessor present; no floppy */
-	put16(v, 0x15, 640);
-	put16(v, 0x17, kib > 1024 ? min(kib - 1024, 0xfffful) : 0);
-	put16(v, 0x30, kib > 1024 ? min(kib - 1024, 0xfffful) : 0);
-	put16(v, 0x34, min(above16, 0xfffful));
-	put16(v, 0x5b, high);
+	rtc_put16(v, 0x15, 640);
+	rtc_put16(v, 0x17, kib > 1024 ? min(kib - 1024, 0xfffful) : 0);
+	rtc_put16(v, 0x30, kib > 1024 ? min(kib - 1024, 0xfffful) : 0);
+	rtc_put16(v, 0x34, min(above16, 0xfffful));
+	rtc_put16(v, 0x5b, high);
 	v->ram[0x5d] = (uint8_t)(high >> 16);
 	for (unsigned i = 0x10; i <= 0x2d; i++)
 		sum += v->ram[i];
@@ -338,7 +338,7 @@ static void firmware_bytes(struct vrtc *v)
 static void vrtc_reset(struct device *d)
 {
 	struct vrtc *v = (struct vrtc *)d;
-	uint64_t t = ticks(v), seconds = v->halted ? from_registers(v) : t / HZ;
+	uint64_t t = rtc_ticks(v), seconds = v->halted ? rtc_from_registers(v) : t / HZ;
 
 	/* The battery keeps the time; the rest is as firmware leaves it. */
 	memset(v->ram, 0, sizeof(v->ram));
@@ -347,9 +347,9 @@ static void vrtc_reset(struct device *d)
 	v->ram[D] = D_VALID;
 	v->index = 0;
 	v->halted = false;
-	firmware_bytes(v);
-	set_time(v, seconds, t % HZ);
-	update(v);
+	rtc_firmware_bytes(v);
+	rtc_set_time(v, seconds, t % HZ);
+	rtc_update(v);
 }
 
 static int vrtc_init(struct device *d)
@@ -366,7 +366,7 @@ static int vrtc_attach(struct device *d)
 {
 	struct vrtc *v = (struct vrtc *)d;
 
-	device_timer(d, &v->timer, fire);
+	device_timer(d, &v->timer, rtc_fire);
 	device_ports(d, &v->ports, 0x70, 2, BUS_1, rtc_read, rtc_write);
 	return 0;
 }

@@ -53,23 +53,23 @@ enum { RBR_THR, IER, IIR_FCR, LCR, MCR, LSR, MSR, SCR }; /* with LCR.DLAB 0 and 
 /* A driver that prints by polling turns the interrupts off meanwhile, and on again: Linux's console, for each line. */
 #define PAUSED_FOR_MS 50
 
-static bool fifos(const struct vuart *u)
+static bool uart_fifos(const struct vuart *u)
 {
 	return u->fcr & FCR_ENABLE;
 }
 
-static unsigned trigger(const struct vuart *u)
+static unsigned uart_trigger(const struct vuart *u)
 {
 	static const uint8_t level[] = { 1, 4, 8, 14 };
 
-	return fifos(u) ? level[u->fcr >> 6] : 1;
+	return uart_fifos(u) ? level[u->fcr >> 6] : 1;
 }
 
-static uint8_t interrupt(const struct vuart *u)
+static uint8_t uart_interrupt(const struct vuart *u)
 {
 	if ((u->ier & IER_ELSI) && u->line_errors)
 		return IIR_LINE;
-	if ((u->ier & IER_ERBFI) && u->count >= trigger(u))
+	if ((u->ier & IER_ERBFI) && u->count >= uart_trigger(u))
 		return IIR_DATA;
 	if ((u->ier & IER_ERBFI) && u->timeout)
 		return IIR_TIMEOUT;
@@ -80,13 +80,13 @@ static uint8_t interrupt(const struct vuart *u)
 	return IIR_NONE;
 }
 
-static bool takes_interrupts(const struct vuart *u)
+static bool uart_takes_interrupts(const struct vuart *u)
 {
 	return (u->ier & IER_ERBFI) && (u->mcr & MCR_OUT2);
 }
 
 /* The guest counts as listening for so long from now on, if not for longer. */
-static void listens_for(struct vuart *u, uint64_t ms)
+static void uart_listens_for(struct vuart *u, uint64_t ms)
 {
 	u->listens_until = max(u->listens_until,
 		tsc_after(device_now(&u->dev), mul_div(u->dev.board->clock->tsc_hz, ms, 1000)));
@@ -96,22 +96,22 @@ bool vuart_listens(const void *uart)
 {
 	const struct vuart *u = uart;
 
-	return !(u->mcr & MCR_LOOP) && (takes_interrupts(u) || device_now(&u->dev) < u->listens_until);
+	return !(u->mcr & MCR_LOOP) && (uart_takes_interrupts(u) || device_now(&u->dev) < u->listens_until);
 }
 
 /* The guest looked for a character by reading LSR, and there was none. */
-static void polled(struct vuart *u)
+static void uart_polled(struct vuart *u)
 {
 	if (++u->idle_polls < POLLED_AFTER)
 		return;
-	listens_for(u, POLLED_FOR_MS);
+	uart_listens_for(u, POLLED_FOR_MS);
 	if (u->idle_polls % POLLED_AFTER == 0)
 		vconsole_pump(u->dev.board->console);
 }
 
-static void update(struct vuart *u)
+static void uart_update(struct vuart *u)
 {
-	bool irq = interrupt(u) != IIR_NONE && (u->mcr & MCR_OUT2) && !(u->mcr & MCR_LOOP);
+	bool irq = uart_interrupt(u) != IIR_NONE && (u->mcr & MCR_OUT2) && !(u->mcr & MCR_LOOP);
 
 	if (irq == u->irq)
 		return;
@@ -121,13 +121,13 @@ static void update(struct vuart *u)
 
 /* Four character times without anything moving, and what lies in the FIFO is announced (datasheet, "FIFO Interrupt
  * Mode Operation"). */
-static void restart_timeout(struct vuart *u)
+static void uart_restart_timeout(struct vuart *u)
 {
 	unsigned bits = 1 + 5 + (u->lcr & 3) + !!(u->lcr & LCR_PARITY) + 1 + !!(u->lcr & LCR_STOP);
 	uint64_t divisor = u->divisor ? u->divisor : 1;
 
 	u->timeout = false;
-	if (fifos(u) && u->count && (u->ier & IER_ERBFI))
+	if (uart_fifos(u) && u->count && (u->ier & IER_ERBFI))
 		timer_arm(&u->timer,
 			tsc_after(device_now(&u->dev),
 				mul_div(u->dev.board->clock->tsc_hz, 4ull * bits * 16 * divisor, CLOCK_HZ)));
@@ -135,34 +135,34 @@ static void restart_timeout(struct vuart *u)
 		timer_stop(&u->timer);
 }
 
-static void fire(struct vtimer *t, uint64_t now)
+static void uart_fire(struct vtimer *t, uint64_t now)
 {
 	struct vuart *u = container_of(t, struct vuart, timer);
 
 	u->timeout = u->count != 0;
-	update(u);
+	uart_update(u);
 }
 
-static void push(struct vuart *u, uint8_t c)
+static void uart_push(struct vuart *u, uint8_t c)
 {
-	unsigned depth = fifos(u) ? VUART_FIFO : 1;
+	unsigned depth = uart_fifos(u) ? VUART_FIFO : 1;
 
 	if (u->count == depth) {
 		u->line_errors |= LSR_OE;
-		if (!fifos(u)) /* a full FIFO keeps what it has; a single register is overwritten */
+		if (!uart_fifos(u)) /* a full FIFO keeps what it has; a single register is overwritten */
 			u->fifo[u->head] = c;
 	} else {
 		u->fifo[(u->head + u->count++) % VUART_FIFO] = c;
 	}
-	restart_timeout(u);
+	uart_restart_timeout(u);
 }
 
-static uint8_t pop(struct vuart *u)
+static uint8_t uart_pop(struct vuart *u)
 {
 	uint8_t c;
 
 	if (!u->count) {
-		listens_for(u, POLLED_FOR_MS);
+		uart_listens_for(u, POLLED_FOR_MS);
 		vconsole_pump(u->dev.board->console);
 	}
 	if (!u->count)
@@ -170,7 +170,7 @@ static uint8_t pop(struct vuart *u)
 	c = u->fifo[u->head];
 	u->head = (u->head + 1) % VUART_FIFO;
 	u->count--;
-	restart_timeout(u);
+	uart_restart_timeout(u);
 	/* More may have been typed than fitted. */
 	if (!u->count)
 		vconsole_pump(u->dev.board->console);
@@ -178,20 +178,20 @@ static uint8_t pop(struct vuart *u)
 }
 
 /* Is the transmitter empty? With that a guest may send a FIFO of characters. */
-static bool ready(struct vuart *u)
+static bool uart_ready(struct vuart *u)
 {
 	u->full = !(u->mcr & MCR_LOOP) && !vconsole_has_room(u->dev.board->console);
 	return !u->full;
 }
 
-static void transmit(struct vuart *u, uint8_t c)
+static void uart_transmit(struct vuart *u, uint8_t c)
 {
 	u->idle_polls = 0;
 	if (u->mcr & MCR_LOOP)
-		push(u, c);
+		uart_push(u, c);
 	else
 		vconsole_put(u->dev.board->console, (char)c);
-	u->thre_pending = !u->full && ready(u);
+	u->thre_pending = !u->full && uart_ready(u);
 }
 
 void vuart_may_send(void *uart)
@@ -202,27 +202,27 @@ void vuart_may_send(void *uart)
 		return;
 	u->full = false;
 	u->thre_pending = true;
-	update(u);
+	uart_update(u);
 }
 
-static void clear_receiver(struct vuart *u)
+static void uart_clear_receiver(struct vuart *u)
 {
 	u->head = u->count = 0;
-	restart_timeout(u);
+	uart_restart_timeout(u);
 }
 
-static void write_fcr(struct vuart *u, uint8_t value)
+static void uart_write_fcr(struct vuart *u, uint8_t value)
 {
 	/* Switching between FIFO and character mode empties both sides. */
 	if ((value ^ u->fcr) & FCR_ENABLE)
-		clear_receiver(u);
+		uart_clear_receiver(u);
 	u->fcr = value & FCR_ENABLE ? value & (FCR_TRIGGER | FCR_ENABLE) : 0;
 	if (value & FCR_RESET_RX)
-		clear_receiver(u);
+		uart_clear_receiver(u);
 }
 
 /* The modem lines are those of a terminal that is there; in loopback the outputs of MCR come back. */
-static void modem_lines(struct vuart *u)
+static void uart_modem_lines(struct vuart *u)
 {
 	uint8_t was = u->msr, is = MSR_CTS | MSR_DSR | MSR_DCD;
 
@@ -239,26 +239,26 @@ static uint64_t uart_read(void *dev, uint64_t off, unsigned size)
 
 	switch (off) {
 	case RBR_THR:
-		value = u->lcr & LCR_DLAB ? (uint8_t)u->divisor : pop(u);
+		value = u->lcr & LCR_DLAB ? (uint8_t)u->divisor : uart_pop(u);
 		break;
 	case IER:
 		value = u->lcr & LCR_DLAB ? (uint8_t)(u->divisor >> 8) : u->ier;
 		break;
 	case IIR_FCR:
-		value = interrupt(u);
+		value = uart_interrupt(u);
 		if (value == IIR_THRE)
 			u->thre_pending = false;
-		value |= fifos(u) ? IIR_FIFOS : 0;
+		value |= uart_fifos(u) ? IIR_FIFOS : 0;
 		break;
 	case LCR:
 		return u->lcr;
 	case MCR:
 		return u->mcr;
 	case LSR:
-		value = (ready(u) ? LSR_THRE | LSR_TEMT : 0) | u->line_errors |
-			(fifos(u) && (u->line_errors & LSR_BI) ? LSR_ERROR : 0);
+		value = (uart_ready(u) ? LSR_THRE | LSR_TEMT : 0) | u->line_errors |
+			(uart_fifos(u) && (u->line_errors & LSR_BI) ? LSR_ERROR : 0);
 		if (!u->count)
-			polled(u);
+			uart_polled(u);
 		if (u->count)
 			value |= LSR_DR;
 		if (!u->line_errors)
@@ -272,7 +272,7 @@ static uint64_t uart_read(void *dev, uint64_t off, unsigned size)
 	case SCR:
 		return u->scr;
 	}
-	update(u);
+	uart_update(u);
 	return value;
 }
 
@@ -280,14 +280,14 @@ static void uart_write(void *dev, uint64_t off, unsigned size, uint64_t v)
 {
 	struct vuart *u = dev;
 	uint8_t value = (uint8_t)v, before;
-	bool listened = vuart_listens(u), interrupts = takes_interrupts(u);
+	bool listened = vuart_listens(u), interrupts = uart_takes_interrupts(u);
 
 	switch (off) {
 	case RBR_THR:
 		if (u->lcr & LCR_DLAB)
 			u->divisor = (uint16_t)((u->divisor & 0xff00) | value);
 		else
-			transmit(u, value);
+			uart_transmit(u, value);
 		break;
 	case IER:
 		if (u->lcr & LCR_DLAB) {
@@ -298,23 +298,23 @@ static void uart_write(void *dev, uint64_t off, unsigned size, uint64_t v)
 		u->ier = value & 0x0f;
 		/* Enabled while the register is empty, the interrupt comes at once. */
 		if (~before & u->ier & IER_ETBEI)
-			u->thre_pending = ready(u);
+			u->thre_pending = uart_ready(u);
 		if (~before & u->ier & IER_ERBFI)
-			restart_timeout(u);
+			uart_restart_timeout(u);
 		break;
 	case IIR_FCR:
-		write_fcr(u, value);
+		uart_write_fcr(u, value);
 		break;
 	case LCR:
 		if ((u->mcr & MCR_LOOP) && (~u->lcr & value & LCR_BREAK)) {
-			push(u, 0);
+			uart_push(u, 0);
 			u->line_errors |= LSR_BI;
 		}
 		u->lcr = value;
 		break;
 	case MCR:
 		u->mcr = value & 0x1f;
-		modem_lines(u);
+		uart_modem_lines(u);
 		break;
 	case SCR:
 		u->scr = value;
@@ -322,26 +322,26 @@ static void uart_write(void *dev, uint64_t off, unsigned size, uint64_t v)
 	default: /* LSR and MSR: factory test only */
 		break;
 	}
-	if (interrupts && !takes_interrupts(u))
-		listens_for(u, PAUSED_FOR_MS);
+	if (interrupts && !uart_takes_interrupts(u))
+		uart_listens_for(u, PAUSED_FOR_MS);
 	if (!listened && vuart_listens(u))
 		vconsole_pump(u->dev.board->console);
-	update(u);
+	uart_update(u);
 }
 
 bool vuart_room(const void *uart)
 {
 	const struct vuart *u = uart;
 
-	return !(u->mcr & MCR_LOOP) && u->count < (fifos(u) ? VUART_FIFO : 1);
+	return !(u->mcr & MCR_LOOP) && u->count < (uart_fifos(u) ? VUART_FIFO : 1);
 }
 
 void vuart_receive(void *uart, uint8_t c)
 {
 	struct vuart *u = uart;
 
-	push(u, c);
-	update(u);
+	uart_push(u, c);
+	uart_update(u);
 }
 
 static void vuart_reset(struct device *d)
@@ -355,14 +355,14 @@ static void vuart_reset(struct device *d)
 	u->head = u->count = u->idle_polls = 0;
 	u->listens_until = 0;
 	timer_stop(&u->timer);
-	update(u);
+	uart_update(u);
 }
 
 static int vuart_attach(struct device *d)
 {
 	struct vuart *u = (struct vuart *)d;
 
-	device_timer(d, &u->timer, fire);
+	device_timer(d, &u->timer, uart_fire);
 	device_ports(d, &u->ports, VUART_PORT, 8, BUS_1, uart_read, uart_write);
 	return 0;
 }

@@ -32,7 +32,7 @@ static const uint8_t gfx_mode3[16] = { 0x00, 0x00, 0x00, 0x00, 0x00, 0x10, 0x0e,
 static const uint8_t attr_mode3[32] = { 0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x14, 0x07, 0x38, 0x39, 0x3a,
 	0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x0c, 0x00, 0x0f, 0x08, 0x00 };
 
-static unsigned word(const struct vvga *v, unsigned reg)
+static unsigned vga_word(const struct vvga *v, unsigned reg)
 {
 	return v->crtc[reg] << 8 | v->crtc[reg + 1];
 }
@@ -40,9 +40,10 @@ static unsigned word(const struct vvga *v, unsigned reg)
 /* ---- the refresh ---- */
 
 /* The visible cells into v->now; text memory wraps at 32 KiB. */
-static bool read_cells(struct vvga *v)
+static bool vga_read_cells(struct vvga *v)
 {
-	uint64_t at = word(v, CRTC_START) * 2ul % VVGA_BYTES, first = min(sizeof(v->now), VVGA_BYTES - at);
+	uint64_t at = vga_word(v, CRTC_START) * 2ul % VVGA_BYTES,
+		 first = min(sizeof(v->now), VVGA_BYTES - at);
 
 	if (guest_read(v->dev.board->memory, gpa(LAYOUT_VGA_TEXT + at), v->now, first))
 		return false;
@@ -50,41 +51,41 @@ static bool read_cells(struct vvga *v)
 						  (char *)v->now + first, sizeof(v->now) - first);
 }
 
-static unsigned cursor_cell(const struct vvga *v)
+static unsigned vga_cursor_cell(const struct vvga *v)
 {
-	unsigned at = (word(v, CRTC_CURSOR) - word(v, CRTC_START)) & (VVGA_BYTES / 2 - 1);
+	unsigned at = (vga_word(v, CRTC_CURSOR) - vga_word(v, CRTC_START)) & (VVGA_BYTES / 2 - 1);
 
 	return v->crtc[CRTC_CURSOR_START] & CURSOR_OFF ? VVGA_CELLS : at;
 }
 
 /* True if something was new, or there is more to look at. */
-static bool refresh(struct vvga *v)
+static bool vga_refresh(struct vvga *v)
 {
 	char out[OUT_BYTES];
 	size_t n;
 
-	if (!v->backing || v->finished || (v->gfx[GFX_MISC] & GFX_GRAPHICS) || !read_cells(v))
+	if (!v->backing || v->finished || (v->gfx[GFX_MISC] & GFX_GRAPHICS) || !vga_read_cells(v))
 		return false;
 	if (!v->ending && !vconsole_has_room(v->dev.board->console))
 		return true; /* nothing is lost: what has changed is found when there is room */
-	n = vvga_screen_update(&v->screen, v->now, cursor_cell(v), out, sizeof(out));
+	n = vvga_screen_update(&v->screen, v->now, vga_cursor_cell(v), out, sizeof(out));
 	vconsole_write(v->dev.board->console, out, n);
 	return n || v->screen.more;
 }
 
-static uint64_t refresh_ticks(const struct vvga *v)
+static uint64_t vga_refresh_ticks(const struct vvga *v)
 {
 	if (v->screen.more) /* the last one was cut */
 		return v->dev.board->clock->tsc_hz / PIECES_HZ;
 	return v->dev.board->clock->tsc_hz / (v->quiet >= QUIET_AFTER ? REFRESH_QUIET_HZ : REFRESH_HZ);
 }
 
-static void fire(struct vtimer *t, uint64_t now)
+static void vga_fire(struct vtimer *t, uint64_t now)
 {
 	struct vvga *v = container_of(t, struct vvga, timer);
 
-	v->quiet = refresh(v) ? 0 : v->quiet + (v->quiet < QUIET_AFTER);
-	timer_arm(&v->timer, tsc_after(now, refresh_ticks(v)));
+	v->quiet = vga_refresh(v) ? 0 : v->quiet + (v->quiet < QUIET_AFTER);
+	timer_arm(&v->timer, tsc_after(now, vga_refresh_ticks(v)));
 }
 
 void vvga_hurry(struct vvga *v)
@@ -92,7 +93,7 @@ void vvga_hurry(struct vvga *v)
 	if (v->quiet < QUIET_AFTER)
 		return;
 	v->quiet = 0;
-	timer_arm(&v->timer, tsc_after(device_now(&v->dev), refresh_ticks(v)));
+	timer_arm(&v->timer, tsc_after(device_now(&v->dev), vga_refresh_ticks(v)));
 }
 
 bool vvga_finish(struct vvga *v)
@@ -100,7 +101,7 @@ bool vvga_finish(struct vvga *v)
 	static const char below[] = "\033[?25h\033[25;1H\r\n";
 
 	v->ending = true;
-	if (refresh(v))
+	if (vga_refresh(v))
 		return false;
 	if (v->screen.shown && !v->finished)
 		vconsole_write(v->dev.board->console, below, sizeof(below) - 1);
@@ -110,7 +111,7 @@ bool vvga_finish(struct vvga *v)
 
 /* ---- registers ---- */
 
-static uint8_t status1(const struct vvga *v)
+static uint8_t vga_status1(const struct vvga *v)
 {
 	/* 70 frames of 449 lines a second; the last lines of a frame and the ends of lines are not displayed. */
 	uint64_t us = mul_div(device_now(&v->dev), 1000000, v->dev.board->clock->tsc_hz) % 14286;
@@ -120,7 +121,7 @@ static uint8_t status1(const struct vvga *v)
 	return us % 32 >= 26 ? STATUS_BLANK : 0;
 }
 
-static uint8_t read_dac(struct vvga *v)
+static uint8_t vga_read_dac(struct vvga *v)
 {
 	uint8_t value = v->dac[v->dac_read * 3 + v->dac_part];
 
@@ -129,14 +130,14 @@ static uint8_t read_dac(struct vvga *v)
 	return value;
 }
 
-static void write_dac(struct vvga *v, uint8_t value)
+static void vga_write_dac(struct vvga *v, uint8_t value)
 {
 	v->dac[v->dac_write * 3 + v->dac_part] = value & 0x3f;
 	v->dac_part = (uint8_t)((v->dac_part + 1) % 3);
 	v->dac_write += v->dac_part == 0;
 }
 
-static void write_attribute(struct vvga *v, uint8_t value)
+static void vga_write_attribute(struct vvga *v, uint8_t value)
 {
 	if (!v->attr_data)
 		v->attr_index = value & 0x3f;
@@ -145,7 +146,7 @@ static void write_attribute(struct vvga *v, uint8_t value)
 	v->attr_data = !v->attr_data;
 }
 
-static void write_crtc(struct vvga *v, uint8_t value)
+static void vga_write_crtc(struct vvga *v, uint8_t value)
 {
 	unsigned reg = v->crtc_index & 0x1f;
 
@@ -158,14 +159,14 @@ static void write_crtc(struct vvga *v, uint8_t value)
 }
 
 /* The CRTC and status 1 answer at 0x3dx in colour, at 0x3bx in monochrome. */
-static bool crtc_is_at(const struct vvga *v, unsigned port)
+static bool vga_crtc_is_at(const struct vvga *v, unsigned port)
 {
 	return ((port & 0xff0) == 0x3d0) == !!(v->misc & MISC_COLOR);
 }
 
-static uint8_t crtc_read(struct vvga *v, unsigned port)
+static uint8_t vga_crtc_read(struct vvga *v, unsigned port)
 {
-	if (!crtc_is_at(v, port))
+	if (!vga_crtc_is_at(v, port))
 		return 0xff;
 	switch (port & 15) {
 	case 4:
@@ -174,7 +175,7 @@ static uint8_t crtc_read(struct vvga *v, unsigned port)
 		return v->crtc[v->crtc_index & 0x1f];
 	case 10:
 		v->attr_data = false;
-		return status1(v);
+		return vga_status1(v);
 	default:
 		return 0xff;
 	}
@@ -202,7 +203,7 @@ static uint64_t vga_read(struct vvga *v, unsigned port)
 	case 0x3c8:
 		return v->dac_write;
 	case 0x3c9:
-		return read_dac(v);
+		return vga_read_dac(v);
 	case 0x3ca:
 		return v->feature;
 	case 0x3cc:
@@ -212,7 +213,7 @@ static uint64_t vga_read(struct vvga *v, unsigned port)
 	case 0x3cf:
 		return v->gfx[v->gfx_index & 15];
 	default:
-		return (port & 0xff0) == 0x3c0 ? 0xff : crtc_read(v, port);
+		return (port & 0xff0) == 0x3c0 ? 0xff : vga_crtc_read(v, port);
 	}
 }
 
@@ -220,7 +221,7 @@ static void vga_write(struct vvga *v, unsigned port, uint8_t value)
 {
 	switch (port) {
 	case 0x3c0:
-		write_attribute(v, value);
+		vga_write_attribute(v, value);
 		break;
 	case 0x3c2:
 		v->misc = value;
@@ -245,7 +246,7 @@ static void vga_write(struct vvga *v, unsigned port, uint8_t value)
 		v->dac_state = 0;
 		break;
 	case 0x3c9:
-		write_dac(v, value);
+		vga_write_dac(v, value);
 		break;
 	case 0x3ce:
 		v->gfx_index = value;
@@ -255,17 +256,17 @@ static void vga_write(struct vvga *v, unsigned port, uint8_t value)
 		break;
 	case 0x3b4:
 	case 0x3d4:
-		if (crtc_is_at(v, port))
+		if (vga_crtc_is_at(v, port))
 			v->crtc_index = value;
 		break;
 	case 0x3b5:
 	case 0x3d5:
-		if (crtc_is_at(v, port))
-			write_crtc(v, value);
+		if (vga_crtc_is_at(v, port))
+			vga_write_crtc(v, value);
 		break;
 	case 0x3ba:
 	case 0x3da:
-		if (crtc_is_at(v, port))
+		if (vga_crtc_is_at(v, port))
 			v->feature = value;
 		break;
 	default: /* the rest of a VGA's ports has no effect on text */
@@ -273,19 +274,19 @@ static void vga_write(struct vvga *v, unsigned port, uint8_t value)
 	}
 }
 
-static uint64_t low_read(void *dev, uint64_t off, unsigned size)
+static uint64_t vga_low_read(void *dev, uint64_t off, unsigned size)
 {
 	return vga_read(dev, 0x3b0 + (unsigned)off);
 }
-static void low_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+static void vga_low_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
 	vga_write(dev, 0x3b0 + (unsigned)off, (uint8_t)value);
 }
-static uint64_t high_read(void *dev, uint64_t off, unsigned size)
+static uint64_t vga_high_read(void *dev, uint64_t off, unsigned size)
 {
 	return vga_read(dev, 0x3c0 + (unsigned)off);
 }
-static void high_write(void *dev, uint64_t off, unsigned size, uint64_t value)
+static void vga_high_write(void *dev, uint64_t off, unsigned size, uint64_t value)
 {
 	vga_write(dev, 0x3c0 + (unsigned)off, (uint8_t)value);
 }
@@ -318,7 +319,7 @@ static void vvga_reset(struct device *d)
 	v->quiet = QUIET_AFTER;
 	v->finished = v->ending = false;
 	if (v->dev.board->memory)
-		timer_arm(&v->timer, tsc_after(device_now(&v->dev), refresh_ticks(v)));
+		timer_arm(&v->timer, tsc_after(device_now(&v->dev), vga_refresh_ticks(v)));
 }
 
 static int vvga_init(struct device *d)
@@ -340,10 +341,10 @@ static int vvga_attach(struct device *d)
 
 	if (err)
 		return err;
-	device_timer(d, &v->timer, fire);
+	device_timer(d, &v->timer, vga_fire);
 	/* Between them lies a printer's port. */
-	device_ports(d, &v->low, 0x3b0, 0x3bc - 0x3b0, BUS_1, low_read, low_write);
-	device_ports(d, &v->high, 0x3c0, 0x3dd - 0x3c0, BUS_1, high_read, high_write);
+	device_ports(d, &v->low, 0x3b0, 0x3bc - 0x3b0, BUS_1, vga_low_read, vga_low_write);
+	device_ports(d, &v->high, 0x3c0, 0x3dd - 0x3c0, BUS_1, vga_high_read, vga_high_write);
 	return 0;
 }
 
