@@ -166,7 +166,7 @@ all_tests:
 	call	timer
 	ret
 
-; ---- who it is ----
+; ---- the ID and version registers ----
 identity:
 	READ	ID
 	EQUAL	0, "ID is 0"

@@ -1,7 +1,7 @@
 ; SPDX-License-Identifier: MIT
 ;
 ; unknown_insn: touches a device's memory with an instruction that Lethe's decoder does not know (x87: FILD). On RAM
-; the CPU runs it alone and nobody need know it; on a device Lethe would have to act it out. It ends the guest with
+; the CPU runs it without a VM exit; on a device Lethe would have to emulate it. It ends the guest with
 ; a dump that shows the instruction's bytes.
 %include "multiboot.inc"
 

@@ -46,7 +46,7 @@ struct vm_ops {
 	void (*nmi)(void *vm, unsigned vcpu);
 	/* UART output, or the text-mode screen as ANSI. */
 	void (*console_write)(void *vm, const char *text, size_t n);
-	bool (*console_room)(void *vm); /* may some 500 bytes be written now without anybody's waiting? */
+	bool (*console_room)(void *vm); /* may some 500 bytes be written now without a wait? */
 	int (*console_read)(void *vm);	/* next byte typed by a person, or -1 */
 	void (*end)(void *vm, enum vm_end why, uint32_t code);
 };

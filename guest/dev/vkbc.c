@@ -156,7 +156,7 @@ static void kbc_data_written(struct vkbc *v, uint8_t byte)
 	case 0xd3:
 		kbc_answer(v, byte);
 		break;
-	case 0xd4: /* nobody there to take it: the answer of a device that does not understand */
+	case 0xd4: /* no mouse: the answer of a device that does not know the command */
 		kbc_answer(v, 0xfe);
 		break;
 	default:

@@ -179,7 +179,7 @@ bool vlapic_post(struct vlapic *l, uint8_t vector, bool level)
 	else
 		atomic_fetch_and(&l->pir_level[vector >> 5], ~bit);
 	atomic_fetch_or(&l->pir[vector >> 5], bit);
-	/* After pir: whoever clears `posted` looks at pir afterwards. */
+	/* After pir: the vCPU clears `posted` first and reads pir then. */
 	atomic_store(&l->posted, 1);
 	l->irqs->ops->interrupt(l->irqs->vm, l->index, vector);
 	return true;

@@ -175,7 +175,7 @@ uint64_t vlapic_timer_deadline(const struct vlapic *l);
 bool vlapic_timer_set_deadline(struct vlapic *l, uint64_t tsc);
 void vlapic_timer_tsc_adjust(struct vlapic *l, uint64_t adjust);
 
-/* vlapic_icr.c: interrupt messages and who is meant by them. */
+/* vlapic_icr.c: interrupt messages and the vCPUs that they address. */
 struct apic_msg {
 	uint32_t dest;
 	bool logical;

@@ -6,9 +6,9 @@
  *	                                rom_move()  -> slot_move()
  *	look at STATUS ----------------> ticket ready? then the memory may be given another meaning (erased)
  *
- * Nothing here waits. To put the same memory back into the same guest's map needs no ticket: whoever still reaches it
- * by an old translation sees what he could see anyway. To change it behind the guest's back does: a vCPU with an old
- * translation could write into what has just been erased.
+ * Nothing here waits. To put the same memory back into the same guest's map needs no ticket: a vCPU
+ * that reaches it by an old translation sees what it could see anyway. To change it behind the guest's back does: a vCPU
+ * with an old translation could write into what has just been erased.
  */
 #include "guest/dev/vrom.h"
 
@@ -158,7 +158,7 @@ static int rom_move(struct vpci_dev *pci, unsigned bar, uint64_t at)
 
 /* ---- registers ---- */
 
-/* Is m off the map and out of everybody's reach? */
+/* True if m is off the map and no vCPU can reach it by an old translation. */
 static bool rom_is_free(struct vrom *d, struct vrom_memory *m)
 {
 	if (m->on)
@@ -197,7 +197,8 @@ static uint32_t rom_status(struct vrom *d)
 static void rom_set_logging(struct vrom *d, bool on)
 {
 	unsigned flags = on ? SLOT_DIRTY_LOG : 0;
-	struct mmu_ticket until; /* nothing is taken away that somebody waits for */
+	struct mmu_ticket
+		until; /* not waited for: no right is taken away for which the caller would need the ticket */
 	uint64_t since = device_now(&d->dev);
 
 	if (!d->bar.on || flags == d->bar.flags || backing_pages(d->bar.backing) > VROM_LOG_PAGES ||

@@ -9,8 +9,8 @@
  *			 does not decode all address lines): a guest can have very many tables live with little RAM
  *	ROM	 rom-size: an option ROM image (PCI 3.0, 6.3) of this device; from its second KiB on, word n is n * VROM_PATTERN
  *
- * The vendor number is 0x1234: the PCI-SIG has assigned it to nobody, and emulators have used it for so long for
- * devices that exist nowhere else that nobody will get it. No driver of a common system asks for 1234:1e7e.
+ * The vendor number is 0x1234: the PCI-SIG has assigned it to no vendor, and emulators have used it for so long for
+ * devices that exist nowhere else that no vendor will get it. No driver of a common system asks for 1234:1e7e.
  */
 #pragma once
 
@@ -43,7 +43,7 @@
 
 #define VROM_STATUS_RAM	     BIT(0) /* the RAM is in the guest's map; the ROM is */
 #define VROM_STATUS_ROM	     BIT(1)
-#define VROM_STATUS_RAM_FREE BIT(2) /* it is not, and nobody can reach it by an old translation any more */
+#define VROM_STATUS_RAM_FREE BIT(2) /* it is not, and no vCPU can reach it by an old translation any more */
 #define VROM_STATUS_ROM_FREE BIT(3)
 #define VROM_STATUS_ERASING  BIT(4)
 #define VROM_STATUS_LOG	     BIT(5) /* writes to the RAM are logged */
@@ -63,7 +63,7 @@ struct vrom_memory {
 	unsigned flags; /* SLOT_* */
 	bool on, leaving;
 	slot_id slot;		 /* while on */
-	struct mmu_ticket until; /* while leaving: nobody has let go of it yet, as far as we know */
+	struct mmu_ticket until; /* while leaving: not ready when last looked at */
 };
 
 struct vrom {

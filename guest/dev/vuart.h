@@ -15,7 +15,7 @@ struct vuart {
 	uint8_t ier, fcr, lcr, mcr, scr, msr;
 	uint16_t divisor;
 	uint8_t line_errors; /* LSR bits 4:1 that wait to be read */
-	bool thre_pending;   /* THR became empty and nobody was told */
+	bool thre_pending;   /* THR became empty and the guest has not been told */
 	bool full;	     /* the console had no room for more: to be told when it has */
 	bool timeout;	     /* characters lie below the trigger level and nothing moves */
 	bool irq;

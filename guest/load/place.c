@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Claims on the guest's memory: who lies where while a VM is being loaded (load.h has the drawing).
+ * Claims on the guest's memory: what lies where while a VM is being loaded (load.h has the drawing).
  */
 #include "guest/load/load.h"
 #include "lib/bits.h"

@@ -3,7 +3,7 @@
  * The MMU's figures on a real CPU: `bench NAME VALUE UNIT`, one line each.
  *
  * Other programs share the machine, so times are medians or the least of several rounds, and claims are ratios. Guest RAM
- * is address space that nobody touches (backing_over): only tables are real. "Live" pages after a bump are had back by
+ * is address space that is never touched (backing_over): only tables are real. "Live" pages after a bump are had back by
  * setting the counters back, which is all that a bump has changed.
  */
 #include <stdio.h>
@@ -415,7 +415,7 @@ static void removal(void)
 	rig_stop();
 }
 
-/* Ten thousand bumps back to back; 64 vCPUs build up what they use in between; nobody drains but they. */
+/* Ten thousand bumps back to back; 64 vCPUs build up what they use in between; only they drain. */
 static void storm(void)
 {
 	struct mmu_stats st;

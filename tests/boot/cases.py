@@ -401,7 +401,7 @@ TRACES += [
 
 GUESTS += [
     Case(
-        "guests-wakeup",  # who wakes need not wait for the end of another's turn on the same CPU
+        "guests-wakeup",  # a vCPU that wakes need not wait for the end of another's turn on the same CPU
         [MACHINE_OFF],
         seen=[DONE % "wakeup", DONE % "compute"],
         cpus=[SKYLAKE, "corei5_lynnfield_750"],  # the latter's preemption timer is not used: erratum
@@ -565,7 +565,7 @@ def code(hexadecimal):
     return lambda made: bytes.fromhex(hexadecimal)
 
 
-# Real-mode code that comes to a vector nobody has set, by its first bytes, and how its VM ends.
+# Real-mode code that comes to a vector that no code has set, by its first bytes, and how its VM ends.
 REAL_ENDS = {
     "ud": ("90 0f0b", r"vector 06h \(#UD\) in real mode at 0000:7c01"),
     "de": ("31c0 f7f0", r"vector 00h \(#DE\) in real mode at 0000:7c02"),

@@ -157,7 +157,7 @@ static void step(const uint8_t *op)
 	case 8:
 		advance(value % (5 * MSEC));
 		break;
-	case 9: /* nobody ran the timers for a while */
+	case 9: /* the timers have not been run for a while */
 		f->now = tsc_after(f->now, (uint64_t)value << (op[1] & 31));
 		platform_run_events(f->p, vcpu, f->now);
 		break;

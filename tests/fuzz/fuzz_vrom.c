@@ -5,9 +5,9 @@
  *
  *	0 what (low 4 bits), which vCPU (next 2), size (top 2)	1 selects a register or place	2-3 more of it	4-7 the value
  *
- * Always: its memory is in the guest's map exactly where it says it is; a vCPU that nobody has asked to leave reaches the
- * device's own frames there and nothing elsewhere; memory that the device calls free, or has begun to erase, is reached by
- * nobody, whatever his CPU remembers (tests/support/sim/oracle.h: it remembers everything).
+ * Always: its memory is in the guest's map exactly where it says it is; a vCPU that has not been asked to leave
+ * reaches the device's own frames there and nothing elsewhere; memory that the device calls free, or has begun to erase, is
+ * reached by no vCPU, whatever its CPU has cached (tests/support/sim/oracle.h: the CPU caches everything).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -118,7 +118,8 @@ static void access_memory(unsigned i, uint64_t gfn, unsigned access)
 	enum mmu_verdict verdict;
 	uint64_t page, frame = 0;
 
-	leave_all(true); /* a kick is on its way: whoever is to leave has left before anybody enters anew */
+	leave_all(
+		true); /* a kick is on its way: all vCPUs that must leave have left before one enters anew */
 	if (!rig.in[i] && rig_enter(i))
 		return;
 	verdict = rig_access(i, gfn, access, &frame);

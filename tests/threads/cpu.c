@@ -194,7 +194,7 @@ void *cpu_thread(void *number)
 
 		count(rounds, 1);
 		if (atomic_xchg(&v->taken, 1)) {
-			/* Somebody has it: this CPU idles for a moment. */
+			/* Another thread has it: this CPU idles for a moment. */
 			mmu_cpu_idle(cpu);
 			world_pause(20);
 			continue;

@@ -66,7 +66,7 @@ static void device_load(struct vm *vm)
 
 void device_store(struct device *d, struct vm *vm)
 {
-	/* Not into the RAM of the VM that the other device copies: who copies must know what is stored. */
+	/* Not into the RAM of the VM that the other device copies: the copier must know what is stored. */
 	unsigned number = (unsigned)below(PLACES);
 	struct spot s = spot_in(vm, number || vm->number == d->number ? number : 1 + d->number);
 	int err;

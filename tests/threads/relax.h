@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Included before everything else in the build with ThreadSanitizer: CPUs are threads there, more than the host has
- * CPUs. Who waits for a lock that a thread holds, or will be handed next, which the host does not run would burn the
- * time that this one needs: so he lets others run. All else of the locks is as it is.
+ * CPUs. A thread that waits for a lock may wait for a thread that the host does not run (the holder, or the next in
+ * line) and would burn the time which that one needs: so it yields. All else of the locks is as it is.
  */
 #pragma once
 

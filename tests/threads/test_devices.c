@@ -198,7 +198,7 @@ static void use_controllers(unsigned vcpu, unsigned n)
 
 	platform_pio_write(t.p, vcpu, 0x21, 1, n & 0xff);
 	platform_pio_read(t.p, vcpu, 0x20, 1);
-	/* Whoever selected it: a register of the I/O APIC, which is never missing. */
+	/* Whichever thread selected it: a register of the I/O APIC, which is never missing. */
 	platform_mmio_write(t.p, vcpu, gpa(LAYOUT_IOAPIC), 4, 1);
 	id = platform_mmio_read(t.p, vcpu, gpa(LAYOUT_IOAPIC + 0x10), 4);
 	must_be(id, VIOAPIC_VERSION | (VIOAPIC_PINS - 1) << 16, "the I/O APIC's version");

@@ -15,8 +15,8 @@
  *	LETHE_MUTANT=free_before_grace THREADS_SECONDS=30 build/unit/threads/test_mmu
  *
  * It ends with what the oracle or ThreadSanitizer saw; "none" is the MMU unbroken. Mutants that break what one thread
- * does by itself are not for this test (tests/unit/mm/test_mutants.c has them all), and no_fence is in nobody's reach but
- * the model's (tests/model): here a locked instruction follows close enough.
+ * does by itself are not for this test (tests/unit/mm/test_mutants.c has them all), and no_fence is shown only by
+ * the model (tests/model): here a locked instruction follows close enough.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -56,7 +56,7 @@ void place_tell(struct place *p)
 		&p->told, k | (p->there ? TOLD_THERE : 0) | (p->flags & SLOT_READONLY ? TOLD_READONLY : 0));
 }
 
-/* Plain stores: nobody else may be at this RAM, and ThreadSanitizer is to say so if anybody is. */
+/* Plain stores: no other thread may use this RAM, and ThreadSanitizer reports one that does. */
 static void fill(const struct backing *b, uint64_t with)
 {
 	for (uint64_t page = 0; page < backing_pages(b); page++) {
@@ -254,7 +254,7 @@ static void vm_end(struct vm *vm)
 		owner_reap(vm, &vm->vcpu[i].owner);
 	for (unsigned i = 1; i < PLACES; i++)
 		if (vm->place[i].tickets)
-			oracle_fail("VM %u, place %u: a ticket is not ready though nobody is left",
+			oracle_fail("VM %u, place %u: a ticket is not ready though no vCPU is left",
 				vm->number, i);
 	while (mmu_reclaim_waiting(mmu))
 		if (!mmu_reclaim(mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES) && mmu_reclaim_waiting(mmu) &&

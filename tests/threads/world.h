@@ -5,10 +5,10 @@
  *	world.c		VMs from birth to death, what a guest may rely on, RAM and its stamps
  *	cpu.c		CPUs: the run loop, and the guest in it
  *	device.c	devices: they change the map, store, hold pointers; copy.c: they copy a running VM
- *	test_mmu.c	the pairs of VMs that there are, and who watches over progress
+ *	test_mmu.c	the pairs of VMs that there are, and the watch over progress
  *
- * A place is a slot that comes and goes. One thread changes it, its owner: a device, or a vCPU that emulates one. Who
- * changes it also says in guest memory (`told`) what all may rely on from now on:
+ * A place is a slot that comes and goes. One thread changes it, its owner: a device, or a vCPU that emulates one. The
+ * owner also says in guest memory (`told`) what all may rely on from now on:
  *
  *	owner						any vCPU in the guest
  *	told = 0					k = told
@@ -17,7 +17,7 @@
  *	a device: the tickets are ready			then it must have been as k says
  *	told = what is there now
  *
- * Nobody waits for anybody here, so it holds only if the MMU keeps rule 3 (contract).
+ * No thread waits for another here, so it holds only if the MMU keeps rule 3 (contract).
  */
 #pragma once
 
@@ -70,7 +70,7 @@ struct dying {
 	struct backing *backing; /* goes when it is ready; NULL: nothing */
 };
 
-/* Who changes places: a device, or a vCPU. */
+/* The owner of places, a device or a vCPU: what it has taken away and must keep until its tickets are ready. */
 struct owner {
 	struct dying dying[DYING];
 };
@@ -143,7 +143,7 @@ void place_tell(struct place *p);
 void owner_reap(struct vm *vm, struct owner *o);
 void owner_waits(struct owner *o, struct place *p, const struct mmu_ticket *t, struct backing *backing);
 
-/* What must be in page `page` of home `home`, by what was told before and after somebody reached for it. */
+/* What must be in page `page` of home `home`, by what was told before and after an access to it. */
 enum expected { ANYTHING, NOTHING, ROM, RAM };
 enum expected place_expected(uint64_t before, uint64_t after, unsigned home, uint64_t page);
 /* Word STAMP of a page to which place `number` of vm was seen to lead, while told said k (0: not to be relied on). */

@@ -14,7 +14,7 @@
  * 2. An external interrupt that is pending when a VM entry loads RFLAGS.IF = 0 never causes a VM exit,
  *    although the pin-based control asks for one whatever IF is (SDM vol. 3, 26.2 "Other causes of VM
  *    exits"). The event mask is computed while the guest state is loaded, before the CPU counts as being
- *    in the guest, and nobody computes it again. The call to VMenterInjectEvents() inside VMLAUNCH() is
+ *    in the guest, and it is not computed again. The call to VMenterInjectEvents() inside VMLAUNCH() is
  *    the right moment; it is led through a stub:
  *
  *        VMLAUNCH:  call VMenterInjectEvents   becomes   call stub
@@ -47,7 +47,7 @@
  * 5. With several CPUs, a fault that is met right after another one was delivered names the wrong RIP: exception() leaves
  *    by longjmp() with RIP at the handler, but prev_rip, which a fault goes back to, where the first fault was.
  *    cpu_loop(), which runs a single CPU, sets it right when it is jumped to; cpu_run_trace(), which runs each of
- *    several, does not. As a rule a handler can be fetched, and nobody notices. Under EPT tables that have just been
+ *    several, does not. As a rule a handler can be fetched, and nothing shows. Under EPT tables that have just been
  *    forgotten it cannot: the VM exit then says that the guest is where its user was, with the handler's CS and stack.
  *    The call of cpu_run_trace() is led through a stub that does what cpu_loop() does, by whose code it finds the fields:
  *

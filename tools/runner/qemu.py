@@ -153,7 +153,7 @@ class Qemu:
         self._child.wait(timeout=10)
 
     def ended_well(self):
-        """Whether the machine was switched off, by whom ever."""
+        """Whether the machine was switched off, by the guest or from outside."""
         return self._child.returncode == 0
 
     def diagnosis(self):

@@ -238,7 +238,7 @@ static void tickets(void)
 	for (unsigned w = 0; w < WAITING; w++) {
 		if (!nested.waiting[w].b || !mmu_ticket_ready(nested.mmu, &nested.waiting[w].t))
 			continue;
-		/* Whoever sees a version with it in from now on is wrong. */
+		/* From now on no vCPU may see a version that has it. */
 		for (uint64_t k = nested.version; k > nested.oldest; k--)
 			if (nested.at[(k - 1) % VERSIONS].bar == nested.waiting[w].b) {
 				nested.oldest = k;

@@ -6,7 +6,7 @@
  * store into them, and slots go while all that happens.
  *
  * The model is a copy of the guest's tables for each time that they changed. What hardware reaches must be what one of
- * these said that may still be seen: a change is seen by all when everybody has left the guest once since.
+ * these said that may still be seen: a change is seen by all when every vCPU has left the guest once since.
  */
 #pragma once
 

@@ -31,7 +31,7 @@
 struct nested_version {
 	uint64_t entry[TABLES][USED];
 	struct backing *bar; /* NULL: no slot there */
-	uint64_t epoch, gen; /* seen by all when nobody is in the guest from before these */
+	uint64_t epoch, gen; /* seen by all when no vCPU is in the guest from before these */
 };
 
 struct nested_vcpu {
@@ -61,13 +61,13 @@ struct nested_state {
 	bool cpu_taken[ORACLE_CPUS]; /* a vCPU is in the guest there, or busy */
 	bool changing_map;
 	unsigned nested;   /* steps within a step */
-	unsigned quiet;	   /* nobody comes in between */
+	unsigned quiet;	   /* > 0: no other step comes in between */
 	unsigned changing; /* changes of guest memory that are under way */
 	struct {
 		struct backing *b;
 		struct mmu_ticket t;
 	} waiting[WAITING]; /* BARs that are gone */
-	/* Everybody who could write to it unseen has left when this epoch is acknowledged. */
+	/* All vCPUs that could write to it unseen have left when this epoch is acknowledged. */
 	uint64_t tracked_since[RAM_PAGES + BAR + BAR_PAGES];
 };
 extern struct nested_state nested;
@@ -76,7 +76,7 @@ extern struct nested_state nested;
 struct nested_version *nested_now(void);
 /* Guest memory is different: a new version, read off it. */
 void nested_changed(void);
-/* Around a store or a change of the map by the host: what was before may be seen until everybody has left since its end.
+/* Around a store or a change of the map by the host: what was before may be seen until every vCPU has left since its end.
  * Others may see what comes after in the middle of it. */
 uint64_t nested_change_begin(void);
 void nested_change_end(uint64_t begun);

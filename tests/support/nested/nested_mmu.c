@@ -24,7 +24,7 @@ static struct spage *page_for(gfn_t at, role_t role, bool *flush)
 		return p;
 	}
 	p = indirect_new(nested.mmu, at, role, flush);
-	/* Whoever may still write through what was taken away before: asked to leave by now, too. */
+	/* vCPUs that may still write by rights taken away before have been asked to leave by now, too. */
 	nested.tracked_since[at.v] = nested.mmu->front.flush_epoch + *flush;
 	return p;
 }

@@ -8,7 +8,7 @@
 #include "tests/support/rig/rig.h"
 
 #define MILLION	    1000000ul
-#define MEASURE_RAM hpa(BIT(43)) /* guest RAM that nobody touches, far beyond the arena */
+#define MEASURE_RAM hpa(BIT(43)) /* guest RAM that is never touched, far beyond the arena */
 
 extern double tick_ns;
 

@@ -8,7 +8,7 @@
  * poison, which fills every freed table, ends the test.
  *
  * Model. The guest's memory map as a plain list, one copy for each version of it. A vCPU in the guest may reach what a
- * version says that was in force since anyone last entered: so once a vCPU has entered after a change, nobody may see
+ * version says that was in force since a vCPU last entered: so once a vCPU has entered after a change, no vCPU may see
  * what was before (rule 3), nor once a ticket is ready.
  */
 #pragma once
@@ -108,7 +108,7 @@ struct model {
 struct model_slot *model_now(struct model *m);
 /* A new version, at first a copy of the last. */
 struct model_slot *model_change(struct model *m);
-/* Nobody may see what was before version v any more. */
+/* From now on no vCPU may see what was before version v. */
 void model_forget(struct model *m, uint64_t v);
 struct model_slot *model_find(struct model *m, uint64_t version, uint64_t gfn);
 /* May a guest reach frame f at gfn with `access` now? */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulated machine: a VM from birth to death, who does what next, and what must always be true. */
+/* The simulated machine: a VM from birth to death, which part takes the next step, and what must always be true. */
 #include "tests/support/sim/sim_internal.h"
 
 #include <string.h>
@@ -164,10 +164,10 @@ static void vm_destroy(void)
 		sim.cpu[c].held = NULL;
 		mmu_cpu_idle(c);
 	}
-	/* With everybody gone, all is ready and all debt can be paid. */
+	/* With all vCPUs gone, all is ready and all debt can be paid. */
 	sim_tickets();
 	if (sim_tickets_waiting())
-		oracle_fail("a ticket is not ready though nobody is left");
+		oracle_fail("a ticket is not ready though no vCPU is left");
 	while (mmu_reclaim_waiting(sim.mmu))
 		if (!mmu_reclaim(sim.mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES) &&
 			mmu_reclaim_waiting(sim.mmu) && !sim.mmu->drain.partial)

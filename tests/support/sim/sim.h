@@ -17,7 +17,7 @@ struct sim_config {
 	enum mmu_removal removal;
 	enum mmu_freeing freeing;
 	bool dirty; /* use the dirty log */
-	bool lazy;  /* nobody drains: what is not paid by allocation is never paid */
+	bool lazy;  /* no vCPU drains: what is not paid by allocation is never paid */
 	bool walks; /* the guest has page tables anywhere, so some accesses are walks: once in SIM_WALKS */
 	bool wrap;  /* the slot table's version jumps, so that what MMIO entries hold of it comes round */
 };

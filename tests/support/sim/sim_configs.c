@@ -20,7 +20,7 @@ const struct sim_config sim_configs[] = {
 		.pool_pages = 1,
 		.caps = { CAPS_ALL },
 		.removal = MMU_REMOVAL_TARGETED },
-	{ .name = "nobody drains", .vcpus = 4, .caps = { SMALL_ONLY }, .lazy = true },
+	{ .name = "no drain", .vcpus = 4, .caps = { SMALL_ONLY }, .lazy = true },
 	{ .name = "MMIO comes round",
 		.vcpus = 3,
 		.caps = { CAPS_ALL },

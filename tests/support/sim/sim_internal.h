@@ -2,13 +2,13 @@
 /*
  * What the files of the simulated machine (sim.h) share.
  *
- *	sim.c		the machine: what happens next, who may come in between, what must always be true
+ *	sim.c		the machine: what happens next, what may come in between, what must always be true
  *	sim_vcpu.c	vCPUs: enter, touch memory, fault, leave
  *	sim_slots.c	devices: change the map, store, hold pointers, reuse RAM
  *	sim_log.c	what must be in the dirty logs
  *	sim_configs.c	the machines that there are
  *
- * All is decided by oracle_random(), in one thread: the order of these calls is the run. Whoever adds one, anywhere,
+ * All is decided by oracle_random(), in one thread: the order of these calls is the run. To add one, anywhere,
  * gives every seed another run.
  */
 #pragma once
@@ -83,7 +83,7 @@ struct sim {
 	uint64_t linear_next, log_serial;
 	uint64_t changes, reads; /* of the map; of dirty logs */
 	uint64_t hot;		 /* gfn of the last fault: others do something with it, too */
-	unsigned depth;		 /* of those who came in between */
+	unsigned depth;		 /* of steps within steps */
 };
 extern struct sim sim;
 

@@ -60,8 +60,8 @@ static bool buffered(unsigned i, uint64_t gfn)
 	return false;
 }
 
-/* Whose buffer has the record of v's write? The CPU logs a page once: who sets D. That may have been another vCPU, at a
- * time when writes did not count yet. */
+/* Returns the vCPU whose buffer has the record of v's write. The CPU logs a page once, when D is set: that may have been
+ * another vCPU's write, at a time when writes did not count yet. */
 static struct sim_vcpu *holder(struct sim_vcpu *v, uint64_t gfn)
 {
 	if (buffered(v->v.index, gfn))

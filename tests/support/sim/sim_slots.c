@@ -93,7 +93,7 @@ static void wrap(void)
 void sim_slots(void)
 {
 	int c = sim_free_cpu(), err = 0;
-	/* While somebody faults: mostly the slot that he faults on. */
+	/* While a vCPU faults: mostly the slot that it faults on. */
 	struct model_slot *hot = sim.depth && below(4) ? model_find(&sim.m, sim.m.version, sim.hot) : NULL;
 	unsigned i = hot ? (unsigned)(hot - model_now(&sim.m)) : (unsigned)below(SLOTS_BUSY);
 	struct model_slot *m = &model_now(&sim.m)[i], old = *m;
