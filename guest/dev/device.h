@@ -75,7 +75,7 @@ struct device_kind {
 	int (*attach)(struct device *d);		 /* 0 or what adding a slot of memory says */
 	void (*detach)(struct device *d);		 /* undoes attach, before any vCPU has run */
 	void (*reset)(struct device *d);		 /* NULL: the bus that it stands on resets it */
-	/* After the guest's map is gone: gives back at most so many pieces of memory (backing_free_some()). True: all is given
+	/* No vCPU runs any more: gives back at most so many pieces of memory (backing_free_some()). True: all is given
 	 * back; else to be called again. */
 	bool (*destroy)(struct device *d, unsigned most);
 };

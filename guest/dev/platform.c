@@ -169,12 +169,6 @@ bool platform_destroy_some(struct platform **out, unsigned most)
 	return true;
 }
 
-void platform_destroy(struct platform *p)
-{
-	while (!platform_destroy_some(&p, UINT32_MAX))
-		;
-}
-
 void platform_reset(struct platform *p)
 {
 	atomic_store(&p->power.ended, false);

@@ -81,10 +81,9 @@ struct platform_params {
  * BIOS (256 KiB read-only at LAYOUT_ROMS) to p->mmu; RAM is hv/'s to add. mmu may be NULL in tests: then there is neither,
  * and no test device. 0, -E_NOMEM, -E_INVAL (vcpus, tsc_hz, maxphyaddr), or what slot_add says. The devices start as platform_reset() leaves them. */
 int platform_create(const struct platform_params *p, struct platform **out);
-/* After mmu_destroy(): gives back the object and the RAM of its slots. */
-void platform_destroy(struct platform *p);
-/* The same in turns that are short: gives back at most so many pieces of memory (of 2 MiB, or 4 KiB). True: all is given back, and
- * *p is NULL. Until then only this may be done with it. */
+/* Gives back the object and the RAM of its slots, in turns that are short: at most so many pieces of memory (of 2 MiB, or 4 KiB).
+ * All vCPUs have stopped for good, and none ran since: the MMU's tables, which may still map that RAM, are not walked any more.
+ * True: all is given back, and *p is NULL. Until then only this may be done with it. */
 bool platform_destroy_some(struct platform **p, unsigned most);
 /* Writes what firmware would have left into the BIOS area: ACPI tables (built with iasl, patched for vCPUs and layout)
  * the Intel MP table, real-mode vectors with their handlers; the RSDP's gpa in *rsdp. 0 or what guest_write_rom says. */

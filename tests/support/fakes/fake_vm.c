@@ -136,7 +136,8 @@ struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, 
 void fake_vm_close(struct fake_vm *f)
 {
 	if (f->allocated)
-		platform_destroy(f->p);
+		while (!platform_destroy_some(&f->p, UINT32_MAX))
+			;
 	else {
 		platform_fini(f->p);
 		free(f->p);
