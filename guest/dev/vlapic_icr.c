@@ -39,7 +39,7 @@ static bool lapic_match_logical(const struct vlapic *l, const struct apic_msg *m
 	return m->dest >> 4 == ldr >> 4 && (ldr & m->dest & 0xf);
 }
 
-/* Everyone addressed, as a set of vCPUs. */
+/* Returns the set of vCPUs that m addresses. */
 static uint64_t lapic_addressed(struct interrupts *s, const struct apic_msg *m)
 {
 	uint64_t set = 0;

@@ -4,7 +4,7 @@
  * to one page of a logged slot, and a third that stores to it as a device does, and that copies the page elsewhere
  * whenever a reading of the log says that it was written, as soon as the reading's ticket is ready. In the end, with
  * all guests halted and the last reading done, the copy must be the page. By write faults; -DWITH_PML: by page-modification
- * logging (there without the device, to whom it makes no difference). What the models have in common: tables.pml.
+ * logging (there without the device, to which it makes no difference). What the models have in common: tables.pml.
  *
  *	here		in the code
  *	BEGIN		slot_add() (mm/map/slots_change.c), dirty_logs_count() (mm/mmu/dirty_pml.c)
@@ -245,7 +245,7 @@ end:
 	skip
 }
 
-/* mmu_flush_request(): the tags, the epoch, the fence. (Who is kicked: flush.pml.) */
+/* mmu_flush_request(): the tags, the epoch, the fence. (Which CPUs are kicked: flush.pml.) */
 inline FLUSH()
 {
 	atomic { STORE(CPUS(0), 0) }

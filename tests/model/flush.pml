@@ -19,7 +19,7 @@
  *  1. There is one generation, so `entered` is 0 or 1, and one root. (Roots of other generations have a `cpus` word each,
  *     and tables.pml shows that no two of them are entered at once.)
  *  2. Every assertion is about translations of one CPU, and the CPUs are alike: number 0 is watched. What the others tell
- *     of themselves (entered, entered_epoch, their bits of root->cpus) could only make somebody wait, back out or
+ *     of themselves (entered, entered_epoch, their bits of root->cpus) could only make a CPU wait, back out or
  *     flush more often. Without it there are more runs. Of them, CPU 1 also enters, after CPU 0 should have left; CPU 2
  *     does as well as it, and is left to flush. Requests are made in either order, so the two are alike.
  *  3. CPU 0 has the translation cached if the entry was there when it entered: its guest may have touched it at once.
@@ -33,9 +33,9 @@
 #endif
 
 /* The claims. */
-#define KICKED 1 /* whoever may have the old translations will leave the guest */
-#define FRESH  2 /* who enters does not stay with translations of before a flush: they are current, or a kick is coming */
-#define SERVED 3 /* rules 3 and 6: when rights were taken away, nobody goes on while another still has them */
+#define KICKED 1 /* every CPU that may have the old translations will leave the guest */
+#define FRESH  2 /* no CPU enters and stays with translations of before a flush: they are current, or a kick is coming */
+#define SERVED 3 /* rules 3 and 6: when rights were taken away, no CPU goes on while another still has them */
 #define UNSEEN 4 /* rule 6: no old translation leads to what has another use */
 
 /* The words that are accessed without the lock. */
@@ -84,7 +84,7 @@ bit cached;   /* its TLB leads through the entry */
 #define let_go(epoch) (mem[SINCE] >= (epoch))
 #endif
 
-/* all: with a request to everybody. cuts: it is this one that cuts the entry. */
+/* all: with a request to every CPU. cuts: it is this one that cuts the entry. */
 inline FLUSH()
 {
 	atomic {
@@ -141,7 +141,7 @@ inline FLUSH()
 	:: !all
 	fi;
 	atomic {
-		FENCE; /* ask(): atomic_fence(), who is in */
+		FENCE; /* ask(): atomic_fence(), which CPUs are in */
 		x = mem[ENT];
 		kick = to_kick(x);
 		x = 0
@@ -224,7 +224,7 @@ top:
 	:: FLUSH();
 	   goto top
 
-	/* ---- serve: nobody else is watched, so it need not wait ---- */
+	/* ---- serve: no other CPU is watched, so it need not wait ---- */
 	:: atomic {
 		mem[REQ(0)] && FENCED;
 		mem[REQ(0)] = 0;
@@ -309,7 +309,7 @@ top:
 	fi
 }
 
-/* What the entry led to is free once all who entered before the cut have left. */
+/* What the entry led to is free once all CPUs that entered before the cut have left. */
 active proctype owner()
 {
 end_owner:

@@ -17,7 +17,7 @@
  *  1. A ticket is ready when independent looks at each CPU say so, and all CPUs are alike: number 0 is watched. Only it
  *     has `entered`, `busy`, requests and pointers, which the others would read to wait for it (rule 3) or to kick it:
  *     tables.pml is about that. Without it there are more runs. The others start removals and build tables.
- *  2. Tickets do not influence each other, nor anybody else: the owner follows any one of them.
+ *  2. Tickets do not influence each other, nor any CPU: the owner follows any one of them.
  *  3. A pointer that was looked up in version s of the slot table stands for pointers into all slots that s holds. It counts
  *     as held until all that was stored through it has left the store buffer. (slots.pml: a look-up gives what one
  *     version holds.)
@@ -55,7 +55,7 @@ byte inside;	     /* the generation on which vCPU 0 really is in the guest, or 0
 byte maps[LAST + 1]; /* the tables of each generation map this slot and those after it; 0: there are no tables yet */
 byte reused;	     /* the memory of this slot serves another purpose by now; 0: of none */
 
-/* The claims, rule 4: nobody reaches memory that serves another purpose, */
+/* The claims, rule 4: no CPU reaches memory that serves another purpose, */
 #define BY_POINTER 1 /* ... by a pointer that the host holds */
 #define AS_GUEST   2 /* ... as a guest */
 #define OUT_OF_REACH                                                                                         \

@@ -6,8 +6,8 @@
  * 0 to the first word of the buffer in force, a slot's `pages`, and raises the version by 2. A reader may meet that 0 before
  * the version is raised, as if it came a moment later; it must not miss it afterwards, nor meet it in another table.
  *
- * CPU 0 writes. Writers hold the MMU lock, so one stands for all: who takes the lock after another, on another CPU, finds
- * all of his stores in memory. A change may end with a bump, whose locked instructions empty the store buffer, or not
+ * CPU 0 writes. Writers hold the MMU lock, so one stands for all: a CPU that takes the lock after another finds
+ * all of the other's stores in memory. A change may end with a bump, whose locked instructions empty the store buffer, or not
  * (slot_add()). CPU 1 reads; readers write nothing that is believed (`hint` is checked), so one stands for all.
  */
 #define ONE_VERSION 1 /* the claim: what a look-up believes is of one version */

@@ -3,7 +3,7 @@
  * The generation protocol of the MMU: bump, handshake, grace and reclaim, in every interleaving of three CPUs with store
  * buffers (tso.h). One of six models:
  *
- *	tables.pml	three vCPUs, three bumps: who may run on which tables, and when tables are freed
+ *	tables.pml	three vCPUs, three bumps: which vCPU may run on which tables, and when tables are freed
  *	ram.pml		the memory of removed slots: tickets, and pointers that the host holds
  *	flush.pml	within a generation: flush epochs, and what TLBs keep
  *	tags.pml	vCPUs that change CPU or share one, root frames used again: one bit a CPU and root
@@ -11,7 +11,7 @@
  *	slots.pml	the slot table, read without a lock
  *
  * They can be checked apart because none reads what another adds: tickets, host epochs and flush epochs play no part in
- * who enters on which generation or in the freeing of obsolete tables, and reclaim writes no word that they look at.
+ * which vCPU enters on which generation or in the freeing of obsolete tables, and reclaim writes no word that they look at.
  *
  * Here each CPU runs one vCPU through the loop of hv/run.c and may, whenever it is in root mode, start the removal of a
  * slot: three in all, so bumps overlap in every way that three can. A removal may also bump twice, since its version of
@@ -31,19 +31,19 @@
  * Each atomic { } is one access to a word that others access without the lock, with what may be joined to it. Accesses
  * are in the order of the code; what a step stands for is written at its side.
  *
- * That reclaim ends: nobody stays in the guest on an old generation unless his kick is on the way (`asked`); a batch stops
+ * That reclaim ends: no vCPU stays in the guest on an old generation unless its kick is on the way (`asked`); a batch stops
  * short only for such a one (`waits`), and each other batch gives half a page or more of finitely many; and whenever all
- * vCPUs have halted, nothing is left (`watch`). That a call waits for nobody: bump has no guard but the lock and the
+ * vCPUs have halted, nothing is left (`watch`). That a call waits for no CPU: bump has no guard but the lock and the
  * CPU's own store buffer, nor has anything else that is done under the lock; -DLINGER, where guests may never react to
  * their kicks, shows that no call is left hanging.
  *
  * What is left out or joined, and why no run is lost that could break an assertion:
- *  1. Sending the kicks is a straight line after the lock is dropped. It is asserted that whoever is in the guest on an
+ *  1. Sending the kicks is a straight line after the lock is dropped. It is asserted that each vCPU in the guest on an
  *     old generation will be kicked. The exit itself may come at any time, kicked or not, as guests have exits of
  *     their own; a kick that comes late makes one exit more.
- *  2. A CPU that looks who is in the guest is not in the guest: it need not read its own `entered`. Its own request is
- *     read by nobody else: it is set together with another.
- *  3. To see that requests or valid_gen changed and to back out is one step: they do not change back, so one who is slow
+ *  2. A CPU that looks which vCPUs are in the guest is not in it: it need not read its own `entered`. Its own request is
+ *     read by no other CPU: it is set together with another.
+ *  3. To see that requests or valid_gen changed and to back out is one step: they do not change back, so one that is slow
  *     to back out may as well be slow to look.
  *  4. A vCPU may try to enter with a request pending, which mmu_serve() would not let it: more runs than the code has. So
  *     has it that reclaim and reload may be left out in any round. A reclaim that would find `draining` set, or wait
@@ -51,7 +51,7 @@
  *  5. A root has a table below it at once, not at the first fault. A table made later is freed on the same conditions.
  *     Faults refuse roots that are not current, under the lock (mm/mmu/fault.c).
  *  6. A vCPU counts as in the guest from the last look in mmu_enter() to the exchange in mmu_exit(): longer than it is.
- *  7. A batch is one page, and a table needs two batches: the first stops inside it (`half`). That nobody walks a page is
+ *  7. A batch is one page, and a table needs two batches: the first stops inside it (`half`). That no CPU walks a page is
  *     asserted when it is taken to be cleared, and that a vCPU's tables are not taken, when it enters.
  *  8. Generations start at 1 and stay small: nothing but their order is used.
  */
@@ -63,14 +63,14 @@
 #endif
 
 /* The claims. With -DONLY=n all others hold. */
-#define KICKED	 1 /* rule 1: whoever is in the guest on an older generation will leave it */
-#define TOLD	 2 /* whoever is turned away is told what to do about it, or will be in a moment */
+#define KICKED	 1 /* rule 1: every vCPU in the guest on an older generation will leave it */
+#define TOLD	 2 /* a vCPU that is turned away has the request that says why, or will have it in a moment */
 #define ONE_GEN	 3 /* rule 3: no two generations run at once */
 #define RUNS_ON	 4 /* rule 4: a vCPU does not run on a table that was freed, or is about to be */
-#define WALKED	 5 /* rules 4 and 5: what is about to be cleared, nobody walks */
-#define SORTED	 6 /* rule 5: reclaim stops only where somebody may still be walking, however many pages are new */
+#define WALKED	 5 /* rules 4 and 5: what is about to be cleared, no CPU walks */
+#define SORTED	 6 /* rule 5: reclaim stops only where a CPU may still be walking, however many pages are new */
 #define PINNED	 7 /* rule 11: the root of a vCPU is the MMU's memory as long as it is loaded */
-#define RETURNS	 8 /* rule 1: no call has been left waiting, whoever else did not come on */
+#define RETURNS	 8 /* rule 1: no call has been left waiting, whichever other CPU stood still */
 #define ALL_FREE 9 /* rule 5: nothing obsolete is left but roots that halted vCPUs have loaded */
 
 /* The words that are accessed without the lock. */
@@ -128,7 +128,7 @@ byte inside[N]; /* the generation on which vCPU i really is in the guest, or 0; 
 #else
 #define to_kick(x) (x != 0 && x != g)
 #endif
-/* Whoever is not on generation g is kicked; a note that was made stays. */
+/* Notes the CPUs that are not on generation g for a kick; a note that was made stays. */
 #define LOOK_WHO_IS_IN(i)                                                                                    \
 	if                                                                                                   \
 	:: c != i ->                                                                                         \
@@ -251,7 +251,7 @@ again:
 #ifndef look_before_ask
 	   atomic {
 		FENCE; /* atomic_fence() */
-		LOOK_WHO_IS_IN(0) /* second loop: `entered`, and whom to kick */
+		LOOK_WHO_IS_IN(0) /* second loop: `entered`, and which to kick */
 	   }
 	   atomic { LOOK_WHO_IS_IN(1) }
 	   atomic { LOOK_WHO_IS_IN(2) }
@@ -440,7 +440,7 @@ drain:
 		goto top
 	   }
 
-	/* ---- retire: two pages at once under the lock, beside whoever drains ---- */
+	/* ---- retire: two pages at once under the lock, beside a CPU that drains ---- */
 	:: atomic {
 		debt_listed && lock == 0 && FENCED;
 		lock = 1;

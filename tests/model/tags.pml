@@ -2,7 +2,7 @@
 /*
  * What is in the TLBs of CPUs on which vCPUs come and go (contract, rules 6 and 11), in every interleaving of three CPUs
  * with store buffers (tso.h): two vCPUs that run on either of two CPUs, also one after the other on the same; a third
- * CPU that bumps and flushes; and three frames that become roots again as soon as nobody has them loaded. What the
+ * CPU that bumps and flushes; and three frames that become roots again as soon as no vCPU has them loaded. What the
  * models have in common: tables.pml.
  *
  *	here		in the code
@@ -17,8 +17,8 @@
  * What is left out or joined, besides points 3, 4 and 6 of tables.pml, which hold here too:
  *  1. A TLB, of translations tagged by one frame, is the oldest of them: the generation of the root that gave it, and the
  *     flush epoch of which the tables were when it was walked. A guest uses its root at once when it has entered.
- *  2. A frame is free when nobody has it loaded: sooner than in the code, where its generation must have been left.
- *  3. Who is kicked: tables.pml and flush.pml. Requests are here for RELOAD only.
+ *  2. A frame is free when no vCPU has it loaded: sooner than in the code, where its generation must have been left.
+ *  3. Which vCPUs are kicked: tables.pml and flush.pml. Requests are here for RELOAD only.
  */
 #define N      3
 #ifndef BUMPS

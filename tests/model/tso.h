@@ -18,14 +18,14 @@
  *  - the locks. Taking one is a locked instruction. Dropping it is a store, which leaves the FIFO behind all stores that
  *    were made under it; until then others find the lock taken, as if they had looked a little earlier.
  *  - what only holders of a lock read and write (lists, pins, counts): it is in memory before the lock looks free.
- * Taking the lock may be one step with what is done first under it, dropping it with what is done last: nobody can tell.
+ * Taking the lock may be one step with what is done first under it, dropping it with what is done last: no CPU can tell.
  *
  * To be defined before: N (CPUs), WORDS, BUF, ON_DRAIN. Where these are used, `c` is the CPU and `k` a local variable.
  */
 #ifndef ONLY
 #define ONLY 0
 #endif
-/* What must be true, by a number of the model's; ONLY this one if it is not 0, to see who breaks which. */
+/* What must be true, by a number of the model's; ONLY this one if it is not 0, to see which mutant breaks which. */
 #define CLAIM(number, what) assert((ONLY && ONLY != number) || (what))
 
 byte mem[WORDS];

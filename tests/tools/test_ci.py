@@ -34,7 +34,7 @@ class Ci(unittest.TestCase):
         self.assertEqual([name for name in os.listdir(self.directory) if name.startswith("lethe-ci")], [])
         return ended.stdout
 
-    def test_user_who_is_not_root_is_told(self):
+    def test_user_that_is_not_root_is_told(self):
         self.assertIn("FAIL ci: not root", self.run_with(id="echo 1000"))
 
     def test_machine_without_namespaces_is_told(self):

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Load options, the choice of a kernel when nobody made it, and text between UTF-8 and UCS-2. */
+/* Load options, the choice of a kernel when no option names one, and text between UTF-8 and UCS-2. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -52,7 +52,7 @@ static void words_are_understood_with_and_without_a_final_nul(void **state)
 	assert_string_equal(o.wrong, "");
 }
 
-static void mistakes_are_named(void **state)
+static void wrong_options_are_reported(void **state)
 {
 	parse("lethe.efi config=x", false);
 	assert_string_equal(o.wrong, "config=x: expected conf=, kernel=, initrd= or cmdline=");
@@ -216,7 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(words_are_understood_with_and_without_a_final_nul),
-		cmocka_unit_test(mistakes_are_named),
+		cmocka_unit_test(wrong_options_are_reported),
 		cmocka_unit_test(texts_that_are_too_long_are_refused),
 		cmocka_unit_test(binary_marks_of_boot_managers_are_no_options),
 		cmocka_unit_test(random_units_never_break_it),

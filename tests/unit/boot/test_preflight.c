@@ -67,7 +67,7 @@ static void expect_blocker(const struct preflight_facts *f, const char *words)
 	assert_true(report_blocks(&report));
 }
 
-static void a_good_machine_passes_without_a_word(void **state)
+static void a_good_machine_passes_without_findings(void **state)
 {
 	struct preflight_facts f = good();
 
@@ -353,7 +353,7 @@ static void the_capabilities_found_are_listed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_good_machine_passes_without_a_word),
+		cmocka_unit_test(a_good_machine_passes_without_findings),
 		cmocka_unit_test(every_hypervisor_that_hides_vmx_has_its_remedy),
 		cmocka_unit_test(a_cpu_without_vmx_is_refused_by_maker),
 		cmocka_unit_test(vmx_locked_off_is_refused_and_unlocked_is_not),

@@ -192,7 +192,7 @@ static void madt_lists_each_usable_cpu_once(void **s)
 	assert_false(a.x2apic_ids);
 	memset(&a, 0, sizeof(a));
 	PUT("\x9\x10\0\0\x2c\1\0\0\1\0\0\0\x8\0\0\0"); /* x2APIC 300 */
-	PUT("\0\x8\3\xff\1\0\0\0");		       /* the broadcast ID is nobody's */
+	PUT("\0\x8\3\xff\1\0\0\0");		       /* the broadcast ID is no CPU's */
 	PUT("\x9\x10\0\0\xff\xff\xff\xff\1\0\0\0\x9\0\0\0");
 	acpi_parse_madt(&a, table.p, table.n);
 	assert_int_equal(a.ncpus, 2);

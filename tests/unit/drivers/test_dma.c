@@ -44,7 +44,7 @@ static int write_config(struct pci_addr at, unsigned offset, unsigned bytes, uin
 	(void)at;
 	m.writes++;
 	m.posted = true;
-	/* Nothing else of a function is anybody's to change; a wider write would clear bits of Status. */
+	/* Nothing else of a function may be changed; a wider write would clear bits of Status. */
 	assert_true(offset == 4 && bytes == 2);
 	memcpy(&was, m.config + 4, 2);
 	v = (v & ~(uint32_t)m.command_stuck) | (was & m.command_stuck);
@@ -134,7 +134,7 @@ static void bridges_displays_and_io_apics_go_on(void **state)
 	assert_int_equal(m.config[4], 7);
 }
 
-static void a_bit_that_stays_set_is_told(void **state)
+static void a_bit_that_stays_set_is_reported(void **state)
 {
 	(void)state;
 	m.command_stuck = 4;
@@ -247,7 +247,7 @@ static void pending_transactions_are_seen(void **state)
 	assert_false(pending());
 }
 
-static void lists_that_lead_back_end(void **state)
+static void circular_capability_lists_end(void **state)
 {
 	(void)state;
 	m.config[4] = 3;
@@ -362,7 +362,7 @@ static void interrupt_remapping_goes_off_and_the_rest_stays(void **state)
 	assert_int_equal(u.waits, 5);
 }
 
-static void a_unit_that_does_not_obey_is_told(void **state)
+static void a_unit_that_does_not_obey_is_reported(void **state)
 {
 	(void)state;
 	u = (typeof(u)){ .version = 0x10, .status = 0x02000000, .deaf = true };
@@ -378,18 +378,18 @@ int main(void)
 		cmocka_unit_test_setup(an_endpoint_loses_bus_mastering_and_nothing_else, setup),
 		cmocka_unit_test_setup(what_is_off_or_gone_is_left_alone, setup),
 		cmocka_unit_test_setup(bridges_displays_and_io_apics_go_on, setup),
-		cmocka_unit_test_setup(a_bit_that_stays_set_is_told, setup),
+		cmocka_unit_test_setup(a_bit_that_stays_set_is_reported, setup),
 		cmocka_unit_test_setup(uhci_goes_on_while_it_raises_smis, setup),
 		cmocka_unit_test_setup(ohci_goes_on_while_its_interrupts_are_smis, setup),
 		cmocka_unit_test_setup(ehci_goes_on_while_firmware_owns_it, setup),
 		cmocka_unit_test_setup(xhci_goes_on_while_firmware_owns_it, setup),
 		cmocka_unit_test_setup(usb_whose_registers_cannot_be_reached, setup),
 		cmocka_unit_test_setup(pending_transactions_are_seen, setup),
-		cmocka_unit_test_setup(lists_that_lead_back_end, setup),
+		cmocka_unit_test_setup(circular_capability_lists_end, setup),
 		cmocka_unit_test_setup(any_bytes_are_judged_in_bounded_time, setup),
 		cmocka_unit_test(a_unit_tells_what_firmware_left_on),
 		cmocka_unit_test(interrupt_remapping_goes_off_and_the_rest_stays),
-		cmocka_unit_test(a_unit_that_does_not_obey_is_told),
+		cmocka_unit_test(a_unit_that_does_not_obey_is_reported),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

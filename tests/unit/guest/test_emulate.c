@@ -406,7 +406,7 @@ static void locked_update_of_ram_is_atomic_or_tries_again(void **state)
 	put(0x20, 0x1000, 4);
 	m.disturb = 3;
 	assert_int_equal(RUN("\xf0\x0f\xc1\x08"), 0); /* lock xadd [rax], ecx */
-	assert_int_equal(at(0x20, 4), 0x1103);	      /* nobody's addition is lost */
+	assert_int_equal(at(0x20, 4), 0x1103);	      /* neither addition is lost */
 	assert_int_equal(m.regs.gpr[RCX], 0x1003);
 	m.disturb = 1000;
 	m.regs.rip = 0x1000;

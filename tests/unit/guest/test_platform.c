@@ -41,7 +41,7 @@ static const uint8_t *write_tables(void)
 	return tables_write(f->p, mmu);
 }
 
-static void tables_hang_together(void **state)
+static void acpi_tables_refer_to_one_another(void **state)
 {
 	const uint8_t *rsdp = write_tables();
 	const uint8_t *rsdt = table(get(rsdp + 16, 4), "RSDT"), *xsdt = table(get(rsdp + 24, 8), "XSDT"),
@@ -291,7 +291,7 @@ static void layouts(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(tables_hang_together),
+		T(acpi_tables_refer_to_one_another),
 		T(facs_lies_in_ram_and_the_rsdp_has_a_copy),
 		T(madt_names_every_vcpu_and_the_overrides),
 		T(the_bios_is_read_only),

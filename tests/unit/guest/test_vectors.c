@@ -118,7 +118,7 @@ static void services_answer_that_they_do_not_exist(void **state)
 	}
 }
 
-static void no_key_ever_waits(void **state)
+static void int_16h_reports_no_key(void **state)
 {
 	struct vectors_frame r = call(0x16, 0x0100, VECTORS_RETURN);
 
@@ -206,7 +206,7 @@ int main(void)
 		T(traps_are_vmcalls_at_their_own_addresses),
 		T(what_is_unused_of_the_bios_area_is_int3),
 		T(services_answer_that_they_do_not_exist),
-		T(no_key_ever_waits),
+		T(int_16h_reports_no_key),
 		T(int_12h_tells_the_memory_below_the_ebda),
 		T(exceptions_and_boot_calls_end_the_vm),
 		T(a_call_is_logged_once_with_vector_and_ax),

@@ -31,7 +31,7 @@ static void enable_all(void)
 		lapic_wr(f, i, APIC_SVR, 0x1ff);
 }
 
-/* Who has the vector: a set of vCPUs. Takes and ends it. */
+/* Returns the set of vCPUs that have the vector. Takes and ends it. */
 static uint32_t takers(int vector)
 {
 	uint32_t set = 0;
@@ -197,7 +197,7 @@ static void timer_interrupt_arrives_at_pin_2(void **state)
 	}
 }
 
-static void edges(void **state)
+static void edges_are_delivered_once_and_lost_while_masked(void **state)
 {
 	enable_all();
 	fake_irq_pulse(f, 4);
@@ -263,7 +263,7 @@ static void making_a_pin_an_edge_clears_remote_irr(void **state)
 	assert_int_equal(entry(20), 0x18060);
 }
 
-static void a_level_nobody_takes_does_not_get_stuck(void **state)
+static void a_level_for_an_apic_that_is_off_does_not_get_stuck(void **state)
 {
 	route(20, 0x8060, 3); /* vCPU 3's APIC is still off */
 	vioapic_set(DEV(f, vioapic), 20, true);
@@ -302,12 +302,12 @@ int main(void)
 		T(a_post_from_elsewhere_is_never_lost),
 		T(ioapic_registers),
 		T(timer_interrupt_arrives_at_pin_2),
-		T(edges),
+		T(edges_are_delivered_once_and_lost_while_masked),
 		T(levels_hold_remote_irr_until_eoi),
 		T(masked_level_comes_when_unmasked),
 		T(eoi_register_and_suppressed_broadcast),
 		T(making_a_pin_an_edge_clears_remote_irr),
-		T(a_level_nobody_takes_does_not_get_stuck),
+		T(a_level_for_an_apic_that_is_off_does_not_get_stuck),
 		T(nmi_and_extint_through_the_ioapic),
 		T(a_message_of_a_device),
 	};

@@ -196,7 +196,7 @@ static void interrupts_follow_the_command_byte(void **state)
 	assert_false(irq1());
 }
 
-static void disabled_keeps_keys_back(void **state)
+static void a_disabled_keyboard_keeps_keys_back(void **state)
 {
 	command(0xad);
 	type("a");
@@ -244,7 +244,7 @@ static void a20_by_all_ways(void **state)
 	assert_int_equal(f->ended, 0);
 }
 
-static void resets(void **state)
+static void each_way_of_reset_ends_the_vm(void **state)
 {
 	command(0xfe);
 	assert_int_equal(f->ended, 1);
@@ -276,11 +276,11 @@ int main(void)
 		T(a_lone_escape_is_the_key),
 		T(every_ascii_character_has_a_key),
 		T(interrupts_follow_the_command_byte),
-		T(disabled_keeps_keys_back),
+		T(a_disabled_keyboard_keeps_keys_back),
 		T(nothing_typed_is_lost),
 		T(the_uart_wins_when_it_listens),
 		T(a20_by_all_ways),
-		T(resets),
+		T(each_way_of_reset_ends_the_vm),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,7 +133,7 @@ static void tpr_holds_back_and_the_threshold_says_what(void **state)
 	assert_int_equal(take_irq(f, 1), 0x55);
 }
 
-static void disabled_takes_nothing(void **state)
+static void a_disabled_apic_takes_nothing(void **state)
 {
 	self(1, 0x41);
 	assert_int_equal(take_irq(f, 1), -1);
@@ -210,7 +210,7 @@ static void odd_accesses_do_nothing_bad(void **state)
 
 /* ---- modes ---- */
 
-static void ways_between_modes(void **state)
+static void only_legal_mode_changes_are_taken(void **state)
 {
 	uint64_t v;
 
@@ -547,13 +547,13 @@ int main(void)
 		T(deliver_ack_eoi),
 		T(priority_classes),
 		T(tpr_holds_back_and_the_threshold_says_what),
-		T(disabled_takes_nothing),
+		T(a_disabled_apic_takes_nothing),
 		T(eoi_without_service_is_harmless),
 		T(error_status),
 		T(an_illegal_error_vector_does_not_recurse),
 		T(read_only_and_reserved_bits),
 		T(odd_accesses_do_nothing_bad),
-		T(ways_between_modes),
+		T(only_legal_mode_changes_are_taken),
 		T(apic_base_reserved_bits),
 		T(off_means_no_registers),
 		T(the_page_can_move),

@@ -235,7 +235,7 @@ static void zero_disarms_the_deadline(void **state)
 	assert_int_equal(take_irq(f, 1), -1);
 }
 
-static void modes_do_not_mix(void **state)
+static void one_shot_and_deadline_modes_do_not_mix(void **state)
 {
 	uint64_t v;
 
@@ -317,7 +317,7 @@ int main(void)
 		T(the_deadline_follows_the_tsc_that_the_guest_sees),
 		T(periods_go_on_when_the_clock_is_large),
 		T(zero_disarms_the_deadline),
-		T(modes_do_not_mix),
+		T(one_shot_and_deadline_modes_do_not_mix),
 		T(an_earlier_event_wakes_the_vcpu),
 		T(a_far_deadline_does_not_wrap),
 		T(a_timer_that_is_off_never_fires),

@@ -213,7 +213,7 @@ static void poll_command(void **state)
 	assert_int_equal(take_irq(f, 0), -1);
 }
 
-static void silent_while_being_initialised(void **state)
+static void no_interrupt_during_initialisation(void **state)
 {
 	pic_setup(f, 0);
 	outb(f, 0x20, 0x11);
@@ -255,7 +255,7 @@ int main(void)
 		T(a_line_that_falls_takes_its_request_back),
 		T(another_line_may_answer_the_acknowledge),
 		T(poll_command),
-		T(silent_while_being_initialised),
+		T(no_interrupt_during_initialisation),
 		T(only_the_vcpu_with_extint_takes_it),
 	};
 

@@ -85,7 +85,7 @@ static void rate_generator_interrupts_at_its_rate(void **state)
 	assert_in_range(f->events, 999, 1001);
 }
 
-static void square_wave_too(void **state)
+static void square_wave_interrupts_at_its_rate(void **state)
 {
 	pic_setup(f, 0);
 	program(0, 3, 0); /* 65536: 18.2 Hz */
@@ -320,7 +320,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(rate_generator_interrupts_at_its_rate),
-		T(square_wave_too),
+		T(square_wave_interrupts_at_its_rate),
 		T(one_shot_fires_once),
 		T(a_one_shot_that_is_over_at_once_fires),
 		T(software_strobe_fires_once),

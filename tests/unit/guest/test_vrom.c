@@ -103,7 +103,7 @@ static uint64_t get(const uint8_t *at, unsigned bytes)
 	return v;
 }
 
-static void it_is_found_by_probing(void **state)
+static void ids_and_bar_sizes_are_found_by_probing(void **state)
 {
 	assert_int_equal(cfg_rd(0), VROM_VENDOR | VROM_DEVICE << 16);
 	assert_int_equal(cfg_rd(8) >> 8, 0xff0000);
@@ -151,7 +151,7 @@ static void the_rom_cannot_be_written(void **state)
 	assert_int_equal(guest_write(rig.mmu, gpa(ROM_AT), "x", 1), -E_FAULT);
 	assert_int_equal(rig_enter(0), 0);
 	assert_int_equal(rig_access(0, ROM_AT >> PAGE_SHIFT, MMU_WRITE, &frame), MMU_ROM);
-	platform_mmio_write(f->p, 0, gpa(ROM_AT), 4, 0); /* where the exit then goes: nobody is there */
+	platform_mmio_write(f->p, 0, gpa(ROM_AT), 4, 0); /* where the exit then goes: no device is there */
 }
 
 static void on_and_off_are_one_slot_added_and_deleted(void **state)
@@ -204,7 +204,7 @@ static void what_is_in_the_ram_moves_with_it(void **state)
 }
 
 /* The guest puts one over the other: the first stays, the second waits for room. */
-static void two_never_lie_over_one_another(void **state)
+static void ram_and_rom_never_overlap(void **state)
 {
 	cfg_wr(RAM_BAR, RAM_LOW);
 	cfg_wr(PCI_ROM_BAR, (RAM_LOW + 64 * KiB) | 1);
@@ -238,7 +238,7 @@ static void memory_is_free_when_the_last_vcpu_has_let_go(void **state)
 	assert_int_equal(reg_rd(VROM_GRACE_TICKS), 1000);
 }
 
-static void erasing_waits_for_those_who_could_still_write(void **state)
+static void erasing_waits_for_vcpus_that_could_still_write(void **state)
 {
 	uint64_t frame, ram = ram_at();
 	unsigned looks = 0;
@@ -375,15 +375,15 @@ static void sizes_that_pci_cannot_express_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(it_is_found_by_probing),
+		T(ids_and_bar_sizes_are_found_by_probing),
 		T(the_rom_is_an_option_rom),
 		T(the_rom_cannot_be_written),
 		T(on_and_off_are_one_slot_added_and_deleted),
 		T(memory_decoding_takes_everything_along),
 		T(what_is_in_the_ram_moves_with_it),
-		T(two_never_lie_over_one_another),
+		T(ram_and_rom_never_overlap),
 		T(memory_is_free_when_the_last_vcpu_has_let_go),
-		T(erasing_waits_for_those_who_could_still_write),
+		T(erasing_waits_for_vcpus_that_could_still_write),
 		W(a_wide_bar_repeats_its_ram),
 		T(what_is_written_is_logged),
 		W(a_bar_too_wide_is_not_logged),

@@ -49,7 +49,7 @@ static void shows_the_start_time_in_bcd(void **state)
 	assert_int_equal(rd(0x0b), 0x02);
 }
 
-static void goes_into_the_leap_day(void **state)
+static void date_passes_29_february(void **state)
 {
 	fake_vm_advance(f, 11 * SEC);
 	assert_int_equal(rd(0), 0x01);
@@ -73,7 +73,7 @@ static void binary_and_twelve_hours(void **state)
 	assert_int_equal(rd(4), 0x12);
 }
 
-static void can_be_set(void **state)
+static void time_can_be_set(void **state)
 {
 	wr(0x0b, 0x82);
 	fake_vm_advance(f, 5 * SEC);
@@ -220,7 +220,7 @@ static void memory_sizes_and_checksum(void **state)
 	assert_int_equal(rd(0x2e) << 8 | rd(0x2f), sum);
 }
 
-static void nonsense_gives_some_time(void **state)
+static void invalid_dates_stay_within_the_calendar(void **state)
 {
 	for (unsigned i = 0; i < 256; i++) {
 		wr(0x0b, (uint8_t)(i & 7));
@@ -266,9 +266,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(shows_the_start_time_in_bcd),
-		T(goes_into_the_leap_day),
+		T(date_passes_29_february),
 		T(binary_and_twelve_hours),
-		T(can_be_set),
+		T(time_can_be_set),
 		T(a_single_field_can_be_set_while_it_runs),
 		T(update_in_progress_precedes_each_second),
 		T(periodic_interrupt_at_1024_hz),
@@ -279,7 +279,7 @@ int main(void)
 		T(flags_without_interrupts),
 		T(update_ended_interrupt),
 		T(memory_sizes_and_checksum),
-		T(nonsense_gives_some_time),
+		T(invalid_dates_stay_within_the_calendar),
 		T(reset_keeps_the_time),
 		T(interrupts_go_on_when_the_clock_is_large),
 	};

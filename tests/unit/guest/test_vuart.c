@@ -212,7 +212,7 @@ static void nothing_typed_is_lost(void **state)
 	assert_int_equal(inb(f, LSR) & 2, 0);
 }
 
-static void a_poller_is_heard(void **state)
+static void a_guest_that_polls_lsr_receives(void **state)
 {
 	unsigned n = 0;
 
@@ -223,7 +223,7 @@ static void a_poller_is_heard(void **state)
 	assert_int_equal(inb(f, DATA), 'x');
 }
 
-/* ---- who gets what is typed ---- */
+/* ---- which device gets what is typed ---- */
 
 static bool keyboard_has(char c)
 {
@@ -242,14 +242,14 @@ static unsigned received(void)
 	return DEV(f, vuart)->count;
 }
 
-static void without_a_driver_the_keyboard_is_heard(void **state)
+static void without_a_driver_the_keyboard_receives(void **state)
 {
 	type("a");
 	assert_true(keyboard_has('a'));
 	assert_int_equal(received(), 0);
 }
 
-static void a_receive_interrupt_without_out2_hears_nothing(void **state)
+static void a_receive_interrupt_without_out2_receives_nothing(void **state)
 {
 	outb(f, IER, 0x01);
 	type("a");
@@ -257,7 +257,7 @@ static void a_receive_interrupt_without_out2_hears_nothing(void **state)
 	assert_int_equal(received(), 0);
 }
 
-static void out2_without_a_receive_interrupt_hears_nothing(void **state)
+static void out2_without_a_receive_interrupt_receives_nothing(void **state)
 {
 	outb(f, MCR, 0x08);
 	outb(f, IER, 0x0e);
@@ -266,7 +266,7 @@ static void out2_without_a_receive_interrupt_hears_nothing(void **state)
 	assert_int_equal(received(), 0);
 }
 
-static void out2_and_receive_interrupt_hear_in_either_order(void **state)
+static void out2_and_receive_interrupt_receive_in_either_order(void **state)
 {
 	outb(f, 0x64, 0xad); /* no keyboard: what is typed waits */
 	type("xy");
@@ -288,7 +288,7 @@ static void out2_and_receive_interrupt_hear_in_either_order(void **state)
 	assert_int_equal(received(), 2);
 }
 
-static void polling_lsr_is_heard_for_a_while(void **state)
+static void polling_lsr_receives_for_a_while(void **state)
 {
 	for (unsigned i = 0; i < 20; i++)
 		inb(f, LSR);
@@ -302,7 +302,7 @@ static void polling_lsr_is_heard_for_a_while(void **state)
 	assert_int_equal(received(), 0);
 }
 
-static void a_slow_poller_is_heard(void **state)
+static void a_guest_that_polls_lsr_slowly_receives(void **state)
 {
 	for (unsigned i = 0; i < 20; i++) {
 		inb(f, LSR);
@@ -339,7 +339,7 @@ static void waiting_for_thre_is_no_polling(void **state)
 	assert_int_equal(received(), 0);
 }
 
-static void in_loopback_mode_nothing_is_heard(void **state)
+static void in_loopback_mode_nothing_is_received(void **state)
 {
 	outb(f, IER, 0x01);
 	outb(f, MCR, 0x18);
@@ -456,16 +456,16 @@ int main(void)
 		T(received_data_interrupt),
 		T(fifo_trigger_and_timeout),
 		T(nothing_typed_is_lost),
-		T(a_poller_is_heard),
-		T(without_a_driver_the_keyboard_is_heard),
-		T(a_receive_interrupt_without_out2_hears_nothing),
-		T(out2_without_a_receive_interrupt_hears_nothing),
-		T(out2_and_receive_interrupt_hear_in_either_order),
-		T(polling_lsr_is_heard_for_a_while),
-		T(a_slow_poller_is_heard),
+		T(a_guest_that_polls_lsr_receives),
+		T(without_a_driver_the_keyboard_receives),
+		T(a_receive_interrupt_without_out2_receives_nothing),
+		T(out2_without_a_receive_interrupt_receives_nothing),
+		T(out2_and_receive_interrupt_receive_in_either_order),
+		T(polling_lsr_receives_for_a_while),
+		T(a_guest_that_polls_lsr_slowly_receives),
 		T(reading_rbr_is_polling),
 		T(waiting_for_thre_is_no_polling),
-		T(in_loopback_mode_nothing_is_heard),
+		T(in_loopback_mode_nothing_is_received),
 		T(without_fifo_the_second_byte_waits_for_the_first),
 		T(a_driver_that_prints_by_polling_does_not_lose_what_is_typed),
 		T(loopback),

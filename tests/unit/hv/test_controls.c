@@ -35,7 +35,7 @@ static bool says(const char *const *list, unsigned n, const char *words)
 	return false;
 }
 
-static void everything_there(void **state)
+static void all_controls_are_chosen_where_the_cpu_has_them(void **state)
 {
 	struct vmx_msrs m = full();
 	struct vmx_controls c;
@@ -201,7 +201,7 @@ static void a_preemption_timer_that_counts_wrongly_is_not_used(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(everything_there),
+		cmocka_unit_test(all_controls_are_chosen_where_the_cpu_has_them),
 		cmocka_unit_test(a_preemption_timer_that_counts_wrongly_is_not_used),
 		cmocka_unit_test(each_mandatory_control_is_named),
 		cmocka_unit_test(optional_controls_degrade),

@@ -14,7 +14,7 @@ static uint32_t exception(unsigned vector)
 	return exception_info(vector, true);
 }
 
-static void alone_it_is_itself(void **state)
+static void an_exception_on_nothing_is_delivered_unchanged(void **state)
 {
 	for (unsigned v = 0; v < 32; v++)
 		assert_int_equal(exception_on(0, v), v);
@@ -68,7 +68,7 @@ static void only_faults_push_rf(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(alone_it_is_itself),
+		cmocka_unit_test(an_exception_on_nothing_is_delivered_unchanged),
 		cmocka_unit_test(only_exceptions_make_double_faults),
 		cmocka_unit_test(double_faults_by_the_table),
 		cmocka_unit_test(error_codes_in_protected_mode_only),

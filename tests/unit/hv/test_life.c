@@ -181,7 +181,7 @@ static void pages_of_lethes_own_are_there_only_where_the_cpu_needs_them(void **s
 	assert_false(p.msrs.unrestricted);
 }
 
-static void what_cannot_be_had_is_refused_in_words(void **state)
+static void a_policy_the_host_cannot_offer_is_refused_with_a_reason(void **state)
 {
 	struct policy_host h = host;
 	const char *why = NULL;
@@ -241,7 +241,7 @@ int main(void)
 		cmocka_unit_test(a_step_that_fails_is_undone_with_those_before_it),
 		cmocka_unit_test(ram_lies_around_the_holes_of_a_pc),
 		cmocka_unit_test(pages_of_lethes_own_are_there_only_where_the_cpu_needs_them),
-		cmocka_unit_test(what_cannot_be_had_is_refused_in_words),
+		cmocka_unit_test(a_policy_the_host_cannot_offer_is_refused_with_a_reason),
 		cmocka_unit_test(devices_are_those_that_lethe_conf_names),
 		cmocka_unit_test(every_port_exits_but_those_that_are_passed),
 	};

@@ -231,7 +231,7 @@ static void verdicts_and_measures_of_each_cpu(void **state)
 }
 
 /* The log names each vulnerability exactly once, with how. */
-static void each_is_told_once(void **state)
+static void each_mitigation_is_reported_once(void **state)
 {
 	for (unsigned i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
 		struct mitigate_cpu cpu = cpu_of(&rows[i]);
@@ -258,7 +258,7 @@ static void expect_text(const struct mitigations *m, enum mitigate_verdict verdi
 	assert_string_equal(text, want);
 }
 
-static void told_in_words(void **state)
+static void mitigations_are_reported_as_text(void **state)
 {
 	struct mitigate_cpu cpu = { .intel = true, .signature = 0x50654, .edx7 = EDX_2018 };
 	struct mitigations m;
@@ -321,8 +321,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(verdicts_and_measures_of_each_cpu),
-		cmocka_unit_test(each_is_told_once),
-		cmocka_unit_test(told_in_words),
+		cmocka_unit_test(each_mitigation_is_reported_once),
+		cmocka_unit_test(mitigations_are_reported_as_text),
 		cmocka_unit_test(all_measures_that_the_cpu_has),
 		cmocka_unit_test(differing_cpus_are_told_apart),
 	};

@@ -54,7 +54,7 @@ static void add(unsigned i, enum turn_state state)
 	p[i].state = state;
 }
 
-static void nobody_runs_where_all_sleep(void **state)
+static void no_vcpu_runs_where_all_sleep(void **state)
 {
 	assert_null(next());
 	add(0, TURN_SLEEPS);
@@ -65,7 +65,7 @@ static void nobody_runs_where_all_sleep(void **state)
 	assert_null(next());
 }
 
-static void who_computes_shares_evenly(void **state)
+static void vcpus_that_compute_share_evenly(void **state)
 {
 	for (unsigned i = 0; i < 3; i++)
 		add(i, TURN_GOES_ON);
@@ -84,7 +84,7 @@ static void among_equals_the_one_that_waits_longest(void **state)
 }
 
 /* It waits for an interrupt, deals with it, waits again: it never waits for the end of another's slice. */
-static void who_wakes_goes_before_who_computes(void **state)
+static void a_vcpu_that_wakes_goes_before_one_that_computes(void **state)
 {
 	add(0, TURN_GOES_ON);
 	add(1, TURN_SLEEPS);
@@ -116,7 +116,7 @@ static void sleeping_for_an_instant_gains_nothing(void **state)
 }
 
 /* Neither one that has slept for an hour nor one that is new has the CPU to itself then. */
-static void nothing_is_saved_up(void **state)
+static void a_long_sleep_saves_up_no_time(void **state)
 {
 	add(0, TURN_GOES_ON);
 	add(1, TURN_SLEEPS);
@@ -202,13 +202,13 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup(f, setup)
 	const struct CMUnitTest tests[] = {
-		T(nobody_runs_where_all_sleep),
-		T(who_computes_shares_evenly),
+		T(no_vcpu_runs_where_all_sleep),
+		T(vcpus_that_compute_share_evenly),
 		T(a_waker_that_had_more_waits_for_the_difference),
 		T(among_equals_the_one_that_waits_longest),
-		T(who_wakes_goes_before_who_computes),
+		T(a_vcpu_that_wakes_goes_before_one_that_computes),
 		T(sleeping_for_an_instant_gains_nothing),
-		T(nothing_is_saved_up),
+		T(a_long_sleep_saves_up_no_time),
 		T(each_switch_is_billed_to_its_cause),
 		T(without_unrestricted_guest_a_vm_has_one_vcpu),
 	};

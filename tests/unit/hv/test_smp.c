@@ -108,7 +108,7 @@ static void without_memory_the_rest_is_named(void **state)
 }
 
 /* Ghosts at the beginning of a long list take no places from CPUs that are there. */
-static void ghosts_take_no_places(void **state)
+static void cpus_that_are_not_there_take_no_places(void **state)
 {
 	struct acpi_cpu list[IDS];
 
@@ -132,7 +132,7 @@ int main(void)
 		T(in_x2apic_mode_all_are_in_reach),
 		T(none_is_started_after_one_that_is_stuck),
 		T(without_memory_the_rest_is_named),
-		T(ghosts_take_no_places),
+		T(cpus_that_are_not_there_take_no_places),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

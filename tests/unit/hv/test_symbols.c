@@ -84,7 +84,7 @@ static void every_function_has_its_name(void **state)
 	names(UINT32_MAX, "x", UINT32_MAX - 0xa0f0);
 }
 
-static void what_is_no_function_has_none(void **state)
+static void symbols_other_than_functions_have_no_name(void **state)
 {
 	assert_true(make_table("0000000000000000 A ImageBase\n"
 			       "0000000000001000 T _start\n"
@@ -136,7 +136,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_function_has_its_name),
-		cmocka_unit_test(what_is_no_function_has_none),
+		cmocka_unit_test(symbols_other_than_functions_have_no_name),
 		cmocka_unit_test(an_empty_table_names_nothing),
 		cmocka_unit_test(a_long_name_is_cut),
 		cmocka_unit_test(a_thousand_names_come_back),

@@ -65,7 +65,8 @@ static void unfinished_formats_do_no_harm(void **state)
 	const char *volatile cut = "50%"; /* volatile: the compiler would refuse these */
 	const char *volatile unknown = "%q";
 
-	int (*volatile format)(char *, size_t, const char *, ...) = fmt_snprintf; /* so that nobody checks */
+	int (*volatile format)(char *, size_t, const char *, ...) =
+		fmt_snprintf; /* so that the compiler does not check */
 
 	format(buf, sizeof(buf), cut);
 	assert_string_equal(buf, "50");

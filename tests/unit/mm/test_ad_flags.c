@@ -166,7 +166,7 @@ static void w_is_taken_while_d_is_set(void **state)
 	stop = true;
 	pthread_join(thread, NULL);
 	assert_int_equal(w.wrong, 0);
-	/* Who may be written to is in the log: every third page, and no other. */
+	/* The pages that may be written to are in the log: every third one, and no other. */
 	assert_int_equal(dirty_log_read_clear(rig.mmu, logged, 0, PAGES, bits, &t), 0);
 	for (unsigned n = 0; n < PAGES; n++) {
 		assert_int_equal(bits[n / 64] >> n % 64 & 1, n % 3 == 0);

@@ -119,7 +119,7 @@ static void a_read_only_slot_is_dirtied_by_the_host_alone(void **state)
 	assert_true(said(3) && said(4));
 }
 
-static void a_reading_is_a_new_start(void **state)
+static void after_a_reading_writes_are_logged_anew(void **state)
 {
 	slot_id id = rig_slot(BASE, PAGES, SLOT_DIRTY_LOG);
 	struct mmu_ticket t, later;
@@ -264,7 +264,7 @@ int main(void)
 		T(wrong_ranges_are_refused),
 		T(every_page_of_a_large_one_is_told_apart),
 		T(a_read_only_slot_is_dirtied_by_the_host_alone),
-		T(a_reading_is_a_new_start),
+		T(after_a_reading_writes_are_logged_anew),
 		T(a_bump_loses_no_record),
 		P(every_page_of_a_large_one_is_told_apart),
 		P(a_read_only_slot_is_dirtied_by_the_host_alone),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Reclaim under pressure: tests 2 (nothing can be given up but the root), 4 (all vCPUs fault as fast as they can during a
- * drain), 5 (a pinned root is met once, and nobody loads again), 7 (each batch within its bounds, whatever else goes on).
+ * drain), 5 (a pinned root is met once, and no vCPU loads again), 7 (each batch within its bounds, whatever else goes on).
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -74,7 +74,7 @@ static void a_drain_ends_though_all_fault_faster_than_it_frees(void **state)
 
 /* Test 5: a root that a sleeping vCPU has pinned is put aside when reclaim comes to it, once; no debt is left that would
  * call for another drain, and the vCPUs that run load no root again and flush nothing. */
-static void a_pinned_root_makes_nobody_load_again(void **state)
+static void a_pinned_root_makes_no_vcpu_load_again(void **state)
 {
 	uint64_t invepts, batches;
 	struct spage *root;
@@ -197,7 +197,7 @@ int main(void)
 #define T(f) cmocka_unit_test_teardown(f, teardown)
 	const struct CMUnitTest tests[] = {
 		T(a_drain_ends_though_all_fault_faster_than_it_frees),
-		T(a_pinned_root_makes_nobody_load_again),
+		T(a_pinned_root_makes_no_vcpu_load_again),
 		T(every_batch_keeps_within_its_bounds),
 		T(the_faults_own_path_is_never_the_victim),
 		T(used_tables_go_when_there_are_no_others),

@@ -329,7 +329,7 @@ static void of_a_gib_only_two_mib_become_small(void **state)
 	assert_int_equal(rig_stats().faults, 2);
 }
 
-static void verdicts(void **state)
+static void each_access_gets_the_verdict_of_its_slot(void **state)
 {
 	rig_slot(0, 16, 0);
 	rig_slot(16, 16, SLOT_READONLY);
@@ -447,7 +447,7 @@ static void mmio_generation_that_wraps_is_a_bump(void **state)
 	assert_int_equal(rig_access(0, 0x700, MMU_WRITE, NULL), MMU_RESUME);
 }
 
-static void an_entry_that_is_nobodys_is_a_bug(void **state)
+static void an_ept_entry_the_mmu_does_not_write_is_unsound(void **state)
 {
 	unsigned level;
 	uint64_t e;
@@ -500,13 +500,13 @@ int main(void)
 		T(a_large_leaf_is_taken_apart_by_one_fault),
 		T(only_uniform_memory_is_filled_in_by_a_fetch),
 		T(of_a_gib_only_two_mib_become_small),
-		T(verdicts),
+		T(each_access_gets_the_verdict_of_its_slot),
 		T(spurious_violations_are_resumed),
 		T(mmio_entry_carries_its_generation_in_ignored_bits_only),
 		T(mmio_entry_is_as_wide_as_the_hole),
 		T(mmio_entries_die_with_the_slot_table),
 		T(mmio_generation_that_wraps_is_a_bump),
-		T(an_entry_that_is_nobodys_is_a_bug),
+		T(an_ept_entry_the_mmu_does_not_write_is_unsound),
 		T(four_kib_tables_cost_no_more_than_8_2_bytes_a_page),
 	};
 

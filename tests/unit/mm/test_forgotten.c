@@ -152,7 +152,7 @@ static void leave(unsigned i)
 	test_cpu_id = was;
 }
 
-/* Whoever has been asked to leave does so; and whoever ought to has been asked. */
+/* Every vCPU that has been asked to leave does so; and every vCPU that must leave has been asked. */
 static void settle(void)
 {
 	for (unsigned i = 0; i < VCPUS; i++) {
@@ -163,14 +163,14 @@ static void settle(void)
 		if (behind && !rig.kicked[i]) {
 			if (happened && left_out_kind == KICK)
 				_exit(SEEN);
-			oracle_fail("vCPU %u is behind, and nobody has kicked it", i);
+			oracle_fail("vCPU %u is behind, and has not been kicked", i);
 		}
 		if (rig.kicked[i] && vcpu[i].in && !vcpu[i].leaving)
 			leave(i);
 	}
 }
 
-/* A hit must be what the map says now: whoever was in the guest when it changed has left since. */
+/* A hit must be what the map says now: every vCPU that was in the guest when it changed has left since. */
 static void check(unsigned i, uint64_t g, uint64_t entry, unsigned level)
 {
 	unsigned c = vcpu[i].cpu;
@@ -409,7 +409,7 @@ static void sweep(enum mmu_removal how, bool large)
 			int end = without(how, large, k, n);
 
 			if (end != SEEN && end != NOTHING_OLD)
-				fail_msg("number %lu of the %lu %s is forgotten, and nobody sees it", n,
+				fail_msg("number %lu of the %lu %s is forgotten, and no check sees it", n,
 					total[k], name[k]);
 			seen += end == SEEN;
 			harmless += end == NOTHING_OLD;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The frame allocator over a test arena, with a naive model of who owns every page beside it. */
+/* The frame allocator over a test arena, with a naive model of the owner of every page beside it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -188,7 +188,7 @@ static void nothing_below_1m_and_nothing_of_other_types_is_handed_out(void **sta
 	arena_open(&arena, hpa(BASE), GiB);
 }
 
-static void ram_that_nobody_knows_is_scrubbed(void **state)
+static void ram_of_unknown_content_is_scrubbed(void **state)
 {
 	pfn_t f;
 
@@ -413,7 +413,7 @@ static void mistakes_are_caught(void **state)
 	assert_true(stopped_by_assert(frame_free(FRAME_4K, VM_A, f)));
 	START();
 	assert_true(stopped_by_assert(frame_free(FRAME_4K, VM_A, pfn(f.v + 1))));
-	START(); /* the record of the split block is nobody's to free */
+	START(); /* no owner may free the record of the split block */
 	assert_true(stopped_by_assert(frame_free(FRAME_4K, OWNER_LETHE, pfn((f.v & ~511ull) + 511))));
 	START();
 	assert_true(stopped_by_assert(frame_free(FRAME_4K, VM_A, pfn(1ull << 40))));
@@ -620,7 +620,7 @@ int main(void)
 		T(everything_can_be_taken_and_given_back_as_pages),
 		T(pages_merge_into_a_whole_giga_again),
 		T(nothing_below_1m_and_nothing_of_other_types_is_handed_out),
-		T(ram_that_nobody_knows_is_scrubbed),
+		T(ram_of_unknown_content_is_scrubbed),
 		T(another_owner_sees_nothing_of_the_last_one),
 		T(pages_of_several_owners_merge_into_a_block_of_unknown_content),
 		T(a_giga_is_scrubbed_only_where_it_is_dirty),

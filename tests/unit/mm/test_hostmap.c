@@ -50,7 +50,7 @@ static void walk(uint64_t table, unsigned level, uint64_t va, bool w, bool x)
 			here |= 0xffff000000000000;
 		if (cpu.la57 && here >> 56 & 1)
 			here |= 0xfe00000000000000;
-		assert_false(e[i] & 4);	    /* nobody but supervisors */
+		assert_false(e[i] & 4);	    /* supervisor only */
 		assert_false(e[i] & 0x100); /* nothing global */
 		if (!leaf) {
 			assert_false(e[i] & 0x7ff0000000000098); /* PWT, PCD, PS, ignored high bits: clean */

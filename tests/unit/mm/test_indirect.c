@@ -114,7 +114,7 @@ static void a_frame_that_becomes_a_table_loses_its_writable_leaves(void **state)
 	assert_true(flush);
 	assert_false(spage_table(p)[0] & SPTE_W);
 	assert_true(spage_table(p)[1] & SPTE_W);
-	/* And who maps it later gets none. */
+	/* And an entry that maps it later gets no W. */
 	leaf(p, 2, 100);
 	assert_false(spage_table(p)[2] & SPTE_W);
 	assert_true(indirect_tracked(rig.mmu, gfn(100)));
@@ -235,7 +235,7 @@ static struct spage *root_cut_off(void)
 	return above;
 }
 
-/* Cut off in its generation, let go of in the next: who walked through it may not have left yet. */
+/* Cut off in its generation, let go of in the next: a vCPU that walked through it may not have left yet. */
 static void a_root_cut_off_waits_for_the_flush_even_over_a_bump(void **state)
 {
 	(void)state;
@@ -308,7 +308,7 @@ static struct {
 	bool flush;
 } between;
 
-/* Where a host store tells of itself: the work since the last time, and somebody makes a page from the same frame. */
+/* Where a host store tells of itself: the work since the last time, and a page is made from the same frame. */
 static void between_two_goes(void)
 {
 	bool flush = false;
@@ -385,7 +385,7 @@ static void a_pool_full_of_blocks_is_no_lack_of_memory(void **state)
 	stop();
 }
 
-static void a_large_need_is_looked_after(void **state)
+static void a_need_above_low_water_is_met_or_refused(void **state)
 {
 	(void)state;
 	start(0);
@@ -436,7 +436,7 @@ static void what_is_obsolete_is_not_found(void **state)
 	assert_false(indirect_tracked(rig.mmu, gfn(10)));
 	assert_true(indirect_large_allowed(rig.mmu, gfn(0), 2));
 	assert_false(indirect_write_protect(rig.mmu, gfn(100)));
-	/* It may be walked until everybody has left: nothing in it was touched. */
+	/* It may be walked until every vCPU has left: nothing in it was touched. */
 	assert_true(spage_table(p)[0] & SPTE_W);
 	stop();
 }
@@ -465,7 +465,7 @@ static void a_reading_of_the_dirty_log_protects_indirect_leaves(void **state)
 	stop();
 }
 
-/* The second time that the log's reader holds no lock, somebody makes a page from a frame that it has protected. */
+/* The second time that the log's reader holds no lock, a page is made from a frame that it has protected. */
 static void makes_a_table(void)
 {
 	if (++between.calls != 2)
@@ -587,7 +587,7 @@ int main(void)
 		cmocka_unit_test(a_frame_has_few_pages_of_a_level),
 		cmocka_unit_test(a_host_store_undoes_a_little_at_a_time),
 		cmocka_unit_test(a_pool_full_of_blocks_is_no_lack_of_memory),
-		cmocka_unit_test(a_large_need_is_looked_after),
+		cmocka_unit_test(a_need_above_low_water_is_met_or_refused),
 		cmocka_unit_test(a_batch_of_indirect_pages_keeps_its_bounds),
 		cmocka_unit_test(what_is_obsolete_is_not_found),
 		cmocka_unit_test(a_reading_of_the_dirty_log_protects_indirect_leaves),

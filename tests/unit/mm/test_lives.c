@@ -117,7 +117,7 @@ static void the_next_vm_meets_nothing_of_the_last(void **state)
 	assert_int_equal(eptp & EPT_ADDR, tag);
 	for (unsigned n = 0; n < 100; n++)
 		assert_int_equal(hw_access(0, eptp, 0x1003, MMU_READ, &e, &level), HW_VIOLATION);
-	/* A VPID too is somebody else's by now: one INVVPID on the first CPU it comes to. */
+	/* A VPID too belongs to another vCPU by now: one INVVPID on the first CPU it comes to. */
 	assert_int_equal(hw_cpu[0].linear[bv[0].vpid], 0);
 	mmu_exit(&bv[0]);
 	mmu_vcpu_fini(&bv[0]);

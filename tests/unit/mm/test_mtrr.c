@@ -247,7 +247,7 @@ static void masks_with_gaps_are_never_answered_wrongly(void **state)
 	assert_true(answered > 1000);
 }
 
-static void a_mask_of_nothing_covers_everything(void **state)
+static void an_empty_mask_covers_all_memory(void **state)
 {
 	clear_regs();
 	regs.def = 1 << 11 | MT_UC;
@@ -281,7 +281,7 @@ int main(void)
 		cmocka_unit_test(one_piece_of_several_ranges),
 		cmocka_unit_test(random_sets_agree_with_the_rule_for_one_address),
 		cmocka_unit_test(masks_with_gaps_are_never_answered_wrongly),
-		cmocka_unit_test(a_mask_of_nothing_covers_everything),
+		cmocka_unit_test(an_empty_mask_covers_all_memory),
 		cmocka_unit_test(full_width_and_every_range),
 	};
 

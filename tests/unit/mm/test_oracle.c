@@ -8,7 +8,8 @@
  *
  * A configuration that did not meet what it is there to meet would prove nothing. Whether one does is chance, so when
  * its seeds are through and something is missing it goes on with further ones, up to fifty of the usual length. What is
- * rarest, eviction from a pool of 48 pages, is met by one in three of those: who has not met it by then never will.
+ * rarest, eviction from a pool of 48 pages, is met by one in three of those: a configuration that has not met it by then
+ * never will.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Somebody comes in between, at each point in turn where the MMU holds no lock (YIELD()): tests 9 (a bump between a
- * fault's walk and its lock), 24 (a slot that goes meanwhile), 26 (nobody goes on while another may still reach what was
+ * Another CPU comes in between, at each point in turn where the MMU holds no lock (YIELD()): tests 9 (a bump between a
+ * fault's walk and its lock), 24 (a slot that goes meanwhile), 26 (no vCPU goes on while another may still reach what was
  * removed), 21 (what is known of holes in the map) and 13 of the dirty log's rule.
  */
 #include <setjmp.h>
@@ -38,7 +38,7 @@ static void between(void)
 	test_cpu_id = was;
 }
 
-/* From here on `who` comes in at point n. / Has he? */
+/* From here on `who` is called at point n. */
 static void expect(void (*who)(void), unsigned n)
 {
 	comer = who;
@@ -47,6 +47,7 @@ static void expect(void (*who)(void), unsigned n)
 	mmu_yield = between;
 }
 
+/* Ends that. True if it has been called. */
 static bool came(void)
 {
 	mmu_yield = NULL;
@@ -133,7 +134,7 @@ static void a_bump_between_walk_and_lock_starts_the_fault_again(void **state)
 
 /*
  * Test 24: a fault on RAM that goes meanwhile is retried, not taken for a device's. Not only because the retry tells
- * better: whoever emulates an access to a hole acts on the new map (MOVS writes down what it has read), and until vCPU 1
+ * better: a vCPU that emulates an access to a hole acts on the new map (MOVS writes down what it has read), and until vCPU 1
  * has left, it may still reach the old one.
  */
 static void a_slot_that_goes_during_a_fault_is_not_taken_for_mmio(void **state)
@@ -165,8 +166,8 @@ static void a_slot_that_goes_during_a_fault_is_not_taken_for_mmio(void **state)
 }
 
 /* Test 26, rule 3: vCPU 1 is on its way into the guest when another switches the BAR off. Either it does not get in, or the
- * other waits until it has left; who gets in afterwards finds nothing. */
-static void whoever_is_on_his_way_in_when_a_bar_goes_is_waited_for(void **state)
+ * other waits until it has left; a vCPU that gets in afterwards finds nothing. */
+static void entry_race_with_removal_is_waited_for(void **state)
 {
 	unsigned points = 0, in = 0, out = 0;
 
@@ -292,8 +293,8 @@ int main(void)
 		B(a_bump_between_walk_and_lock_starts_the_fault_again),
 		B(a_slot_that_goes_during_a_fault_is_not_taken_for_mmio),
 		T(a_slot_that_goes_during_a_fault_is_not_taken_for_mmio),
-		B(whoever_is_on_his_way_in_when_a_bar_goes_is_waited_for),
-		T(whoever_is_on_his_way_in_when_a_bar_goes_is_waited_for),
+		B(entry_race_with_removal_is_waited_for),
+		T(entry_race_with_removal_is_waited_for),
 		B(a_hole_is_remembered_as_long_as_the_map_is_the_same),
 		T(a_hole_is_remembered_as_long_as_the_map_is_the_same),
 		B(a_write_during_a_reading_is_in_this_one_or_the_next),

@@ -43,7 +43,7 @@ static void fill(unsigned i, uint64_t from, uint64_t n)
 		assert_int_equal(rig_access(i, t * 512 + t % 512, MMU_WRITE, NULL), MMU_RESUME);
 }
 
-static void bump_touches_no_page_and_waits_for_nobody(void **state)
+static void bump_touches_no_page_and_waits_for_no_vcpu(void **state)
 {
 	struct mmu_stats before, after;
 
@@ -142,7 +142,7 @@ static void flush_at_point(void)
 	mmu_unlock(rig.mmu);
 }
 
-/* Rule 6, the same for a flush that comes without a request: nothing may wait for an exit that nobody asked for. */
+/* Rule 6, the same for a flush that comes without a request: nothing may wait for an exit that was not requested. */
 static void flush_during_the_handshake_is_seen_by_one_of_the_two(void **state)
 {
 	rig_slot(0, 512, 0);
@@ -295,7 +295,7 @@ static void pinned_roots_of_sleeping_vcpus(void **state)
 	assert_int_equal(rig.mmu->pool.used, 1);
 }
 
-/* Ten thousand bumps back to back, 64 vCPUs that fault in between, nobody who drains but the faults themselves. */
+/* Ten thousand bumps back to back, 64 vCPUs that fault in between; only the faults themselves drain. */
 static void debt_stays_below_twice_the_live_set(void **state)
 {
 	struct mmu_stats st;
@@ -338,7 +338,7 @@ static void eviction_keeps_roots_and_the_path(void **state)
 	assert_true(rig_stats().pages_peak <= 32);
 }
 
-/* Evicted pages wait until everybody has left the guest, and CPUs that only ran it before flush when they come back. */
+/* Evicted pages wait until every vCPU has left the guest, and CPUs that only ran it before flush when they come back. */
 static void evicted_pages_wait_for_their_flush(void **state)
 {
 	uint64_t invepts, f;
@@ -453,7 +453,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(bump_touches_no_page_and_waits_for_nobody),
+		T(bump_touches_no_page_and_waits_for_no_vcpu),
 		T(overlapping_bumps),
 		T(bump_during_the_handshake_is_seen_by_one_of_the_two),
 		T(flush_during_the_handshake_is_seen_by_one_of_the_two),

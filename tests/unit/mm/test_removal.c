@@ -75,7 +75,7 @@ static void change(unsigned i)
 	default:
 		assert_int_equal(slot_delete(rig.mmu, at[i].id, &t), 0);
 		at[i].used = false;
-		/* Everybody leaves once, then the RAM is anybody's. */
+		/* Every vCPU leaves once, then the RAM may be reused. */
 		for (unsigned v = 0; v < 2; v++)
 			if (rig.in[v])
 				rig_exit(v);
@@ -92,7 +92,7 @@ static struct seen touch(unsigned v)
 	unsigned access = kinds[next(3)];
 	struct seen r = { 0 };
 
-	/* The other one leaves first if it is asked to: nobody goes on before. */
+	/* The other one leaves first if it is asked to: this one must not go on before. */
 	if (rig.kicked[!v] && rig.in[!v])
 		rig_exit(!v);
 	if (!rig.in[v])
@@ -110,7 +110,7 @@ static struct seen touch(unsigned v)
 			r.slot = (uint8_t)i;
 			r.page = (uint16_t)(g - at[i].base);
 		}
-	/* A stale translation: the memory of nobody, or of another slot. */
+	/* A stale translation: the memory of no slot, or of another one. */
 	assert_int_not_equal(r.slot, 255);
 	return r;
 }

@@ -50,7 +50,7 @@ static void backing_uses_large_pieces_and_small_ones_for_the_tail(void **state)
 	assert_int_equal(frames_owned(RIG_RAM), 0);
 }
 
-/* With every other block taken by somebody else no two pieces are neighbours: as many runs as pieces. */
+/* With every other block taken by another owner no two pieces are neighbours: as many runs as pieces. */
 static void backing_of_scattered_pieces(void **state)
 {
 	static pfn_t held[120];
@@ -145,7 +145,7 @@ static void as_many_slots_as_there_is_room_for_and_no_more(void **state)
 
 /* Deletions leave their places in the table until the next change: look-ups, gaps and overlaps do not see them, ids are used
  * again. */
-static void a_deleted_slot_is_in_nobodys_way(void **state)
+static void deleted_slots_are_not_seen_and_their_ids_are_reused(void **state)
 {
 	uint64_t first, end, seq;
 	slot_id id[5], again;
@@ -255,7 +255,7 @@ static void ticket_waits_for_vcpus_and_for_cpus(void **state)
 }
 
 /* Halted, stopped, parked, never started: holds nothing up. */
-static void ticket_does_not_wait_for_who_is_not_running(void **state)
+static void ticket_does_not_wait_for_vcpus_that_do_not_run(void **state)
 {
 	slot_id id = rig_slot(0, 16, 0);
 	struct mmu_ticket t;
@@ -270,7 +270,7 @@ static void ticket_does_not_wait_for_who_is_not_running(void **state)
 }
 
 /* Test 26 of the contract: one CPU switches a BAR off and tells another by memory; the other never reaches it. */
-static void after_removal_nobody_runs_on_before_all_have_left(void **state)
+static void after_removal_no_vcpu_enters_before_all_have_left(void **state)
 {
 	slot_id bar = rig_slot(0x1000, 16, 0);
 	struct mmu_ticket t;
@@ -351,12 +351,12 @@ int main(void)
 		T(backing_that_does_not_fit_takes_nothing),
 		T(bad_slots_are_refused),
 		T(as_many_slots_as_there_is_room_for_and_no_more),
-		T(a_deleted_slot_is_in_nobodys_way),
+		T(deleted_slots_are_not_seen_and_their_ids_are_reused),
 		T(a_reader_does_not_get_a_slot_that_is_being_deleted),
 		T(a_copy_taken_while_the_slot_goes_is_not_believed),
 		T(ticket_waits_for_vcpus_and_for_cpus),
-		T(ticket_does_not_wait_for_who_is_not_running),
-		T(after_removal_nobody_runs_on_before_all_have_left),
+		T(ticket_does_not_wait_for_vcpus_that_do_not_run),
+		T(after_removal_no_vcpu_enters_before_all_have_left),
 		T(fault_on_a_slot_that_went_is_retried),
 		T(moved_slot_is_found_at_its_new_place_with_its_content),
 		T(flags_change_rights),

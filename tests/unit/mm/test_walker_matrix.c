@@ -121,7 +121,7 @@ static void all_registers(
 	}
 }
 
-static void every_level_has_its_say(void **state)
+static void every_level_limits_the_rights(void **state)
 {
 	unsigned long seen[2] = { 0 };
 
@@ -247,7 +247,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(every_level_has_its_say),
+		T(every_level_limits_the_rights),
 		T(each_entry_of_a_32_bit_table_is_its_own),
 		T(one_walks_and_one_edits_at_each_level),
 	};
