@@ -17,8 +17,8 @@ static inline uint64_t sign_extend(uint64_t v, unsigned bits)
 {
 	return (uint64_t)((int64_t)(v << (64 - bits)) >> (64 - bits));
 }
-/* Is a linear address of `bits` bits (48, or 57) canonical: are those above all like the uppermost of them? (SDM Vol. 1
- * 3.3.7.1) */
+/* True if a linear address of `bits` bits (48, or 57) is canonical: the bits above are all like the uppermost of them (SDM
+ * Vol. 1 3.3.7.1). */
 static inline bool is_canonical(uint64_t address, unsigned bits)
 {
 	return sign_extend(address, bits) == address;
@@ -48,12 +48,12 @@ static inline unsigned bit_highest(uint64_t v)
 {
 	return 63u - (unsigned)__builtin_clzll(v);
 }
-/* Does [a, a+an) meet [b, b+bn)? Neither may wrap. */
+/* True if [a, a+an) and [b, b+bn) overlap. Neither may wrap. */
 static inline bool ranges_overlap(uint64_t a, uint64_t an, uint64_t b, uint64_t bn)
 {
 	return an && bn && a < b + bn && b < a + an;
 }
-/* Is [at, at+n) within [0, size), without trusting at + n not to wrap? */
+/* True if [at, at+n) is within [0, size); false where at + n would wrap. */
 static inline bool range_within(uint64_t at, uint64_t n, uint64_t size)
 {
 	return n <= size && at <= size - n;

@@ -50,7 +50,7 @@ extern uint32_t trace_mask, trace_live;
 
 /* Takes over what lethe.conf says. `off`: nothing is recorded. Before the other CPUs start. */
 void trace_set(const struct trace_conf *conf, bool off);
-/* Are exits of this basic reason traced? */
+/* True if exits of this basic reason are traced. */
 bool trace_wants_exit(unsigned reason);
 
 void trace_record(enum trace_subject s, const char *what, uint64_t a, uint64_t b, uint64_t c);

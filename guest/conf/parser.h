@@ -24,5 +24,5 @@ void conf_shorten(char *to, size_t size, const char *text, size_t n);
 
 /* Carries out `key = value` in the current section. value: trimmed, of less than CONF_CMDLINE_MAX bytes. */
 void conf_key(struct conf_parser *p, const char *key, const char *value);
-/* Was this key of a [vm] section given in the current one? */
+/* True if this key of a [vm] section was given in the current one. */
 bool conf_vm_seen(const struct conf_parser *p, const char *key);

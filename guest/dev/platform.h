@@ -145,10 +145,10 @@ int platform_irq_sync_apicv(struct platform *p, unsigned vcpu, bool *extint, uin
 void platform_apicv_eoi(struct platform *p, unsigned vcpu, uint8_t vector); /* EOI exit: level-triggered */
 /* APIC-write VM exit: the guest wrote the register at this offset of the page (trap-like). */
 void platform_apicv_write(struct platform *p, unsigned vcpu, unsigned offset);
-/* Is anything deliverable, so that HLT ends? Does not acknowledge. Ignores RFLAGS.IF. */
+/* True if anything is deliverable, so that HLT ends. Does not acknowledge. Ignores RFLAGS.IF. */
 bool platform_irq_waiting(struct platform *p, unsigned vcpu);
-/* Has this vector a higher priority than what the vCPU is at (its PPR)? Any CPU, while the vCPU halts: its local APIC
- * rests then. */
+/* True if this vector has a higher priority than what the vCPU is at (its PPR). Any CPU, while the vCPU halts: its local
+ * APIC rests then. */
 bool platform_irq_above(const struct platform *p, unsigned vcpu, uint8_t vector);
 
 /*

@@ -49,8 +49,8 @@ void vconsole_write(
 	struct console *c, const char *text, size_t n); /* in one piece, after what was gathered */
 /* Everything that was gathered goes out, even if the console has no room (it keeps some in reserve). */
 void vconsole_flush(struct console *c);
-/* May a transmitter's FIFO of bytes, or a refresh of the screen, be given to it now? Hands on what was gathered, if that is
- * what fills it. */
+/* True if it can take a transmitter's FIFO of bytes, or a refresh of the screen, now. Hands on what was gathered, if that
+ * is what fills it. */
 bool vconsole_has_room(struct console *c);
 /* Moves typed bytes to the device that listens, as far as it has room. */
 void vconsole_pump(struct console *c);

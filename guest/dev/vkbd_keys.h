@@ -14,7 +14,7 @@ struct vkbd_key {
 
 struct vkbd_key vkbd_key_of(uint8_t byte);
 
-/* A terminal's escape sequence so far (n bytes, from ESC on): is it a key? */
+/* Tells if a terminal's escape sequence so far (n bytes, from ESC on) is a key, none, or needs more bytes. */
 enum vkbd_sequence { SEQUENCE_MORE, SEQUENCE_KEY, SEQUENCE_NONE };
 enum vkbd_sequence vkbd_sequence(const uint8_t *bytes, unsigned n, struct vkbd_key *key);
 

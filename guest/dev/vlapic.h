@@ -184,7 +184,7 @@ struct apic_msg {
 	uint8_t vector;
 	bool level;
 };
-/* Is this write of an x2APIC's ICR a fixed interrupt to the vCPU itself by shorthand, and no error? */
+/* True if this write of an x2APIC's ICR is a fixed interrupt to the vCPU itself by shorthand, and no error. */
 bool icr_is_self(uint64_t icr);
 /* ICR written. False: reserved bits (x2APIC: #GP). */
 bool vlapic_icr(struct vlapic *l, uint64_t icr);

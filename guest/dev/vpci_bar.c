@@ -118,7 +118,7 @@ void vpci_assign(struct vpci *v, struct vpci_dev *d)
 	d->config[PCI_COMMAND] |= (uint8_t)command;
 }
 
-/* Does the BAR decode, and where? Memory only within the PCI window, or above RAM: never over RAM or the APICs. */
+/* True if the BAR decodes; *at: where. Memory only within the PCI window, or above RAM: never over RAM or the APICs. */
 static bool bar_decodes(const struct vpci_dev *d, unsigned n, uint64_t *at)
 {
 	const struct vpci_bar *b = &d->bar[n];

@@ -177,7 +177,7 @@ static uint8_t uart_pop(struct vuart *u)
 	return c;
 }
 
-/* Is the transmitter empty? With that a guest may send a FIFO of characters. */
+/* True if the transmitter is empty: then a guest may send a FIFO of characters. */
 static bool uart_ready(struct vuart *u)
 {
 	u->full = !(u->mcr & MCR_LOOP) && !vconsole_has_room(u->dev.board->console);

@@ -36,5 +36,5 @@ bool alu_divide(enum insn_op op, unsigned size, uint64_t high, uint64_t low, uin
 /* CRC32: `bytes` more bytes into the checksum. */
 uint32_t alu_crc32(uint32_t crc, uint64_t value, unsigned bytes);
 
-/* Is the condition of SETcc and CMOVcc (opcode bits 3:0) true? (SDM Vol. 1 appendix B.) */
+/* True if the condition of SETcc and CMOVcc (opcode bits 3:0) holds (SDM Vol. 1 appendix B). */
 bool alu_condition(unsigned cond, uint64_t rflags);

@@ -78,7 +78,7 @@ int load_elf(struct load *l, uint32_t *entry, uint64_t *end);
 /* What a BIOS would have left at 0x400. Comes first: an image may be loaded over it. 0 or -E_FAULT. */
 int load_bda(struct load *l);
 
-/* Does the file have the format's header? */
+/* True if the file has the format's header. */
 bool load_linux_probe(const struct load_file *f);
 bool load_multiboot_probe(const struct load_file *f);
 bool load_elf_probe(const struct load_file *f);

@@ -57,7 +57,7 @@ void fake_vm_advance(struct fake_vm *f, uint64_t ticks);
 
 /* The state of a device by the name of its struct: DEV(f, vuart)->count. */
 #define DEV(f, name) device_of(&(f)->p->devices, name)
-/* Is any lock of the platform held? Between two accesses none may be. */
+/* True if any lock of the platform is held. Between two accesses none may be. */
 bool fake_vm_locked(const struct fake_vm *f);
 /* The level of an ISA IRQ, as a device with that line would set it; and an edge. */
 void fake_irq(struct fake_vm *f, unsigned irq, bool level);

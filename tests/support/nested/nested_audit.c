@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Do the notes about indirect pages say what their entries say, no more and no less? */
+/* Checks that the notes about indirect pages agree with their entries: no more and no less. */
 #include "mm/mmu/indirect.h"
 #include "mm/mmu/indirect_keys.h"
 #include "mm/mmu/records.h"

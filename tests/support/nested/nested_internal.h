@@ -6,7 +6,7 @@
  *	nested_model.c	what the guest's tables say, and said
  *	nested_mmu.c	the back end: shadow pages made from them
  *	backends.c	its place behind the seam of mm/mmu/backend.h
- *	nested_audit.c	do the notes about indirect pages agree with their entries?
+ *	nested_audit.c	checks that the notes about indirect pages agree with their entries
  */
 #pragma once
 
@@ -86,7 +86,7 @@ int nested_table_at(uint64_t gfn);
 uint64_t nested_frame_of(const struct nested_version *v, uint64_t gfn);
 /* Where a version of the guest's tables leads for an access: the gfn, or -1. */
 int64_t nested_walk(const struct nested_version *v, unsigned root, uint64_t at, unsigned access);
-/* vCPU v has reached something by leaf e: may it? */
+/* vCPU v has reached something by leaf e: fails if it may not. */
 void nested_check_hit(struct nested_vcpu *v, uint64_t at, unsigned access, uint64_t e, unsigned level);
 
 /* ---- nested_mmu.c ---- */

@@ -116,7 +116,7 @@ static bool build(struct spage *p, uint64_t at, unsigned access, bool *flush)
 	}
 }
 
-/* Do the guest's tables lead to a page at all, whatever the rights? */
+/* True if the guest's tables lead to a page at all, whatever the rights. */
 static bool present(gfn_t table, uint64_t at)
 {
 	uint64_t e;

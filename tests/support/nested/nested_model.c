@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The nested guest's tables as they are and were: what may its vCPUs reach? */
+/* The nested guest's tables as they are and were: what its vCPUs may reach. */
 #include <string.h>
 
 #include "mm/map/backing.h"

@@ -111,7 +111,7 @@ struct model_slot *model_change(struct model *m);
 /* From now on no vCPU may see what was before version v. */
 void model_forget(struct model *m, uint64_t v);
 struct model_slot *model_find(struct model *m, uint64_t version, uint64_t gfn);
-/* May a guest reach frame f at gfn with `access` now? */
+/* True if a guest may reach frame pfn at gfn with `access` now. */
 bool model_allows(struct model *m, uint64_t gfn, unsigned access, uint64_t pfn);
 
 /* ---- memory types: all WB, as a machine's RAM ---- */

@@ -97,7 +97,7 @@ bool sim_host_begin(int c);
 void sim_host_end(int c);
 /* Likely one that a slot holds, or held. */
 uint64_t sim_random_gfn(void);
-/* Is there a version of the map since `from` for which this answer about gfn would be right? */
+/* True if this answer about gfn is right for some version of the map since `from`. */
 bool sim_some_version(uint64_t from, uint64_t gfn, bool want_slot, bool want_rom);
 
 /* ---- sim_vcpu.c ---- */

@@ -20,7 +20,7 @@ void sim_log_start(unsigned i, const struct mmu_ticket *t)
 		sim.log[i].t = *t;
 }
 
-/* Does a write of now have to be in the next reading? */
+/* True if a write of now must be in the next reading. */
 static bool log_counts(struct sim_log *l)
 {
 	if (!l->serial || l->reading)
@@ -38,7 +38,7 @@ void sim_log_store(uint64_t gfn)
 		sim.log[m - model_now(&sim.m)].written[gfn - m->base] = true;
 }
 
-/* Is it noted already, until some vCPU leaves? */
+/* True if it is noted already, until some vCPU leaves. */
 static bool pending(unsigned slot, uint64_t page)
 {
 	for (unsigned i = 0; i < SIM_VCPUS; i++)
@@ -49,7 +49,7 @@ static bool pending(unsigned slot, uint64_t page)
 	return false;
 }
 
-/* Is gfn in the buffer of vCPU i? */
+/* True if gfn is in the buffer of vCPU i. */
 static bool buffered(unsigned i, uint64_t gfn)
 {
 	const struct hw_pml *p = &hw_pml[i];

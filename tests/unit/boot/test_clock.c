@@ -24,7 +24,7 @@ static void every_day_as_libc(void **state)
 	}
 }
 
-static void zones_and_nonsense(void **state)
+static void time_zones_count_and_invalid_dates_are_0(void **state)
 {
 	struct calendar berlin = { 2026, 11, 22, 19, 0, 0, -60 };
 	struct calendar utc = { 2026, 11, 22, 18, 0, 0, 0 };
@@ -42,7 +42,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_day_as_libc),
-		cmocka_unit_test(zones_and_nonsense),
+		cmocka_unit_test(time_zones_count_and_invalid_dates_are_0),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -173,7 +173,7 @@ static void versions_are_compared_as_people_count(void **state)
 
 /* ---- text ---- */
 
-static void text_goes_there_and_back(void **state)
+static void text_to_ucs2_and_back_is_the_same(void **state)
 {
 	static const char *const good[] = { "", "abc", "\xc3\xa4\xc3\x9f", "\xe2\x82\xac", "\xef\xbf\xbd" };
 	uint16_t wide[16];
@@ -223,7 +223,7 @@ int main(void)
 		cmocka_unit_test(a_kernel_and_its_initrd_are_found),
 		cmocka_unit_test(of_several_kernels_the_newest_with_its_own_initrd_is_taken),
 		cmocka_unit_test(versions_are_compared_as_people_count),
-		cmocka_unit_test(text_goes_there_and_back),
+		cmocka_unit_test(text_to_ucs2_and_back_is_the_same),
 		cmocka_unit_test(text_that_ucs2_cannot_hold_is_refused),
 		cmocka_unit_test(lines_break_between_words),
 	};

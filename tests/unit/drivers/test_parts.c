@@ -209,7 +209,7 @@ static bool count(void *ctx, const struct pci_function *f)
 	return true;
 }
 
-static void a_maze_of_bridges_ends(void **s)
+static void a_walk_of_circular_bridges_ends(void **s)
 {
 	unsigned n = 0;
 
@@ -296,7 +296,7 @@ int main(void)
 		cmocka_unit_test(s5_keeps_the_other_bits),
 		cmocka_unit_test(pci_walk_finds_each_function_once),
 		cmocka_unit_test(roots_of_a_second_socket_are_walked),
-		cmocka_unit_test(a_maze_of_bridges_ends),
+		cmocka_unit_test(a_walk_of_circular_bridges_ends),
 		cmocka_unit_test(classes_have_names),
 		cmocka_unit_test(bars_of_a_pci_uart),
 		cmocka_unit_test(uarts_are_known_by_their_class),

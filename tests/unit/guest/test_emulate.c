@@ -178,7 +178,7 @@ static void crossing_operand_is_made_of_pieces_that_devices_know(void **state)
 	assert_int_equal(m.regs.gpr[RDX], 0x8877665544332211);
 }
 
-static void half_ram_half_device(void **state)
+static void an_operand_half_in_ram_half_in_a_device_is_split(void **state)
 {
 	fresh(INSN_MODE_64);
 	m.page[1] |= PAGE_DEVICE;
@@ -378,7 +378,7 @@ static void unaligned_is_ac_where_asked_and_after_the_page_fault(void **state)
 
 /* ---- what is refused ---- */
 
-static void refusals_say_what_and_why(void **state)
+static void refusals_name_the_instruction_and_the_reason(void **state)
 {
 	static const uint8_t ud2[] = { 0x0f, 0x0b };
 	char text[128];
@@ -1103,7 +1103,7 @@ int main(void)
 		cmocka_unit_test(known_gpa_is_not_used_for_what_the_hardware_did_not_check),
 		cmocka_unit_test(both_pages_are_checked_before_either_is_touched),
 		cmocka_unit_test(crossing_operand_is_made_of_pieces_that_devices_know),
-		cmocka_unit_test(half_ram_half_device),
+		cmocka_unit_test(an_operand_half_in_ram_half_in_a_device_is_split),
 		cmocka_unit_test(write_fault_comes_before_the_read_of_a_read_modify_write),
 		cmocka_unit_test(write_to_rom_goes_to_the_platform_and_reads_do_not),
 		cmocka_unit_test(non_canonical_address_is_gp_or_for_the_stack_ss),
@@ -1114,7 +1114,7 @@ int main(void)
 		cmocka_unit_test(sixteen_bit_addresses_wrap_and_bp_means_the_stack_segment),
 		cmocka_unit_test(eip_wraps_at_4_gib_and_rip_does_not),
 		cmocka_unit_test(unaligned_is_ac_where_asked_and_after_the_page_fault),
-		cmocka_unit_test(refusals_say_what_and_why),
+		cmocka_unit_test(refusals_name_the_instruction_and_the_reason),
 		cmocka_unit_test(locked_update_of_ram_is_atomic_or_tries_again),
 		cmocka_unit_test(lock_that_cannot_be_kept_is_refused),
 		cmocka_unit_test(cmpxchg16b_must_be_aligned),

@@ -37,7 +37,7 @@ static uint64_t rnd(void) /* splitmix64 */
 	return z ^ (z >> 31);
 }
 
-/* Which of our operations has this name? INSN_NONE: none of ours. */
+/* Our operation for each mnemonic of Zydis; INSN_NONE: none. */
 #define AS(name, op) [ZYDIS_MNEMONIC_##name] = INSN_##op,
 #define SAME(name)   AS(name, name)
 /* clang-format off */
@@ -585,7 +585,7 @@ static void avx_moves_are_decoded_others_refused_and_les_is_not_taken_for_them(v
 	assert_int_equal(in.why, INSN_WHY_UNKNOWN);
 }
 
-static void aligned_moves_say_so(void **state)
+static void aligned_moves_are_flagged(void **state)
 {
 	struct insn in;
 
@@ -619,7 +619,7 @@ int main(void)
 		cmocka_unit_test(fifteen_bytes_are_allowed_sixteen_are_not),
 		cmocka_unit_test(lock_only_where_the_manual_allows_it),
 		cmocka_unit_test(avx_moves_are_decoded_others_refused_and_les_is_not_taken_for_them),
-		cmocka_unit_test(aligned_moves_say_so),
+		cmocka_unit_test(aligned_moves_are_flagged),
 		cmocka_unit_test(every_refusal_has_words),
 	};
 	const char *env = getenv("INSN_SEED");

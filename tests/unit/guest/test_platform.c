@@ -260,7 +260,7 @@ static void typing_is_seen_soon(void **state)
 
 /* ---- layout, start states ---- */
 
-static void layouts(void **state)
+static void layouts_hold_all_ram_and_do_not_overlap(void **state)
 {
 	struct e820_row rows[LAYOUT_ROWS_MAX];
 	struct guest_layout l;
@@ -302,7 +302,7 @@ int main(void)
 		T(graphics_are_not_text),
 		T(what_was_printed_last_is_not_lost),
 		T(typing_is_seen_soon),
-		cmocka_unit_test(layouts),
+		cmocka_unit_test(layouts_hold_all_ram_and_do_not_overlap),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

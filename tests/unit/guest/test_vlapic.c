@@ -116,7 +116,7 @@ static void priority_classes(void **state)
 	assert_int_equal(take_irq(f, 1), 0x55);
 }
 
-static void tpr_holds_back_and_the_threshold_says_what(void **state)
+static void tpr_holds_back_and_the_threshold_is_the_held_class(void **state)
 {
 	enable(1);
 	lapic_wr(f, 1, APIC_TPR, 0x50);
@@ -365,7 +365,7 @@ static void a_refused_access_shows_in_the_esr_of_xapic_mode(void **state)
 
 /* ---- INIT, SIPI, APICv ---- */
 
-static void init_resets_the_apic_when_the_vcpu_comes_round(void **state)
+static void init_resets_the_apic_when_the_vcpu_takes_it(void **state)
 {
 	enable(2);
 	lapic_wr(f, 2, APIC_LVT_TIMER, 0x20030);
@@ -546,7 +546,7 @@ int main(void)
 		T(registers_lie_in_the_page),
 		T(deliver_ack_eoi),
 		T(priority_classes),
-		T(tpr_holds_back_and_the_threshold_says_what),
+		T(tpr_holds_back_and_the_threshold_is_the_held_class),
 		T(a_disabled_apic_takes_nothing),
 		T(eoi_without_service_is_harmless),
 		T(error_status),
@@ -561,7 +561,7 @@ int main(void)
 		T(x2apic_mode_has_these_registers_and_no_others),
 		T(x2apic_reserved_bits),
 		T(a_refused_access_shows_in_the_esr_of_xapic_mode),
-		T(init_resets_the_apic_when_the_vcpu_comes_round),
+		T(init_resets_the_apic_when_the_vcpu_takes_it),
 		T(init_in_x2apic_mode_stays_there),
 		T(apicv_sees_irr_and_eoi_exits),
 		T(apicv_writes_take_effect),

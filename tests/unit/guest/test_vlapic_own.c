@@ -101,7 +101,7 @@ static void other_messages_are_posted(void **state)
 	assert_true(in_irr(0x53) && in_irr(0x54) && in_irr(0x55) && !in_irr(0x56));
 }
 
-static void an_init_that_comes_meanwhile_drops_it(void **state)
+static void a_pending_init_drops_a_self_ipi(void **state)
 {
 	sync_apicv();
 	lapic_wr(f, 0, APIC_ICR_HIGH, 1 << 24);
@@ -149,7 +149,7 @@ int main(void)
 		T(a_self_ipi_is_in_irr_at_once_with_apicv),
 		T(without_apicv_it_is_posted),
 		T(other_messages_are_posted),
-		T(an_init_that_comes_meanwhile_drops_it),
+		T(a_pending_init_drops_a_self_ipi),
 		T(a_deadline_that_is_over_is_in_irr_at_once_with_apicv),
 		T(a_deadline_that_is_over_obeys_the_lvt_entry),
 	};

@@ -161,7 +161,7 @@ static void a_blank_screen_is_not_shown(void **state)
 	assert_false(screen.shown);
 }
 
-static void text_appears_where_it_is(void **state)
+static void text_appears_at_its_place(void **state)
 {
 	print(2, 10, 0x07, "hello, world");
 	print(24, 75, 0x07, "right");
@@ -362,7 +362,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		S(a_blank_screen_is_not_shown),
-		S(text_appears_where_it_is),
+		S(text_appears_at_its_place),
 		S(only_changes_are_sent),
 		S(words_with_blanks_between_stay_together),
 		S(colours),

@@ -8,7 +8,7 @@
 
 #include "hv/vm/guest_cpuid.h"
 
-static void an_exact_rate_is_told(void **state)
+static void an_exact_rate_is_shown(void **state)
 {
 	struct cpuid c15, c16, frequency;
 
@@ -20,7 +20,7 @@ static void an_exact_rate_is_told(void **state)
 	assert_int_equal(frequency.ebx, 852000);
 }
 
-static void a_rate_that_is_not_exact_is_not_told_as_exact(void **state)
+static void a_rate_that_is_not_exact_is_not_shown_as_exact(void **state)
 {
 	struct cpuid c15, c16, frequency;
 
@@ -35,8 +35,8 @@ static void a_rate_that_is_not_exact_is_not_told_as_exact(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(an_exact_rate_is_told),
-		cmocka_unit_test(a_rate_that_is_not_exact_is_not_told_as_exact),
+		cmocka_unit_test(an_exact_rate_is_shown),
+		cmocka_unit_test(a_rate_that_is_not_exact_is_not_shown_as_exact),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

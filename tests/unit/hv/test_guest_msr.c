@@ -100,7 +100,7 @@ static void mtrrs_as_firmware_leaves_them(void **state)
 	assert_int_equal(firmware[27], 0xc06);
 }
 
-static void misc_enable_keeps_what_the_book_says(void **state)
+static void misc_enable_has_its_fixed_bits_and_drops_unknown_ones(void **state)
 {
 	assert_int_equal(guest_misc_enable(0), 0x1800);
 	assert_int_equal(guest_misc_enable(~0ull), 0x811809);
@@ -194,7 +194,7 @@ int main(void)
 		cmocka_unit_test(mtrr_numbers),
 		cmocka_unit_test(mtrr_reserved_bits),
 		cmocka_unit_test(mtrrs_as_firmware_leaves_them),
-		cmocka_unit_test(misc_enable_keeps_what_the_book_says),
+		cmocka_unit_test(misc_enable_has_its_fixed_bits_and_drops_unknown_ones),
 		cmocka_unit_test(spec_ctrl_takes_the_bits_that_cpuid_shows),
 		cmocka_unit_test(arch_capabilities_promise_no_msr),
 		cmocka_unit_test(only_these_msrs_reach_the_cpu),

@@ -298,7 +298,7 @@ static void all_measures_that_the_cpu_has(void **state)
 	assert_string_equal(text, " bhi retpoline ret ibrs fill one bhb ibpb l1d verw tsx gds rngds");
 }
 
-static void differing_cpus_are_told_apart(void **state)
+static void cpus_that_differ_have_unequal_mitigations(void **state)
 {
 	struct mitigate_cpu core = { .intel = true,
 		.signature = 0x90672,
@@ -324,7 +324,7 @@ int main(void)
 		cmocka_unit_test(each_mitigation_is_reported_once),
 		cmocka_unit_test(mitigations_are_reported_as_text),
 		cmocka_unit_test(all_measures_that_the_cpu_has),
-		cmocka_unit_test(differing_cpus_are_told_apart),
+		cmocka_unit_test(cpus_that_differ_have_unequal_mitigations),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -132,7 +132,7 @@ static void a_long_sleep_saves_up_no_time(void **state)
 }
 
 /* One that woke, but has had more: it comes as soon as the one that runs has had as much, not at the end of the slice. */
-static void a_waker_that_had_more_waits_for_the_difference(void **state)
+static void a_vcpu_that_wakes_and_had_more_waits_for_the_difference(void **state)
 {
 	add(0, TURN_GOES_ON);
 	add(1, TURN_GOES_ON);
@@ -204,7 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(no_vcpu_runs_where_all_sleep),
 		T(vcpus_that_compute_share_evenly),
-		T(a_waker_that_had_more_waits_for_the_difference),
+		T(a_vcpu_that_wakes_and_had_more_waits_for_the_difference),
 		T(among_equals_the_one_that_waits_longest),
 		T(a_vcpu_that_wakes_goes_before_one_that_computes),
 		T(sleeping_for_an_instant_gains_nothing),

@@ -49,7 +49,7 @@ static void numbers(void **state)
 	}
 }
 
-static void each_day_and_back(void **state)
+static void each_day_converts_and_back(void **state)
 {
 	static const unsigned lengths[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
 	unsigned year = 1970, month = 1, day = 1;
@@ -71,7 +71,7 @@ static void each_day_and_back(void **state)
 	}
 }
 
-static void each_character(void **state)
+static void utf8_sequences_are_decoded_or_refused(void **state)
 {
 	static const struct {
 		const char *text;
@@ -346,8 +346,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(numbers),
-		cmocka_unit_test(each_day_and_back),
-		cmocka_unit_test(each_character),
+		cmocka_unit_test(each_day_converts_and_back),
+		cmocka_unit_test(utf8_sequences_are_decoded_or_refused),
 		cmocka_unit_test(canonical_addresses),
 		cmocka_unit_test(copies_end_with_nul),
 		cmocka_unit_test(bit_ranges),

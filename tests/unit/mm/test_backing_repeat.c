@@ -42,13 +42,13 @@ static void repeats(uint64_t pages, uint64_t times)
 	assert_int_equal(frames_owned(OWNER_LETHE), lethe);
 }
 
-static void small_pieces(void **state)
+static void small_pieces_repeat(void **state)
 {
 	repeats(3, 1);
 	repeats(3, 400);
 }
 
-static void large_and_small_pieces(void **state)
+static void large_and_small_pieces_repeat(void **state)
 {
 	repeats(512, 70);
 	repeats(512 + 5, 200);
@@ -70,8 +70,8 @@ static void what_does_not_fit_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(small_pieces, setup, teardown),
-		cmocka_unit_test_setup_teardown(large_and_small_pieces, setup, teardown),
+		cmocka_unit_test_setup_teardown(small_pieces_repeat, setup, teardown),
+		cmocka_unit_test_setup_teardown(large_and_small_pieces_repeat, setup, teardown),
 		cmocka_unit_test_setup_teardown(what_does_not_fit_is_refused, setup, teardown),
 	};
 

@@ -115,7 +115,7 @@ static void a_fault_is_content_with_as_many_pages_as_it_needs(void **state)
 	assert_int_equal(rig_stats().evictions, 0);
 }
 
-static void a_fault_with_a_page_too_few_says_so(void **state)
+static void a_fault_with_a_page_too_few_ends_in_no_memory(void **state)
 {
 	enum mmu_verdict d = MMU_RESUME;
 
@@ -280,7 +280,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_ticket_does_not_wait_for_vcpus_on_the_new_map, teardown),
 		cmocka_unit_test_teardown(the_pools_limit_does_not_grow_with_changes, teardown),
 		cmocka_unit_test_teardown(a_fault_is_content_with_as_many_pages_as_it_needs, teardown),
-		cmocka_unit_test_teardown(a_fault_with_a_page_too_few_says_so, teardown),
+		cmocka_unit_test_teardown(a_fault_with_a_page_too_few_ends_in_no_memory, teardown),
 		cmocka_unit_test_teardown(debt_is_paid_above_one_and_a_half_of_the_live_set, teardown),
 		cmocka_unit_test_teardown(an_indirect_page_in_use_outlives_those_that_are_not, teardown),
 		cmocka_unit_test_teardown(an_exit_goes_in_order, teardown),

@@ -134,7 +134,7 @@ static void an_mmio_entry_is_stale_by_each_bit_of_its_version(void **state)
 
 /* Bit n of a word of the log is page n from the slot's base, which need not be a multiple of 64: one word may name pages of
  * two tables. */
-static void a_word_of_the_log_over_two_tables(void **state)
+static void a_log_word_over_two_tables_is_read_whole(void **state)
 {
 	uint64_t bitmap[2] = { 0 }, base = 1024 - 32;
 	slot_id id = rig_slot(base, 128, SLOT_DIRTY_LOG);
@@ -156,7 +156,7 @@ static void a_word_of_the_log_over_two_tables(void **state)
 }
 
 /* A slot that moves is dirty as a whole, to its last page and not beyond; each part once. */
-static void the_last_word_of_a_moved_log(void **state)
+static void a_moved_log_is_dirty_to_its_last_page_once(void **state)
 {
 	enum { PAGES = 2 * DIRTY_CHUNK + 100 };
 	static uint64_t bitmap[PAGES / 64 + 1];
@@ -294,8 +294,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(host_access_ends_with_the_slot, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			an_mmio_entry_is_stale_by_each_bit_of_its_version, setup, teardown),
-		cmocka_unit_test_setup_teardown(a_word_of_the_log_over_two_tables, setup, teardown),
-		cmocka_unit_test_setup_teardown(the_last_word_of_a_moved_log, setup_pml, teardown),
+		cmocka_unit_test_setup_teardown(a_log_word_over_two_tables_is_read_whole, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_moved_log_is_dirty_to_its_last_page_once, setup_pml, teardown),
 		cmocka_unit_test_setup_teardown(
 			targeted_removal_keeps_count_of_children, setup_targeted, teardown),
 		cmocka_unit_test_setup_teardown(

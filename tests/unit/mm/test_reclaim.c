@@ -417,7 +417,7 @@ static void vpid_and_root_of_another_vm(void **state)
 	assert_int_equal(hw_cpu[0].invvpids, vpids + 1);
 }
 
-static void vcpu_numbers(void **state)
+static void vcpu_numbers_are_in_range_and_used_once(void **state)
 {
 	struct mmu_vcpu v;
 
@@ -468,7 +468,7 @@ int main(void)
 		T(evicted_pages_wait_for_their_flush),
 		T(flushes_per_bump),
 		T(vpid_and_root_of_another_vm),
-		T(vcpu_numbers),
+		T(vcpu_numbers_are_in_range_and_used_once),
 		T(no_memory_is_a_verdict),
 	};
 

@@ -214,7 +214,7 @@ static bool untouched(unsigned n)
 	return true;
 }
 
-/* Deletes slot id: did it bump? Either nothing was touched but the generation, or nothing was forgotten. */
+/* Deletes slot id; true if that bumped. Either nothing was touched but the generation, or nothing was forgotten. */
 static bool bumps(slot_id id)
 {
 	struct mmu_stats before = rig_stats(), after;
