@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* lethe.conf of any bytes: it ends in a configuration that keeps its promises, or in messages. */
+/* lethe.conf of any bytes: it ends in a configuration that is valid, or in messages. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

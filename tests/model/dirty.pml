@@ -23,7 +23,7 @@
  *  3. A host store and its mark are within one pass of the run loop, and the ticket waits for that (ram.pml): while it
  *     is going on (`storing`) no ticket is ready. Here the device is on the CPU that copies, so that is so by itself.
  *  4. A buffer never fills up: that is one exit more.
- *  5. A guest reads the page when it likes, so its TLB has the entry whenever it could have it.
+ *  5. A guest may read the page at any time, so its TLB has the entry whenever it could have it.
  *  6. The copier sees all that is in memory when the ticket is ready. A guest's store may still be in its CPU's store
  *     buffer then only if that CPU has not left the guest.
  */

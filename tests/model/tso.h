@@ -3,7 +3,7 @@
  * Memory as x86 shows it to CPUs: total store order (SDM Vol. 3A 9.2).
  *
  *	CPU 0    CPU 1    CPU 2		Each CPU has a FIFO of its stores. A load takes the youngest store to its word
- *	 |        |        |		from there, else what memory holds. A store leaves its FIFO whenever it likes
+ *	 |        |        |		from there, else what memory holds. A store leaves its FIFO at any time
  *	[sb]     [sb]     [sb]		(memory_system), in order. A locked instruction and a fence wait until their
  *	 |________|________|		own CPU's FIFO is empty (FENCED); the former works on memory itself.
  *	     mem[WORDS]

@@ -35,7 +35,7 @@ class Outer:
 KVM = Outer()
 # The rest of KVM's acceleration off, which QEMU's flags do not reach: each VMREAD and VMWRITE of Lethe is an exit then.
 BARE = Outer(cmdline='kvm_intel="enable_shadow_vmcs=0 enable_apicv=0"', says="enable_apicv=N enable_shadow_vmcs=N")
-# Two CPUs, with MWAIT, whose controls KVM wants and without which tools/run starts several CPUs.
+# Two CPUs, with MWAIT, whose controls KVM needs and without which tools/run starts several CPUs.
 TWO_CPUS = Outer(cmdline="idle=halt", cpus=2, says=" 2 CPU, ", machine=('cpu: exclude_features="rdseed"',))
 # Twice as slow; a nested exit, which takes 0.3 ms else, is short beside a millisecond then.
 FAST_CLOCK = Outer(machine=("cpu: ips=500000000",))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Two VMs from birth to death, the places in them, and the stamps in their RAM. */
+/* Two VMs from their creation to their end, the places in them, and the stamps in their RAM. */
 #include "tests/threads/world.h"
 
 #include <sched.h>

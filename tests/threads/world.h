@@ -2,7 +2,7 @@
 /*
  * Two VMs on a machine whose CPUs are threads: what the files of this test share.
  *
- *	world.c		VMs from birth to death, what a guest may rely on, RAM and its stamps
+ *	world.c		creation and end of VMs, what a guest may rely on, RAM and its stamps
  *	cpu.c		CPUs: the run loop, and the guest in it
  *	device.c	devices: they change the map, store, hold pointers; copy.c: they copy a running VM
  *	test_mmu.c	the pairs of VMs that there are, and the watch over progress

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulated machine: a VM from birth to death, which part takes the next step, and what must always be true. */
+/* The simulated machine: a VM from its creation to its end, which part takes the next step, and what must always be true. */
 #include "tests/support/sim/sim_internal.h"
 
 #include <string.h>

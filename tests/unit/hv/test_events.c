@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Exceptions within the delivery of exceptions, and error codes where VM entry wants them. */
+/* Exceptions within the delivery of exceptions, and error codes where VM entry requires them. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

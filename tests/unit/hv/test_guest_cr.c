@@ -129,7 +129,7 @@ static void xcr0_rules(void **state)
 	assert_false(xcr0_ok(BIT(63) | 1, all));
 }
 
-/* MCE is always on, whatever the guest believes; what it believes it reads from the shadow. */
+/* MCE is always on, whatever the guest has written; the guest reads its own value from the shadow. */
 static void cr4_mce_is_on_and_the_guest_sees_its_own(void **state)
 {
 	for (unsigned hidden = 0; hidden < 2; hidden++) {
