@@ -197,8 +197,7 @@ static uint32_t rom_status(struct vrom *d)
 static void rom_set_logging(struct vrom *d, bool on)
 {
 	unsigned flags = on ? SLOT_DIRTY_LOG : 0;
-	struct mmu_ticket
-		until; /* not waited for: no right is taken away for which the caller would need the ticket */
+	struct mmu_ticket until; /* not waited for: no RAM is given another use */
 	uint64_t since = device_now(&d->dev);
 
 	if (!d->bar.on || flags == d->bar.flags || backing_pages(d->bar.backing) > VROM_LOG_PAGES ||

@@ -118,8 +118,8 @@ static void access_memory(unsigned i, uint64_t gfn, unsigned access)
 	enum mmu_verdict verdict;
 	uint64_t page, frame = 0;
 
-	leave_all(
-		true); /* a kick is on its way: all vCPUs that must leave have left before one enters anew */
+	/* A kick is on its way: all vCPUs that must leave have left before one enters anew. */
+	leave_all(true);
 	if (!rig.in[i] && rig_enter(i))
 		return;
 	verdict = rig_access(i, gfn, access, &frame);
