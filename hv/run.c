@@ -104,6 +104,18 @@ static void start_vcpu(struct vcpu *v)
 	atomic_store(&v->run, VCPU_RUNNING);
 }
 
+/*
+ * What is long work, the screen's and the console's, has a stretch in root mode of its own: what led here may have been long,
+ * too. As it stays due, the next exit comes at once, or the next turn.
+ */
+static void run_events(struct vcpu *v, uint64_t now)
+{
+	struct platform *p = v->vm->platform;
+
+	platform_run_events(p, v->index, now, v->long_work_next ? 1 : 0);
+	v->long_work_next = platform_next_event(p, v->index) <= now;
+}
+
 /* Of hv/'s own. False: v is not to enter the guest now. */
 static bool serve_requests(struct vcpu *v)
 {
@@ -128,7 +140,7 @@ static bool serve_requests(struct vcpu *v)
 	if (now >= v->cpu->housekeeping)
 		leave = housekeeping(v->cpu);
 	else if (guest_tsc(v, now) >= platform_next_event(v->vm->platform, v->index))
-		platform_run_events(v->vm->platform, v->index, guest_tsc(v, now));
+		run_events(v, guest_tsc(v, now));
 	vmcs_update_apic_mode(v);
 	if (v->run == VCPU_HALTED && vcpu_halt_ends(v))
 		atomic_store(&v->run, VCPU_RUNNING);

@@ -318,11 +318,11 @@ uint64_t platform_next_event(const struct platform *p, unsigned vcpu)
 	return atomic_load(&p->timers[vcpu].next);
 }
 
-void platform_run_events(struct platform *p, unsigned vcpu, uint64_t now)
+void platform_run_events(struct platform *p, unsigned vcpu, uint64_t now, unsigned most_long)
 {
 	if (now < platform_next_event(p, vcpu))
 		return;
-	timers_run(&p->timers[vcpu], now);
+	timers_run(&p->timers[vcpu], now, most_long);
 }
 
 void platform_console_input(struct platform *p)

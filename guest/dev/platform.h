@@ -153,10 +153,11 @@ bool platform_irq_above(const struct platform *p, unsigned vcpu, uint8_t vector)
 
 /*
  * Time. next_event: the guest TSC at which this vCPU has to run events (its APIC timer; vCPU 0 also the PIT, RTC,
- * console polling); UINT64_MAX if none. Lock-free. run_events: does what is due.
+ * console polling); UINT64_MAX if none. Lock-free. run_events: does what is due, but at most so much of what is long work (the
+ * screen's and the console's; TIMERS_ALL: all of it): the rest stays due.
  */
 uint64_t platform_next_event(const struct platform *p, unsigned vcpu);
-void platform_run_events(struct platform *p, unsigned vcpu, uint64_t now);
+void platform_run_events(struct platform *p, unsigned vcpu, uint64_t now, unsigned most_long);
 /* A person typed something (or the console became writable): look at console_read. Any CPU. */
 void platform_console_input(struct platform *p);
 /* The operator presses the power button (ACPI fixed event: SCI). The guest may shut itself down, or not care. */

@@ -71,13 +71,18 @@ static void timer_fire(struct vtimer *t, uint64_t now)
 		atomic_store_relaxed(&t->due, tsc_after(now, t->queue->clock->period_min));
 }
 
-void __attribute__((noinline)) timers_run(struct timer_queue *q, uint64_t now)
+void __attribute__((noinline)) timers_run(struct timer_queue *q, uint64_t now, unsigned most_long)
 {
 	for (unsigned i = 0; i < q->n; i++) {
 		struct vtimer *t = q->timer[i];
 
 		if (!timer_is_due(t, now))
 			continue;
+		if (t->long_work) {
+			if (!most_long)
+				continue;
+			most_long--;
+		}
 		if (t->lock)
 			spin_lock(t->lock);
 		if (timer_is_due(t, now)) /* still: another vCPU may have stopped it or armed it anew */

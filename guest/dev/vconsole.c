@@ -124,6 +124,7 @@ void vconsole_init(
 	c->clock = clock;
 	c->poll_ms = poll_ms;
 	timer_add(timers, &c->flush, &c->lock, vconsole_flush_fires);
+	c->flush.long_work = true;
 	timer_add(timers, &c->poll, &c->lock, vconsole_poll_fires);
 }
 

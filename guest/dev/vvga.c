@@ -342,6 +342,7 @@ static int vvga_attach(struct device *d)
 	if (err)
 		return err;
 	device_timer(d, &v->timer, vga_fire);
+	v->timer.long_work = true;
 	/* Between them lies a printer's port. */
 	device_ports(d, &v->low, 0x3b0, 0x3bc - 0x3b0, BUS_1, vga_low_read, vga_low_write);
 	device_ports(d, &v->high, 0x3c0, 0x3dd - 0x3c0, BUS_1, vga_high_read, vga_high_write);

@@ -456,6 +456,8 @@ GUESTS += [
         seen=[r"storm: begins"] + [r"^share (9[5-9]\d|1000)$"] * (kind in STORMS_ELSEWHERE),
         never=[PANIC, "FAILED", r"^lethe: vm storm exited"],
         timeout=120,
+        # A flood of INITs runs on two CPUs, where the bound is not kept (docs/2-exit.md).
+        stretch=None if kind == "init" else 10000,
         **storm(kind),
     )
     for kind in STORMS

@@ -159,7 +159,7 @@ static void step(const uint8_t *op)
 		break;
 	case 9: /* the timers have not been run for a while */
 		f->now = tsc_after(f->now, (uint64_t)value << (op[1] & 31));
-		platform_run_events(f->p, vcpu, f->now);
+		platform_run_events(f->p, vcpu, f->now, TIMERS_ALL);
 		break;
 	case 10:
 		f->in = typed[value % ARRAY_SIZE(typed)];

@@ -148,7 +148,7 @@ static void go_round(unsigned vcpu)
 		atomic_store(&t.init[vcpu], false);
 		platform_apic_init(t.p, vcpu);
 	}
-	platform_run_events(t.p, vcpu, op_clock(NULL));
+	platform_run_events(t.p, vcpu, op_clock(NULL), TIMERS_ALL);
 	for (unsigned i = 0; i < 8 && take_interrupt(vcpu); i++)
 		;
 }
@@ -505,7 +505,7 @@ static void *run_timers(void *arg)
 {
 	while (!atomic_load(&t.stop))
 		if (atomic_load(&queue.next) <= 1)
-			timers_run(&queue, 1);
+			timers_run(&queue, 1, TIMERS_ALL);
 	return NULL;
 }
 

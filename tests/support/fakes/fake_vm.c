@@ -160,7 +160,7 @@ void fake_vm_advance(struct fake_vm *f, uint64_t ticks)
 			break;
 		f->now = max(f->now, next);
 		for (unsigned i = 0; i < f->vcpus; i++)
-			platform_run_events(f->p, i, f->now);
+			platform_run_events(f->p, i, f->now, TIMERS_ALL);
 		for (unsigned i = 0; i < f->vcpus; i++) {
 			next = platform_next_event(f->p, i);
 			must(next > f->now || next == TIMER_OFF, "a timer armed for after now, or never,");

@@ -280,10 +280,46 @@ static void a_timer_that_is_off_never_fires(void **state)
 {
 	program(0x40, 0xb, 0);
 	f->now = UINT64_MAX;
-	platform_run_events(f->p, 0, f->now);
-	platform_run_events(f->p, 1, f->now);
+	platform_run_events(f->p, 0, f->now, TIMERS_ALL);
+	platform_run_events(f->p, 1, f->now, TIMERS_ALL);
 	assert_int_equal(take_irq(f, 1), -1);
 	assert_true(platform_next_event(f->p, 1) == TIMER_OFF);
+}
+
+static unsigned fired;
+
+static void count_firing(struct vtimer *t, uint64_t now)
+{
+	fired++;
+}
+
+static void not_sooner(void *vm, unsigned vcpu, uint64_t due)
+{
+}
+
+static void long_work_waits_for_its_own_look(void **state)
+{
+	static const struct vm_ops ops = { .sooner = not_sooner };
+	static const struct vclock clock = { .ops = &ops, .tsc_hz = FAKE_TSC_HZ, .period_min = 1 };
+	struct vtimer t[3] = { 0 };
+	struct timer_queue q;
+
+	timer_queue_init(&q, &clock, 0);
+	for (unsigned i = 0; i < 3; i++) {
+		timer_add(&q, &t[i], NULL, count_firing);
+		t[i].long_work = i < 2;
+		timer_arm(&t[i], 10);
+	}
+	fired = 0;
+	timers_run(&q, 10, 0);
+	assert_int_equal(fired, 1); /* the one that is not long */
+	assert_true(t[2].due == TIMER_OFF && q.next == 10);
+	timers_run(&q, 11, 1);
+	assert_int_equal(fired, 2);
+	assert_true(q.next == 10);
+	timers_run(&q, 12, TIMERS_ALL);
+	assert_int_equal(fired, 3);
+	assert_true(q.next == TIMER_OFF);
 }
 
 static void rates(void **state)
@@ -321,6 +357,7 @@ int main(void)
 		T(an_earlier_event_wakes_the_vcpu),
 		T(a_far_deadline_does_not_wrap),
 		T(a_timer_that_is_off_never_fires),
+		T(long_work_waits_for_its_own_look),
 		T(rates),
 	};
 
