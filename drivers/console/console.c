@@ -30,7 +30,7 @@
 #define GUESTS_BYTES (OUT_BYTES / 4) /* see console_room() */
 /* A slice: a FIFO of 16 bytes lasts 1389 us, and no CPU is to stay in root mode longer than 200. */
 #define DRAW_US	     30
-#define DRAW_SHARE   16 /* drawing may take one part in so many of the time */
+#define DRAW_SHARE   16 /* the terminal may take one part in so many of the time, and the screen another */
 #define PLAIN	     7	/* colour of text, as vt_cell.color */
 
 static struct uart uart;
@@ -73,14 +73,18 @@ static bool try_use(struct spinlock *l)
 
 /* ---- output; `out` is held ---- */
 
-/* A slice: the terminal's and the screen's turn by turn, so that a screen whose text goes on and on is painted, too. */
+/*
+ * A slice: of the terminal's work, or of the screen's. Each is due again when DRAW_SHARE times as long has passed as it took: the
+ * screen may be slow (a virtual machine's can take milliseconds for a character), and what is printed does not wait for it.
+ */
 static void draw_slice(void)
 {
-	uint64_t start = rdtsc(), slice = ns_to_tsc(DRAW_US * 1000ull), took;
+	static uint64_t feed_at, paint_at;
+	static bool unpainted;
+	uint64_t start = rdtsc(), slice = ns_to_tsc(DRAW_US * 1000ull);
+	bool feeds = draw_waits(&draw) && start >= feed_at;
 	unsigned cells = 0;
-	static bool feeds, unpainted;
 
-	feeds = draw_waits(&draw) && (!feeds || !unpainted);
 	do
 		if (feeds)
 			draw_feed(&draw);
@@ -88,9 +92,10 @@ static void draw_slice(void)
 			unpainted = fbcon_paint(&draw.screen, &cells);
 	while ((feeds ? draw_waits(&draw) : unpainted) && rdtsc() - start < slice);
 	unpainted |= feeds;
+	*(feeds ? &feed_at : &paint_at) = start + (rdtsc() - start) * DRAW_SHARE;
 	atomic_store_relaxed(&undrawn, unpainted || draw_waits(&draw));
-	took = rdtsc() - start;
-	atomic_store_relaxed(&draw_at, start + took * DRAW_SHARE);
+	atomic_store_relaxed(
+		&draw_at, min(draw_waits(&draw) ? feed_at : paint_at, unpainted ? paint_at : feed_at));
 }
 
 static void draw_some(void)
