@@ -268,8 +268,11 @@ bool console_room(void)
 {
 	bool room = true;
 
-	if (!draw_room(&draw))
-		return false; /* console_poll() draws on */
+	/* Too much waits for the terminal: the guest that asks pays for a piece of it, rather than wait for a screen that may be slow. */
+	if (!draw_room(&draw) && try_use(&out)) {
+		draw_feed(&draw);
+		spin_unlock(&out);
+	}
 	if (!uart.present || atomic_load_relaxed(&out_head) - atomic_load_relaxed(&out_tail) <= GUESTS_BYTES)
 		return true;
 	/* The guest that asks may drive the line itself; if another CPU is at it already, that is as good. */
