@@ -30,8 +30,10 @@
 #define GUESTS_BYTES (OUT_BYTES / 4) /* see console_room() */
 /* A slice: a FIFO of 16 bytes lasts 1389 us, and no CPU is to stay in root mode longer than 200. */
 #define DRAW_US	     30
-#define DRAW_SHARE   16 /* the terminal may take one part in so many of the time, and the screen another */
-#define PLAIN	     7	/* colour of text, as vt_cell.color */
+#define DRAW_EVERY_US                                                                                        \
+	4000 /* at most so often, since each time interrupts a guest: in nested VMX that costs a millisecond */
+#define DRAW_SHARE 16 /* the terminal may take one part in so many of the time, and the screen another */
+#define PLAIN	   7  /* colour of text, as vt_cell.color */
 
 static struct uart uart;
 static struct console_draw draw;
@@ -92,7 +94,8 @@ static void draw_slice(void)
 			unpainted = fbcon_paint(&draw.screen, &cells);
 	while ((feeds ? draw_waits(&draw) : unpainted) && rdtsc() - start < slice);
 	unpainted |= feeds;
-	*(feeds ? &feed_at : &paint_at) = start + (rdtsc() - start) * DRAW_SHARE;
+	*(feeds ? &feed_at : &paint_at) =
+		start + max((rdtsc() - start) * DRAW_SHARE, ns_to_tsc(DRAW_EVERY_US * 1000ull));
 	atomic_store_relaxed(&undrawn, unpainted || draw_waits(&draw));
 	atomic_store_relaxed(
 		&draw_at, min(draw_waits(&draw) ? feed_at : paint_at, unpainted ? paint_at : feed_at));
