@@ -10,17 +10,12 @@
 ; TABLES / 16, which is what the guest's own CPU must manage (docs/contract.md, rule 5), or fewer, where another CPU idles.
 %include "multiboot.inc"
 %include "numbers.inc"
+%include "rom.inc"
 %include "idt.inc"
 %include "millisecond.inc"
 
 TABLES	equ	1600
-ROM_BAR	equ	0x80000000 | VROM_SLOT << 11 | 0x30
-RAM_LOW	equ	0x80000000 | VROM_SLOT << 11 | 0x18
-RAM_HIGH equ	0x80000000 | VROM_SLOT << 11 | 0x1c
-ROM	equ	0xe0000000		; where this guest puts the ROM
-WINDOW	equ	64 << 30		; ... and the RAM
-WIDTH	equ	4			; GiB of it
-STEP	equ	2 << 20			; what one table maps
+WIDTH	equ	4			; GiB of the window that are mapped
 
 main32:	mov	eax, [ebx + 16]		; the command line: path, space, decimal number
 	xor	ecx, ecx
@@ -45,16 +40,6 @@ main32:	mov	eax, [ebx + 16]		; the command line: path, space, decimal number
 
 %include "long.inc"
 	bits	64
-
-; CONFIG register, value: writes configuration space.
-%macro CONFIG 2
-	mov	edx, 0xcf8
-	mov	eax, %1
-	out	dx, eax
-	mov	edx, 0xcfc
-	mov	eax, %2
-	out	dx, eax
-%endmacro
 
 main64:	mov	eax, DATA
 	mov	ds, eax

@@ -10,34 +10,19 @@
 ; `faults: WORD TICKS`, WORD being none or debt, and _p50, _p99, _p999, _p9999 or _max.
 %include "multiboot.inc"
 %include "numbers.inc"
+%include "rom.inc"
 
 COUNT	equ	100000
 TABLES	equ	10000
 MOST	equ	65536			; longer ones are counted as if they took so long
-ROM_BAR	equ	0x80000000 | VROM_SLOT << 11 | 0x30
-RAM_LOW	equ	0x80000000 | VROM_SLOT << 11 | 0x18
-RAM_HIGH equ	0x80000000 | VROM_SLOT << 11 | 0x1c
-ROM	equ	0xe0000000		; where this guest puts the ROM
-WINDOW	equ	64 << 30		; ... and the RAM
-WIDTH	equ	21			; GiB of it
+WIDTH	equ	21			; GiB of the window that are mapped
 BEYOND	equ	WINDOW + (1 << 30)	; tables are made from here on, pages are touched below
-STEP	equ	2 << 20			; what one table maps
 PAGE	equ	4096
 
 main32:	jmp	enter_long
 
 %include "long.inc"
 	bits	64
-
-; CONFIG register, value: writes configuration space.
-%macro CONFIG 2
-	mov	edx, 0xcf8
-	mov	eax, %1
-	out	dx, eax
-	mov	edx, 0xcfc
-	mov	eax, %2
-	out	dx, eax
-%endmacro
 
 ; QUANTILE "name", how many faults took longer.
 %macro QUANTILE 2
@@ -56,15 +41,7 @@ main64:	mov	eax, DATA
 	mov	es, eax
 	mov	ss, eax
 
-	; Pages of 1 GiB for the window; the directory for the first 4 GiB is long.inc's.
-	mov	rax, WINDOW | PTE_PS | PTE_PW
-	mov	edi, pdpt + (WINDOW >> 30) * 8
-	mov	ecx, WIDTH
-.map:	mov	[rdi], rax
-	add	rdi, 8
-	add	rax, 1 << 30
-	dec	ecx
-	jnz	.map
+	MAP_WINDOW WIDTH
 	CONFIG	RAM_LOW, 0
 	CONFIG	RAM_HIGH, WINDOW >> 32
 

@@ -25,15 +25,9 @@
 ;	dirty_pages, dirty_ticks	pages logged of 10,240 written, and what it took to read and clear the log
 %include "multiboot.inc"
 %include "numbers.inc"
+%include "rom.inc"
 
-ROM_BAR	equ	0x80000000 | VROM_SLOT << 11 | 0x30
-RAM_LOW	equ	0x80000000 | VROM_SLOT << 11 | 0x18
-RAM_HIGH equ	0x80000000 | VROM_SLOT << 11 | 0x1c
-BAR0	equ	0x80000000 | VROM_SLOT << 11 | 0x10
-ROM	equ	0xe0000000		; where this guest puts the ROM
-WINDOW	equ	64 << 30		; ... and the RAM
-WIDTH	equ	20			; GiB of it that are mapped here
-STEP	equ	2 << 20			; what one table maps
+WIDTH	equ	20			; GiB of the window that are mapped
 WORST	equ	128
 LOG_PAGES equ	10240
 SET	equ	32 << 20		; 64 MiB of RAM from here are the working set
@@ -51,16 +45,6 @@ main32:	jmp	enter_long
 	PRINT	"slots: ", %1, " "
 	call	print_dec
 	PRINT	13, 10
-%endmacro
-
-; CONFIG register, value: writes configuration space.
-%macro CONFIG 2
-	mov	edx, 0xcf8
-	mov	eax, %1
-	out	dx, eax
-	mov	edx, 0xcfc
-	mov	eax, %2
-	out	dx, eax
 %endmacro
 
 ; SWEEP base, step, pages, register, on, off: EAX = the most ticks that it took to delete the slot at `base` by writing
@@ -90,15 +74,7 @@ main64:	mov	eax, DATA
 	mov	es, eax
 	mov	ss, eax
 
-	; Pages of 1 GiB for the window; the directory for the first 4 GiB is long.inc's.
-	mov	rax, WINDOW | PTE_PS | PTE_PW
-	mov	edi, pdpt + (WINDOW >> 30) * 8
-	mov	ecx, WIDTH
-.map:	mov	[rdi], rax
-	add	rdi, 8
-	add	rax, 1 << 30
-	dec	ecx
-	jnz	.map
+	MAP_WINDOW WIDTH
 
 	mov	edx, 0xcf8
 	mov	eax, BAR0
