@@ -26,14 +26,14 @@
 #include "mm/host/frames.h"
 #include "mm/host/hostmap.h"
 
-#define OUT_BYTES    16384	     /* power of two */
-#define GUESTS_BYTES (OUT_BYTES / 4) /* see console_room() */
+#define OUT_BYTES     16384	      /* power of two */
+#define GUESTS_BYTES  (OUT_BYTES / 4) /* see console_room() */
 /* A slice: a FIFO of 16 bytes lasts 1389 us, and no CPU is to stay in root mode longer than 200. */
-#define DRAW_US	     30
-#define DRAW_EVERY_US                                                                                        \
-	4000 /* at most so often, since each time interrupts a guest: in nested VMX that costs a millisecond */
-#define DRAW_SHARE 16 /* the terminal may take one part in so many of the time, and the screen another */
-#define PLAIN	   7  /* colour of text, as vt_cell.color */
+#define DRAW_US	      30
+/* At most so often, since each time interrupts a guest: in nested VMX that costs a millisecond. */
+#define DRAW_EVERY_US 4000
+#define DRAW_SHARE    16 /* the terminal may take one part in so many of the time, and the screen another */
+#define PLAIN	      7	 /* colour of text, as vt_cell.color */
 
 static struct uart uart;
 static struct console_draw draw;
@@ -269,9 +269,8 @@ void console_write_line(const char *text, size_t n)
 
 bool console_room(void)
 {
-	bool room = true;
+	bool room;
 
-	/* Too much waits for the terminal: the guest that asks pays for a piece of it, rather than wait for a screen that may be slow. */
 	if (!draw_room(&draw) && try_use(&out)) {
 		draw_feed(&draw);
 		spin_unlock(&out);

@@ -11,16 +11,16 @@
 
 #include "drivers/console/fbcon.h"
 
-#define DRAW_BYTES 16384 /* power of two */
-#define DRAW_GUEST_BYTES                                                                                     \
-	(DRAW_BYTES / 4) /* guests are asked to wait from here on; the rest is kept for the log */
+#define DRAW_BYTES	 16384 /* power of two */
+/* With more than this, the console feeds a piece when a guest asks whether there is room for its output (console_room). */
+#define DRAW_GUEST_BYTES (DRAW_BYTES / 4)
 /* A piece: bytes of text, or what takes as long. */
-#define DRAW_PIECE 16
+#define DRAW_PIECE	 16
 
 /* Tags: a VM's number (below DRAW_NO_VM): raw output of that VM, which gets what the terminal answers to it. */
-#define DRAW_NO_VM 0x7fu /* raw, and no VM gets an answer */
-#define DRAW_COLOR(color)                                                                                    \
-	((uint8_t)(0x80u | (color))) /* in this colour (0 to 15), whatever the pen of the raw output */
+#define DRAW_NO_VM	  0x7fu /* raw, and no VM gets an answer */
+/* In this colour (0 to 15), whatever the pen of the raw output. */
+#define DRAW_COLOR(color) ((uint8_t)(0x80u | (color)))
 
 struct console_draw {
 	struct fbcon screen;
@@ -35,7 +35,7 @@ void draw_put(struct console_draw *d, uint8_t tag, const char *text, size_t n);
 void draw_feed(struct console_draw *d);
 /* Does anything wait for the terminal? */
 bool draw_waits(const struct console_draw *d);
-/* Is there room for a guest's output? Any CPU, without the lock. */
+/* Do at most DRAW_GUEST_BYTES wait? Any CPU, without the lock. */
 bool draw_room(const struct console_draw *d);
 /* Feeds and paints all that waits. */
 void draw_flush(struct console_draw *d);
