@@ -60,8 +60,8 @@ struct conf; /* guest/conf/conf.h */
 struct boot_info {
 	uint64_t tsc_start; /* TSC at efi_main */
 	uint64_t tsc_files; /* ticks spent reading files and printing their progress */
-	uint64_t
-		unix_time; /* seconds since 1970 by the firmware's clock (taken as UTC) at efi_main, 0: it has none */
+	/* Seconds since 1970 by the firmware's clock (taken as UTC) at efi_main, 0: it has none. */
+	uint64_t unix_time;
 	hpa_t rsdp;	  /* ACPI 2.0 RSDP, 0 if there is none */
 	hpa_t trampoline; /* two 4 KiB pages below 1 MiB for the start of other CPUs, or 0 */
 	struct framebuffer fb;

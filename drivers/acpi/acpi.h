@@ -43,8 +43,8 @@ struct acpi_ioapic {
 struct acpi_override { /* of an ISA interrupt */
 	uint8_t irq;
 	uint32_t gsi;
-	uint16_t
-		flags; /* bits 1:0 polarity (1 high, 3 low), 3:2 trigger (1 edge, 3 level), 0: as the bus has it */
+	/* Bits 1:0 polarity (1 high, 3 low), 3:2 trigger (1 edge, 3 level), 0: as the bus has it. */
+	uint16_t flags;
 };
 
 struct acpi_nmi { /* an input of an I/O APIC (gsi) or of local APICs (lint) that is wired to NMI */

@@ -68,9 +68,9 @@ struct platform_params {
 	bool debug_exit;
 	uint64_t rom_bytes, bar_bytes; /* of the test device (guest/dev/vrom.h); rom_bytes 0: there is none */
 	uint64_t start_time;	       /* what the RTC shows at creation: seconds since 1970, UTC */
-	unsigned
-		console_poll_ms; /* 0: input is always announced by platform_console_input(); else look that often */
-	uint16_t owner;		 /* owner_t that pays for the RAM of devices and for the BIOS area */
+	/* 0: input is always announced by platform_console_input(); else look that often. */
+	unsigned console_poll_ms;
+	uint16_t owner; /* owner_t that pays for the RAM of devices and for the BIOS area */
 	uint32_t cpu_signature, cpu_features; /* CPUID leaf 1, EAX and EDX: for the MP table */
 	/* hv/ provides each vCPU's 4 KiB local APIC register page, in the hardware's layout (SDM Vol. 3A table 10-1;
 	 * it serves as the VMCS's virtual-APIC page). */

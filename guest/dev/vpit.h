@@ -21,8 +21,8 @@ struct vpit_channel {
 	uint32_t count;	 /* 1..65536 (BCD: ..10000), converted to binary */
 	uint64_t start;	 /* PIT tick at which it began with `count` */
 	uint64_t paused; /* gate low: ticks counted before */
-	uint32_t
-		next_count; /* written while running in modes 2 and 3: taken over at the end of the period; 0 none */
+	/* Written while running in modes 2 and 3: taken over at the end of the period; 0 none. */
+	uint32_t next_count;
 	bool latched, status_latched;
 	uint16_t latch;
 	uint8_t status;

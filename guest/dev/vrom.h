@@ -35,11 +35,11 @@
 #define VROM_DELETES	  0x10
 #define VROM_MOVES	  0x14
 #define VROM_CHANGE_TICKS 0x18 /* TSC ticks that the last of these calls took, from call to return */
-#define VROM_GRACE_TICKS                                                                                     \
-	0x1c		    /* from the last removal to the first look at STATUS that found its memory free */
-#define VROM_LOG       0x20 /* reads and clears the dirty log of the RAM BAR: how many pages were written */
-#define VROM_LOG_TICKS 0x24 /* TSC ticks that this took */
-#define VROM_ID_VALUE  0x4554454c /* "LETE" in memory's order */
+/* From the last removal to the first look at STATUS that found its memory free. */
+#define VROM_GRACE_TICKS  0x1c
+#define VROM_LOG	  0x20 /* reads and clears the dirty log of the RAM BAR: how many pages were written */
+#define VROM_LOG_TICKS	  0x24	     /* TSC ticks that this took */
+#define VROM_ID_VALUE	  0x4554454c /* "LETE" in memory's order */
 
 #define VROM_STATUS_RAM	     BIT(0) /* the RAM is in the guest's map; the ROM is */
 #define VROM_STATUS_ROM	     BIT(1)

@@ -128,9 +128,9 @@ enum insn_form {
 #define INSN_REP     (1u << 3) /* strings: F3, or F2 where that means the same */
 #define INSN_REPNE   (1u << 4) /* CMPS and SCAS: F2 */
 #define INSN_ALIGNED (1u << 5) /* #GP(0) unless aligned to mem_size */
-#define INSN_PLAIN                                                                                           \
-	(1u << 6)	   /* 64-bit MOV, MOVZX, MOVSX with memory at a 64-bit address without segment base */
-#define INSN_VEX (1u << 7) /* the AVX form of an XMM move: mem_size may be 32 */
+/* 64-bit MOV, MOVZX, MOVSX with memory at a 64-bit address without segment base. */
+#define INSN_PLAIN   (1u << 6)
+#define INSN_VEX     (1u << 7) /* the AVX form of an XMM move: mem_size may be 32 */
 
 /* struct insn.base and .index besides enum gpr */
 #define INSN_RIP   16 /* base only: RIP of the next instruction */

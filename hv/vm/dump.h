@@ -20,8 +20,8 @@ struct dump {
 	struct vcpu_state state;
 	const struct vcpu *vcpu; /* NULL: there is no dump */
 	uint64_t reason, qualification, physical;
-	struct mmu_step
-		step[LEVELS_MOST]; /* how EPT translates `physical`, after a violation or misconfiguration */
+	/* How EPT translates `physical`, after a violation or misconfiguration. */
+	struct mmu_step step[LEVELS_MOST];
 	unsigned nsteps;
 	uint8_t code[DUMP_CODE];
 	unsigned ncode;	 /* bytes of it that could be read */

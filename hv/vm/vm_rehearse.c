@@ -9,8 +9,8 @@
 #include "lib/log.h"
 #include "mm/host/frames.h"
 
-#define REHEARSE_MEMORY                                                                                      \
-	(64 * MiB) /* more would take long; so would all VMs, which are made of the same parts */
+/* More would take long; so would all VMs, which are made of the same parts. */
+#define REHEARSE_MEMORY (64 * MiB)
 
 struct accounts {
 	uint64_t free, owned[OWNERS_MAX];

@@ -27,9 +27,9 @@ struct paging_regs {
 };
 
 /* Beside MMU_READ, MMU_WRITE, MMU_EXEC (mm/mmu/mmu.h) in an access: */
-#define WALK_IMPLICIT                                                                                        \
-	(1u << 3)	    /* to a descriptor table, TSS, ...: supervisor whatever CPL, SMAP whatever AC */
-#define WALK_PEEK (1u << 4) /* for dumps: sets no accessed and dirty flags */
+/* To a descriptor table, TSS, ...: supervisor whatever CPL, SMAP whatever AC. */
+#define WALK_IMPLICIT (1u << 3)
+#define WALK_PEEK     (1u << 4) /* for dumps: sets no accessed and dirty flags */
 
 #define WALK_LEVELS 5
 

@@ -34,8 +34,8 @@
 struct backend {
 	const char *name;
 	unsigned roots_kept; /* that a vCPU keeps beside the one that it runs on: at most MMU_ROOTS_KEPT */
-	unsigned
-		crossover; /* instructions of unmapping above which a bump is the better way (removal = auto) */
+	/* Instructions of unmapping above which a bump is the better way (removal = auto). */
+	unsigned crossover;
 	unsigned mmio_bits; /* low bits of the slot table's version that MMIO entries carry */
 
 	/* 0, with mmu->shape filled in; -E_NOSUP: the CPU cannot do it, and the log says what. mmu has its parameters and nothing else

@@ -59,8 +59,8 @@ void mmu_kick_noted(struct mmu *mmu)
 
 __hot void mmu_unlock(struct mmu *mmu)
 {
-	struct mmu_vcpu
-		*first[8]; /* more than that are kicked with the lock held: it is only a matter of latency */
+	/* More than that are kicked with the lock held: it is only a matter of latency. */
+	struct mmu_vcpu *first[8];
 	unsigned n = 0;
 	uint64_t held = rdtsc() - mmu->lock_since;
 

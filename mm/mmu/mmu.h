@@ -62,10 +62,10 @@ struct mmu_params {
 	unsigned guest_maxphyaddr; /* at most 48, or 52 with ept_5level */
 	unsigned vcpus;		   /* how many will be added, at most MMU_VCPUS_MAX */
 	uint64_t pool_pages;	   /* most shadow pages; 0: from the size of guest memory */
-	uint64_t
-		indirect_pages; /* pages made from the guest's own tables that are expected; 0: there are none */
-	uint64_t tick_us;	/* ticks of the TSC in a microsecond; 0: 1000 */
-	uint16_t vm;		/* number, for trace records */
+	/* Pages made from the guest's own tables that are expected; 0: there are none. */
+	uint64_t indirect_pages;
+	uint64_t tick_us; /* ticks of the TSC in a microsecond; 0: 1000 */
+	uint16_t vm;	  /* number, for trace records */
 	enum mmu_removal removal;
 	enum mmu_freeing freeing;
 };
@@ -107,8 +107,8 @@ struct mmu_root {
 struct mmu_vcpu {
 	/* Read by other CPUs: */
 	uint64_t entered; /* generation on which it is in the guest; 0 outside */
-	uint64_t
-		entered_epoch; /* flush_epoch that its CPU is ready for: that of its entry while entered is not 0 */
+	/* The flush_epoch that its CPU is ready for: that of its entry while entered is not 0. */
+	uint64_t entered_epoch;
 	uint32_t requests; /* MMU_REQ_*; bits 31:8 are hv/'s own: the handshake looks at them, too */
 	uint16_t vpid;
 	uint16_t index; /* its place in mmu->vcpu[] */
@@ -281,8 +281,8 @@ static inline unsigned mmu_pay(struct mmu_vcpu *v, uint32_t now)
 	return due ? mmu_pay_slow(v) : 0;
 }
 
-#define MMU_READ                                                                                             \
-	(1u << 0) /* as bits 2:0 of the exit qualification of an EPT violation (SDM Vol. 3C 27.2.1) */
+/* As bits 2:0 of the exit qualification of an EPT violation (SDM Vol. 3C 27.2.1). */
+#define MMU_READ  (1u << 0)
 #define MMU_WRITE (1u << 1)
 #define MMU_EXEC  (1u << 2)
 
@@ -345,8 +345,8 @@ void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index);
 struct mmu_step {
 	uint64_t entry;
 	unsigned level, index; /* of the table, and in it */
-	unsigned
-		below; /* tables below the one that it links, as far as they were counted (MMU_STEP_COUNTED) */
+	/* Tables below the one that it links, as far as they were counted (MMU_STEP_COUNTED). */
+	unsigned below;
 	enum { MMU_STEP_EMPTY, MMU_STEP_TABLE, MMU_STEP_LEAF, MMU_STEP_MMIO } kind;
 };
 #define MMU_STEP_COUNTED 1000u

@@ -85,8 +85,8 @@ struct mmu_pages {
 	struct list pending; /* invalid, wait for their flush epoch or generation; oldest first */
 	uint64_t live_set;   /* the most that were valid at one time */
 	uint64_t cut_epoch;  /* the flush that the pinned root cut off last waits for (indirect_zap) */
-	uint64_t
-		undone; /* entries of indirect pages undone, and blocks walked for it: bounds what is done in one go */
+	/* Entries of indirect pages undone, and blocks walked for it: bounds what is done in one go. */
+	uint64_t undone;
 };
 
 /* All with the MMU lock held. */

@@ -28,8 +28,8 @@
 
 struct chunk {
 	struct list link;
-	unsigned
-		taken; /* tables below were used at least once; the others are in no list and hold anything */
+	/* Tables below were used at least once; the others are in no list and hold anything. */
+	unsigned taken;
 	struct spage page[CHUNK_TABLES];
 };
 _Static_assert(

@@ -53,8 +53,8 @@ struct hw_cached {
 	uint64_t ep4ta; /* 0: empty */
 	uint64_t first; /* gfn */
 	uint64_t pages;
-	uint64_t
-		entry; /* a TLB's leaf; a paging-structure cache's entry that links a table of level `level` */
+	/* A TLB's leaf; a paging-structure cache's entry that links a table of level `level`. */
+	uint64_t entry;
 	unsigned level;
 };
 
