@@ -11,32 +11,32 @@
 /*
  * ---- how long root mode lasts ----
  *
- * No clock is read when an exit begins: what root mode took since the timer was set is all the time less what the preemption
- * timer has counted. That sum holds earlier exits besides the last one. When the exits' look at the clock is due, the last
- * exit came after the look before, so that what is longer than the time since then was earlier. Elsewhere the sum is taken as
- * it is, at most CLOCK_LOOK_US too much. So what is recorded is never less than the longest stretch. Without the preemption
- * timer only what happens outside the run loop is measured.
+ * No clock is read when an exit begins. What root mode took since the timer was set is all the time less what the preemption
+ * timer has counted; that sum holds earlier exits besides the last one. The last exit came after the look at the clock
+ * before it, so it took no longer than the time since then, either. The smaller of the two is recorded: never less than the
+ * longest stretch. Without the preemption timer only what happens outside the run loop is measured.
  */
-static uint64_t root_so_far(const struct cpu *c, uint64_t now)
+static uint64_t root_since_armed(const struct cpu *c, uint64_t now)
 {
-	uint64_t guest;
+	uint64_t guest = (c->armed_ticks - vmcs_read(&c->current->vmcs, VMCS_PREEMPTION_TIMER))
+			 << vmx.preemption_shift;
+
+	return now - c->armed_at > guest ? now - c->armed_at - guest : 0;
+}
+
+/* How long this stretch has lasted, at most. */
+static uint64_t root_stretch(const struct vcpu *v, uint64_t now)
+{
+	const struct cpu *c = v->cpu;
+	uint32_t since_look = (uint32_t)now - v->looked - v->last_look;
+	uint64_t ticks;
 
 	if (!c->armed)
 		return now - c->root_from;
 	if (!vmx.preemption_timer)
 		return 0;
-	guest = (c->armed_ticks - vmcs_read(&c->current->vmcs, VMCS_PREEMPTION_TIMER))
-		<< vmx.preemption_shift;
-	return now - c->armed_at > guest ? now - c->armed_at - guest : 0;
-}
-
-/* Returns how many ticks of the root mode so far, at least, were in exits before the last one: that came after the look at the
- * clock before this one. */
-static uint64_t in_earlier_exits(const struct vcpu *v, uint64_t now, uint64_t so_far)
-{
-	uint32_t last = (uint32_t)now - v->looked - v->last_look;
-
-	return so_far > last && now - v->cpu->armed_at <= UINT32_MAX ? so_far - last : 0;
+	ticks = root_since_armed(c, now);
+	return now - c->armed_at <= UINT32_MAX ? min(ticks, (uint64_t)since_look) : ticks;
 }
 
 static const char *last_reason(const struct vcpu *v)
@@ -66,7 +66,7 @@ void clock_leave(struct vcpu *v)
 	struct cpu *c = v->cpu;
 	uint64_t now = rdtsc();
 
-	c->root_from = now - root_so_far(c, now);
+	c->root_from = now - root_stretch(v, now);
 	c->armed = false;
 	if (!c->root_why)
 		c->root_why = last_reason(v);
@@ -117,17 +117,16 @@ void clock_idle_begins(struct cpu *c, uint64_t wake)
 static void look_later(struct vcpu *v, uint64_t now, uint64_t at)
 {
 	v->looked = (uint32_t)now;
+	v->last_look = 0;
 	v->look_after = at > now ? (uint32_t)min(at - now, (uint64_t)UINT32_MAX) : 0;
 }
 
-/* looked: this is the look at the clock that follows an exit. */
-static void set_timer(struct vcpu *v, uint64_t now, bool looked)
+static void set_timer(struct vcpu *v, uint64_t now)
 {
 	struct cpu *c = v->cpu;
-	uint64_t ticks = root_so_far(c, now);
+	uint64_t ticks;
 
-	if (unlikely(ticks > c->stretch_max))
-		note_stretch(c, looked ? ticks - in_earlier_exits(v, now, ticks) : ticks, v);
+	note_stretch(c, root_stretch(v, now), v);
 	c->root_why = NULL;
 	c->armed = true;
 	if (!vmx.preemption_timer) {
@@ -154,7 +153,7 @@ void clock_arm(struct vcpu *v)
 
 	v->due = min(at, sched_turn_ends(v->cpu));
 	v->deadline = debt_deadline(v, now);
-	set_timer(v, now, false);
+	set_timer(v, now);
 }
 
 void clock_debt(struct vcpu *v)
@@ -164,7 +163,7 @@ void clock_debt(struct vcpu *v)
 	if (v->deadline <= at)
 		return;
 	v->deadline = at;
-	set_timer(v, now, false);
+	set_timer(v, now);
 }
 
 void __attribute__((noinline)) clock_passed(struct vcpu *v)
@@ -174,10 +173,9 @@ void __attribute__((noinline)) clock_passed(struct vcpu *v)
 	/* For debt alone it need not be brought out again so soon: this exit has just paid what it had to. */
 	if (now < v->due) {
 		v->deadline = debt_deadline(v, now);
-		set_timer(v, now, true);
+		set_timer(v, now);
 		return;
 	}
 	/* What is due is done before the next entry, which sets the timer anew. */
-	v->cpu->armed_at += in_earlier_exits(v, now, root_so_far(v->cpu, now));
 	vcpu_request(v, REQ_EVENTS);
 }

@@ -24,7 +24,7 @@
 void clock_arm(struct vcpu *v);
 /* The slow half of clock_look(). */
 void clock_passed(struct vcpu *v);
-/* After each exit, handled. Returns what v->last_look is to be: the loop stores it at its top, where that costs no jump. */
+/* After each exit, handled. Returns what v->last_look is to be at the next entry. */
 static inline uint32_t clock_look(struct vcpu *v)
 {
 	/* The low half of the TSC is enough: it goes round once in a second or two, and the preemption timer ends the guest

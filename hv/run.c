@@ -207,13 +207,13 @@ void vcpu_run(struct vcpu *v)
 
 	vcpu_request(v, REQ_EVENTS); /* time has passed: timers, slice */
 	for (;;) {
-		v->last_look = looked;
 		if (unlikely(mmu_enter_on(&v->mmu, cpu))) {
 			if (!serve(v, cpu))
 				break;
 			looked = 0;
 			continue;
 		}
+		v->last_look = looked;
 		measure_entry();
 		if (unlikely(vmx_enter(v))) {
 			mmu_exit_on(&v->mmu, cpu);
