@@ -75,25 +75,43 @@ static bool try_use(struct spinlock *l)
 
 /* ---- output; `out` is held ---- */
 
+/* The terminal's work, or the screen's, until a slice is over or nothing is left of it. */
+static void feed_slice(void)
+{
+	uint64_t start = rdtsc(), slice = ns_to_tsc(DRAW_US * 1000ull);
+
+	do
+		draw_feed(&draw);
+	while (draw_waits(&draw) && rdtsc() - start < slice);
+}
+
+/* Returns whether the screen has yet to show something. */
+static bool paint_slice(void)
+{
+	uint64_t start = rdtsc(), slice = ns_to_tsc(DRAW_US * 1000ull);
+	unsigned cells = 0;
+	bool more;
+
+	do
+		more = fbcon_paint(&draw.screen, &cells);
+	while (more && rdtsc() - start < slice);
+	return more;
+}
+
 /*
- * A slice: of the terminal's work, or of the screen's. Each is due again when DRAW_SHARE times as long has passed as it took: the
- * screen may be slow (a virtual machine's can take milliseconds for a character), and what is printed does not wait for it.
+ * Each of the two is due again when DRAW_SHARE times as long has passed as it took: the screen may be slow (a virtual
+ * machine's can take milliseconds for a character), and what is printed does not wait for it.
  */
 static void draw_slice(void)
 {
 	static uint64_t feed_at, paint_at;
 	static bool unpainted;
-	uint64_t start = rdtsc(), slice = ns_to_tsc(DRAW_US * 1000ull);
+	uint64_t start = rdtsc();
 	bool feeds = draw_waits(&draw) && start >= feed_at;
-	unsigned cells = 0;
 
-	do
-		if (feeds)
-			draw_feed(&draw);
-		else
-			unpainted = fbcon_paint(&draw.screen, &cells);
-	while ((feeds ? draw_waits(&draw) : unpainted) && rdtsc() - start < slice);
-	unpainted |= feeds;
+	if (feeds)
+		feed_slice();
+	unpainted = feeds || paint_slice();
 	*(feeds ? &feed_at : &paint_at) =
 		start + max((rdtsc() - start) * DRAW_SHARE, ns_to_tsc(DRAW_EVERY_US * 1000ull));
 	atomic_store_relaxed(&undrawn, unpainted || draw_waits(&draw));
@@ -267,21 +285,22 @@ void console_write_line(const char *text, size_t n)
 	spin_unlock(&out);
 }
 
+static bool room_for_guests(void)
+{
+	return atomic_load_relaxed(&out_head) - atomic_load_relaxed(&out_tail) <= GUESTS_BYTES && draw_room(&draw);
+}
+
 bool console_room(void)
 {
-	bool room;
+	bool room = room_for_guests();
 
-	if (!draw_room(&draw) && try_use(&out)) {
-		draw_feed(&draw);
-		spin_unlock(&out);
-	}
-	if (!uart.present || atomic_load_relaxed(&out_head) - atomic_load_relaxed(&out_tail) <= GUESTS_BYTES)
-		return true;
-	/* The guest that asks may drive the line itself; if another CPU is at it already, that is as good. */
-	if (!try_use(&out))
-		return false;
+	/* The guest that asks may drive line and terminal itself; if another CPU is at it already, that is as good. */
+	if (room || !try_use(&out))
+		return room;
 	send_some();
-	room = out_head - out_tail <= GUESTS_BYTES;
+	if (!draw_room(&draw))
+		feed_slice();
+	room = room_for_guests();
 	spin_unlock(&out);
 	return room;
 }

@@ -35,8 +35,9 @@ void console_write(uint8_t vm, const char *text, size_t n);
  * log, and the screen shows them in its usual colour, whatever the pen of the VM in front. */
 void console_write_line(const char *text, size_t n);
 /* Is there room for a guest's output? A quarter of the transmit ring is theirs; the rest is kept for the log, and for what a
- * line of output grows to when it is shown. A guest is asked to wait until there is (platform.h). For the screen, which may be
- * slow, no guest waits: if more than a quarter of its ring is full, the one that asks feeds the terminal a piece. Any CPU. */
+ * line of output grows to when it is shown. A guest is asked to wait until there is (platform.h). A quarter of the screen's
+ * ring is theirs, too: where more waits, the guest that asks has the terminal do a slice of its work. No guest waits until the
+ * screen shows it, which may be slow. Any CPU. */
 bool console_room(void);
 /* From now on (false) output for which the ring has no room is lost, and said to be, instead of waiting for the line: VMs
  * run. Until then, and once they have ended (true), the CPU waits. */

@@ -12,7 +12,7 @@
 #include "drivers/console/fbcon.h"
 
 #define DRAW_BYTES	 16384 /* power of two */
-/* With more than this, the console feeds a piece when a guest asks whether there is room for its output (console_room). */
+/* With more than this, there is no room for a guest's output (console_room). */
 #define DRAW_GUEST_BYTES (DRAW_BYTES / 4)
 /* A piece: bytes of text, or what takes as long. */
 #define DRAW_PIECE	 16
