@@ -47,10 +47,15 @@ struct vm {
 	struct vcpu *vcpu[CPUS_MAX];
 };
 
-/* The owner of its RAM; that of its tables is the next. */
+/* A VM has two owners of frames, so that each can be counted by itself: of its RAM and of its EPT tables. */
 static inline owner_t vm_ram_owner(const struct vm *vm)
 {
 	return (owner_t)(OWNER_VM0 + 2 * vm->id);
+}
+
+static inline owner_t vm_table_owner(const struct vm *vm)
+{
+	return (owner_t)(OWNER_VM0 + 2 * vm->id + 1);
 }
 
 /* The host's TSC when a guest's, before its TSC_ADJUST, is `at`; UINT64_MAX: never. */

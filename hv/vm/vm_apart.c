@@ -151,10 +151,9 @@ bool vm_take_apart(struct vm *vm, const char **what)
 		return false;
 	if (!steps_unmake(vm_parts, &vm->parts, vm, what))
 		return false;
-	if (frames_owned(vm_ram_owner(vm)) || frames_owned((owner_t)(vm_ram_owner(vm) + 1)))
+	if (frames_owned(vm_ram_owner(vm)) || frames_owned(vm_table_owner(vm)))
 		log_error("vm %s: %lu of its pages and %lu of its tables were not given back (a bug)",
-			vm->name, frames_owned(vm_ram_owner(vm)),
-			frames_owned((owner_t)(vm_ram_owner(vm) + 1)));
+			vm->name, frames_owned(vm_ram_owner(vm)), frames_owned(vm_table_owner(vm)));
 	life_change(&vm->life, LIFE_GONE, 0, 0);
 	frame_free(FRAME_4K, OWNER_LETHE, hpa_to_pfn(virt_to_hpa(vm)));
 	return true;

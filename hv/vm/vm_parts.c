@@ -125,7 +125,7 @@ static int make_mmu(void *of)
 		.backend = &mmu_backend_ept,
 		.ops = &mmu_cpu_ops,
 		.caps = mmu_caps_of_host(),
-		.owner = (owner_t)(vm_ram_owner(vm) + 1),
+		.owner = vm_table_owner(vm),
 		.vcpus = vm->nvcpus,
 		.tick_us = ns_to_tsc(1000),
 		.vm = (uint16_t)vm->id,
