@@ -29,16 +29,13 @@ static unsigned read_code(struct vcpu *v, const struct vcpu_state *s, uint8_t co
 	return DUMP_CODE;
 }
 
-void dump_take(struct vcpu *v, const char *why, ...)
+void dump_vtake(struct vcpu *v, const char *why, va_list ap)
 {
 	struct dump *d = &v->vm->dump;
-	va_list ap;
 
 	if (atomic_xchg(&d->claimed, true))
 		return;
-	va_start(ap, why);
 	fmt_vsnprintf(d->text, sizeof(d->text), why, ap);
-	va_end(ap);
 	vmcs_get_state(v, &d->state);
 	d->reason = vmcs_read(&v->vmcs, VMCS_EXIT_REASON);
 	d->qualification = vmcs_read(&v->vmcs, VMCS_QUALIFICATION);
@@ -47,6 +44,15 @@ void dump_take(struct vcpu *v, const char *why, ...)
 		d->nsteps = mmu_walk(&v->mmu, gpa(d->physical), d->step);
 	d->ncode = read_code(v, &d->state, d->code);
 	d->vcpu = v;
+}
+
+void dump_take(struct vcpu *v, const char *why, ...)
+{
+	va_list ap;
+
+	va_start(ap, why);
+	dump_vtake(v, why, ap);
+	va_end(ap);
 }
 
 /* ---- logged ---- */

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdarg.h>
+
 #include "guest/load/vcpu_state.h"
 #include "mm/mmu/mmu.h"
 
@@ -31,5 +33,6 @@ struct dump {
 /* Takes the dump of v's VM, which the caller ends then; of further vCPUs that fail, none is taken. why: a printf format. v's
  * VMCS is current. */
 void dump_take(struct vcpu *v, const char *why, ...) __printf_like(2, 3);
+void dump_vtake(struct vcpu *v, const char *why, va_list ap) __printf_like(2, 0);
 /* Logs the next line of the VM's dump. False: there is none. Before its vCPUs are destroyed. */
 bool dump_log_line(struct vm *vm);

@@ -6,7 +6,6 @@
 #include "hv/vm/vm_parts.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/log.h"
-#include "lib/printf.h"
 #include "lib/string.h"
 #include "mm/host/frames.h"
 
@@ -82,12 +81,10 @@ void vm_end(struct vm *vm, enum vm_end why, uint32_t code)
 
 void vm_unsupported(struct vcpu *v, const char *fmt, ...)
 {
-	char why[DUMP_TEXT];
 	va_list ap;
 
 	va_start(ap, fmt);
-	fmt_vsnprintf(why, sizeof(why), fmt, ap);
+	dump_vtake(v, fmt, ap);
 	va_end(ap);
-	dump_take(v, "%s", why);
 	vm_end(v->vm, VM_END_UNSUPPORTED, 0);
 }
