@@ -57,18 +57,18 @@ void dump_take(struct vcpu *v, const char *why, ...)
 
 /* ---- logged ---- */
 
-static void dump_why(struct dump *d)
+static void dump_why(struct dump *d, unsigned i)
 {
 	log_error("vm %s vcpu %u: %s", d->vcpu->vm->name, d->vcpu->index, d->text);
 }
 
-static void dump_exit(struct dump *d)
+static void dump_exit(struct dump *d, unsigned i)
 {
 	log_error("  exit %lu (%s) qualification %#lx guest-physical %#lx", d->reason & 0xffff,
 		exit_name((unsigned)d->reason), d->qualification, d->physical);
 }
 
-static void dump_control(struct dump *d)
+static void dump_control(struct dump *d, unsigned i)
 {
 	const struct vcpu_state *s = &d->state;
 
@@ -76,46 +76,30 @@ static void dump_control(struct dump *d)
 		s->regs.rip, s->regs.rflags, s->cr0, s->cr2, s->cr3, s->cr4, s->efer);
 }
 
-static void dump_ax(struct dump *d)
+/* Four general registers. */
+static void dump_gpr(struct dump *d, unsigned i)
 {
-	const uint64_t *g = d->state.regs.gpr;
+	static const char *const names[GPRS] = { "rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi",
+		"r8 ", "r9 ", "r10", "r11", "r12", "r13", "r14", "r15" };
+	const uint64_t *g = d->state.regs.gpr + 4 * i;
+	const char *const *name = names + 4 * i;
 
-	log_error("  rax %016lx rcx %016lx rdx %016lx rbx %016lx", g[RAX], g[RCX], g[RDX], g[RBX]);
+	log_error("  %s %016lx %s %016lx %s %016lx %s %016lx", name[0], g[0], name[1], g[1], name[2], g[2],
+		name[3], g[3]);
 }
 
-static void dump_sp(struct dump *d)
-{
-	const uint64_t *g = d->state.regs.gpr;
-
-	log_error("  rsp %016lx rbp %016lx rsi %016lx rdi %016lx", g[RSP], g[RBP], g[RSI], g[RDI]);
-}
-
-static void dump_r8(struct dump *d)
-{
-	const uint64_t *g = d->state.regs.gpr;
-
-	log_error("  r8  %016lx r9  %016lx r10 %016lx r11 %016lx", g[R8], g[R9], g[R10], g[R11]);
-}
-
-static void dump_r12(struct dump *d)
-{
-	const uint64_t *g = d->state.regs.gpr;
-
-	log_error("  r12 %016lx r13 %016lx r14 %016lx r15 %016lx", g[R12], g[R13], g[R14], g[R15]);
-}
-
-/* On its own, for it takes as long as a line. */
-static void dump_describe_exits(struct dump *d)
+/* Logs nothing: a step of its own, because it takes as long as a line. */
+static void dump_describe_exits(struct dump *d, unsigned i)
 {
 	vcpu_describe_exits(d->vcpu, d->text, sizeof(d->text));
 }
 
-static void dump_exits(struct dump *d)
+static void dump_exits(struct dump *d, unsigned i)
 {
 	log_error("  last exits: %s", d->text);
 }
 
-static void dump_step(const struct dump *d, unsigned i)
+static void dump_step(struct dump *d, unsigned i)
 {
 	static const char *const kinds[] = { [MMU_STEP_EMPTY] = "nothing",
 		[MMU_STEP_TABLE] = "a table",
@@ -128,7 +112,7 @@ static void dump_step(const struct dump *d, unsigned i)
 			kinds[s->kind], s->below ? ", with tables below it" : "");
 }
 
-static void dump_segment(const struct dump *d, unsigned i)
+static void dump_segment(struct dump *d, unsigned i)
 {
 	static const char *const names[] = { "es", "cs", "ss", "ds", "fs", "gs" };
 	const struct cpu_segment *s = &d->state.seg[i];
@@ -137,7 +121,7 @@ static void dump_segment(const struct dump *d, unsigned i)
 		s->access);
 }
 
-static void dump_tables(struct dump *d)
+static void dump_tables(struct dump *d, unsigned i)
 {
 	const struct vcpu_state *s = &d->state;
 
@@ -145,7 +129,7 @@ static void dump_tables(struct dump *d)
 		s->gdtr.limit, s->idtr.base, s->idtr.limit, s->ldtr.selector, s->tr.selector);
 }
 
-static void dump_code(struct dump *d)
+static void dump_code(struct dump *d, unsigned i)
 {
 	char text[DUMP_CODE * 3 + 1];
 	size_t n = fmt_bytes(text, d->code, d->ncode);
@@ -155,7 +139,7 @@ static void dump_code(struct dump *d)
 	log_error("  code at rip: %s", n ? text : "cannot be read");
 }
 
-static void dump_advice(struct dump *d)
+static void dump_advice(struct dump *d, unsigned i)
 {
 	const struct vm *vm = d->vcpu->vm;
 	const struct dump_facts f = { .image_may_want_bios = vm->image_may_want_bios,
@@ -169,25 +153,35 @@ static void dump_advice(struct dump *d)
 			f.bios_calls);
 }
 
+/* The dump from top to bottom: each row prints so many lines, its line i by print(d, i). */
+static const struct {
+	unsigned lines;
+	void (*print)(struct dump *d, unsigned i);
+} rows[] = {
+	{ 1, dump_why },
+	{ 1, dump_exit },
+	{ 1, dump_control },
+	{ GPRS / 4, dump_gpr },
+	{ 1, dump_describe_exits },
+	{ 1, dump_exits },
+	{ LEVELS_MOST, dump_step },
+	{ SEGS, dump_segment },
+	{ 1, dump_tables },
+	{ 1, dump_code },
+	{ 1, dump_advice },
+};
+
 bool dump_log_line(struct vm *vm)
 {
-	static void (*const before[])(struct dump * d) = { dump_why, dump_exit, dump_control, dump_ax,
-		dump_sp, dump_r8, dump_r12, dump_describe_exits, dump_exits };
-	static void (*const after[])(struct dump * d) = { dump_tables, dump_code, dump_advice };
 	struct dump *d = &vm->dump;
-	unsigned n = d->logged++;
+	unsigned i = d->logged++;
 
 	if (!d->vcpu)
 		return false;
-	if (n < ARRAY_SIZE(before))
-		before[n](d);
-	else if (n < ARRAY_SIZE(before) + LEVELS_MOST)
-		dump_step(d, n - ARRAY_SIZE(before));
-	else if (n < ARRAY_SIZE(before) + LEVELS_MOST + SEGS)
-		dump_segment(d, n - ARRAY_SIZE(before) - LEVELS_MOST);
-	else if (n < ARRAY_SIZE(before) + LEVELS_MOST + SEGS + ARRAY_SIZE(after))
-		after[n - ARRAY_SIZE(before) - LEVELS_MOST - SEGS](d);
-	else
-		return false;
-	return true;
+	for (unsigned row = 0; row < ARRAY_SIZE(rows); i -= rows[row++].lines)
+		if (i < rows[row].lines) {
+			rows[row].print(d, i);
+			return true;
+		}
+	return false;
 }

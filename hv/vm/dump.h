@@ -27,7 +27,7 @@ struct dump {
 	unsigned nsteps;
 	uint8_t code[DUMP_CODE];
 	unsigned ncode;	 /* bytes of it that could be read */
-	unsigned logged; /* lines so far */
+	unsigned logged; /* calls of dump_log_line() so far */
 };
 
 /* Takes the dump of v's VM, which the caller ends then; of further vCPUs that fail, none is taken. why: a printf format. v's
