@@ -33,11 +33,10 @@ static void policy_page(struct policy *p, uint64_t at, enum policy_backing b)
 	policy_region_add(p, at, at + PAGE_SIZE, b, 0);
 }
 
-int policy_from_conf(struct policy *p, const struct conf_vm *conf, unsigned vcpus,
-	const struct policy_host *host, const char **why)
+int policy_from_conf(
+	struct policy *p, const struct conf_vm *conf, const struct policy_host *host, const char **why)
 {
-	*p = (struct policy){ .vcpus = vcpus,
-		.images = conf,
+	*p = (struct policy){ .images = conf,
 		.mmu = { .removal = conf->removal, .eager = conf->eager, .small_pages = conf->small_pages },
 		.device = { .debug_exit = conf->debug_exit,
 			.rom_bytes = conf->test_device ? conf->rom_bytes : 0,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a VM is made of, said by a section of lethe.conf today: memory, ports, MSRs, devices, vCPUs. hv/vm/vm_parts.c builds what
- * stands here and asks nothing else. Pure (hv/vm/policy_pure.c).
+ * What a VM is made of, as a section of lethe.conf says: memory, ports, MSRs, devices. hv/vm/vm_parts.c builds what stands
+ * here, and as many vCPUs as have been placed (hv/vm/place.h). Pure (hv/vm/policy_pure.c).
  *
  *	backing[]	RAM that the VM gets, by what it is for
  *	region[]	where in its memory which piece of which backing lies
@@ -52,13 +52,11 @@ struct policy {
 		bool debug_exit;
 		uint64_t rom_bytes, bar_bytes; /* of the test device; 0: it has none */
 	} device;
-	unsigned vcpus;
 	const struct conf_vm *images; /* what is loaded, and how it starts; kept as long as the VM */
 };
 
-/* Fills in what a section of lethe.conf asks for. vcpus: how many it gets. 0; -E_NOSUP or -E_RANGE: *why says, in a sentence,
- * what cannot be had. */
-int policy_from_conf(struct policy *p, const struct conf_vm *conf, unsigned vcpus,
-	const struct policy_host *host, const char **why);
+/* Fills in what a section of lethe.conf asks for. 0; -E_NOSUP or -E_RANGE: *why says, in a sentence, what cannot be had. */
+int policy_from_conf(
+	struct policy *p, const struct conf_vm *conf, const struct policy_host *host, const char **why);
 /* Fills in the two I/O bitmaps, 8 KiB together (SDM Vol. 3C 24.6.4): a bit that is 0 lets the guest reach its port. */
 void policy_io_bitmap(const struct policy *p, uint8_t bitmap[8192]);

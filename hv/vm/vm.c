@@ -25,7 +25,7 @@ static int vm_build(
 {
 	const struct policy_host host = policy_host_of_cpu();
 	const char *refused;
-	int err = policy_from_conf(&vm->policy, conf, vm->nvcpus, &host, &refused);
+	int err = policy_from_conf(&vm->policy, conf, &host, &refused);
 
 	if (err) {
 		str_copy(why, n, refused);

@@ -151,7 +151,7 @@ static void ram_lies_around_the_holes_of_a_pc(void **state)
 	const char *why;
 
 	conf = (struct conf_vm){ .memory = 4 * GiB };
-	assert_int_equal(policy_from_conf(&p, &conf, 1, &host, &why), 0);
+	assert_int_equal(policy_from_conf(&p, &conf, &host, &why), 0);
 	assert_int_equal(p.backing_bytes[POLICY_RAM_LOW], 3 * GiB);
 	assert_int_equal(p.backing_bytes[POLICY_RAM_HIGH], 1 * GiB);
 	assert_int_equal(mapped(POLICY_RAM_LOW), 3 * GiB - (LAYOUT_BIOS_END - LAYOUT_VGA));
@@ -160,7 +160,7 @@ static void ram_lies_around_the_holes_of_a_pc(void **state)
 		if (p.region[i].backing <= POLICY_RAM_HIGH) /* or no 1 GiB page fits */
 			assert_int_equal(p.region[i].from % GiB, p.region[i].at % GiB);
 	conf.memory = 64 * MiB;
-	assert_int_equal(policy_from_conf(&p, &conf, 1, &host, &why), 0);
+	assert_int_equal(policy_from_conf(&p, &conf, &host, &why), 0);
 	assert_int_equal(p.backing_bytes[POLICY_RAM_HIGH], 0);
 	assert_int_equal(mapped(POLICY_RAM_HIGH), 0);
 }
@@ -171,11 +171,11 @@ static void pages_of_lethes_own_are_there_only_where_the_cpu_needs_them(void **s
 	const char *why;
 
 	conf = (struct conf_vm){ .memory = 64 * MiB };
-	assert_int_equal(policy_from_conf(&p, &conf, 1, &h, &why), 0);
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
 	assert_int_equal(mapped(POLICY_APIC_PAGE), PAGE_SIZE);
 	assert_int_equal(p.backing_bytes[POLICY_IDENTITY], 0);
 	h.apicv = h.unrestricted = false;
-	assert_int_equal(policy_from_conf(&p, &conf, 1, &h, &why), 0);
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
 	assert_int_equal(mapped(POLICY_APIC_PAGE), 0);
 	assert_int_equal(mapped(POLICY_IDENTITY), PAGE_SIZE);
 	assert_false(p.msrs.unrestricted);
@@ -187,14 +187,14 @@ static void a_policy_the_host_cannot_offer_is_refused_with_a_reason(void **state
 	const char *why = NULL;
 
 	conf = (struct conf_vm){ .memory = 64 * MiB, .mmu = CONF_MMU_SHADOW };
-	assert_int_equal(policy_from_conf(&p, &conf, 1, &h, &why), -E_NOSUP);
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), -E_NOSUP);
 	assert_non_null(strstr(why, "mmu = shadow"));
 	conf.mmu = CONF_MMU_AUTO;
 	h.ept = false;
-	assert_int_equal(policy_from_conf(&p, &conf, 1, &h, &why), -E_NOSUP);
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), -E_NOSUP);
 	assert_non_null(strstr(why, "EPT"));
 	conf.memory = 64 * MiB + 1;
-	assert_int_equal(policy_from_conf(&p, &conf, 1, &host, &why), -E_RANGE);
+	assert_int_equal(policy_from_conf(&p, &conf, &host, &why), -E_RANGE);
 	assert_non_null(strstr(why, "memory"));
 }
 
@@ -205,12 +205,11 @@ static void devices_are_those_that_lethe_conf_names(void **state)
 	conf = (struct conf_vm){
 		.memory = 64 * MiB, .rom_bytes = 4096, .bar_bytes = 2 * MiB, .debug_exit = true
 	};
-	assert_int_equal(policy_from_conf(&p, &conf, 3, &host, &why), 0);
+	assert_int_equal(policy_from_conf(&p, &conf, &host, &why), 0);
 	assert_int_equal(p.device.rom_bytes, 0);
 	assert_true(p.device.debug_exit);
-	assert_int_equal(p.vcpus, 3);
 	conf.test_device = true;
-	assert_int_equal(policy_from_conf(&p, &conf, 3, &host, &why), 0);
+	assert_int_equal(policy_from_conf(&p, &conf, &host, &why), 0);
 	assert_int_equal(p.device.rom_bytes, 4096);
 }
 
@@ -220,7 +219,7 @@ static void every_port_exits_but_those_that_are_passed(void **state)
 	const char *why;
 
 	conf = (struct conf_vm){ .memory = 64 * MiB };
-	assert_int_equal(policy_from_conf(&p, &conf, 1, &host, &why), 0);
+	assert_int_equal(policy_from_conf(&p, &conf, &host, &why), 0);
 	policy_io_bitmap(&p, bitmap);
 	for (unsigned i = 0; i < sizeof(bitmap); i++)
 		assert_int_equal(bitmap[i], 0xff);
