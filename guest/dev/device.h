@@ -35,15 +35,6 @@ struct device;
 struct mmu;
 struct vpci;
 
-/* What the VM's configuration says about devices. */
-struct device_settings {
-	struct guest_layout layout;
-	uint64_t start_time; /* what the RTC shows at creation: seconds since 1970, UTC */
-	bool debug_exit;
-	uint64_t rom_bytes, bar_bytes; /* of the test device (vrom.h); rom_bytes 0: there is none */
-	uint16_t owner;		       /* owner_t that pays for the RAM of devices */
-};
-
 struct board {
 	const char *vm; /* the VM's name, for the log */
 	const struct device_settings *settings;
@@ -70,11 +61,11 @@ struct device_kind {
 	size_t size; /* of its state, which begins with struct device and is zeroed before init */
 	enum device_lock lock;
 	/* All but attach may be NULL. */
-	bool (*wanted)(const struct device_settings *s); /* NULL: every VM has it */
-	int (*init)(struct device *d);			 /* 0 or -E_*; a failed init has nothing to destroy */
-	int (*attach)(struct device *d);		 /* 0 or what adding a slot of memory says */
-	void (*detach)(struct device *d);		 /* undoes attach, before any vCPU has run */
-	void (*reset)(struct device *d);		 /* NULL: the bus that it stands on resets it */
+	bool (*wanted)(const struct device_options *o); /* NULL: every VM has it */
+	int (*init)(struct device *d);			/* 0 or -E_*; a failed init has nothing to destroy */
+	int (*attach)(struct device *d);		/* 0 or what adding a slot of memory says */
+	void (*detach)(struct device *d);		/* undoes attach, before any vCPU has run */
+	void (*reset)(struct device *d);		/* NULL: the bus that it stands on resets it */
 	/* No vCPU runs any more: gives back at most so many pieces of memory (backing_free_some()). True: all is given
 	 * back; else to be called again. */
 	bool (*destroy)(struct device *d, unsigned most);

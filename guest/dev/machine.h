@@ -21,7 +21,6 @@ struct platform {
 	unsigned vcpus;
 	uint32_t cpu_signature, cpu_features; /* CPUID leaf 1: EAX, EDX */
 	uint64_t pages;			      /* of this object */
-	uint16_t owner;
 	struct backing *bios;
 	struct platform_stats stats;		     /* atomic */
 	uint64_t irqs[CPUS_MAX];		     /* by vCPU; atomic */

@@ -13,6 +13,11 @@ size_t platform_bytes(void)
 	return align_up(sizeof(struct platform), 64) + devices_size();
 }
 
+static owner_t owner_of(const struct platform_params *params)
+{
+	return params->settings.owner ? params->settings.owner : OWNER_LETHE;
+}
+
 static void platform_init_parts(struct platform *p, const struct platform_params *params)
 {
 	p->clock = (struct vclock){ .now = p->ops->clock,
@@ -33,12 +38,10 @@ static void platform_init_parts(struct platform *p, const struct platform_params
 	vconsole_init(&p->console, &p->clock, &p->timers[0], params->console_poll_ms);
 	bus_init(&p->bus);
 	p->power = (struct power){ .ops = p->ops, .vm = p->vm };
-	p->settings = (struct device_settings){ .layout = params->layout,
-		.start_time = params->start_time,
-		.debug_exit = params->debug_exit,
-		.rom_bytes = params->mmu ? params->rom_bytes : 0,
-		.bar_bytes = params->bar_bytes,
-		.owner = p->owner };
+	p->settings = params->settings;
+	p->settings.owner = owner_of(params);
+	if (!params->mmu)
+		p->settings.options.rom_bytes = 0;
 	p->board = (struct board){ .vm = p->name,
 		.settings = &p->settings,
 		.clock = &p->clock,
@@ -68,7 +71,6 @@ int platform_init(struct platform *p, const struct platform_params *params)
 	p->name = params->name;
 	p->mmu = params->mmu;
 	p->vcpus = params->vcpus;
-	p->owner = params->owner ? params->owner : OWNER_LETHE;
 	p->cpu_signature = params->cpu_signature;
 	p->cpu_features = params->cpu_features;
 	platform_init_parts(p, params);
@@ -105,7 +107,7 @@ static int add_bios(struct platform *p)
 	struct slot_desc bios = { .base = gfn(LAYOUT_ROMS >> PAGE_SHIFT),
 		.flags = SLOT_READONLY,
 		.pages = (LAYOUT_BIOS_END - LAYOUT_ROMS) / PAGE_SIZE };
-	int err = backing_alloc(bios.pages, p->owner, &bios.backing);
+	int err = backing_alloc(bios.pages, p->settings.owner, &bios.backing);
 	slot_id slot; /* it stays for good */
 
 	if (err)
@@ -124,7 +126,7 @@ static int add_bios(struct platform *p)
 int platform_create(const struct platform_params *params, struct platform **out)
 {
 	uint64_t pages = align_up(platform_bytes(), PAGE_SIZE) / PAGE_SIZE;
-	owner_t owner = params->owner ? params->owner : OWNER_LETHE;
+	owner_t owner = owner_of(params);
 	struct platform *p;
 	pfn_t first;
 	int err = frames_alloc_run(pages, owner, &first);
@@ -161,10 +163,10 @@ bool platform_destroy_some(struct platform **out, unsigned most)
 		return false;
 	if (p->pages > 1) {
 		p->pages = frames_free_run_some(
-			p->pages, p->owner, first, (unsigned)min((uint64_t)most, p->pages - 1));
+			p->pages, p->settings.owner, first, (unsigned)min((uint64_t)most, p->pages - 1));
 		return false;
 	}
-	frames_free_run(1, p->owner, first);
+	frames_free_run(1, p->settings.owner, first);
 	*out = NULL;
 	return true;
 }

@@ -56,21 +56,31 @@ struct vm_ops {
 #define PLATFORM_APIC_CLOCK_DIV 4
 #define PLATFORM_TSC_HZ_MIN	10000000ul
 
+/* Devices that a VM may have or not. */
+struct device_options {
+	bool debug_exit;
+	uint64_t rom_bytes, bar_bytes; /* of the test device (guest/dev/vrom.h); rom_bytes 0: there is none */
+};
+
+/* The settings that all devices of a VM see. */
+struct device_settings {
+	struct guest_layout layout;
+	uint64_t start_time; /* what the RTC shows at creation: seconds since 1970, UTC */
+	struct device_options options;
+	uint16_t owner; /* owner_t that pays for the RAM of devices and for the BIOS area; 0: OWNER_LETHE */
+};
+
 struct platform_params {
 	const struct vm_ops *ops;
 	void *vm; /* handed back to ops */
 	const char *name;
 	struct mmu *mmu; /* for DMA-like accesses and slots that devices add and delete */
-	struct guest_layout layout;
+	struct device_settings settings;
 	unsigned vcpus;
 	uint64_t tsc_hz;     /* rate of ops->clock; at least PLATFORM_TSC_HZ_MIN */
 	unsigned maxphyaddr; /* of its CPUID, 36 to 52: IA32_APIC_BASE has no bits above it */
-	bool debug_exit;
-	uint64_t rom_bytes, bar_bytes; /* of the test device (guest/dev/vrom.h); rom_bytes 0: there is none */
-	uint64_t start_time;	       /* what the RTC shows at creation: seconds since 1970, UTC */
 	/* 0: input is always announced by platform_console_input(); else look that often. */
 	unsigned console_poll_ms;
-	uint16_t owner; /* owner_t that pays for the RAM of devices and for the BIOS area */
 	uint32_t cpu_signature, cpu_features; /* CPUID leaf 1, EAX and EDX: for the MP table */
 	/* hv/ provides each vCPU's 4 KiB local APIC register page, in the hardware's layout (SDM Vol. 3A table 10-1;
 	 * it serves as the VMCS's virtual-APIC page). */

@@ -280,9 +280,9 @@ static bool vrom_destroy(struct device *dev, unsigned most)
 	       backing_free_some(&d->rom.backing, most);
 }
 
-static bool vrom_wanted(const struct device_settings *s)
+static bool vrom_wanted(const struct device_options *o)
 {
-	return s->rom_bytes;
+	return o->rom_bytes;
 }
 
 /* Takes the device's memory and fills in the ROM. -E_INVAL: sizes that lethe.conf would not let through. */
@@ -290,13 +290,14 @@ static int vrom_init(struct device *dev)
 {
 	struct vrom *d = (struct vrom *)dev;
 	const struct device_settings *s = dev->board->settings;
+	const struct device_options *o = &s->options;
 	int err;
 
-	if (!dev->board->memory || !rom_size_is_good(s->rom_bytes, VROM_ROM_MIN, VROM_ROM_MAX) ||
-		!rom_size_is_good(s->bar_bytes, VROM_BAR_MIN, VROM_BAR_MAX))
+	if (!dev->board->memory || !rom_size_is_good(o->rom_bytes, VROM_ROM_MIN, VROM_ROM_MAX) ||
+		!rom_size_is_good(o->bar_bytes, VROM_BAR_MIN, VROM_BAR_MAX))
 		return -E_INVAL;
-	d->rom_bytes = s->rom_bytes;
-	d->bar_bytes = s->bar_bytes;
+	d->rom_bytes = o->rom_bytes;
+	d->bar_bytes = o->bar_bytes;
 	d->rom.flags = SLOT_READONLY;
 	err = backing_alloc(d->rom_bytes / PAGE_SIZE, s->owner, &d->rom.backing);
 	if (!err)

@@ -38,7 +38,7 @@ int policy_from_conf(
 {
 	*p = (struct policy){ .images = conf,
 		.mmu = { .removal = conf->removal, .eager = conf->eager, .small_pages = conf->small_pages },
-		.device = { .debug_exit = conf->debug_exit,
+		.devices = { .debug_exit = conf->debug_exit,
 			.rom_bytes = conf->test_device ? conf->rom_bytes : 0,
 			.bar_bytes = conf->bar_bytes },
 		.msrs = { .unrestricted = host->unrestricted,

@@ -10,7 +10,7 @@
 #pragma once
 
 #include "guest/conf/conf.h"
-#include "guest/dev/layout.h"
+#include "guest/dev/platform.h"
 #include "hv/vm/guest_msr_pure.h"
 
 /* What there is a backing for: RAM below and above 4 GiB; with APICv, the page behind the local APIC's usual address; without
@@ -48,10 +48,7 @@ struct policy {
 		enum conf_removal removal;
 		bool eager, small_pages;
 	} mmu;
-	struct {
-		bool debug_exit;
-		uint64_t rom_bytes, bar_bytes; /* of the test device; 0: it has none */
-	} device;
+	struct device_options devices;
 	const struct conf_vm *images; /* what is loaded, and how it starts; kept as long as the VM */
 };
 

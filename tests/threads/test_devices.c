@@ -328,7 +328,7 @@ static int setup(void **state)
 	};
 
 	memset(&t, 0, sizeof(t));
-	assert_int_equal(layout_init(&params.layout, 64 * MiB), 0);
+	assert_int_equal(layout_init(&params.settings.layout, 64 * MiB), 0);
 	for (unsigned i = 0; i < VCPUS; i++)
 		params.apic_page[i] = t.apic_page[i] = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
 	t.p = aligned_alloc(64, align_up(platform_bytes(), 64));

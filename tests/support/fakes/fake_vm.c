@@ -106,16 +106,14 @@ struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, 
 		.vcpus = vcpus,
 		.tsc_hz = FAKE_TSC_HZ,
 		.maxphyaddr = FAKE_MAXPHYADDR,
-		.debug_exit = true,
-		.rom_bytes = rom,
-		.bar_bytes = bar,
-		.start_time = FAKE_START,
+		.settings = { .start_time = FAKE_START,
+			.options = { .debug_exit = true, .rom_bytes = rom, .bar_bytes = bar } },
 		.cpu_signature = FAKE_SIGNATURE,
 		.cpu_features = FAKE_FEATURES,
 	};
 
 	must(f != NULL, "calloc");
-	must(!layout_init(&params.layout, 64 * MiB), "layout_init");
+	must(!layout_init(&params.settings.layout, 64 * MiB), "layout_init");
 	f->vcpus = vcpus;
 	f->now = SEC;
 	for (unsigned i = 0; i < vcpus; i++)

@@ -357,16 +357,16 @@ static void sizes_that_pci_cannot_express_are_refused(void **state)
 	uint64_t owned = frames_owned(RIG_RAM);
 
 	other.dev.board = &board;
-	assert_false(vrom_kind.wanted(&settings));
+	assert_false(vrom_kind.wanted(&settings.options));
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-		settings.rom_bytes = bad[i][0];
-		settings.bar_bytes = bad[i][1];
-		assert_true(vrom_kind.wanted(&settings));
+		settings.options.rom_bytes = bad[i][0];
+		settings.options.bar_bytes = bad[i][1];
+		assert_true(vrom_kind.wanted(&settings.options));
 		assert_int_equal(vrom_kind.init(&other.dev), -E_INVAL);
 	}
 	assert_int_equal(frames_owned(RIG_RAM), owned);
-	settings.rom_bytes = 16 * MiB;
-	settings.bar_bytes = 64 * GiB;
+	settings.options.rom_bytes = 16 * MiB;
+	settings.options.bar_bytes = 64 * GiB;
 	assert_int_equal(vrom_kind.init(&other.dev), 0);
 	assert_true(vrom_kind.destroy(&other.dev, UINT32_MAX));
 	assert_int_equal(frames_owned(RIG_RAM), owned);

@@ -206,11 +206,11 @@ static void devices_are_those_that_lethe_conf_names(void **state)
 		.memory = 64 * MiB, .rom_bytes = 4096, .bar_bytes = 2 * MiB, .debug_exit = true
 	};
 	assert_int_equal(policy_from_conf(&p, &conf, &host, &why), 0);
-	assert_int_equal(p.device.rom_bytes, 0);
-	assert_true(p.device.debug_exit);
+	assert_int_equal(p.devices.rom_bytes, 0);
+	assert_true(p.devices.debug_exit);
 	conf.test_device = true;
 	assert_int_equal(policy_from_conf(&p, &conf, &host, &why), 0);
-	assert_int_equal(p.device.rom_bytes, 4096);
+	assert_int_equal(p.devices.rom_bytes, 4096);
 }
 
 static void every_port_exits_but_those_that_are_passed(void **state)
