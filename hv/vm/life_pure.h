@@ -14,7 +14,9 @@
  *
  *	created		built; no vCPU has entered the guest
  *	running		its vCPUs have their turns
- *	paused		its vCPUs have none; nothing else changes
+ *	paused		its vCPUs have none; nothing else changes. No VM is ever paused yet: the monitor that pauses one is still to
+ *			be written, and the scheduler (hv/sched.c) has to look for this state then. The ways to and from it
+ *			are tested (tests/unit/hv/test_life.c).
  *	ended		the guest is not entered again; its vCPUs stop, then CPU 0 takes it apart
  *	gone		everything is given back
  *
@@ -32,8 +34,8 @@ struct vm_life {
 	uint64_t word;
 };
 
-/* Goes to another state, if the drawing has that way: any CPU, the first of several wins. why, code: for LIFE_ENDED, else 0. False:
- * there is no way there from its state, which stays. */
+/* Changes the state if the drawing has an arrow for it, else leaves it and returns false. why, code: of LIFE_ENDED, else 0.
+ * Any CPU; of several CPUs that change it at the same time, the first wins. */
 bool life_change(struct vm_life *l, enum life to, enum vm_end why, uint32_t code);
 
 static inline enum life life_state(const struct vm_life *l)
