@@ -4,7 +4,8 @@
 
 #include "drivers/acpi/acpi.h"
 
-/* Maps the I/O APICs of the MADT and masks every input but those by which firmware gets SMIs. 0; -E_NOENT: the MADT lists none; -E_NOMEM. */
+/* Maps the I/O APICs of the MADT and masks every input but those by which firmware gets SMIs. 0; -E_NOENT: the MADT
+ * lists none; -E_NOMEM. */
 int ioapic_init(const struct acpi *acpi);
 /* Routes an ISA interrupt to one CPU (physical destination, fixed delivery), unmasked: GSI, trigger and polarity from the
  * MADT's overrides, else identity, edge, high. 0; -E_NOENT: no I/O APIC has that GSI; -E_RANGE: vector below 16 or an APIC ID

@@ -14,8 +14,9 @@
 int lapic_init(bool want_x2apic);
 /*
  * Each CPU, the first one too: same mode as the first; masks every LVT entry (timer first: the firmware's may be
- * ticking) but those that raise SMIs, which the others get as the first has them; ends whatever interrupt the firmware left in service, drops what can be dropped, enables with the
- * spurious vector. LINT1 is left as NMI input. 0 or -E_IO (globally disabled: clearing that bit is for good).
+ * ticking) but those that raise SMIs, which the others get as the first has them; ends whatever interrupt the firmware
+ * left in service, drops what can be dropped, enables with the spurious vector. LINT1 is left as NMI input. 0 or -E_IO
+ * (globally disabled: clearing that bit is for good).
  */
 int lapic_init_cpu(uint8_t spurious_vector);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A 16550-style UART, on I/O ports or in memory: the machine's serial port. Locks: none here; drivers/console/console.c, its one user
- * after start-up, serialises.
+ * A 16550-style UART, on I/O ports or in memory: the machine's serial port. Locks: none here;
+ * drivers/console/console.c, its one user after start-up, serialises.
  */
 #pragma once
 

@@ -7,8 +7,8 @@
  *	PCI function --MSI--> irq_msi --------------------------+--> vlapic[] ---------+
  *	vCPU --ICR----------------------------------------------+
  *
- * `lock` protects the 8259s, the I/O APIC and the levels of the lines. The local APICs need none: each belongs to its own vCPU, and
- * what others have to do with it are atomics (vlapic.h).
+ * `lock` protects the 8259s, the I/O APIC and the levels of the lines. The local APICs need none: each belongs to its
+ * own vCPU, and what others have to do with it are atomics (vlapic.h).
  */
 #pragma once
 

@@ -89,7 +89,8 @@ struct platform_params {
 
 /* Besides the object: adds the slots of the VGA text memory (32 KiB at LAYOUT_VGA_TEXT) and of option ROMs and
  * BIOS (256 KiB read-only at LAYOUT_ROMS) to p->mmu; RAM is hv/'s to add. mmu may be NULL in tests: then there is neither,
- * and no test device. 0, -E_NOMEM, -E_INVAL (vcpus, tsc_hz, maxphyaddr), or what slot_add says. The devices start as platform_reset() leaves them. */
+ * and no test device. 0, -E_NOMEM, -E_INVAL (vcpus, tsc_hz, maxphyaddr), or what slot_add says. The devices start as
+ * platform_reset() leaves them. */
 int platform_create(const struct platform_params *p, struct platform **out);
 /* Gives back the object and the RAM of its slots, in turns that are short: at most so many pieces of memory (of 2 MiB, or 4 KiB).
  * All vCPUs have stopped for good, and none ran since: the MMU's tables, which may still map that RAM, are not walked any more.

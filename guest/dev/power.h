@@ -10,6 +10,6 @@ struct power {
 	bool ended; /* atomic */
 };
 
-/* Asks hv/ for the end of the VM. Any CPU, with any lock. Only the first reason counts; the guest may still run a little until hv/
- * stops it. */
+/* Asks hv/ for the end of the VM. Any CPU, with any lock. Only the first reason counts; the guest may still run a
+ * little until hv/ stops it. */
 void power_end(struct power *w, enum vm_end why, uint32_t code);

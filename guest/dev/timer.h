@@ -65,7 +65,8 @@ void timer_add(struct timer_queue *q, struct vtimer *t, struct spinlock *lock,
 /* Both with the timer's lock held; take the queue's. */
 void timer_arm(struct vtimer *t, uint64_t due);
 void timer_stop(struct vtimer *t);
-/* Fires what is due, but of what is long work at most `most_long`: the rest stays due. The queue's own vCPU, with no lock held. */
+/* Fires what is due, but of what is long work at most `most_long`: the rest stays due. The queue's own vCPU, with no
+ * lock held. */
 void timers_run(struct timer_queue *q, uint64_t now, unsigned most_long);
 #define TIMERS_ALL UINT32_MAX
 /* Returns `due`, but no time so soon after `now` that a guest could make Lethe do nothing but fire timers (100 us). */

@@ -138,7 +138,8 @@ bool vlapic_write_base(struct vlapic *l, uint64_t value); /* IA32_APIC_BASE; fal
 /* The guest wrote the register in the page itself (APICv). */
 void vlapic_written(struct vlapic *l, unsigned off);
 void vlapic_error(struct vlapic *l, uint32_t esr_bit);
-/* An INIT arrives, from any CPU: the APIC forgets what was posted, stops its timer and resets its registers when the vCPU syncs. */
+/* An INIT arrives, from any CPU: the APIC forgets what was posted, stops its timer and resets its registers when the
+ * vCPU syncs. */
 void vlapic_init_signal(struct vlapic *l);
 void vlapic_reset_registers(struct vlapic *l);
 

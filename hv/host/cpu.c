@@ -50,7 +50,8 @@ static void setup(struct cpu *c, unsigned n, uint32_t apic_id)
 
 /*
  * Control-flow enforcement, where the firmware uses it (SDM Vol. 1 chapter 17). Its shadow stack is mapped by the firmware's page
- * tables alone, and a far return, such as load_segments() makes, would look for its frame there; so this comes before anything else.
+ * tables alone, and a far return, such as load_segments() makes, would look for its frame there; so this comes before
+ * anything else.
  *
  *	1. IA32_S_CET = 0	the CPU pushes to no shadow stack and expects no ENDBR from here on
  *	2. CR4.CET = 0		while it is set, CR0.WP could not be cleared, and a #CP could come

@@ -91,8 +91,8 @@ static inline struct cpu *this_cpu(void)
 extern struct cpu *cpus[CPUS_MAX]; /* NULL beyond ncpus */
 extern unsigned ncpus;
 
-/* Very first thing: no control-flow enforcement of the firmware's any more; then GS, GDT and IDT of the CPU that firmware started, from static memory, so that a fault has a
- * handler and this_cpu_id() works. */
+/* Very first thing: no control-flow enforcement of the firmware's any more; then GS, GDT and IDT of the CPU that
+ * firmware started, from static memory, so that a fault has a handler and this_cpu_id() works. */
 void cpu_init_boot(void);
 /* Every CPU, on its own stack and under hostmap's root: control registers, PAT, TSS with its stacks, local APIC. */
 void cpu_init(struct cpu *c);

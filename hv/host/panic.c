@@ -58,7 +58,8 @@ static void __noreturn stop(void)
 	}
 }
 
-/* By an NMI to each CPU that runs Lethe. A CPU that was left out (hv/host/smp.c) has no handler for it, and may be the firmware's. */
+/* By an NMI to each CPU that runs Lethe. A CPU that was left out (hv/host/smp.c) has no handler for it, and may be the
+ * firmware's. */
 static void stop_others(void)
 {
 	if (!lapic_usable())

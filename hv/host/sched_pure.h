@@ -4,8 +4,8 @@
  *
  * The next turn goes to the vCPU that has had the CPU for the least time. Sleep saves up no more than a slice: a vCPU that wakes
  * counts as having had as much as the one that runs now, less a slice. So a vCPU that mostly waits for interrupts gets the CPU at
- * once when one comes, and keeps it until it has dealt with it. A vCPU that computes, but sleeps a moment now and then to be woken,
- * gets no more than its share.
+ * once when one comes, and keeps it until it has dealt with it. A vCPU that computes, but sleeps a moment now and then
+ * to be woken, gets no more than its share.
  *
  *	A |==========|          |=====|    A computes, B wakes twice, for a short while
  *	B            |--|             |---|

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which CPUs of the MADT are started, and what follows from one that does not come. No hardware (hv/host/smp_pure.c), so that tests
- * can play a machine with ghosts: firmware that lists CPUs which are not there, or which no interrupt reaches.
+ * Which CPUs of the MADT are started, and what follows from one that does not come. No hardware (hv/host/smp_pure.c),
+ * so that tests can play a machine with ghosts: firmware that lists CPUs which are not there, or which no interrupt
+ * reaches.
  */
 #pragma once
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SMT: which CPUs are threads of one core, and what `smt` in lethe.conf makes of that. Pure (hv/host/smt_pure.c). The threads of a
- * core share its caches and buffers, so on most CPU models one can learn by speculation what the other handles. No measure
- * between two VMs that run at the same time helps against that; so it is decided where vCPUs are placed.
+ * SMT: which CPUs are threads of one core, and what `smt` in lethe.conf makes of that. Pure (hv/host/smt_pure.c). The
+ * threads of a core share its caches and buffers, so on most CPU models one can learn by speculation what the other
+ * handles. No measure between two VMs that run at the same time helps against that; so it is decided where vCPUs are
+ * placed.
  */
 #pragma once
 
@@ -10,8 +11,8 @@
 #include "lib/bits.h"
 #include "lib/x86.h"
 
-/* How many of the lowest bits of an APIC ID tell the threads of one core apart: CPUID leaf 1FH, else 0BH, else 4 and 1 (SDM Vol. 3A
- * 8.9.3). 0 to 31; 0: there is no SMT. */
+/* How many of the lowest bits of an APIC ID tell the threads of one core apart: CPUID leaf 1FH, else 0BH, else 4 and 1
+ * (SDM Vol. 3A 8.9.3). 0 to 31; 0: there is no SMT. */
 unsigned smt_bits(struct cpuid (*read)(uint32_t leaf, uint32_t subleaf));
 
 struct smt_policy {

@@ -3,7 +3,8 @@
  * What CPUID tells a guest: computed once per VM from the host's leaves, then looked up.
  *
  * Shown: the hypervisor bit and leaves 0x40000000 (signature "LetheLetheLe"), 0x40000010 (TSC and bus frequency in
- * kHz, if the rate is known exactly), 15h and 16h. Hidden: what Lethe does not virtualise (VMX, SMX, MONITOR, PMU, PT, MPX, CET, PKU, AMX, ...).
+ * kHz, if the rate is known exactly), 15h and 16h. Hidden: what Lethe does not virtualise (VMX, SMX, MONITOR, PMU, PT,
+ * MPX, CET, PKU, AMX, ...).
  */
 #pragma once
 

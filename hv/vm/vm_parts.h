@@ -4,7 +4,7 @@
 #include "hv/vm/steps_pure.h"
 #include "hv/vm/vm.h"
 
-/* What a VM consists of, as its policy says: each step takes a struct vm. While they are made, vm->building is filled in, and a step
- * that fails leaves the reason there, in words. */
+/* What a VM consists of, as its policy says: each step takes a struct vm. While they are made, vm->building is filled
+ * in, and a step that fails leaves the reason there, in words. */
 #define VM_PARTS 8
 extern const struct step vm_parts[VM_PARTS];

@@ -8,8 +8,8 @@
 #include "lib/bits.h"
 #include "mm/host/frames.h"
 
-/* VPIDs in use (atomic): bit n is VPID n + 1, since VPID 0 is the host's. One that was given back is taken again; the translations
- * that a CPU holds under it are dropped when its new vCPU first comes to that CPU (mm/mmu/tags.c). */
+/* VPIDs in use (atomic): bit n is VPID n + 1, since VPID 0 is the host's. One that was given back is taken again; the
+ * translations that a CPU holds under it are dropped when its new vCPU first comes to that CPU (mm/mmu/tags.c). */
 #define VPIDS 4096u
 static uint64_t vpids[VPIDS / 64];
 

@@ -14,7 +14,8 @@ extern double tick_ns;
 
 /* The arena of all rigs that follow, as a machine's RAM is; and the TSC's rate. */
 void measure_begin(uint64_t arena_bytes);
-/* Nanoseconds to clear a page by string stores, of a stretch of cold ones one after the other: the median of several stretches. */
+/* Nanoseconds to clear a page by string stores, of a stretch of cold ones one after the other: the median of several
+ * stretches. */
 double measure_clear_ns(void);
 /* Nanoseconds that this thread has run. */
 uint64_t measure_cpu_ns(void);

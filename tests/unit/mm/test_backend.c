@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The seam of the MMU (mm/mmu/backend.h): cut, detach in pieces, tables below a page, walks for dumps, roots that a vCPU keeps. */
+/* The seam of the MMU (mm/mmu/backend.h): cut, detach in pieces, tables below a page, walks for dumps, roots that a
+ * vCPU keeps. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -12,8 +12,8 @@
 #define TABLES 150u
 #define DEAR   (1u << 20) /* a price that no budget of these tests reaches */
 
-/* A bump leaves TABLES leaf tables, every seventh with all its entries, and a vCPU that is outside. Ticks are so many that no period
- * passes by itself. */
+/* A bump leaves TABLES leaf tables, every seventh with all its entries, and a vCPU that is outside. Ticks are so many
+ * that no period passes by itself. */
 static int setup(void **state)
 {
 	struct mmu_params p = { .vcpus = 2, .caps = rig_caps(), .tick_us = 1000000 };
