@@ -137,7 +137,7 @@ static bool by_bit_number(const struct insn *in)
 	return in->op >= INSN_BT && in->op <= INSN_BTC && in->form == INSN_RM_REG;
 }
 
-/* Not in user mode, or not in a row of instructions. test_emulate.c has them. */
+/* Not in user mode, or not in a row of instructions. The other test_emulate files have them. */
 static bool native_cannot(unsigned op)
 {
 	return op == INSN_INS || op == INSN_OUTS || op == INSN_POPF || (op >= INSN_CALL && op <= INSN_STR) ||

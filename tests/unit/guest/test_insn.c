@@ -264,7 +264,7 @@ static bool same_memory(const struct insn *in, const struct oracle *z)
 	/*
 	 * Zydis 4.0 takes SIB base 101 with mod 00 and REX.B for R13 and drops the displacement, if the
 	 * address size is 32. SDM Vol. 2A table 2-3 has no base there, whatever REX.B is, and the CPU agrees
-	 * (test_emulate.c executes it).
+	 * (test_emulate_native.c executes it).
 	 */
 	if (in->addr_size == 4 && in->base == INSN_NOREG && m->base == ZYDIS_REGISTER_R13D)
 		return true;
