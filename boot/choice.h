@@ -10,9 +10,9 @@ struct choice {
 };
 
 /*
- * Shown each file's name, twice over: first all with pass 1 (kernels), then all with pass 2 (initrds). Kernels are
- * vmlinuz*, bzImage* and kernel*; of several the newest by version. The initrd is the one with the kernel's version
- * in its name (initrd*, initramfs*), else the one without a version.
+ * Is called with the name of each file: first of all files with pass 1 (kernels), then again with pass 2 (initrds).
+ * Kernels are vmlinuz*, bzImage* and kernel*; of several the newest by version. The initrd is the one with the kernel's
+ * version in its name (initrd*, initramfs*), else the one without a version.
  */
 void choice_see(struct choice *c, int pass, const char *name);
 /* Compares names as people count: vmlinuz-6.9 < vmlinuz-6.10. <0, 0, >0. */

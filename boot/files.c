@@ -105,7 +105,7 @@ static void report_vm(const struct boot_info *bi, const struct conf_vm *vm, bool
 	}
 }
 
-/* Takes out the VMs whose files are bad, after saying what is wrong with every one. The others go on. */
+/* Reports what is wrong with each bad file, and removes the VMs that name one. The other VMs are started. */
 static void drop_bad_vms(struct conf *c, const struct boot_info *bi, struct report *r)
 {
 	unsigned good = 0, kept = 0;

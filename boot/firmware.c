@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Small questions put to the firmware. */
+/* Small services of the firmware. */
 #include "boot/clock.h"
 #include "boot/firmware.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The firmware as boot/ sees it: GNU-EFI's headers, the two tables, and small questions put to them. */
+/* The firmware for boot/: GNU-EFI's headers, the two tables, and small services. */
 #pragma once
 
 #include <efi.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Text that is written line by line to wherever it is wanted: the screen, lethe-report.txt, a test. */
+/* Text that is written line by line to the screen, to lethe-report.txt, or to a test. */
 #pragma once
 
 #include "lib/types.h"

@@ -59,7 +59,7 @@ static void add_leaves(uint32_t first, uint32_t most)
 {
 	uint32_t last = cpuid(first, 0).eax;
 
-	/* An absent range answers with anything. */
+	/* If the range is absent, CPUID returns arbitrary values. */
 	if (last < first || last - first > most)
 		last = last < first ? first : first + most;
 	for (uint32_t leaf = first; leaf <= last; leaf++)

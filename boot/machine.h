@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The machine as lethe-report.txt lists it, to find a fault without access to the machine: what firmware says of it, and what the
- * CPU says. Looking (machine.c) is apart from describing (machine_pure.c, no hardware).
+ * CPU says. Reading the hardware (machine.c) is apart from describing it (machine_pure.c).
  */
 #pragma once
 

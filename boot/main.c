@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * efi_main: from the firmware's hands into hv_main. The whole way on one page:
+ * efi_main: from the firmware to hv_main. The whole way on one page:
  *
- *	look	the CPU, lethe.conf, the files it names, the memory
- *	judge	every blocker at once, in words, and back to the firmware; nothing has been changed until here
+ *	look	read the CPU's capabilities, lethe.conf, the sizes of its files, the memory map
+ *	judge	report every blocker at once, in words, and return to the firmware; nothing has been changed until here
  *	load	the files
  *	take	screen, ACPI, two pages for the other CPUs; then ExitBootServices, after which nothing of UEFI is called
- *	go	hv_main, which never returns
+ *	go	call hv_main, which never returns
  */
 #include "boot/files.h"
 #include "boot/firmware.h"
@@ -64,7 +64,7 @@ static void show_left_out(void)
 
 static EFI_STATUS go_back(EFI_STATUS status)
 {
-	/* Exit, not return: GNU-EFI's start-up code does not keep all registers that the firmware's ABI wants kept. */
+	/* Exit, not return: GNU-EFI's start-up code does not preserve all registers of the firmware's ABI. */
 	firmware.boot->Exit(firmware.image, status, 0, NULL);
 	return status;
 }

@@ -92,8 +92,8 @@ hpa_t memory_trampoline(void)
 }
 
 /*
- * What the firmware may have described wrongly and Lethe stands on: its own image, and the tables and the stack that
- * it still uses. Page 0 is never used: address 0 stands for none.
+ * Marks memory that Lethe still uses, in case the firmware has described it wrongly: its own image, and the tables and
+ * the stack of the firmware. Page 0 is never used: address 0 stands for none.
  */
 static void mark_own(struct memory_map *map)
 {

@@ -159,7 +159,7 @@ static void add_descriptor(struct memory_map *m, const struct memory_descriptor 
 	end = start + min(d->pages, (top - start) / PAGE_SIZE) * PAGE_SIZE;
 	if (is_ram_for_us(r.type) && (!(d->attributes & ATTRIBUTE_WB) || d->attributes & ATTRIBUTE_SP))
 		r.type = MEM_RESERVED;
-	/* The specification wants whole pages; of others, only what is whole is ours. */
+	/* The specification requires whole pages. Of any other range only its whole pages are used. */
 	start = r.type == MEM_USABLE ? align_up(start, PAGE_SIZE) : align_down(start, PAGE_SIZE);
 	end = r.type == MEM_USABLE ? align_down(end, PAGE_SIZE) : align_up(end, PAGE_SIZE);
 	if (start >= end)

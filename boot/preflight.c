@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Preflight's look at the CPU: CPUID, and the MSRs that CPUID says are there. */
+/* Preflight reads the CPU: CPUID, and the MSRs that exist according to CPUID. */
 #include "boot/preflight.h"
 
 #include "hv/vmx/vmx.h"

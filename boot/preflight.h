@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Preflight: can Lethe run on this machine? Looking (preflight.c, CPUID and MSRs) is apart from judging
- * (preflight_pure.c, no hardware), so that tests can show the judge every machine there is.
+ * Preflight: can Lethe run on this machine? Reading the hardware (preflight.c, CPUID and MSRs) is apart from deciding
+ * (preflight_pure.c), so that tests can present every kind of machine to the decision.
  */
 #pragma once
 

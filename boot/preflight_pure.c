@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Preflight's judgement: from what was found on the machine to what stands in Lethe's way. Every blocker is named
- * at once, each with what to do. No hardware is touched here.
+ * Preflight decides: from what was read of the machine to the list of blockers. All blockers are reported together,
+ * each with what to do about it. No hardware is touched here.
  */
 #include "boot/preflight.h"
 
@@ -84,7 +84,7 @@ static bool under_kvm(const struct preflight_facts *f)
 	return f->hypervisor && u && !strcmp(u->name, "KVM");
 }
 
-/* KVM offers all that Lethe must have, on every CPU with EPT: what is missing there, the model of the CPU hides. */
+/* On every CPU with EPT, KVM offers all that Lethe needs. What is missing is hidden by the chosen CPU model. */
 static const char *control_remedy(const struct preflight_facts *f)
 {
 	if (under_kvm(f))

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What stands between this machine and Lethe: lines for people, collected so that all are shown at once.
+ * The report: lines about what prevents Lethe, or a VM, from starting. They are collected so that all are shown at
+ * once.
  */
 #pragma once
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The report: kept in the order of coming, shown by kind. */
+/* The report: its lines are kept in the order in which they are added, and shown by kind. */
 #include "boot/report.h"
 
 #include "lib/printf.h"
 #include "lib/string.h"
 
-/* What blocks stands under one heading, whatever it is: people mend all of it before they try again. */
+/* All blockers stand under one heading, so that people can mend all of them before they try again. */
 static const char *const headings[REPORT_KINDS] = {
 	[REPORT_MACHINE] = "Lethe cannot start on this machine:",
 	[REPORT_CONFIG] = "Lethe cannot start on this machine:",

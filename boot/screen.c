@@ -76,7 +76,8 @@ void screen_progress(const char *name, uint64_t before, uint64_t done, uint64_t 
 {
 	char text[LINE_SIZE], size[32];
 
-	/* The firmware's console is slow, and a log of it gets every turn: a tenth at a time. */
+	/* The firmware's console is slow, and a log of it would hold every step: so the line is rewritten at each
+	 * tenth. */
 	if (before && percent(before, total) / 10 == percent(done, total) / 10)
 		return;
 	if (total < MiB)

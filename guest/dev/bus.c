@@ -31,7 +31,7 @@ static int bus_place_port(struct bus *b, struct bus_range *r, uint64_t base)
 		r->row = b->ports++;
 		b->port[r->row] = r;
 	}
-	/* First where it lies, then that it is there. */
+	/* 1. publish the base 2. publish the row in the map. */
 	atomic_store(&r->base, base);
 	bus_map_ports(b, base, r->size, r->row);
 	return 0;

@@ -8,12 +8,12 @@
  * A look-up takes no lock, while another vCPU may be moving a BAR. It is sound because a range is one object for good, which
  * belongs to its device and lives as long as the VM: what changes is where it lies (`base`), in one store.
  *
- *	found	  The access checks, with the range's lock held, that the range lies where the access goes. So whatever
- *		  state of the tables led here, the range is the right one at that moment; else nothing lay there at some
- *		  moment of the access, since a range leaves its place before another one can come.
- *	not found	Ports: the byte said so, in one load. Memory: ranges may have been on the move in the array. `version` is
- *		  odd meanwhile and another one afterwards; the search begins again until it has seen one even version
- *		  before and after.
+ *	found	  The access takes the range's lock and checks that the range holds the address. If so, the range is the
+ *		  right one at that moment, whatever state the tables were in. If not, there was a moment during the
+ *		  access when nothing lay at the address: a range leaves its place before another one can take it.
+ *	not found	Ports: one load of the byte decides. Memory: ranges may be moving in the array. `version` is odd
+ *		  while they move and has a new even value afterwards; the search is repeated until it reads the same
+ *		  even version before and after.
  */
 #pragma once
 
@@ -32,7 +32,7 @@
 #define BUS_8	8u
 #define BUS_ANY (BUS_1 | BUS_2 | BUS_4 | BUS_8)
 
-/* The base of a range that is not on the bus: no address is within reach of it. */
+/* The base of a range that is not on the bus: no address lies in such a range. */
 #define BUS_OFF (1ull << 63)
 
 /* off: bytes from the range's start. Called with the range's lock held. */

@@ -41,8 +41,8 @@ struct platform {
 
 /* Bytes of a platform with the states of its devices. */
 size_t platform_bytes(void);
-/* Fills in an object of platform_bytes() that the caller allocated (zeroed, aligned to 64); platform_create without the
- * memory. What it says; platform_fini() gives back what devices took. */
+/* As platform_create(), in an object of platform_bytes() that the caller has allocated (zeroed, aligned to 64). Returns
+ * what that returns. platform_fini() gives back the memory that devices have taken. */
 int platform_init(struct platform *p, const struct platform_params *params);
 void platform_fini(struct platform *p);
 

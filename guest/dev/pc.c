@@ -9,7 +9,7 @@
 #include "guest/dev/vuart.h"
 #include "guest/dev/vvga.h"
 
-/* A key is typed: its echo should not wait for a sleepy refresh of the screen. */
+/* A key is typed: the screen is refreshed sooner, so that the echo appears at once. */
 static void pc_key(void *platform, uint8_t byte)
 {
 	struct platform *p = platform;

@@ -2,9 +2,9 @@
 /*
  * The virtual platform: everything a guest sees beside its CPU and RAM, behind one object per VM.
  *
- * hv/ brings port and memory accesses here, asks before each entry whether an interrupt waits, and lends its clock.
- * Each device has a lock, or shares one (device.h); look-ups and a vCPU's own local APIC need none. Callers hold none, and the
- * platform never blocks.
+ * hv/ passes port and memory accesses to it, asks before each entry whether an interrupt is pending, and provides the
+ * clock. Each device has a lock, or shares one (device.h). Look-ups and a vCPU's own local APIC need none. Callers hold
+ * no lock, and the platform never blocks.
  *
  * Interrupts travel: device -> PIC / I/O APIC -> local APIC's pending set (`pir`, atomic bits that any CPU may
  * set) -> ops->interrupt(vcpu) -> the vCPU's run loop -> platform_irq_sync() merges pir into IRR -> injected.
@@ -33,12 +33,12 @@ enum vm_end {
  * console's functions are called by one CPU at a time. */
 struct vm_ops {
 	uint64_t (*clock)(void *vm); /* the guest's TSC now */
-	/* Something may be pending for it: leave HLT or the guest, look again. Called also for the vCPU whose own access it is,
-	 * and only when there is something new. */
+	/* Something new may be pending for this vCPU: it must leave HLT or the guest and look. Called also for the vCPU
+	 * whose own access is the cause. */
 	void (*wake)(void *vm, unsigned vcpu);
 	/* Its next event, platform_next_event(), is sooner than it was: at `due`, in the guest's TSC. */
 	void (*sooner)(void *vm, unsigned vcpu, uint64_t due);
-	/* As wake(), for an interrupt alone that has just been posted: a vCPU whose HLT it cannot end need not look.
+	/* As wake(), when an interrupt has been posted and nothing else: a vCPU whose HLT it cannot end need not wake.
 	 * vector: of its local APIC; -1: the 8259's. */
 	void (*interrupt)(void *vm, unsigned vcpu, int vector);
 	void (*init)(void *vm, unsigned vcpu); /* INIT: wait for SIPI */
@@ -92,9 +92,9 @@ struct platform_params {
  * and no test device. 0, -E_NOMEM, -E_INVAL (vcpus, tsc_hz, maxphyaddr), or what slot_add says. The devices start as
  * platform_reset() leaves them. */
 int platform_create(const struct platform_params *p, struct platform **out);
-/* Gives back the object and the RAM of its slots, in turns that are short: at most so many pieces of memory (of 2 MiB, or 4 KiB).
- * All vCPUs have stopped for good, and none ran since: the MMU's tables, which may still map that RAM, are not walked any more.
- * True: all is given back, and *p is NULL. Until then only this may be done with it. */
+/* Gives back the object and the RAM of its slots, at most so many pieces of memory (of 2 MiB, or 4 KiB) in one call.
+ * Returns true when all is given back, and *p is NULL then; until then nothing else may be done with the object. All
+ * vCPUs must have stopped for good: the MMU's tables may still map that RAM, but no CPU walks them any more. */
 bool platform_destroy_some(struct platform **p, unsigned most);
 /* Writes what firmware would have left into the BIOS area: ACPI tables (built with iasl, patched for vCPUs and layout)
  * the Intel MP table, real-mode vectors with their handlers; the RSDP's gpa in *rsdp. 0 or what guest_write_rom says. */
@@ -158,14 +158,14 @@ void platform_apicv_eoi(struct platform *p, unsigned vcpu, uint8_t vector); /* E
 void platform_apicv_write(struct platform *p, unsigned vcpu, unsigned offset);
 /* True if anything is deliverable, so that HLT ends. Does not acknowledge. Ignores RFLAGS.IF. */
 bool platform_irq_waiting(struct platform *p, unsigned vcpu);
-/* True if this vector has a higher priority than what the vCPU is at (its PPR). Any CPU, while the vCPU halts: its local
- * APIC rests then. */
+/* True if this vector has a higher priority than the vCPU's PPR. Any CPU, while the vCPU halts, since its local APIC
+ * does not change then. */
 bool platform_irq_above(const struct platform *p, unsigned vcpu, uint8_t vector);
 
 /*
  * Time. next_event: the guest TSC at which this vCPU has to run events (its APIC timer; vCPU 0 also the PIT, RTC,
- * console polling); UINT64_MAX if none. Lock-free. run_events: does what is due, but at most so much of what is long work (the
- * screen's and the console's; TIMERS_ALL: all of it): the rest stays due.
+ * console polling); UINT64_MAX if none. Lock-free. run_events: runs the timers that are due, but at most `most_long` of
+ * those that take long (the screen's and the console's; TIMERS_ALL: no limit). The others stay due.
  */
 uint64_t platform_next_event(const struct platform *p, unsigned vcpu);
 void platform_run_events(struct platform *p, unsigned vcpu, uint64_t now, unsigned most_long);

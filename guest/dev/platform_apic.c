@@ -33,7 +33,8 @@ platform_apic_rdmsr(struct platform *p, unsigned vcpu, uint32_t msr, uint64_t *v
 	return 0;
 }
 
-/* A write of ICR that no other vCPU learns of needs no lock. The vector, or 0: it is none such. */
+/* Returns the vector if this write of ICR is an interrupt to the vCPU itself that went straight into IRR, without a
+ * lock; else 0. */
 static int icr_to_self(struct vlapic *l, uint64_t icr)
 {
 	if (!vlapic_x2(l) || !icr_is_self(icr) || !vlapic_take(l, (uint8_t)icr))
@@ -43,7 +44,8 @@ static int icr_to_self(struct vlapic *l, uint64_t icr)
 	return (uint8_t)icr;
 }
 
-/* The vector of a deadline that is over already, or 0: the timer sees to it. */
+/* Returns the timer's vector if the deadline has passed and the interrupt went straight into IRR; else 0: it is posted,
+ * or the timer is armed. */
 static int deadline_over(struct vlapic *l, uint64_t tsc)
 {
 	uint32_t lvt = vlapic_get(l, APIC_LVT_TIMER);

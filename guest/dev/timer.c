@@ -21,7 +21,7 @@ static void timer_queue_refresh(struct timer_queue *q)
 		next = min(next, atomic_load_relaxed(&q->timer[i]->due));
 	atomic_store(&q->next, next);
 	spin_unlock(&q->lock);
-	/* The vCPU may sleep or run until the old time; only an earlier one is news to it. */
+	/* The vCPU sleeps or runs until the old time at most, so it is told of an earlier time only. */
 	if (next < before)
 		q->clock->ops->sooner(q->clock->vm, q->vcpu, next);
 }
@@ -66,7 +66,7 @@ static void timer_fire(struct vtimer *t, uint64_t now)
 {
 	atomic_store_relaxed(&t->due, TIMER_OFF);
 	t->fire(t, now);
-	/* Whatever a device has computed: the same timer is not due again at once. */
+	/* A timer is never due again at once, even if its device asks for that. */
 	if (unlikely(t->due <= now))
 		atomic_store_relaxed(&t->due, tsc_after(now, t->queue->clock->period_min));
 }

@@ -9,8 +9,8 @@
  * at most once per timers_run(), and a period shorter than vclock.period_min cannot be had. So no guest can make
  * Lethe loop over missed ticks.
  *
- * Times are unsigned and the arithmetic is right for all of them, the last one, which TIMER_OFF is too, included: a device
- * arms a timer for after now, or never, and one that is off never fires.
+ * Times are unsigned, and the arithmetic is right for all of them, including the last, TIMER_OFF. A device arms a timer
+ * for a time after now, or with TIMER_OFF for never.
  */
 #pragma once
 
@@ -47,8 +47,8 @@ struct vtimer {
 	void (*fire)(struct vtimer *t, uint64_t now);
 };
 
-/* The timers that one vCPU runs. Any CPU may arm a timer of a device; the last to do so finds what all others have armed, since
- * `next` is computed under `lock` from what each timer says. */
+/* The timers that one vCPU runs. Any CPU may arm a timer of a device. `next` is computed under `lock` from all timers,
+ * so that none is missed when several CPUs arm timers at the same time. */
 struct timer_queue {
 	uint64_t next; /* the smallest due; atomic, read by the vCPU without the lock */
 	struct spinlock lock;
@@ -65,11 +65,12 @@ void timer_add(struct timer_queue *q, struct vtimer *t, struct spinlock *lock,
 /* Both with the timer's lock held; take the queue's. */
 void timer_arm(struct vtimer *t, uint64_t due);
 void timer_stop(struct vtimer *t);
-/* Fires what is due, but of what is long work at most `most_long`: the rest stays due. The queue's own vCPU, with no
- * lock held. */
+/* Fires the timers that are due, but at most `most_long` of those marked long_work: the others stay due. Called by the
+ * queue's own vCPU, with no lock held. */
 void timers_run(struct timer_queue *q, uint64_t now, unsigned most_long);
 #define TIMERS_ALL UINT32_MAX
-/* Returns `due`, but no time so soon after `now` that a guest could make Lethe do nothing but fire timers (100 us). */
+/* Returns `due`, or vclock.period_min after `now` (100 us) if `due` is sooner: so a guest cannot keep Lethe busy with
+ * timers. */
 uint64_t timer_periodic_due(const struct vclock *c, uint64_t now, uint64_t due);
 
 /* A time `span` after `from`, which may be never. */

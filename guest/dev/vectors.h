@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The interrupt vectors of a guest in real mode. No BIOS runs in a guest; a guest that calls one all the same, or faults
- * without a handler, is answered or ended in words instead of running through zeros.
+ * The interrupt vectors of a guest in real mode. There is no BIOS in a guest. If a guest calls one, or faults without a
+ * handler of its own, Lethe answers the call or ends the VM with a message; otherwise the guest would execute zeros.
  *
  *	0x00000   vector table: F000:offset of the 256 handlers
  *	0xf8000   guest/dev/rom/vectors.asm: the offsets (256 words), 27 traps of 8 bytes each, the handlers

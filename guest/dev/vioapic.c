@@ -35,13 +35,13 @@ static void vioapic_deliver(struct vioapic *v, unsigned pin)
 		.level = e & ENTRY_LEVEL,
 	};
 
-	/* Remote IRR stands for "a local APIC has it": without a taker there would be no EOI to clear it. */
+	/* Remote IRR is set only if a local APIC took the interrupt: otherwise no EOI would ever clear it. */
 	if (apic_send(v->dev.board->irqs, &m) && m.level &&
 		(m.delivery == DELIVER_FIXED || m.delivery == DELIVER_LOWEST))
 		v->entry[pin] |= ENTRY_REMOTE;
 }
 
-/* A level-triggered pin whose line is up asks again whenever nothing holds it back. */
+/* A level-triggered pin whose line is high sends again as soon as it is neither masked nor waiting for an EOI. */
 static void vioapic_service_level(struct vioapic *v, unsigned pin)
 {
 	uint64_t e = v->entry[pin];

@@ -68,7 +68,7 @@ static void kbd_stroke(struct vkbd *k, struct vkbd_key key)
 		kbd_put_key(k, KEY_CTRL, true);
 }
 
-/* The bytes of a sequence that turned out to be none are typed as they are. */
+/* The bytes of an escape sequence that stands for no key are typed one by one. */
 static void kbd_give_up_escape(struct vkbd *k)
 {
 	unsigned n = k->escapes;

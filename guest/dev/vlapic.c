@@ -158,7 +158,7 @@ static void vlapic_wake(struct vlapic *l)
 
 void vlapic_error(struct vlapic *l, uint32_t esr_bit)
 {
-	/* A bit that is set already tells nothing new; this also ends the circle when the error vector is illegal. */
+	/* A recorded error is not reported again: otherwise an illegal error vector would recurse without end. */
 	if (atomic_fetch_or(&l->errors, esr_bit) & esr_bit)
 		return;
 	vlapic_local(l, APIC_LVT_ERROR);
@@ -314,7 +314,7 @@ void vlapic_written(struct vlapic *l, unsigned off)
 	value = vlapic_get(l, off);
 	if (off == APIC_ICR && vlapic_x2(l))
 		value |= (uint64_t)vlapic_get(l, APIC_ICR + 4) << 32;
-	/* The page took the value unchecked: what may not be written gets its own back. */
+	/* The guest's write went into the page unchecked: restore the bits that it may not change. */
 	if (off == APIC_ID)
 		lapic_refresh_id(l);
 	else

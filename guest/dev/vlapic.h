@@ -7,7 +7,7 @@
  *	         8259 ----------> vpic.out ----+--ExtINT-->
  *
  * The architectural registers live in `page`, in the hardware's layout, since it may be the VMCS's virtual-APIC
- * page: then the CPU itself reads and changes TPR, PPR, IRR, ISR and the guest other registers.
+ * page: then the CPU itself reads and changes TPR, PPR, IRR and ISR, and the guest writes other registers there.
  *
  * A local APIC has no lock. Only the vCPU's own run loop writes registers, and all fields that are not marked. Other CPUs
  * read registers (is this the destination?), set bits of `pir` and `errors`, and ask for INIT: all by atomics.

@@ -55,7 +55,7 @@ static uint64_t lapic_addressed(struct interrupts *s, const struct apic_msg *m)
 	return set;
 }
 
-/* Of those that accept interrupts the one with the lowest priority; equals take turns. */
+/* Returns the vCPU with the lowest priority of those that accept interrupts; of several such, they take turns. */
 static uint64_t lapic_lowest(struct interrupts *s, uint64_t set)
 {
 	unsigned best = CPUS_MAX, best_ppr = 256, turn = atomic_load_relaxed(&s->lowest_turn);

@@ -53,8 +53,8 @@ void vlapic_merge(struct vlapic *l)
 {
 	if (likely(!atomic_load(&l->posted)))
 		return;
-	/* An exchange, not a store: the loads of pir below must not come before it, or a bit set in between would
-	 * wait for the next post. */
+	/* An exchange, not a store: it is a full fence, so that the loads of pir below come after it. Otherwise a bit
+	 * that is set in between would wait for the next post. */
 	atomic_xchg(&l->posted, 0);
 	l->stale = true;
 	if (unlikely(atomic_load(&l->init_pending))) {
@@ -80,7 +80,8 @@ void vlapic_merge(struct vlapic *l)
 	}
 }
 
-/* From virtual-interrupt delivery back to ours (x2APIC mode may lack it): the page is the truth. */
+/* From virtual-interrupt delivery back to delivery by Lethe (in x2APIC mode the CPU may lack it): the state is read
+ * from the page. */
 static void lapic_leave_apicv(struct vlapic *l)
 {
 	l->apicv = false;
@@ -135,7 +136,7 @@ int vlapic_sync_apicv(struct vlapic *l, bool *extint, uint64_t eoi_exit[4])
 	int status = -1;
 
 	vlapic_merge(l);
-	/* vlapic_waiting(), which a halted vCPU is asked first, may have merged what hv/ must hear of here. */
+	/* vlapic_waiting(), which is called first while a vCPU halts, may have merged what hv/ must be told of here. */
 	if (unlikely(!l->apicv) || l->stale) {
 		l->apicv = true;
 		l->stale = false;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The local APIC's timer (SDM Vol. 3A 10.5.4). The count is never stepped: it follows from the time since it was
- * loaded. A masked timer is not armed at all; unmasked again it goes on where it would have been.
+ * The local APIC's timer (SDM Vol. 3A 10.5.4). The count is not decremented step by step: it is computed from the time
+ * since it was loaded. A masked timer is not armed; when it is unmasked, its count is what it would have been anyway.
  */
 #include "guest/dev/irq.h"
 

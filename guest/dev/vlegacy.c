@@ -4,7 +4,7 @@
  *
  *	0x00-0x0f, 0xc0-0xdf	DMA controllers: no device asks for DMA; registers read 0
  *	0x80-0x8f		DMA pages; 0x80 is where diagnostics and delays write: hold what is written
- *	0xe9			Bochs's debug console: lines go to Lethe's log, so many a second
+ *	0xe9			Bochs's debug console: lines go to Lethe's log, a limited number each second
  *	0xed			the other delay port
  *	0xf0-0xf1		coprocessor error latch
  */
@@ -43,7 +43,7 @@ static uint64_t legacy_debug_read(void *dev, uint64_t off, unsigned size)
 	return 0xe9; /* how a kernel tells that the port is there */
 }
 
-/* A second begins with the first line that comes after the one before it is over. */
+/* The limit is for each second; a new second begins with the first line after the last one has passed. */
 static void legacy_log_debug_line(struct vlegacy *v)
 {
 	uint64_t now = device_now(&v->dev);

@@ -162,7 +162,7 @@ static void bar_map(struct vpci_dev *d, unsigned n, uint64_t at)
 		err = bus_add_port(d->bus->dev.board->bus, &b->range, at);
 	else
 		err = bus_add_mmio(d->bus->dev.board->bus, &b->range, at);
-	/* The guest put it over another device: the other one answers. It is tried again at the next change. */
+	/* The guest has placed it over another device, which keeps the addresses. Tried again at the next change. */
 	b->mapped = !err;
 	b->at = at;
 }

@@ -121,7 +121,7 @@ static void pit_start(struct vpit *v, struct vpit_channel *c, uint64_t t)
 	if (c == &v->channel[0]) {
 		if (c->mode == 0)
 			irq_line_set(&v->irq, false);
-		/* By the time at which it started: an edge that has passed since is due, not forgotten. */
+		/* Computed from the time of the start: an edge that has passed since then is due at once, not lost. */
 		pit_arm(v, rate_tsc(&v->rate, t), false);
 	}
 }

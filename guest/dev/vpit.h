@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The 8254 timer (Intel 8254 datasheet) and port 0x61: channel 0 drives IRQ 0, channel 1 was the DRAM refresh,
- * channel 2 the speaker. Nothing counts: a counter's value and output are computed from the time since it was loaded.
+ * channel 2 the speaker. A counter's value and output are not stepped but computed from the time since it was loaded.
  */
 #pragma once
 

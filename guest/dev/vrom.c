@@ -6,9 +6,9 @@
  *	                                rom_move()  -> slot_move()
  *	look at STATUS ----------------> ticket ready? then the memory may be given another meaning (erased)
  *
- * Nothing here waits. To put the same memory back into the same guest's map needs no ticket: a vCPU
- * that reaches it by an old translation sees what it could see anyway. To change it behind the guest's back does: a vCPU
- * with an old translation could write into what has just been erased.
+ * Nothing here waits. Mapping the same memory into the same guest again needs no ticket: a vCPU with an old translation
+ * reaches only what it may reach anyway. Erasing it does need the ticket: a vCPU with an old translation could still
+ * write to memory that has just been erased.
  */
 #include "guest/dev/vrom.h"
 
@@ -51,7 +51,7 @@ struct pci_data {
 } __packed;
 _Static_assert(sizeof(struct pci_data) == 0x1c, "6.3.1.2, revision 3");
 
-/* What is off the guest's map has no gpa to reach it by, so this is not guest_mem's business. */
+/* Memory that is not in the guest's map has no gpa, so guest_read() and guest_write() cannot be used here. */
 static void *rom_page_of(const struct backing *b, uint64_t page)
 {
 	return pfn_to_virt(backing_pfn(b, page));

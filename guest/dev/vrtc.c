@@ -106,7 +106,7 @@ static void rtc_to_registers(struct vrtc *v, uint64_t seconds)
 	v->ram[CENTURY] = (uint8_t)(year / 1000 % 10 << 4 | year / 100 % 10);
 }
 
-/* Whatever nonsense stands in the registers, a time comes out. */
+/* Returns some time even if the registers hold values that are no time. */
 static uint64_t rtc_from_registers(const struct vrtc *v)
 {
 	unsigned century = (v->ram[CENTURY] >> 4) * 10u + (v->ram[CENTURY] & 15);
@@ -129,8 +129,8 @@ static bool rtc_matches(const struct vrtc *v, unsigned reg, unsigned value)
 	return (reg == HOURS_ALARM ? rtc_decode_hour(v, raw) : rtc_decode(v, raw)) == value;
 }
 
-/* The first second after `after` that the alarm names; UINT64_MAX if none ever is. Each step skips a whole hour or
- * minute that cannot match, so 24 + 60 + 60 steps see every case. */
+/* Returns the first second after `after` that matches the alarm, or UINT64_MAX if none does. Each step skips an hour or
+ * a minute that cannot match, so 24 + 60 + 60 steps are enough. */
 static uint64_t rtc_next_alarm(const struct vrtc *v, uint64_t after)
 {
 	uint64_t t = after + 1;

@@ -171,7 +171,7 @@ static uint8_t uart_pop(struct vuart *u)
 	u->head = (u->head + 1) % VUART_FIFO;
 	u->count--;
 	uart_restart_timeout(u);
-	/* More may have been typed than fitted. */
+	/* More bytes may have been typed than there was room for. */
 	if (!u->count)
 		vconsole_pump(u->dev.board->console);
 	return c;

@@ -72,8 +72,7 @@ static uint64_t logic(uint64_t r, uint64_t mask, uint64_t *rflags)
 /*
  * Shifts and rotates. The count is taken modulo 32 (64 for 8 bytes), by RCL and RCR then modulo the width
  * plus 1 (CF takes part); with a count of 0 no flag changes. OF is defined for a count of 1 only, and is
- * computed for the others in the same way. The loops step bit by bit: at most 63 steps, and they show what
- * the machine does.
+ * computed for the others in the same way. The loops go bit by bit, at most 63 steps, as the SDM's pseudocode does.
  */
 static uint64_t rotate(enum insn_op op, unsigned bits, uint64_t v, unsigned count, uint64_t *rflags)
 {
@@ -264,7 +263,7 @@ uint32_t alu_crc32(uint32_t crc, uint64_t value, unsigned bytes)
 	return crc;
 }
 
-/* BSF, BSR: ZF tells of a source of 0, the others are undefined. TZCNT, LZCNT count to the width, CF tells of it. */
+/* BSF, BSR: a source of 0 sets ZF; the other flags are undefined. TZCNT, LZCNT of 0 return the width and set CF. */
 static uint64_t bit_scan(enum insn_op op, unsigned bits, uint64_t first, uint64_t v, uint64_t *rflags)
 {
 	uint64_t from_low = v ? (uint64_t)__builtin_ctzll(v) : bits,
@@ -285,7 +284,7 @@ static uint64_t bit_scan(enum insn_op op, unsigned bits, uint64_t first, uint64_
 	return n;
 }
 
-/* The number of ones (Kernighan: each step clears the lowest). ZF tells of a source of 0; the others become 0. */
+/* Counts the ones; each step clears the lowest one (Kernighan). A source of 0 sets ZF; the other flags become 0. */
 static uint64_t ones(uint64_t v, uint64_t *rflags)
 {
 	uint64_t n = 0;

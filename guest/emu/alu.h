@@ -14,10 +14,10 @@ static inline uint64_t alu_mask(unsigned size)
 }
 
 /*
- * What op leaves in its first operand, given both (zero-extended; the second is ignored by those that have
- * one, and is the count of shifts and the bit number of bit tests). CMP, TEST and BT return the first
- * unchanged. Updates the arithmetic flags in *rflags; flags that the SDM calls undefined get some value.
- * A bit scan of 0 returns the first.
+ * Returns what the instruction `op` writes to its first operand. Both operands are zero-extended. Instructions
+ * with one operand ignore `second`; it is the count of a shift and the bit number of a bit test. CMP, TEST and BT
+ * return `first` unchanged, and so does a bit scan of 0. Updates the arithmetic flags in *rflags; a flag that the
+ * SDM calls undefined gets some value.
  * op: INSN_ADD..INSN_POPCNT, INSN_XCHG, INSN_XADD, INSN_MOV.
  */
 uint64_t alu(enum insn_op op, unsigned size, uint64_t first, uint64_t second, uint64_t *rflags);

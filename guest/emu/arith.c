@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Instructions that compute: the result goes into a register, nowhere, or back to memory, perhaps locked. */
+/* Arithmetic instructions. The result goes to a register, nowhere (CMP, TEST), or to memory, perhaps with LOCK. */
 #include "guest/emu/alu.h"
 #include "guest/emu/operand.h"
 #include "lib/string.h"
 
 /*
- * A bit number in a register counts from the operand's first byte in both directions: the operand is the one,
- * of its size, that holds the bit (SDM Vol. 1 4.4.2.1).
+ * A bit number in a register is signed and counts from the operand's first byte. The memory accessed is the
+ * piece of operand size that holds the bit (SDM Vol. 1 4.4.2.1).
  */
 static int open_bit_string(struct emu *e, struct emu_mem *m, unsigned access)
 {
@@ -37,7 +37,7 @@ static int exec_alu_read(struct emu *e)
 		rc = emu_read_value(e, &m, &v);
 	if (rc)
 		return rc;
-	/* The prefix that makes TZCNT of BSF means nothing to a CPU without it. */
+	/* A CPU without TZCNT ignores the prefix F3 and executes BSF; the same for LZCNT and BSR. */
 	if (op == INSN_TZCNT && !(e->ops->has && e->ops->has(e, EMU_HAS_TZCNT)))
 		op = INSN_BSF;
 	if (op == INSN_LZCNT && !(e->ops->has && e->ops->has(e, EMU_HAS_LZCNT)))

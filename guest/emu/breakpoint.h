@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Data and I/O breakpoints on accesses that Lethe makes for the guest: the CPU does not see them, so its debug registers
- * do not either. (SDM Vol. 3B 17.2.) Instruction breakpoints need nothing: the CPU looks at them before an instruction
- * begins, and so before it exits.
+ * Data and I/O breakpoints on accesses that Lethe makes for the guest. The CPU does not make these accesses, so its
+ * debug registers cannot match them (SDM Vol. 3B 17.2). Instruction breakpoints need no emulation: the CPU checks them
+ * before an instruction begins, and so before its VM exit.
  */
 #pragma once
 

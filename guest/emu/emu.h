@@ -30,19 +30,20 @@ struct emu_mem {
 };
 
 /*
- * Opens [seg:offset, size) for access (EMU_READ, EMU_WRITE). `only`: it is the instruction's one memory
- * operand, so e->gpa may be its. 0, -E_FAULT with e->fault, or an error of ops->translate.
+ * Opens [seg:offset, size) for access (EMU_READ, EMU_WRITE). `only`: the instruction has no other memory
+ * operand, so e->gpa may be this one's. Returns 0, -E_FAULT with e->fault, or an error of ops->translate.
  */
 int emu_open(struct emu *e, struct emu_mem *m, unsigned seg, uint64_t offset, unsigned size, unsigned access,
 	bool only);
-/* The same for an element of a string. If *m, the element before, lies in the same page, that suffices. */
+/* The same for an element of a string. If the previous element, *m, lies in the same page, its translation is used
+ * again. */
 int emu_open_next(
 	struct emu *e, struct emu_mem *m, unsigned seg, uint64_t offset, unsigned size, unsigned access);
 /* Whole operands, m->size bytes. 0 or an error of ops. */
 int emu_read(struct emu *e, struct emu_mem *m, void *to);
 int emu_write(struct emu *e, struct emu_mem *m, const void *from);
-/* Writes *desired over *expected, which emu_read gave: with LOCK, and if it is RAM, only if it still is there
- * (-E_AGAIN). Both are at least 8 bytes long. */
+/* Replaces *expected, which emu_read returned, by *desired. If `locked` and it is RAM: atomically, and -E_AGAIN if RAM
+ * does not hold *expected any more. Both are at least 8 bytes long. */
 int emu_update(struct emu *e, struct emu_mem *m, const void *expected, const void *desired, bool locked);
 /* Of at most 8 bytes, zero-extended. */
 int emu_read_value(struct emu *e, struct emu_mem *m, uint64_t *value);
@@ -51,7 +52,7 @@ int emu_write_value(struct emu *e, struct emu_mem *m, uint64_t value);
 /* The hidden part of a segment register, asked for once. */
 const struct cpu_segment *emu_segment(struct emu *e, unsigned seg);
 
-/* Each does the instruction in e->insn, but for RIP: 0 or an error as emulate() returns it. */
+/* Each executes the instruction in e->insn, except for RIP. Returns 0 or an error as emulate() does. */
 int emu_exec_mov(struct emu *e); /* MOV, MOVZX, MOVSX, MOVBE */
 int emu_exec_setcc(struct emu *e);
 int emu_exec_cmovcc(struct emu *e);
@@ -80,7 +81,7 @@ static inline void emu_finish(struct emu *e, unsigned len)
 	e->regs->rflags &= ~RFLAGS_RF;
 }
 
-/* True if a REP string stops here, after so many elements: with TF each is followed by a trap (SDM Vol. 3B 17.3.1.4). */
+/* True if a REP string stops after so many elements. With TF set a trap follows each element (SDM Vol. 3B 17.3.1.4). */
 static inline bool emu_stops(struct emu *e, unsigned elements)
 {
 	if (!elements)

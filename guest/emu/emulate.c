@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One instruction: decoded, sent to the file that does it, stepped over. Each does it in the same order:
- * operands are opened (all that can fault), read, worked on, written; then registers and flags change, and
- * RIP last. So a fault leaves no trace.
+ * Emulates one instruction: decodes it, calls the file that executes it, steps RIP over it. All instructions
+ * work in the same order, so that a fault changes nothing:
+ *
+ * 1. open the operands: all that can fault
+ * 2. read them, compute, write the result
+ * 3. change registers and flags, and RIP last
  */
 #include "guest/emu/emulate.h"
 
@@ -61,9 +64,9 @@ static int refused(struct emu *e, int err)
 }
 
 /*
- * The common case first: MOV, MOVZX or MOVSX between a register and a device in 64-bit mode, at the gpa that
- * the VM exit named. Its address was checked by the hardware; that the page offset is the same shows that it
- * is this operand's. False: not that case, nothing done.
+ * The common case: MOV, MOVZX or MOVSX between a register and a device in 64-bit mode, at the gpa of the VM
+ * exit. Hardware has checked that address; the page offset shows that it is the address of this operand.
+ * Returns false, with nothing done, in any other case.
  */
 static bool mov_at_known_gpa(struct emu *e)
 {

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The emulator: does what ONE instruction does, whose memory operand lies where the CPU may not reach: device
- * registers, or RAM that the hypervisor guards. And INS and OUTS: the port is emulated, the memory is not.
+ * The emulator: executes one instruction whose memory operand the CPU itself cannot access: device registers,
+ * or RAM that the hypervisor protects. It also executes INS and OUTS: the port is emulated, the memory is not.
  *
  *	VM exit, gpa ---+                                         +--> mmio_read, mmio_write (known gpa)
  *	bytes at RIP ---+--> insn_decode --> operands --> ALU ----+--> translate --> RAM, else MMIO
  *	registers ------+                                         +--> registers, RFLAGS, RIP; or a fault
  *
- * It knows of the machine only what `struct emu` says and what the operations give: hv/ fills them in, tests
- * fake them. It allocates nothing, keeps nothing between calls, and its work is bounded: a REP string does at
- * most EMU_CHUNK elements a call, and stops earlier, between two of them, once ops->pause says so.
+ * It uses only `struct emu` and its operations, which hv/ fills in and tests fake. It allocates nothing, keeps
+ * nothing between calls, and its work is bounded: one call executes at most EMU_CHUNK elements of a REP string,
+ * and fewer if ops->pause returns true between two elements.
  */
 #pragma once
 
@@ -20,7 +20,7 @@
 #define EMU_WRITE (1u << 1)
 
 #define EMU_CHUNK   16 /* elements of a REP string in one call */
-#define EMU_RETRIES 8  /* of a locked update that others disturb; then the guest tries again */
+#define EMU_RETRIES 8  /* of a locked update while others change the memory; then the guest tries again */
 
 #define EMU_PARTLY 1 /* emulate(): a REP string stands between two elements */
 
@@ -59,9 +59,9 @@ struct emu_ops {
 	void (*segment)(struct emu *e, enum seg seg, struct cpu_segment *out);
 	/* SMSW, SLDT, STR: what they store. */
 	uint16_t (*system)(struct emu *e, enum emu_system which);
-	/* CPUID, as far as it changes what an encoding means. NULL: the CPU has nothing of it. */
+	/* True if the guest's CPU has a feature that changes what an encoding means. NULL: it has none. */
 	bool (*has)(struct emu *e, enum emu_feature feature);
-	/* True if a REP string is to stop between two elements, because it has had its time. May be NULL: never. */
+	/* True if a REP string has used up its time and must stop between two elements. NULL: never. */
 	bool (*pause)(struct emu *e);
 	/* The guest's XMM registers, 16 bytes. May be NULL: then SSE moves are refused. */
 	void (*xmm_read)(struct emu *e, unsigned n, void *to);
@@ -78,12 +78,12 @@ struct emu {
 	struct cpu_regs *regs; /* all of them, rip and rflags too; written back here */
 	enum insn_mode mode;   /* of CS: L, else D; 16 in real and virtual-8086 mode */
 	/*
-	 * The access that exited, if known: `known` says which kinds (EMU_READ, EMU_WRITE) the hardware has
-	 * let through the guest's own paging at `gpa` and that a device answers there. Then an instruction
-	 * with one memory operand, in that page, is not translated again. 0: translate.
-	 * An EPT violation tells the kind. A misconfiguration does not: pass both, but at CPL 3 pass 0, since
-	 * another thread may exchange the instruction, and its kind, for one that the guest's paging would
-	 * not have allowed.
+	 * The access that caused the VM exit, if known. `known`: the kinds of access (EMU_READ, EMU_WRITE) that
+	 * the guest's own paging allowed, at `gpa`, where a device lies. An instruction with one memory operand
+	 * in that page is then not translated again. 0: translate.
+	 * An EPT violation reports the kind. A misconfiguration does not: pass both kinds, but at CPL 3 pass 0,
+	 * since another thread may have replaced the instruction by one whose kind of access the guest's paging
+	 * does not allow.
 	 */
 	unsigned known;
 	gpa_t gpa;
@@ -116,7 +116,8 @@ struct emu {
  * EMU_PARTLY a REP string between two elements: after a chunk, or earlier if ops->pause says so; after one element if
  *            TF is set or a breakpoint was met. RIP is the same, RF is set (SDM Vol. 3B 17.3.1.1). The caller ends
  *            blocking and raises the trap as after a whole instruction, and enters the guest, which goes on with it
- * -E_AGAIN   not done, nothing changed (a locked update that others disturbed): enter the guest, it comes back
+ * -E_AGAIN   not done, nothing changed (others kept changing the memory of a locked update): enter the guest, which
+ *            executes the instruction again
  * -E_FAULT   inject e->fault at this RIP. Nothing changed but by the finished elements of a REP string
  * -E_RANGE   the instruction needs more bytes: the fetch of the next page faults
  * -E_NOSUP   e->why, see emulate_describe(); nothing changed

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The instruction decoder: from up to 15 bytes at RIP to what the instruction does to memory. It knows the
- * instructions that guests use on device memory and on pages that must be emulated; the others are refused by
- * name of their kind. (SDM Vol. 2A chapter 2: formats; Vol. 2D appendix A: opcode maps.)
+ * The instruction decoder: from up to 15 bytes at RIP to what the instruction does to memory. It decodes the
+ * instructions that guests use on device memory and on pages that must be emulated. Others are refused, with a
+ * reason (enum insn_why). (SDM Vol. 2A chapter 2: formats; Vol. 2D appendix A: opcode maps.)
  *
  *	[legacy prefixes] [REX] opcode [ModRM [SIB] [disp]] [imm]
  *	 66 67 F0 F2 F3         1 byte,      how the memory operand

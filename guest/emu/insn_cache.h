@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Decoding is a pure function of the bytes and the mode, and guests touch their devices from few places: a
- * vCPU remembers the last decoded instructions by their bytes. The address only chooses the place in the
- * cache, so code that changes is decoded anew.
+ * A cache of decoded instructions, one a vCPU: guests access their devices from few places in their code.
+ * Decoding depends on nothing but the bytes and the mode. An entry holds both and is used only if both are
+ * equal, so code that has changed is decoded anew; the address only selects the entry.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * INS and OUTS: the port is the platform's, the memory is the guest's, reached as the instruction would reach
- * it. The VM exit comes before the CPU has looked at the memory operand, so all its checks are made here.
+ * INS and OUTS: the port belongs to the platform, the memory to the guest. The VM exit comes before the CPU has
+ * checked the memory operand, so all of its checks are made here.
  */
 #include "guest/emu/emu.h"
 

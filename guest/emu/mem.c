@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A memory operand on its way:
+ * How a memory operand is reached:
  *
  *	seg:offset --(limit, rights; canonical)--> linear --(the guest's paging)--> gpa --> RAM, or a device
  *	                                             |
  *	                                             +-- an operand may cross into a second page: two gpas
  *
- * Everything that can fault comes first (emu_open); after it, reading and writing cannot.
+ * emu_open() makes every check that can fault. Reads and writes after it cannot fault.
  */
 #include "guest/emu/emu.h"
 
@@ -153,7 +153,7 @@ int emu_open_next(
 	return 0;
 }
 
-/* Devices know accesses of 1, 2, 4 and 8 bytes: others are made in pieces, the largest first. */
+/* Devices take accesses of 1, 2, 4 and 8 bytes. Other sizes are split into such pieces, the largest first. */
 static unsigned piece(unsigned n)
 {
 	return n >= 8 ? 8 : n >= 4 ? 4 : n >= 2 ? 2 : 1;

@@ -89,7 +89,7 @@ static int emu_exec_ymm(struct emu *e)
 
 	if (!e->ops->ymm_read || !e->ops->ymm_write)
 		return emu_refuse(e, "an AVX move, with no access to YMM registers");
-	/* Before the first access: no byte of a device is read for nothing. */
+	/* Before the first access, because reading a device may change it. */
 	if (!e->ops->ymm_read(e, i->reg, value))
 		return emu_fault(e, VEC_UD);
 	rc = emu_open_rm(e, &m, load ? EMU_READ : EMU_WRITE);

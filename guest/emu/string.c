@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * String instructions: [seg:rSI] and [ES:rDI], one element at a time, because a device must see each access
- * in its size and order. With REP a call does a bounded chunk; registers are right after every element, so
- * that an interrupt, or a fault in the middle, finds what the architecture promises (SDM Vol. 2B, REP).
+ * in its size and order. With REP, one call executes a bounded number of elements. The registers are updated
+ * after each element, as the architecture requires for an interrupt or fault in the middle (SDM Vol. 2B, REP).
  */
 #include "guest/emu/alu.h"
 #include "guest/emu/emu.h"

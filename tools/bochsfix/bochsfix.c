@@ -3,13 +3,13 @@
  * bochsfix: repairs five bugs of Debian's Bochs 3.1 in memory, without touching a file of Debian's.
  *
  * The library is preloaded into Bochs by the dynamic loader. Bochs exports its symbols for its plugins,
- * so the places are found by name. Each repair first asks whether it is needed. A build that is right is
- * left alone; a build that is wrong, or whose rightness cannot be told, is refused: Bochs then ends with
- * status 3 before the machine starts, because a guest in a wrong machine fails in ways that look like
- * bugs of the guest.
+ * so the places are found by name. Each repair first checks whether it is needed. A build that needs none is
+ * left alone. A build that cannot be repaired, or of which this cannot be found out, is refused: Bochs then
+ * ends with status 3 before the machine starts, because the faults of a wrong machine look like bugs of the
+ * guest.
  *
  * 1. long_idiv(), the helper behind the 64-bit IDIV instruction, is miscompiled: 1000000000 / 1 gives
- *    0xb8a, and stock Linux dies of a divide error. It is replaced by a function that divides in C.
+ *    0xb8a, and stock Linux ends with a divide error. It is replaced by a function that divides in C.
  *
  * 2. An external interrupt that is pending when a VM entry loads RFLAGS.IF = 0 never causes a VM exit,
  *    although the pin-based control asks for one whatever IF is (SDM vol. 3, 26.2 "Other causes of VM

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tsc: prints the time stamp counter in decimal. A static program without a C library, so that it costs
- * the demo guest next to nothing.
+ * tsc: prints the time stamp counter in decimal. A static program without a C library, so that it adds
+ * little to the demo guest's size and start.
  */
 static long write_out(const char *text, long length)
 {

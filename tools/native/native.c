@@ -147,7 +147,7 @@ static EFI_STATUS place(void)
 	code = ((h->setup_sects ? h->setup_sects : LINUX_DEFAULT_SETUP_SECTS) + 1) * SECTOR;
 	if (code >= vmlinuz.size || vmlinuz.size - code > h->init_size)
 		return fail(L"vmlinuz is truncated", EFI_LOAD_ERROR);
-	/* Where it prefers to be the firmware sits, as a rule; it runs at any aligned address above. */
+	/* The firmware usually occupies the kernel's preferred address; any aligned address above it will do. */
 	at = FOUR_GIB - 1;
 	status = uefi_call_wrapper(BS->AllocatePages, 4, AllocateMaxAddress, EfiLoaderCode,
 		EFI_SIZE_TO_PAGES((UINTN)h->init_size + h->kernel_alignment), &at);

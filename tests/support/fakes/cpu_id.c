@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Which CPU a hosted thread plays: 0 unless it says otherwise. */
+/* The CPU number of a hosted thread: 0 unless the thread sets another. */
 #include "tests/support/fakes/cpu_id.h"
 
 _Thread_local unsigned test_cpu_id;

@@ -3,5 +3,5 @@
 
 #include "lib/cpu_id.h"
 
-/* What this_cpu_id() says on the calling thread. */
+/* Sets what this_cpu_id() returns on the calling thread. */
 extern _Thread_local unsigned test_cpu_id;

@@ -44,7 +44,7 @@ static void op_console_write(void *vm, const char *text, size_t n)
 
 	f->writes++;
 	if (n > sizeof(f->out) - 1 - f->out_n)
-		f->out_n = 0; /* a fuzzer talks a lot */
+		f->out_n = 0; /* a fuzzer writes more than the buffer holds */
 	memcpy(f->out + f->out_n, text, n);
 	f->out_n += n;
 	f->out[f->out_n] = 0;

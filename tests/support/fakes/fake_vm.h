@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A VM without a hypervisor: the virtual platform with a clock that the test turns, and a console made of two buffers.
+ * A VM without a hypervisor: the virtual platform with a clock that the test advances, and a console made of two
+ * buffers.
  *
  *	struct fake_vm *f = fake_vm_open(2, NULL);	two vCPUs, no guest memory
  *	outb(f, 0x43, 0x34);				... as vCPU 0
@@ -30,7 +31,7 @@
 struct fake_vm {
 	struct platform *p;
 	uint64_t now;
-	uint64_t per_look; /* the clock goes on by this much each time that a device looks at it */
+	uint64_t per_look; /* the clock advances by this much each time that a device reads it */
 	unsigned wakes[CPUS_MAX], inits[CPUS_MAX], sipis[CPUS_MAX], nmis[CPUS_MAX];
 	uint8_t sipi_vector[CPUS_MAX];
 	unsigned events; /* timers run by fake_vm_advance */
@@ -52,7 +53,7 @@ struct fake_vm *fake_vm_open(unsigned vcpus, struct mmu *mmu);
 void fake_vm_close(struct fake_vm *f);
 /* With the test device (guest/dev/vrom.h): bytes of its ROM and of its BAR. It needs an MMU. */
 struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, uint64_t bar);
-/* Turns the clock on, running every vCPU's events when they are due. */
+/* Advances the clock, and runs every vCPU's events when they are due. */
 void fake_vm_advance(struct fake_vm *f, uint64_t ticks);
 
 /* The state of a device by the name of its struct: DEV(f, vuart)->count. */

@@ -25,5 +25,5 @@ void guest_memory_open(uint64_t machine_bytes, unsigned vcpus);
 /* RAM from `base` to `end`, guest-physical, in a slot of its own. */
 void guest_memory_add(uint64_t base, uint64_t end);
 void guest_memory_close(void);
-/* The same in two steps: what holds on to the MMU's memory is asked about in between. */
+/* The same in two steps, so that a test can check in between that nothing uses the MMU's memory any more. */
 void guest_memory_destroy_mmu(void);

@@ -19,7 +19,7 @@ static void cut(struct mmu *mmu, struct spage *p)
 		ept_cut(mmu, p);
 }
 
-/* What an indirect page links can be found again without it: none of that goes along. */
+/* The pages below an indirect page can be found by the hash, without it, so none of them is freed with it. */
 static unsigned tables_below(const struct spage *p, unsigned most)
 {
 	return spage_is_indirect(p) ? 0 : ept_below(p, most);

@@ -19,7 +19,7 @@ static void leave(struct nested_vcpu *v)
 	v->in = v->kicked = false;
 }
 
-/* A guest with little memory for tables is slow, but it goes on. */
+/* A guest with little memory for tables is slow, but it makes progress. */
 static void no_pages(void)
 {
 	oracle_fail("no pages: %lu of %lu in use, %lu valid", nested.mmu->pool.used, nested.mmu->pool.limit,
@@ -301,7 +301,7 @@ static void step(void)
 	v->busy = false;
 }
 
-/* Where the MMU holds no lock: others do what they please. */
+/* Where the MMU holds no lock, other CPUs take steps. */
 static void in_between(void)
 {
 	unsigned cpu = test_cpu_id;

@@ -5,8 +5,8 @@
  * those on the oracle's hardware, write to their tables, share them, link them to themselves, use them as data; devices
  * store into them, and slots go while all that happens.
  *
- * The model is a copy of the guest's tables for each time that they changed. What hardware reaches must be what one of
- * these said that may still be seen: a change is seen by all when every vCPU has left the guest once since.
+ * The model keeps a copy, a version, of the guest's tables for each change. What hardware reaches must agree with a
+ * version that may still be visible. A change is visible to all when every vCPU has left the guest once since.
  */
 #pragma once
 

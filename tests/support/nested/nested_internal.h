@@ -37,7 +37,7 @@ struct nested_version {
 struct nested_vcpu {
 	struct mmu_vcpu v;
 	bool in, kicked;
-	bool busy;    /* in the middle of something: others come in between, it does not itself */
+	bool busy;    /* in the middle of a step: others may take steps, this one does not */
 	bool on_cpu;  /* in the guest, or at work there */
 	unsigned cpu; /* on which it is, or was last */
 	uint64_t eptp;

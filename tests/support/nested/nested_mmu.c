@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A back end as small as can be, on the ground of mm/mmu/indirect.h: four levels, rights inherited by the role, large leaves of
- * the guest's made small where they must be. The order of a fault is the contract's (rule 8): pages, is all current, protect
- * and flush, and only when that is acknowledged read the guest's entries and install.
+ * A back end as small as possible, on top of mm/mmu/indirect.h: four levels, rights inherited by the role, large leaves
+ * of the guest split where necessary. A fault is handled in the order of the contract (rule 8):
+ *
+ * 1. allocate pages
+ * 2. check that everything is current
+ * 3. protect the guest's tables, and flush
+ * 4. when the flush is acknowledged, read the guest's entries and install
  */
 #include "mm/map/backing.h"
 #include "mm/mmu/ept.h"

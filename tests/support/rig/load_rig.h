@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A rig for the loaders' tests and fuzzer: a guest's memory without an MMU. It defines guest_write and guest_zero
- * (so exactly one file of a program may include it) and holds loaders to their word: a write outside of the RAM that
- * the memory map names ends the program.
+ * (so exactly one file of a program may include it). A loader's write outside of the RAM of the memory map ends the
+ * program.
  */
 #pragma once
 

@@ -19,15 +19,17 @@ void measure_begin(uint64_t arena_bytes);
 double measure_clear_ns(void);
 /* Nanoseconds that this thread has run. */
 uint64_t measure_cpu_ns(void);
-/* The value below which `part` of all are; sorts v. */
+/* The quantile: the value below which `part` of all values lie. Sorts v. */
 uint64_t quantile(uint64_t *v, uint64_t n, double part);
-/* What is usual among v, finer than the clock's steps, which are a third of what the shortest things take: the mean of the
- * middle half, in the quietest twentieth of the run. v is in the order of time, and is not any more afterwards. */
+/* The usual value among v: the mean of the middle half of the quietest twentieth of the run. (A median would be too
+ * coarse: one step of the clock is a third of the shortest times.) v must be in the order of time; its order is
+ * changed. */
 double typical(uint64_t *v, uint64_t n);
 void figure(const char *name, double value, const char *unit);
 /*
- * The same, with its target. Times and their ratios only print it, since what else the machine does moves them. EXACT ones are
- * counts that nothing moves (pages, entries, bytes, ticks of a simulated CPU): missed, they fail the bench (measure_end()).
+ * The same, with its target. For times and their ratios the target is only printed, since other work of the machine
+ * changes them. EXACT figures are counts that do not vary (pages, entries, bytes, ticks of a simulated CPU): if one
+ * misses its target, the bench fails (measure_end()).
  */
 enum aim { AT_MOST, AT_LEAST, EXACT_AT_MOST };
 void aim(const char *name, double value, const char *unit, enum aim what, double target);

@@ -43,7 +43,7 @@ void rig_exit(unsigned i);
 /* Access by vCPU i, which is in the guest: faults are handled (leave, fault, serve, enter) until it is through or a
  * verdict other than MMU_RESUME comes; then the vCPU is outside. *pfn: what was reached. */
 enum mmu_verdict rig_access(unsigned i, uint64_t gfn, unsigned access, uint64_t *pfn);
-/* The leaf (or whatever is there) for gfn in the present root, looked at without touching anything. */
+/* Returns the entry for gfn in the present root, a leaf or not, and changes nothing. */
 bool rig_leaf(uint64_t gfn, uint64_t *entry, unsigned *level);
 /* Runs reclaim until nothing waits; returns the pages freed. */
 uint64_t rig_drain(void);

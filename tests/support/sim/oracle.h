@@ -7,9 +7,9 @@
  * and exits and over the death of VMs; by chance a translation is taken from them or walked anew. A walk that reads
  * poison, which fills every freed table, ends the test.
  *
- * Model. The guest's memory map as a plain list, one copy for each version of it. A vCPU in the guest may reach what a
- * version says that was in force since a vCPU last entered: so once a vCPU has entered after a change, no vCPU may see
- * what was before (rule 3), nor once a ticket is ready.
+ * Model. The guest's memory map as a plain list, one copy for each version of it. A vCPU in the guest may reach what
+ * any version maps that was in force since a vCPU last entered. So once a vCPU has entered after a change, no vCPU may
+ * reach what was mapped before (rule 3); the same holds once the change's ticket is ready.
  */
 #pragma once
 
@@ -33,7 +33,7 @@ static inline uint64_t below(uint64_t n)
 	return oracle_random() % n;
 }
 
-/* Says what is wrong, with the seed, and ends the process by abort(). */
+/* Prints what is wrong, with the seed, and ends the process by abort(). */
 void oracle_fail(const char *fmt, ...) __printf_like(1, 2) __noreturn;
 
 /* ---- hardware ---- */

@@ -20,8 +20,8 @@ void sim_nest(void)
 		return;
 	sim.depth++;
 	sim_seen.nested++;
-	/* The map changes more often than elsewhere: it is what comes at the worst moment. Not where its version is to come
-	 * round while entries of the last round are there still. */
+	/* The map changes more often here than elsewhere, since a change in the middle of another CPU's work is the
+	 * hardest case. Not where the version of the map must wrap while entries of the last round still exist. */
 	if (!below(sim.c->wrap ? 50 : 12))
 		sim_slots();
 	for (unsigned n = 1 + (unsigned)below(3); n; n--)

@@ -2,8 +2,8 @@
 /*
  * A simulated machine that does, in random order, all that may happen to a VM's MMU, on top of the oracle: vCPUs that
  * enter, touch memory, fault, exit and change CPU; devices that add, delete, move and change slots, store into guest
- * memory and hold pointers; drainers; the death of the VM. Where the MMU holds no lock (YIELD() in its code) other
- * CPUs come in between. Whatever the oracle objects to ends the process.
+ * memory and hold pointers; drainers; the end of the VM. Where the MMU holds no lock (YIELD() in its code) other
+ * CPUs take steps in between. An error that the oracle finds ends the process.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The simulated machines that there are: each has something that makes its corner of the MMU busy. */
+/* The configurations of the simulated machine: each exercises another part of the MMU. */
 #include "tests/support/sim/sim.h"
 
 #define SMALL_ONLY .ept = true, .ept_wb = true, .vpid = true, .maxphyaddr = 39

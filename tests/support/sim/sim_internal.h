@@ -92,7 +92,7 @@ extern struct sim sim;
 void sim_nest(void);
 /* A CPU that runs no vCPU and does nothing else; -1: none. */
 int sim_free_cpu(void);
-/* CPU c does something in the host, out of idling if it must; false if c is -1. / It is done. */
+/* CPU c starts something in the host, and leaves idling for it; false if c is -1. / CPU c has finished it. */
 bool sim_host_begin(int c);
 void sim_host_end(int c);
 /* Likely one that a slot holds, or held. */

@@ -91,7 +91,7 @@ void sim_enter(struct sim_vcpu *v)
 		if (!err)
 			err = handshake(v, (unsigned)c);
 	}
-	/* Kicked vCPUs leave within a few steps, and bumps are not that many: no vCPU waits for long. */
+	/* Kicked vCPUs leave within a few steps, and bumps are rare, so no vCPU waits for long. */
 	v->outside = err ? v->outside + 1 : 0;
 	if (v->outside > 200)
 		oracle_fail("vCPU %u never enters again", v->v.index);
@@ -133,7 +133,7 @@ static bool rom(uint64_t version, uint64_t gfn)
 	return m && (m->flags & SLOT_READONLY);
 }
 
-/* A vCPU acts on it that gfn is a hole (or ROM), and may tell the others: none may reach what was there before (rule 3). */
+/* The vCPU has found gfn to be a hole (or ROM), and may tell the others: none may reach what was there (rule 3). */
 static void told(bool (*so)(uint64_t version, uint64_t gfn), uint64_t from, uint64_t gfn)
 {
 	uint64_t v = sim.m.version;
