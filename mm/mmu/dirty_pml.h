@@ -2,7 +2,7 @@
 /* Dirty logs and page-modification logging, as far as a VM has them. The MMU lock is held. */
 #pragma once
 
-#include "mm/map/dirty.h"
+#include "mm/mmu/dirty.h"
 
 struct mmu_dirty {
 	struct list retired; /* logs that wait for their ticket */

@@ -14,7 +14,7 @@
  *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu/mmu.h), mmu_pml_drain() (mm/mmu/dirty_pml.c)
  *	reading		dirty_log_read_clear(), read_chunk(), acknowledgement() (mm/mmu/dirty_read.c), ept_rearm() (mm/mmu/ept_zap.c)
  *	ready		mmu_ticket_ready(), mmu_flushed() (mm/mmu/grace.c)
- *	host store	guest_write() (mm/map/guest_mem.c), dirty_mark() (mm/map/dirty.h)
+ *	host store	guest_write() (mm/map/guest_mem.c), dirty_mark() (mm/mmu/dirty.h)
  *
  * What is left out or joined, besides points 1 to 4 and 6 of tables.pml, which hold here too:
  *  1. There is one generation: a bump forgets entries, which only makes writes fault. `entered` is 0 or 1.

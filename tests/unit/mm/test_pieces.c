@@ -8,7 +8,7 @@
 
 #include "lib/bits.h"
 #include "mm/map/backing.h"
-#include "mm/map/dirty.h"
+#include "mm/mmu/dirty.h"
 #include "mm/mmu/internal.h"
 #include "tests/support/rig/rig.h"
 

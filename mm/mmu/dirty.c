@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Dirty logs: their memory. (Reading and clearing them: mm/mmu/dirty_read.c.) */
-#include "mm/map/dirty.h"
+#include "mm/mmu/dirty.h"
 
 #include "lib/string.h"
 #include "mm/mmu/internal.h"
