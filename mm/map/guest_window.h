@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A stretch of guest RAM that is contiguous in the host; how to use it stands in mm/map/guest_entry.h. */
+/* A stretch of guest RAM that is contiguous in the host; how to use it stands in mm/space/guest_entry.h. */
 #pragma once
 
 #include "lib/types.h"
@@ -10,7 +10,7 @@ struct guest_window {
 };
 
 /* The largest one that was found in a version of the slot table: read and written without a lock, see
- * mm/map/guest_entry.c. Zeroed is empty. */
+ * mm/space/guest_entry.c. Zeroed is empty. */
 struct guest_window_cache {
 	uint64_t version; /* odd while it is being written */
 	uint64_t seq;	  /* of the slot table that it was found in */

@@ -62,7 +62,7 @@ const struct slot *slots_by_id(const struct mmu *mmu, slot_id id);
 /* The gap around a gfn that no slot holds: [*first, *end). MMU lock held. */
 void slots_gap(const struct mmu *mmu, gfn_t at, uint64_t *first, uint64_t *end);
 
-/* ---- for slots_change.c ---- */
+/* ---- for mm/space/slots_change.c ---- */
 static inline struct slot_table *slots_buffer(const struct slots *s)
 {
 	return s->buf[s->seq & 1];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The guest-physical map: looking up. (How the table is published: slot_table.h; how it is changed: slots_change.c.) */
+/* The guest-physical map: looking up. (How the table is published: slot_table.h; how it is changed: mm/space/slots_change.c.) */
 #include "lib/string.h"
 #include "mm/mmu/internal.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A VM's MMU, made of its parts. Outside of mm/ only tests include this. A file that has a header of its name says there what it
- * offers to the others:
+ * offers to the others. (The slots that it maps: mm/map/slot_table.h; how they change, and access to guest memory: mm/space/.)
  *
  *	mmu.c		the states of a page (read first), a VM's MMU from birth to death, the lock
  *	generation.c	the generation: change, bump, request, kick
@@ -23,7 +23,6 @@
  *	indirect_zap.c	taking their entries away
  *	records.c	what is known of each guest frame: which leaves map it, is it a table
  *	chain.h, chain.c	chains of entries, and their blocks
- *	slots.c		the guest-physical map; slots_change.c: its changes; guest_mem.c: access to it
  *	dirty.c, dirty_read.c, dirty_pml.c	which pages were written
  */
 #pragma once

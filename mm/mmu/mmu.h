@@ -21,7 +21,6 @@
 #include "lib/cpu_id.h"
 #include "lib/types.h"
 #include "mm/map/slots.h"
-#include "mm/map/walker.h"
 #include "mm/mmu/levels.h"
 #include "mm/mutant.h"
 
@@ -102,6 +101,13 @@ struct mmu_root {
 /* Roots that a vCPU keeps beside the one that it runs on, at most (backend->roots_kept): a guest that goes back to an address
  * space of a moment ago finds its tables as they were. */
 #define MMU_ROOTS_KEPT 3
+
+/* What the guest's paging consists of; hv/ fills it in from the VMCS when it handles an exit that needs it. */
+struct paging_regs {
+	uint64_t cr0, cr3, cr4, efer, rflags;
+	uint64_t pdpte[4]; /* PAE: as latched */
+	unsigned cpl;
+};
 
 /* The MMU's part of a vCPU. hv/ embeds it and looks inside at nothing but `regs` (its to fill in) and `vpid`. */
 struct mmu_vcpu {

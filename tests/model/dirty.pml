@@ -7,14 +7,14 @@
  * logging (there without the device, to which it makes no difference). What the models have in common: tables.pml.
  *
  *	here		in the code
- *	BEGIN		slot_add() (mm/map/slots_change.c), dirty_logs_count() (mm/mmu/dirty_pml.c)
+ *	BEGIN		slot_add() (mm/space/slots_change.c), dirty_logs_count() (mm/mmu/dirty_pml.c)
  *	FLUSH		mmu_flush_request(), ask() (mm/mmu/generation.c)
  *	fault		mmu_fault() (mm/mmu/fault.c), map_ram(), choose(), leaf_entry() (mm/mmu/ept.c), dirty_pml_ready()
  *	make ready	mmu_make_ready() (mm/mmu/tags.c): before a handshake, and again after one that fails
  *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu/mmu.h), mmu_pml_drain() (mm/mmu/dirty_pml.c)
  *	reading		dirty_log_read_clear(), read_chunk(), acknowledgement() (mm/mmu/dirty_read.c), ept_rearm() (mm/mmu/ept_zap.c)
  *	ready		mmu_ticket_ready(), mmu_flushed() (mm/mmu/grace.c)
- *	host store	guest_write() (mm/map/guest_mem.c), dirty_mark() (mm/mmu/dirty.h)
+ *	host store	guest_write() (mm/space/guest_mem.c), dirty_mark() (mm/mmu/dirty.h)
  *
  * What is left out or joined, besides points 1 to 4 and 6 of tables.pml, which hold here too:
  *  1. There is one generation: a bump forgets entries, which only makes writes fault. `entered` is 0 or 1.

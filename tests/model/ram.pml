@@ -4,11 +4,11 @@
  * and three removals, each of which may be started by any CPU. What the models have in common: tables.pml.
  *
  *	here		in the code
- *	removal		slot_delete(), take_away() (mm/map/slots_change.c), mmu_remove() (mm/mmu/removal.c), mmu_bump(),
+ *	removal		slot_delete(), take_away() (mm/space/slots_change.c), mmu_remove() (mm/mmu/removal.c), mmu_bump(),
  *			ask() (mm/mmu/generation.c), mmu_host_epoch_next() (mm/mmu/grace.c)
  *	top		mmu_cpu_quiescent() (mm/mmu/mmu.h)
  *	idle		mmu_cpu_idle() (mm/mmu/mmu.h), idle() (hv/sched.c)
- *	look-up		slots_find() (mm/map/slots.c), as used by mm/map/guest_mem.c
+ *	look-up		slots_find() (mm/map/slots.c), as used by mm/space/guest_mem.c
  *	reload		reload() (mm/mmu/vcpu.c)
  *	enter, leave	mmu_enter_on(), mmu_exit_on() (mm/mmu/mmu.h)
  *	owner		mmu_ticket_ready() (mm/mmu/grace.c)

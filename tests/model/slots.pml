@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The slot table that is read without a lock: ram.pml takes for granted that slots_find() (mm/map/slots.c) gives what one
- * published version holds. Here it is shown, with the stores of draft() and publish() (mm/map/slots_change.c) in the
+ * published version holds. Here it is shown, with the stores of draft() and publish() (mm/space/slots_change.c) in the
  * writer's store buffer (tso.h): versions of two words each, which the reader must never mix. A deletion (slot_delete()) stores
  * 0 to the first word of the buffer in force, a slot's `pages`, and raises the version by 2. A reader may meet that 0 before
  * the version is raised, as if it came a moment later; it must not miss it afterwards, nor meet it in another table.

@@ -20,7 +20,7 @@
  * with the others switched off: tests/model/run.
  *
  *	here		in the code
- *	bump		take_away() (mm/map/slots_change.c), mmu_slots_published(), mmu_remove() (mm/mmu/removal.c), mmu_bump(),
+ *	bump		take_away() (mm/space/slots_change.c), mmu_slots_published(), mmu_remove() (mm/mmu/removal.c), mmu_bump(),
  *			ask() (mm/mmu/generation.c), mmu_unlock() (mm/mmu/mmu.c); -DEAGER: mmu_reclaim_all() (mm/mmu/reclaim.c)
  *	reload		mmu_serve() (mm/mmu/mmu.h), reload(), drop_root() (mm/mmu/vcpu.c), mmu_quiescent_below() (mm/mmu/grace.c),
  *			spage_unpin() (mm/mmu/page.c)

@@ -22,7 +22,7 @@ citations = load()
 CONTRACT = """# The contract
 ### Rule 1: change, then bump
 Text.
-* Kept by: `mm/map/slots_change.c`
+* Kept by: `mm/space/slots_change.c`
 * Broken by: `no_fence`
 * Tests: `test_slots`
 
@@ -57,7 +57,7 @@ class Citations(unittest.TestCase):
         self.assertEqual(len(found(contract=CONTRACT.replace("`no_fence`", "`no_fence` `nothing`"))), 1)
 
     def test_files_and_tests_that_the_contract_names_exist(self):
-        self.assertEqual(found(lambda path: path != "mm/map/slots_change.c"), ["docs/contract.md: mm/map/slots_change.c does not exist"])
+        self.assertEqual(found(lambda path: path != "mm/space/slots_change.c"), ["docs/contract.md: mm/space/slots_change.c does not exist"])
         self.assertEqual(len(found(lambda path: path != "tests/unit/mm/test_slots.c")), 1)
 
     def test_the_tree_itself_is_clean(self):

@@ -12,9 +12,9 @@
 #include <string.h>
 
 #include "mm/map/backing.h"
-#include "mm/map/guest_entry.h"
 #include "mm/mmu/ept.h"
 #include "mm/mmu/internal.h"
+#include "mm/space/guest_entry.h"
 #include "tests/support/fakes/cpu_id.h"
 #include "tests/support/rig/rig.h"
 

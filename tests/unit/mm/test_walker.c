@@ -14,6 +14,7 @@
 
 #include "lib/x86.h"
 #include "mm/mmu/mmu.h"
+#include "mm/space/walker.h"
 #include "tests/support/rig/arena.h"
 
 #define RAM_PAGES 64ull

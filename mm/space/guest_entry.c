@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Stretches of guest RAM that are contiguous in the host: where a slot and a run of its backing overlap. */
-#include "mm/map/guest_entry.h"
+#include "mm/space/guest_entry.h"
 
 /* Remembers a stretch found in version seq of the slot table, if it is better than what is there. If
  * another CPU is updating the cache, does nothing. */

@@ -15,16 +15,7 @@
  */
 #pragma once
 
-#include "lib/types.h"
-
-struct mmu;
-
-/* What the guest's paging consists of; hv/ fills it in from the VMCS when it handles an exit that needs it. */
-struct paging_regs {
-	uint64_t cr0, cr3, cr4, efer, rflags;
-	uint64_t pdpte[4]; /* PAE: as latched */
-	unsigned cpl;
-};
+#include "mm/mmu/mmu.h"
 
 /* Beside MMU_READ, MMU_WRITE, MMU_EXEC (mm/mmu/mmu.h) in an access: */
 /* To a descriptor table, TSS, ...: supervisor whatever CPL, SMAP whatever AC. */

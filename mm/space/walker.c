@@ -6,10 +6,10 @@
  * The walk down is written once and compiled for each size of entries and each level, so that shifts are constants: it
  * is what every emulated instruction goes through to be fetched, and the usual case stays within 200 instructions.
  */
-#include "mm/map/walker.h"
+#include "mm/space/walker.h"
 
 #include "lib/x86.h"
-#include "mm/map/guest_entry.h"
+#include "mm/space/guest_entry.h"
 
 #define TRIES 1000 /* of setting flags, against a guest that changes its entries all the time */
 

@@ -5,7 +5,7 @@
  * removed slot's RAM is reused only when every CPU has passed the top of its run loop (grace.c).
  */
 #include "lib/string.h"
-#include "mm/map/guest_entry.h"
+#include "mm/space/guest_entry.h"
 #include "mm/mmu/backend.h"
 
 enum how { READ, WRITE, WRITE_ROM };
@@ -162,7 +162,7 @@ int guest_read(struct mmu *mmu, gpa_t at, void *to, size_t n)
 {
 	struct guest_window w = guest_window_cached(mmu);
 
-	/* Small reads from the bulk of RAM, instructions among them, need no look-up (mm/map/guest_entry.h). */
+	/* Small reads from the bulk of RAM, instructions among them, need no look-up (mm/space/guest_entry.h). */
 	if (unlikely(!within(&w, at.v, n)) && (!guest_window_find(mmu, at, &w) || !within(&w, at.v, n)))
 		return transfer(mmu, at.v, to, n, READ);
 	if (likely(n > 8 && n <= 16))
