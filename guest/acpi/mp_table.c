@@ -10,6 +10,7 @@
 #include "guest/acpi/firmware.h"
 
 #include "lib/string.h"
+#include "mm/space/guest_mem.h"
 
 #define FLOATING LAYOUT_MP
 #define CONFIG	 (LAYOUT_MP + 16)

@@ -11,6 +11,7 @@
 #include "guest/acpi/firmware.h"
 
 #include "lib/string.h"
+#include "mm/space/guest_mem.h"
 
 static const
 #include "acpi/dsdt.hex"

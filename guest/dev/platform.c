@@ -7,6 +7,8 @@
 #include "lib/assert.h"
 #include "lib/log.h"
 #include "lib/string.h"
+#include "mm/space/guest_mem.h"
+#include "mm/space/slots_change.h"
 
 size_t platform_bytes(void)
 {

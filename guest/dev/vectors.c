@@ -5,6 +5,7 @@
 #include "guest/dev/machine.h"
 #include "lib/log.h"
 #include "lib/x86.h"
+#include "mm/space/guest_mem.h"
 
 static const uint8_t rom[] = {
 #include "rom/vectors.inc"

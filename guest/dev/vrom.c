@@ -14,7 +14,7 @@
 
 #include "lib/string.h"
 #include "mm/map/backing.h"
-#include "mm/mmu/mmu.h"
+#include "mm/space/slots_change.h"
 
 #define CLASS_NONE 0xff0000 /* does not fit any defined class */
 

@@ -17,7 +17,7 @@
 #include "guest/conf/rom_size.h"
 #include "guest/dev/device.h"
 #include "guest/dev/vpci.h"
-#include "mm/map/slots.h"
+#include "mm/mmu/mmu.h"
 
 #define VROM_VENDOR  0x1234
 #define VROM_DEVICE  0x1e7e

@@ -5,6 +5,8 @@
 #include "lib/bits.h"
 #include "lib/string.h"
 #include "mm/map/backing.h"
+#include "mm/space/guest_mem.h"
+#include "mm/space/slots_change.h"
 
 #define REFRESH_HZ	 20
 #define REFRESH_QUIET_HZ 5

@@ -5,7 +5,7 @@
 #include "guest/load/load.h"
 #include "lib/bits.h"
 #include "lib/printf.h"
-#include "mm/map/slots.h"
+#include "mm/space/guest_mem.h"
 
 int load_fail(struct load *l, int err, const char *fmt, ...)
 {

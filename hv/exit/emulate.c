@@ -10,6 +10,7 @@
 #include "hv/vm/vmcs_setup.h"
 #include "lib/string.h"
 #include "lib/trace.h"
+#include "mm/space/guest_mem.h"
 #include "mm/space/walker.h"
 
 struct emulation {

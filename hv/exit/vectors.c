@@ -8,6 +8,7 @@
 #include "hv/vm/guest_cr.h"
 #include "hv/vm/vmcs_setup.h"
 #include "hv/vmx/vmx_cpu.h"
+#include "mm/space/guest_mem.h"
 
 #define FRAME_WORDS 3 /* IP, CS, FLAGS: what INT pushes in real mode */
 

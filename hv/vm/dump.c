@@ -9,6 +9,7 @@
 #include "lib/log.h"
 #include "lib/printf.h"
 #include "lib/string.h"
+#include "mm/space/guest_mem.h"
 #include "mm/space/walker.h"
 
 /* ---- taken ---- */

@@ -7,6 +7,7 @@
 #include "hv/vm/vm.h"
 #include "hv/vm/vmcs_setup.h"
 #include "hv/vmx/vmx_cpu.h"
+#include "mm/space/guest_mem.h"
 
 #define CR0_HIDDEN (CR0_NE | CR0_CD | CR0_NW) /* always Lethe's: NE must be 1, the caches stay on */
 

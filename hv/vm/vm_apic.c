@@ -3,6 +3,8 @@
 #include "hv/vm/vm_apic.h"
 
 #include "lib/assert.h"
+#include "mm/space/guest_mem.h"
+#include "mm/space/slots_change.h"
 
 /* The APIC-access page: a frame of its own behind the local APIC's address, which the CPU never lets through. */
 int vm_apic_page_add(struct vm *vm)

@@ -16,6 +16,7 @@
 #include "lib/string.h"
 #include "mm/host/frames.h"
 #include "mm/map/backing.h"
+#include "mm/space/slots_change.h"
 
 #define PIECES 4u /* frames given back in one go: some 100 instructions each */
 

@@ -19,6 +19,7 @@
 #define SLOTS_MAX 512
 
 struct dirty_log;
+struct mmu;
 
 struct slot {
 	uint64_t base;	/* gfn */

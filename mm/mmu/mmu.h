@@ -25,6 +25,7 @@
 #include "mm/mutant.h"
 
 struct backend;
+struct mmu;
 struct mmu_vcpu;
 struct spage;
 
@@ -166,6 +167,15 @@ static inline void mmu_cpu_idle(unsigned cpu)
 {
 	atomic_store(&mmu_host_cpu[cpu].busy, 0);
 }
+
+/* A promise to be told when what a removal took away may be reused (contract, rule 4). */
+struct mmu_ticket {
+	uint64_t gen; /* the newest generation that could still reach it; 0: none (targeted removal) */
+	uint64_t flush_epoch; /* a vCPU that entered before it could still reach it; 0: does not matter */
+	uint64_t host_epoch;  /* CPUs busy since before it may hold a pointer */
+};
+/* True once the VM is host-quiescent for the ticket: the removed slot's RAM may be reused. */
+bool mmu_ticket_ready(struct mmu *mmu, const struct mmu_ticket *t);
 
 /* Slow halves of the inline functions below. */
 int mmu_serve_slow(struct mmu_vcpu *v);

@@ -2,7 +2,7 @@
 /*
  * Reading the entries of a guest's page tables fast: a walk begins with the largest stretch of guest RAM that is
  * contiguous in the host, as a rule nearly all of it, and entries within cost a comparison and a load. Setting flags in
- * them is guest_cmpxchg()'s (mm/map/slots.h), since that is a store like any other.
+ * them is guest_cmpxchg()'s (mm/space/guest_mem.h), since that is a store like any other.
  *
  * A stretch belongs to the version of the slot table that it was found in. A CPU that checks the version after
  * a VM exit and finds it unchanged may use the stretch until it returns to the top of the run loop: a slot that goes later waits for

@@ -4,9 +4,11 @@
  * holds a pointer when a slot goes. Between the look-up and the end of the copy the memory stays where it is: a
  * removed slot's RAM is reused only when every CPU has passed the top of its run loop (grace.c).
  */
+#include "mm/space/guest_mem.h"
+
 #include "lib/string.h"
-#include "mm/space/guest_entry.h"
 #include "mm/mmu/backend.h"
+#include "mm/space/guest_entry.h"
 
 enum how { READ, WRITE, WRITE_ROM };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Changing the guest-physical map while the guest runs.
+ * How the guest-physical map is changed.
  *
  * A change is made in the spare buffer, a deletion in one word of the buffer in force; it is published by raising seq, which
  * no reader waits for (slot_table.h). What follows from it depends on what it takes away:
@@ -9,6 +9,8 @@
  *	delete, move,	every translation into the slot must go: by a bump of the generation, or entry by entry
  *	flags		where that is cheaper (mm/mmu/removal.c).
  */
+#include "mm/space/slots_change.h"
+
 #include "mm/mmu/internal.h"
 
 /* By string stores of whole words: a reader without the lock may be reading what is written, and will not believe it. */

@@ -10,6 +10,7 @@
 
 #include "lib/x86.h"
 #include "mm/space/guest_entry.h"
+#include "mm/space/guest_mem.h"
 
 #define TRIES 1000 /* of setting flags, against a guest that changes its entries all the time */
 

@@ -12,6 +12,7 @@
 
 #include "lib/x86.h"
 #include "mm/mmu/internal.h"
+#include "mm/space/slots_change.h"
 #include "tests/support/rig/measure.h"
 
 #define COLD_BYTES  (192 * MiB) /* more than is cached */

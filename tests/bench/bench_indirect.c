@@ -10,6 +10,7 @@
 
 #include "mm/mmu/ept.h"
 #include "mm/mmu/indirect.h"
+#include "mm/space/slots_change.h"
 #include "tests/support/rig/measure.h"
 
 #define RAM_PAGES (8ul << 18)	  /* 8 GiB, of which the upper half */

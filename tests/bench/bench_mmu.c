@@ -12,6 +12,7 @@
 
 #include "lib/x86.h"
 #include "mm/mmu/internal.h"
+#include "mm/space/slots_change.h"
 #include "tests/support/fakes/cpu_id.h"
 #include "tests/support/rig/measure.h"
 #include "tests/support/rig/rig.h"

@@ -15,6 +15,7 @@
 #include "mm/map/backing.h"
 #include "mm/mmu/ept.h"
 #include "mm/mmu/internal.h"
+#include "mm/space/guest_mem.h"
 #include "tests/support/fakes/fake_vm.h"
 #include "tests/support/rig/rig.h"
 

@@ -5,6 +5,7 @@
  */
 #include <string.h>
 
+#include "mm/space/slots_change.h"
 #include "tests/threads/device.h"
 
 void device_wait(const struct device *d, struct vm *vm, const struct mmu_ticket *t)

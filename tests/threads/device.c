@@ -7,6 +7,7 @@
 
 #include "mm/map/slot_table.h"
 #include "mm/mmu/internal.h"
+#include "mm/space/guest_mem.h"
 #include "tests/support/fakes/cpu_id.h"
 #include "tests/threads/device.h"
 

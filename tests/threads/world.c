@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "mm/mmu/internal.h"
+#include "mm/space/slots_change.h"
 #include "tests/support/fakes/cpu_id.h"
 #include "tests/support/rig/arena.h"
 

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "mm/space/slots_change.h"
+
 struct guest_memory guest_memory;
 
 static void no_kick(struct mmu_vcpu *v)

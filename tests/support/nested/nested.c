@@ -5,6 +5,8 @@
 
 #include "mm/map/backing.h"
 #include "mm/mmu/ept.h"
+#include "mm/space/guest_mem.h"
+#include "mm/space/slots_change.h"
 #include "tests/support/fakes/cpu_id.h"
 #include "tests/support/nested/backends.h"
 #include "tests/support/nested/nested_internal.h"

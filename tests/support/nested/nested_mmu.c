@@ -10,6 +10,7 @@
  */
 #include "mm/map/backing.h"
 #include "mm/mmu/ept.h"
+#include "mm/space/guest_mem.h"
 #include "tests/support/nested/nested_internal.h"
 
 /* `rights`: what the guest's entries above leave. Two that link the same table with different ones get two pages. */

@@ -4,6 +4,7 @@
 
 #include "mm/map/backing.h"
 #include "mm/mmu/ept.h"
+#include "mm/space/guest_mem.h"
 #include "tests/support/nested/nested_internal.h"
 
 struct nested_version *nested_now(void)

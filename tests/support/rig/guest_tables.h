@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "guest/dev/platform.h"
-#include "mm/map/slots.h"
+#include "mm/space/guest_mem.h"
 
 static uint8_t tables_rom[LAYOUT_BIOS_END - LAYOUT_BIOS];
 

@@ -13,7 +13,7 @@
 
 #include "guest/dev/layout.h"
 #include "guest/load/loader.h"
-#include "mm/map/slots.h"
+#include "mm/space/guest_mem.h"
 
 static struct rig {
 	uint8_t *ram; /* guest-physical address 0; holes are reserved, never touched */

@@ -9,6 +9,7 @@
 
 #include "lib/x86.h"
 #include "mm/mmu/internal.h"
+#include "mm/space/slots_change.h"
 #include "tests/support/fakes/cpu_id.h"
 
 double tick_ns;

@@ -3,6 +3,8 @@
 #include "tests/support/sim/sim_internal.h"
 
 #include "mm/mmu/ept.h"
+#include "mm/space/guest_mem.h"
+#include "mm/space/slots_change.h"
 
 static void add_ticket(const struct mmu_ticket *t, struct backing *free)
 {

@@ -9,6 +9,7 @@
 #include "guest/dev/layout.h"
 #include "guest/load/loader.h"
 #include "lib/cpu_id.h"
+#include "mm/space/guest_mem.h"
 #include "tests/support/fakes/guest_memory.h"
 #include "tests/support/rig/load_images.h"
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "mm/space/guest_mem.h"
 #include "tests/support/fakes/fake_vm.h"
 #include "tests/support/fakes/guest_memory.h"
 #include "tests/support/rig/guest_tables.h"

@@ -10,6 +10,7 @@
 #include "guest/dev/vectors.h"
 #include "lib/log.h"
 #include "lib/x86.h"
+#include "mm/space/guest_mem.h"
 #include "tests/support/fakes/fake_vm.h"
 #include "tests/support/fakes/guest_memory.h"
 #include "tests/support/rig/guest_tables.h"

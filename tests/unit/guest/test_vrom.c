@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "mm/mmu/internal.h"
+#include "mm/space/guest_mem.h"
 #include "tests/support/fakes/fake_vm.h"
 #include "tests/support/rig/rig.h"
 

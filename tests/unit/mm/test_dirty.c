@@ -9,6 +9,8 @@
 
 #include "mm/mmu/ept.h"
 #include "mm/mmu/internal.h"
+#include "mm/space/guest_mem.h"
+#include "mm/space/slots_change.h"
 #include "tests/support/rig/rig.h"
 
 #define PAGES 1024u

@@ -15,6 +15,8 @@
 #include "mm/mmu/ept.h"
 #include "mm/mmu/internal.h"
 #include "mm/space/guest_entry.h"
+#include "mm/space/guest_mem.h"
+#include "mm/space/slots_change.h"
 #include "tests/support/fakes/cpu_id.h"
 #include "tests/support/rig/rig.h"
 

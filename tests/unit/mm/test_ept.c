@@ -10,6 +10,7 @@
 #include "mm/host/mtrr.h"
 #include "mm/mmu/ept.h"
 #include "mm/mmu/internal.h"
+#include "mm/space/slots_change.h"
 #include "tests/support/rig/rig.h"
 
 static int setup(void **state)

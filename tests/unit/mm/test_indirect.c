@@ -15,6 +15,7 @@
 
 #include "mm/mmu/ept.h"
 #include "mm/mmu/indirect.h"
+#include "mm/space/guest_mem.h"
 #include "tests/support/nested/nested.h"
 #include "tests/support/rig/rig.h"
 

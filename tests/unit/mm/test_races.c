@@ -14,6 +14,7 @@
 #include "mm/map/backing.h"
 #include "mm/mmu/ept.h"
 #include "mm/mmu/internal.h"
+#include "mm/space/slots_change.h"
 #include "tests/support/fakes/cpu_id.h"
 #include "tests/support/rig/rig.h"
 

@@ -16,6 +16,7 @@
 #include "mm/mmu/ept.h"
 #include "mm/mmu/indirect.h"
 #include "mm/mmu/internal.h"
+#include "mm/space/slots_change.h"
 #include "tests/support/rig/rig.h"
 
 #define STEPS 6000u

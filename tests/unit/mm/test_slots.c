@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "mm/mmu/internal.h"
+#include "mm/space/slots_change.h"
 #include "tests/support/fakes/cpu_id.h"
 #include "tests/support/rig/rig.h"
 

@@ -14,6 +14,8 @@
 
 #include "lib/x86.h"
 #include "mm/mmu/mmu.h"
+#include "mm/space/guest_mem.h"
+#include "mm/space/slots_change.h"
 #include "mm/space/walker.h"
 #include "tests/support/rig/arena.h"
 

@@ -15,6 +15,7 @@
 #include "lib/x86.h"
 #include "mm/map/backing.h"
 #include "mm/mmu/mmu.h"
+#include "mm/space/guest_mem.h"
 #include "mm/space/walker.h"
 #include "tests/support/rig/rig.h"
 
