@@ -49,9 +49,7 @@ struct slots {
 };
 
 int slots_init(struct mmu *mmu);
-/* The VM is gone: its slots' dirty logs are retired, and may be freed at once. */
-void slots_retire_logs(struct mmu *mmu);
-/* Once they are: gives back a table a call. True: none is left. */
+/* The VM is gone, and no slot has a dirty log: gives back a table a call. True: none is left. */
 bool slots_fini(struct mmu *mmu);
 
 /* The slot that holds gfn, or NULL. MMU lock held; valid until it is dropped. */

@@ -17,17 +17,6 @@ int slots_init(struct mmu *mmu)
 	return 0;
 }
 
-void slots_retire_logs(struct mmu *mmu)
-{
-	struct slot_table *t = slots_buffer(&mmu->slots);
-
-	for (uint32_t i = 0; t && i < t->n; i++)
-		if (t->s[i].pages && t->s[i].log) {
-			dirty_log_retire(mmu, t->s[i].log, &(struct mmu_ticket){ 0 });
-			t->s[i].log = NULL;
-		}
-}
-
 bool slots_fini(struct mmu *mmu)
 {
 	for (int i = 0; i < 2; i++)

@@ -46,6 +46,17 @@ __hot void dirty_log_retire(struct mmu *mmu, struct dirty_log *log, const struct
 	mmu_account(mmu);
 }
 
+void dirty_logs_retire_all(struct mmu *mmu)
+{
+	struct slot_table *t = slots_buffer(&mmu->slots);
+
+	for (uint32_t i = 0; t && i < t->n; i++)
+		if (t->s[i].pages && t->s[i].log) {
+			dirty_log_retire(mmu, t->s[i].log, &(struct mmu_ticket){ 0 });
+			t->s[i].log = NULL;
+		}
+}
+
 /* What is left lies in front, and with it the record, up to the last piece: with that the log leaves the list. */
 static void free_retired(struct mmu *mmu, struct dirty_log *log, unsigned most)
 {

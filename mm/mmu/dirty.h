@@ -38,6 +38,8 @@ void dirty_log_destroy_some(struct mmu *mmu, unsigned most);
 bool dirty_log_fits(const struct dirty_log *log, uint64_t pages);
 /* To be freed once no CPU can be writing to it. NULL: nothing. MMU lock held. */
 void dirty_log_retire(struct mmu *mmu, struct dirty_log *log, const struct mmu_ticket *until);
+/* The VM is gone: the logs of its slots are retired, and may be freed at once. */
+void dirty_logs_retire_all(struct mmu *mmu);
 /* Frees a piece of the oldest retired log, if its ticket is ready: a log of 1 TiB has 32 MiB. True: it did. MMU lock held. */
 bool dirty_log_reap(struct mmu *mmu);
 /* All pages of the chunks that [first, first + pages) touches are marked, if the log has moved since they were last read.

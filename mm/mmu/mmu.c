@@ -139,7 +139,7 @@ bool mmu_destroy_some(struct mmu **out, unsigned chunks)
 		return true;
 	for (unsigned i = 0; mmu->vcpu && i < mmu->nvcpus; i++)
 		ASSERT(!mmu->vcpu[i]);
-	slots_retire_logs(mmu);
+	dirty_logs_retire_all(mmu);
 	if (!list_empty(&mmu->dirty.retired)) {
 		dirty_log_destroy_some(mmu, chunks);
 		return false;
