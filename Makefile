@@ -130,10 +130,8 @@ test-all: setup-guests $(TESTED)
 
 # ---- hygiene ----
 CHECKED := $(sort $(wildcard $(addsuffix /*.[ch],$(ROOMS)) $(addprefix tests/,$(addsuffix /*.[ch],support/* threads fuzz bench nested unit/*)) tools/*/*.[ch]))
-# What still goes upward, FILE=ROOM. An entry that nothing needs any more fails the check.
-UPWARD	:= mm/map/slots.c=mm/mmu
 # Two rooms use lib and themselves, though others stand before them: the decoder and the parser of lethe.conf.
-ROOM_RULES := --only guest/emu=lib --only guest/conf=lib $(addprefix --upward ,$(UPWARD)) $(ROOMS)
+ROOM_RULES := --only guest/emu=lib --only guest/conf=lib $(ROOMS)
 check: setup-check $(GEN) $(OBJS)
 	$(Q)ROOM_RULES='$(ROOM_RULES)' tools/check $(O) $(CHECKED)
 check-fast: setup-check

@@ -19,7 +19,6 @@
 #define SLOTS_MAX 512
 
 struct dirty_log;
-struct mmu;
 
 struct slot {
 	uint64_t base;	/* gfn */
@@ -48,25 +47,24 @@ struct slots {
 	uint32_t free;	/* ids below are taken */
 };
 
-int slots_init(struct mmu *mmu);
+/* The tables of a VM are owner's. 0 or -E_NOMEM. */
+int slots_init(struct slots *slots, owner_t owner);
 /* The VM is gone, and no slot has a dirty log: gives back a table a call. True: none is left. */
-bool slots_fini(struct mmu *mmu);
+bool slots_fini(struct slots *slots, owner_t owner);
 
 /* The slot that holds gfn, or NULL. MMU lock held; valid until it is dropped. */
-const struct slot *slots_find_locked(const struct mmu *mmu, gfn_t at);
+const struct slot *slots_find_locked(const struct slots *slots, gfn_t at);
 /* The same without the lock: false, or true and a copy. */
-bool slots_find(const struct mmu *mmu, gfn_t at, struct slot *out);
+bool slots_find(const struct slots *slots, gfn_t at, struct slot *out);
 /* By its id, or NULL. MMU lock held; valid until it is dropped. */
-const struct slot *slots_by_id(const struct mmu *mmu, slot_id id);
+struct slot *slots_by_id(const struct slots *slots, slot_id id);
 /* The gap around a gfn that no slot holds: [*first, *end). MMU lock held. */
-void slots_gap(const struct mmu *mmu, gfn_t at, uint64_t *first, uint64_t *end);
+void slots_gap(const struct slots *slots, gfn_t at, uint64_t *first, uint64_t *end);
 
 /* ---- for mm/space/slots_change.c ---- */
 static inline struct slot_table *slots_buffer(const struct slots *s)
 {
 	return s->buf[s->seq & 1];
 }
-/* Where slot id is in the table in force, or NULL. MMU lock held. */
-struct slot *slots_position(const struct slots *s, slot_id id);
 /* The number of slots that begin at or before gfn, of the first n. (A torn read must not run away: n bounds it.) */
 uint32_t slots_below(const struct slot_table *t, uint32_t n, uint64_t gfn);

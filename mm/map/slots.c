@@ -1,29 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /* The guest-physical map: looking up. (How the table is published: slot_table.h; how it is changed: mm/space/slots_change.c.) */
-#include "lib/string.h"
-#include "mm/mmu/internal.h"
+#include "mm/map/slot_table.h"
 
-int slots_init(struct mmu *mmu)
+#include "lib/atomic.h"
+#include "lib/string.h"
+#include "mm/mutant.h"
+
+int slots_init(struct slots *slots, owner_t owner)
 {
 	for (int i = 0; i < 2; i++) {
 		pfn_t at;
 
-		if (frames_alloc_run(SLOT_TABLE_FRAMES, mmu->pool.owner, &at))
+		if (frames_alloc_run(SLOT_TABLE_FRAMES, owner, &at))
 			return -E_NOMEM;
-		mmu->slots.buf[i] = pfn_to_virt(at);
-		memset(mmu->slots.buf[i], 0, sizeof(struct slot_table));
+		slots->buf[i] = pfn_to_virt(at);
+		memset(slots->buf[i], 0, sizeof(struct slot_table));
 	}
-	mmu->slots.seq = 1;
+	slots->seq = 1;
 	return 0;
 }
 
-bool slots_fini(struct mmu *mmu)
+bool slots_fini(struct slots *slots, owner_t owner)
 {
 	for (int i = 0; i < 2; i++)
-		if (mmu->slots.buf[i]) {
-			frames_free_run(SLOT_TABLE_FRAMES, mmu->pool.owner,
-				hpa_to_pfn(virt_to_hpa(mmu->slots.buf[i])));
-			mmu->slots.buf[i] = NULL;
+		if (slots->buf[i]) {
+			frames_free_run(SLOT_TABLE_FRAMES, owner, hpa_to_pfn(virt_to_hpa(slots->buf[i])));
+			slots->buf[i] = NULL;
 			return false;
 		}
 	return true;
@@ -74,30 +76,30 @@ static const struct slot *find(struct slot_table *t, uint64_t gfn)
 	return &t->s[i - 1];
 }
 
-const struct slot *slots_find_locked(const struct mmu *mmu, gfn_t at)
+const struct slot *slots_find_locked(const struct slots *slots, gfn_t at)
 {
-	return find(slots_buffer(&mmu->slots), at.v);
+	return find(slots_buffer(slots), at.v);
 }
 
-bool slots_find(const struct mmu *mmu, gfn_t at, struct slot *out)
+bool slots_find(const struct slots *slots, gfn_t at, struct slot *out)
 {
 	for (;;) {
-		uint64_t seq = atomic_load(&mmu->slots.seq);
-		const struct slot *s = find(mmu->slots.buf[seq & 1], at.v);
+		uint64_t seq = atomic_load(&slots->seq);
+		const struct slot *s = find(slots->buf[seq & 1], at.v);
 
 		YIELD();
 		if (s)
 			copy_out(out, s);
 		/* The loads above must be done before seq is read again (on x86 they are; the compiler must know). */
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		if (atomic_load_relaxed(&mmu->slots.seq) == seq)
+		if (atomic_load_relaxed(&slots->seq) == seq)
 			return s && holds(out, at.v); /* it may have been deleted meanwhile */
 	}
 }
 
-void slots_gap(const struct mmu *mmu, gfn_t at, uint64_t *first, uint64_t *end)
+void slots_gap(const struct slots *slots, gfn_t at, uint64_t *first, uint64_t *end)
 {
-	const struct slot_table *t = slots_buffer(&mmu->slots);
+	const struct slot_table *t = slots_buffer(slots);
 	uint32_t end_at = slots_below(t, t->n, at.v), below = end_at;
 
 	while (below && !t->s[below - 1].pages)
@@ -108,15 +110,10 @@ void slots_gap(const struct mmu *mmu, gfn_t at, uint64_t *first, uint64_t *end)
 	*end = end_at < t->n ? t->s[end_at].base : UINT64_MAX;
 }
 
-__hot struct slot *slots_position(const struct slots *s, slot_id id)
+__hot struct slot *slots_by_id(const struct slots *slots, slot_id id)
 {
-	struct slot_table *t = slots_buffer(s);
+	struct slot_table *t = slots_buffer(slots);
 	unsigned i = id < SLOTS_MAX ? t->at[id] : SLOTS_MAX;
 
 	return i < t->n && t->s[i].id == id && t->s[i].pages ? &t->s[i] : NULL;
-}
-
-const struct slot *slots_by_id(const struct mmu *mmu, slot_id id)
-{
-	return slots_position(&mmu->slots, id);
 }

@@ -35,6 +35,7 @@ void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index)
 {
 	/* It counts down from 511, and wraps below 0 when the buffer is full. */
 	unsigned from = index < ENTRIES ? index + 1u : 0;
+	const struct slots *slots = &v->mmu->slots;
 	struct slot s;
 
 	if (MUTANT(pml_not_drained))
@@ -44,7 +45,7 @@ void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index)
 	for (unsigned i = from; i < ENTRIES; i++) {
 		gfn_t at = gpa_to_gfn(gpa(buffer[i]));
 
-		if (slots_find(v->mmu, at, &s) && s.log)
+		if (slots_find(slots, at, &s) && s.log)
 			dirty_mark(s.log, at.v - s.base);
 	}
 }

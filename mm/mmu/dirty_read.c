@@ -14,7 +14,7 @@
 /* The log of slot id, if [first, first + pages) can be read from it. MMU lock held. */
 static int find(struct mmu *mmu, slot_id id, uint64_t first, uint64_t pages, const struct slot **out)
 {
-	const struct slot *s = slots_by_id(mmu, id);
+	const struct slot *s = slots_by_id(&mmu->slots, id);
 
 	if (!s)
 		return -E_NOENT;

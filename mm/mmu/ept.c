@@ -198,7 +198,7 @@ static void map_mmio(struct mmu *mmu, struct cursor *w, uint64_t gfn)
 {
 	uint64_t e = ept_mmio_entry(mmu->slots.seq, mmu->caps.maxphyaddr), first, end;
 
-	slots_gap(mmu, (gfn_t){ gfn }, &first, &end);
+	slots_gap(&mmu->slots, (gfn_t){ gfn }, &first, &end);
 	for (;;) {
 		uint64_t n = level_pages(w->level), base = align_down(gfn, n);
 
@@ -222,7 +222,7 @@ static void map_mmio(struct mmu *mmu, struct cursor *w, uint64_t gfn)
 
 enum mmu_verdict ept_fault(struct mmu *mmu, uint64_t eptp, gfn_t at, unsigned access)
 {
-	const struct slot *s = slots_find_locked(mmu, at);
+	const struct slot *s = slots_find_locked(&mmu->slots, at);
 	struct cursor w;
 
 	/* Beyond what the tables can express the CPU faults always (28.3.2): nothing can be put there. */

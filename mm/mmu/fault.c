@@ -74,7 +74,7 @@ enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at)
 	if (current(mmu, v))
 		verdict = backend_misconfig(mmu, v, gpa_to_gfn(at));
 	if (verdict == MMU_MMIO) {
-		slots_gap(mmu, gpa_to_gfn(at), &v->hole_first, &v->hole_pages);
+		slots_gap(&mmu->slots, gpa_to_gfn(at), &v->hole_first, &v->hole_pages);
 		v->hole_pages -= v->hole_first;
 		v->hole_seq = mmu->slots.seq;
 	}

@@ -116,7 +116,8 @@ int mmu_create(const struct mmu_params *p, struct mmu **out)
 			p->indirect_pages ? 8ull * MMU_LOW_WATER + 2 * p->vcpus : 2ull * MMU_LOW_WATER));
 	mmu->vcpu = frame_alloc_zeroed(p->owner);
 	mmu->indirect = p->backend->stored != NULL;
-	if (!mmu->vcpu || hash_init(mmu, p->indirect_pages) || slots_init(mmu) || pool_grow(mmu)) {
+	if (!mmu->vcpu || hash_init(mmu, p->indirect_pages) || slots_init(&mmu->slots, mmu->pool.owner) ||
+		pool_grow(mmu)) {
 		mmu_destroy(mmu);
 		return -E_NOMEM;
 	}
@@ -147,7 +148,7 @@ bool mmu_destroy_some(struct mmu **out, unsigned chunks)
 	/* No CPU walks them, so the tables need no visit: their chunks go as they are. */
 	if (!pool_fini(&mmu->pool, chunks))
 		return false;
-	if (!slots_fini(mmu))
+	if (!slots_fini(&mmu->slots, mmu->pool.owner))
 		return false;
 	hash_fini(mmu);
 	free_frame(mmu, mmu->vcpu);

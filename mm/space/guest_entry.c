@@ -26,7 +26,7 @@ bool guest_window_find(const struct mmu *mmu, gpa_t at, struct guest_window *out
 	const struct backing_run *r;
 	struct slot s;
 
-	if (!slots_find(mmu, gpa_to_gfn(at), &s)) {
+	if (!slots_find(&mmu->slots, gpa_to_gfn(at), &s)) {
 		*out = (struct guest_window){ 0 };
 		return false;
 	}

@@ -26,7 +26,7 @@ static int find(const struct mmu *mmu, uint64_t at, enum how how, struct piece *
 	uint64_t page, off = at & PAGE_MASK, left;
 	struct slot s;
 
-	if (!slots_find(mmu, gpa_to_gfn(gpa(at)), &s) || (how == WRITE && (s.flags & SLOT_READONLY)))
+	if (!slots_find(&mmu->slots, gpa_to_gfn(gpa(at)), &s) || (how == WRITE && (s.flags & SLOT_READONLY)))
 		return -E_FAULT;
 	page = s.backing_page + ((at >> PAGE_SHIFT) - s.base);
 	r = backing_find(s.backing, page);

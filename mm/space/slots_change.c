@@ -108,7 +108,7 @@ int slot_add(struct mmu *mmu, const struct slot_desc *d, slot_id *out)
 	else if (overlaps(slots_buffer(&mmu->slots), s.base, s.pages, NULL))
 		err = -E_EXIST;
 	if (!err) {
-		while (slots_position(&mmu->slots, (slot_id)mmu->slots.free))
+		while (slots_by_id(&mmu->slots, (slot_id)mmu->slots.free))
 			mmu->slots.free++;
 		s.id = mmu->slots.free;
 		draft(mmu, NULL, &s);
@@ -151,7 +151,7 @@ __hot int slot_delete(struct mmu *mmu, slot_id id, struct mmu_ticket *out)
 	mmu_lock(mmu);
 	__builtin_prefetch(mmu->vcpu);
 	__builtin_prefetch(slots_buffer(&mmu->slots));
-	gone = slots_position(&mmu->slots, id);
+	gone = slots_by_id(&mmu->slots, id);
 	mmu_prefetch_vcpus(mmu);
 	if (!gone) {
 		mmu_unlock(mmu);
@@ -175,7 +175,7 @@ int slot_move(struct mmu *mmu, slot_id id, gfn_t to, struct mmu_ticket *out)
 	int err = 0;
 
 	mmu_lock(mmu);
-	s = slots_position(&mmu->slots, id);
+	s = slots_by_id(&mmu->slots, id);
 	if (!s)
 		err = -E_NOENT;
 	else if (!in_width(mmu, to.v, s->pages))
@@ -203,7 +203,7 @@ int slot_set_flags(struct mmu *mmu, slot_id id, unsigned flags, struct mmu_ticke
 		return -E_INVAL;
 again:
 	mmu_lock(mmu);
-	s = slots_position(&mmu->slots, id);
+	s = slots_by_id(&mmu->slots, id);
 	if (!s) {
 		err = -E_NOENT;
 		goto out;

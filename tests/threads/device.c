@@ -111,7 +111,7 @@ static void device_hold(struct vm *vm)
 	struct slot found;
 	uint64_t *w;
 
-	if (!slots_find(vm->mmu, gpa_to_gfn(s.at), &found))
+	if (!slots_find(&vm->mmu->slots, gpa_to_gfn(s.at), &found))
 		return;
 	w = words(backing_pfn(found.backing, found.backing_page + gpa_to_gfn(s.at).v - found.base));
 	for (unsigned n = 0; n < 4; n++) {

@@ -44,7 +44,7 @@ static void map(struct spage *p, uint64_t at, uint64_t guest, unsigned guest_lev
 {
 	unsigned level = role_level(p->role), i = level_index(at, level);
 	uint64_t g = ept_pfn(guest).v + (at & (level_pages(guest_level) - 1) & ~(level_pages(level) - 1));
-	const struct slot *s = slots_find_locked(nested.mmu, (gfn_t){ g });
+	const struct slot *s = slots_find_locked(&nested.mmu->slots, (gfn_t){ g });
 	uint64_t e = (guest & EPT_RWX) | MT_WB << EPT_MT_AT | (level > 1 ? EPT_PS : 0);
 
 	if (!s)

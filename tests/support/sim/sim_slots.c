@@ -158,7 +158,7 @@ void sim_hold(void)
 
 	if (!sim_host_begin(c))
 		return;
-	if (slots_find(sim.mmu, gfn(sim_random_gfn()), &found))
+	if (slots_find(&sim.mmu->slots, gfn(sim_random_gfn()), &found))
 		sim.cpu[c].held = found.backing;
 	sim_host_end(c);
 }

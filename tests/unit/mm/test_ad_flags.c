@@ -117,7 +117,7 @@ static void d_is_set_while_it_is_cleared(void **state)
 	logged = rig_slot(BASE, PAGES, SLOT_DIRTY_LOG);
 	w.table = map_all(MMU_READ);
 	w.frame = backing_pfn(rig_backing(logged), 0).v;
-	w.log = slots_by_id(rig.mmu, logged)->log;
+	w.log = slots_by_id(&rig.mmu->slots, logged)->log;
 	assert_int_equal(w.table[3] & (EPT_W | EPT_D), EPT_W);
 	stop = false;
 	assert_int_equal(pthread_create(&thread, NULL, writer, &w), 0);
@@ -151,7 +151,7 @@ static void w_is_taken_while_d_is_set(void **state)
 	logged = rig_slot(BASE, PAGES, SLOT_DIRTY_LOG);
 	w.table = map_all(MMU_WRITE);
 	w.frame = backing_pfn(rig_backing(logged), 0).v;
-	w.log = slots_by_id(rig.mmu, logged)->log;
+	w.log = slots_by_id(&rig.mmu->slots, logged)->log;
 	stop = false;
 	assert_int_equal(pthread_create(&thread, NULL, writer, &w), 0);
 	/* On a busy host it may be long before the other thread runs. */

@@ -259,7 +259,7 @@ static uint64_t marked(void)
 static void a_bit_that_is_set_while_others_are_taken_is_not_lost(void **state)
 {
 	slot_id id = rig_slot(0x400, 64, SLOT_DIRTY_LOG);
-	struct dirty_log *log = slots_by_id(rig.mmu, id)->log;
+	struct dirty_log *log = slots_by_id(&rig.mmu->slots, id)->log;
 	uint64_t lost = 0, expected, bitmap;
 	struct mmu_ticket t;
 	pthread_t marker;

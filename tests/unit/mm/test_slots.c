@@ -134,13 +134,13 @@ static void as_many_slots_as_there_is_room_for_and_no_more(void **state)
 		assert_int_equal(add((i * 37 % SLOTS_MAX) * 10, 4, 0, b, 0, &id[i]), 0);
 	assert_int_equal(add(100000, 4, 0, b, 0, &one), -E_NOMEM);
 	for (unsigned g = 0; g < SLOTS_MAX * 10; g++) {
-		assert_int_equal(slots_find(rig.mmu, gfn(g), &s), g % 10 < 4);
+		assert_int_equal(slots_find(&rig.mmu->slots, gfn(g), &s), g % 10 < 4);
 		if (g % 10 < 4)
 			assert_int_equal(s.base, g - g % 10);
 	}
 	for (unsigned i = 0; i < SLOTS_MAX; i++)
 		assert_int_equal(slot_delete(rig.mmu, id[i], &t), 0);
-	assert_false(slots_find(rig.mmu, gfn(0), &s));
+	assert_false(slots_find(&rig.mmu->slots, gfn(0), &s));
 	backing_free(b);
 }
 
@@ -161,19 +161,19 @@ static void deleted_slots_are_not_seen_and_their_ids_are_reused(void **state)
 		seq = rig.mmu->slots.seq;
 		assert_int_equal(slot_delete(rig.mmu, id[i], &t), 0);
 		assert_int_not_equal(rig.mmu->slots.seq, seq);
-		assert_false(slots_find(rig.mmu, gfn(i * 10), &s));
-		assert_null(slots_by_id(rig.mmu, id[i]));
+		assert_false(slots_find(&rig.mmu->slots, gfn(i * 10), &s));
+		assert_null(slots_by_id(&rig.mmu->slots, id[i]));
 		assert_int_equal(slot_delete(rig.mmu, id[i], &t), -E_NOENT);
 	}
-	slots_gap(rig.mmu, gfn(21), &first, &end);
+	slots_gap(&rig.mmu->slots, gfn(21), &first, &end);
 	assert_int_equal(first, 4);
 	assert_int_equal(end, 40);
 	assert_int_equal(add(8, 4, 0, b, 0, &again), 0);
 	assert_int_equal(again, id[1]);
 	assert_int_equal(slot_move(rig.mmu, id[4], gfn(29), &t), 0);
 	for (unsigned g = 0; g < 50; g++)
-		assert_int_equal(
-			slots_find(rig.mmu, gfn(g), &s), g < 4 || (g >= 8 && g < 12) || (g >= 29 && g < 33));
+		assert_int_equal(slots_find(&rig.mmu->slots, gfn(g), &s),
+			g < 4 || (g >= 8 && g < 12) || (g >= 29 && g < 33));
 	assert_int_equal(slot_delete(rig.mmu, id[0], &t), 0);
 	assert_int_equal(slot_delete(rig.mmu, again, &t), 0);
 	assert_int_equal(slot_delete(rig.mmu, id[4], &t), 0);
@@ -200,16 +200,16 @@ static void a_reader_does_not_get_a_slot_that_is_being_deleted(void **state)
 
 	going = rig_slot(16, 4, 0);
 	mmu_yield = delete_meanwhile;
-	assert_false(slots_find(rig.mmu, gfn(17), &s));
+	assert_false(slots_find(&rig.mmu->slots, gfn(17), &s));
 	mmu_yield = NULL;
 	rig_forget(going);
 	/* The same before the version tells of it. */
 	going = rig_slot(16, 4, 0);
-	in_table = slots_position(&rig.mmu->slots, going);
+	in_table = slots_by_id(&rig.mmu->slots, going);
 	in_table->pages = 0;
-	assert_false(slots_find(rig.mmu, gfn(17), &s));
+	assert_false(slots_find(&rig.mmu->slots, gfn(17), &s));
 	in_table->pages = 4;
-	assert_true(slots_find(rig.mmu, gfn(17), &s));
+	assert_true(slots_find(&rig.mmu->slots, gfn(17), &s));
 	assert_int_equal(slot_delete(rig.mmu, going, &t), 0);
 }
 
@@ -224,9 +224,9 @@ static void a_copy_taken_while_the_slot_goes_is_not_believed(void **state)
 {
 	struct slot s;
 
-	half_gone = slots_position(&rig.mmu->slots, rig_slot(16, 4, 0));
+	half_gone = slots_by_id(&rig.mmu->slots, rig_slot(16, 4, 0));
 	mmu_yield = deleted_but_not_published;
-	assert_false(slots_find(rig.mmu, gfn(17), &s));
+	assert_false(slots_find(&rig.mmu->slots, gfn(17), &s));
 	mmu_yield = NULL;
 	half_gone->pages = 4;
 }
