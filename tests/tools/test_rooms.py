@@ -75,14 +75,6 @@ class Rooms(unittest.TestCase):
         found = rooms({"hv/run.c": '#include "mm/map/slots.h"\n#include "lib/log.h"\n'}, "--only", "hv=lib")
         self.assertEqual(found, ["hv/run.c:1: includes mm/map/slots.h: room hv may use only lib, hv"])
 
-    def test_an_excuse_counts_for_its_file_and_room_and_must_be_needed(self):
-        changes = {"lib/log.c": "void fault(void); void log_line(void) { fault(); }\n"}
-        self.assertEqual(rooms(changes, "--upward", "lib/log.c=mm/mmu"), [])
-        self.assertEqual(rooms(changes, "--upward", "lib/log.c=mm/mmu", build=False), [])
-        self.assertEqual(rooms({}, "--upward", "lib/log.c=mm/mmu"),
-            ["lib/log.c=mm/mmu is excused and not used: take it out of the list"])
-        self.assertEqual(len(rooms(changes, "--upward", "lib/log.c=hv")), 3)
-
     def test_a_file_in_no_room_is_found(self):
         self.assertEqual(rooms({"mm/stray.c": "\n"}), ["mm/stray.c: is in no room of the list"])
 
