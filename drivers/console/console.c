@@ -287,7 +287,8 @@ void console_write_line(const char *text, size_t n)
 
 static bool room_for_guests(void)
 {
-	return atomic_load_relaxed(&out_head) - atomic_load_relaxed(&out_tail) <= GUESTS_BYTES && draw_room(&draw);
+	return atomic_load_relaxed(&out_head) - atomic_load_relaxed(&out_tail) <= GUESTS_BYTES &&
+	       draw_room(&draw);
 }
 
 bool console_room(void)
