@@ -511,7 +511,7 @@ static void every_byte_sum_and_difference_is_the_cpus(void **state)
 
 /*
  * 67 43 19 0c 25+: SIB base 101, mod 00, REX.B, 32-bit addresses: no base register, whatever REX.B says.
- * (Zydis 4.0 reads it as [r13d]; test_insn.c excuses it.)
+ * (Zydis 4.0 reads it as [r13d]; test_insn_zydis.c excuses it.)
  */
 static void sib_without_base_ignores_rex_b(void **state)
 {
