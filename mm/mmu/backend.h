@@ -12,13 +12,13 @@
  * A VM has one back end, chosen when its MMU is made (mmu_params.backend). The files of the core name no function of a back end:
  * tests/tools/test_seam.py checks that.
  *
- * How it is called. In the freestanding build an indirect call goes through a thunk (hv/host/thunks.asm), which the hot exits must not
- * pay. These two come with EPT only, so mm/mmu/fault.c calls ept_fault() and ept_misconfig() for them directly, without even a
- * comparison, and the linker puts both in line. They are the only functions of a back end that the core names, in backend_violation()
- * and backend_misconfig() below. All else goes through the table.
+ * How it is called. In the freestanding build an indirect call goes through a thunk (hv/host/thunks.asm), which the hot
+ * exits must not pay. These two come with EPT only, so mm/mmu/fault.c calls ept_fault() and ept_misconfig() for them
+ * directly, without even a comparison, and the linker puts both in line. They are the only functions of a back end that
+ * the core names, in backend_violation() and backend_misconfig() below. All else goes through the table.
  *
- * Unless said otherwise, a function is called with the MMU lock held, and flushes nothing: the core asks for one flush for all that
- * was taken away, and relies on it only when it is acknowledged (contract, rule 6).
+ * Unless said otherwise, a function is called with the MMU lock held, and flushes nothing: the core asks for one flush
+ * for all that was taken away, and relies on it only when it is acknowledged (contract, rule 6).
  *
  * A table has ENTRIES entries with every back end (levels.h).
  */

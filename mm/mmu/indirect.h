@@ -16,8 +16,8 @@
  *
  * Entries are in the format of EPT or of page tables: both have the address in 51:12 and the right to write in bit 1.
  *
- * Functions that take rights away return true if a flush is needed, since a TLB may still have them. The caller asks for one flush
- * for all (rule 6), and waits for its acknowledgement before it relies on the change or frees memory.
+ * Functions that take rights away return true if a flush is needed, since a TLB may still have them. The caller asks
+ * for one flush for all (rule 6), and waits for its acknowledgement before it relies on the change or frees memory.
  */
 #pragma once
 

@@ -118,7 +118,8 @@ static inline bool spage_obsolete(const struct mmu *mmu, const struct spage *p)
 	return p->gen != mmu->front.valid_gen;
 }
 
-/* vcpu.c: v runs on `root`, which is valid, from now on. What it ran on before is kept if the back end says so and it is still valid. */
+/* vcpu.c: v runs on `root`, which is valid, from now on. What it ran on before is kept if the back end says so and it
+ * is still valid. */
 void mmu_load_root(struct mmu_vcpu *v, struct spage *root);
 
 /* evict.c: makes `need` pages available, keeping off what translates `at`. 0; -E_AGAIN: some will be, when all vCPUs have

@@ -10,7 +10,8 @@
 #define ENTRIES	    512
 #define LEVELS_MOST 5u
 
-/* By how many bits a gfn is shifted at a level, 1 to LEVELS_MOST + 1. The mask costs nothing: the CPU's shifts apply it anyway. */
+/* By how many bits a gfn is shifted at a level, 1 to LEVELS_MOST + 1. The mask costs nothing: the CPU's shifts apply it
+ * anyway. */
 static inline unsigned level_shift(unsigned level)
 {
 	return 9 * (level - 1) & 63;

@@ -72,7 +72,8 @@ struct mmu_params {
 
 #define MMU_VCPUS_MAX 512
 
-/* 0; -E_NOMEM; -E_INVAL; -E_NOSUP: this CPU cannot give the back end what it needs, or not that address width (the log says which). */
+/* 0; -E_NOMEM; -E_INVAL; -E_NOSUP: this CPU cannot give the back end what it needs, or not that address width (the log
+ * says which). */
 int mmu_create(const struct mmu_params *p, struct mmu **out);
 /* All vCPUs are gone (mmu_vcpu_fini) and so is every reader of its guest memory; nothing leaks. Slots go with it,
  * their backings stay the caller's. */

@@ -7,8 +7,8 @@
  *
  * So after a fault it is a page now and then, and no fault takes much longer than without debt; after a long stretch in the
  * guest it is many. A page's price is learnt from what the last ones took. While debt waits, hv/ has each vCPU leave the guest
- * once in MMU_PAY_PERIOD_US (hv/clock.c), and each CPU that idles gives back batch after batch (hv/sched.c). So n pages of debt that
- * no vCPU is in the guest on any more are gone, whatever the guest does, after the earlier of
+ * once in MMU_PAY_PERIOD_US (hv/clock.c), and each CPU that idles gives back batch after batch (hv/sched.c). So n pages
+ * of debt that no vCPU is in the guest on any more are gone, whatever the guest does, after the earlier of
  *
  *	n * MMU_PAY_EXITS exits of one vCPU (D)
  *	n / MMU_BATCH_PAGES * MMU_PAY_PERIOD_US of a vCPU that does not exit by itself (T)

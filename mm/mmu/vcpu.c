@@ -64,7 +64,8 @@ static bool keeps(const struct mmu_vcpu *v, const struct mmu_root *root, const s
 	       !(root->page->flags & SPAGE_INVALID);
 }
 
-/* Puts v->root in front of those that v keeps, of which all that are of no use any more go, and the oldest if there are too many. */
+/* Puts v->root in front of those that v keeps, of which all that are of no use any more go, and the oldest if there are
+ * too many. */
 static void keep_root(struct mmu_vcpu *v, const struct spage *next)
 {
 	unsigned most = v->mmu->backend->roots_kept, n = 0;

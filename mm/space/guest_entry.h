@@ -5,8 +5,8 @@
  * them is guest_cmpxchg()'s (mm/space/guest_mem.h), since that is a store like any other.
  *
  * A stretch belongs to the version of the slot table that it was found in. A CPU that checks the version after
- * a VM exit and finds it unchanged may use the stretch until it returns to the top of the run loop: a slot that goes later waits for
- * this CPU (mm/mmu/grace.c).
+ * a VM exit and finds it unchanged may use the stretch until it returns to the top of the run loop: a slot that goes
+ * later waits for this CPU (mm/mmu/grace.c).
  */
 #pragma once
 
