@@ -30,6 +30,7 @@
 #define GUESTS_BYTES  (OUT_BYTES / 4) /* see console_room() */
 /* A slice: a FIFO of 16 bytes lasts 1389 us, and no CPU is to stay in root mode longer than 200. */
 #define DRAW_US	      30
+#define ASKED_US      10 /* by a guest that asks for room */
 /* At most so often, since each time interrupts a guest: in nested VMX that costs a millisecond. */
 #define DRAW_EVERY_US 4000
 #define DRAW_SHARE    16 /* the terminal may take one part in so many of the time, and the screen another */
@@ -76,9 +77,9 @@ static bool try_use(struct spinlock *l)
 /* ---- output; `out` is held ---- */
 
 /* The terminal's work, or the screen's, until a slice is over or nothing is left of it. */
-static void feed_slice(void)
+static void feed_slice(unsigned us)
 {
-	uint64_t start = rdtsc(), slice = ns_to_tsc(DRAW_US * 1000ull);
+	uint64_t start = rdtsc(), slice = ns_to_tsc(us * 1000ull);
 
 	do
 		draw_feed(&draw);
@@ -110,7 +111,7 @@ static void draw_slice(void)
 	bool feeds = draw_waits(&draw) && start >= feed_at;
 
 	if (feeds)
-		feed_slice();
+		feed_slice(DRAW_US);
 	unpainted = feeds || paint_slice();
 	*(feeds ? &feed_at : &paint_at) =
 		start + max((rdtsc() - start) * DRAW_SHARE, ns_to_tsc(DRAW_EVERY_US * 1000ull));
@@ -279,8 +280,10 @@ void console_write_line(const char *text, size_t n)
 {
 	use(&out);
 	end_guest_line();
-	put_lines(text, n, put_serial);
-	put_lines_on_screen(PLAIN, text, n);
+	put_serial(text, n);
+	put_serial("\r\n", 2);
+	put_screen(DRAW_COLOR(PLAIN), text, n);
+	put_screen(DRAW_COLOR(PLAIN), "\r\n", 2);
 	move_output();
 	spin_unlock(&out);
 }
@@ -300,7 +303,7 @@ bool console_room(void)
 		return room;
 	send_some();
 	if (!draw_room(&draw))
-		feed_slice();
+		feed_slice(ASKED_US);
 	room = room_for_guests();
 	spin_unlock(&out);
 	return room;

@@ -31,8 +31,8 @@ void console_init(bool want_serial, bool want_screen, const struct framebuffer *
 /* Output of the VM in front: raw, no newline is changed. `vm`: its number; what the screen's terminal answers to it is for
  * console_read() of that number only. */
 void console_write(uint8_t vm, const char *text, size_t n);
-/* Whole lines without control characters but "\n", which becomes "\r\n". They begin on a line of their own, as those of the
- * log, and the screen shows them in its usual colour, whatever the pen of the VM in front. */
+/* A whole line, without control characters and without its end. It begins on a line of its own, as those of the log, and the
+ * screen shows it in its usual colour, whatever the pen of the VM in front. */
 void console_write_line(const char *text, size_t n);
 /* Is there room for a guest's output? A quarter of the transmit ring is theirs; the rest is kept for the log, and for what a
  * line of output grows to when it is shown. A guest is asked to wait until there is (platform.h). A quarter of the screen's

@@ -5,7 +5,7 @@
 ;	cpuid hypercall msr	an instruction that exits; msr writes one that there is not, which Lethe logs
 ;	port string		OUT, and REP OUTSB of 16 KiB, to a port that no device has
 ;	device copy		a read of the I/O APIC, and REP MOVSD from it
-;	print			REP OUTSB to the UART
+;	print newlines bytes	REP OUTSB to the UART: of lines, of newlines alone, of bytes that are not text
 ;
 ;	timer			TSC deadlines after 500 to 16,000 ticks, and HLT until then
 ;	nmi			NMI messages to a second CPU that has never started
@@ -193,11 +193,18 @@ copy:	mov	esi, IOAPIC
 	rep	movsd
 	ret
 
-print:	mov	edx, COM1
-	mov	esi, lines
+print:	mov	esi, lines
+out:	mov	edx, COM1
 	mov	ecx, LINES
 	rep	outsb
 	ret
+
+newlines:
+	mov	esi, only_newlines
+	jmp	out
+
+bytes:	mov	esi, no_text
+	jmp	out
 
 timer:	mov	dword [LAPIC_LVT_TIMER], 2 << 17 | 0x30
 	mfence
@@ -281,6 +288,8 @@ words:	WORD	"cpuid", cpuid_, 0
 	WORD	"device", device, 0
 	WORD	"copy", copy, 0
 	WORD	"print", print, 0
+	WORD	"newlines", newlines, 0
+	WORD	"bytes", bytes, 0
 others:	WORD	"timer", timer, 0
 	WORD	"sipi", sipi, spin16
 	WORD	"init", init, spin16
@@ -297,6 +306,9 @@ due	dd	0
 later	dd	0
 lines	times 128 db "a line of 64 characters, which a guest prints again and again", 13, 10
 LINES	equ	$ - lines
+only_newlines:
+	times LINES db 10
+no_text:times LINES db 0x80
 
 section .bss
 copied:	resb	4096

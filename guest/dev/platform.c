@@ -341,8 +341,8 @@ bool platform_console_finish(struct platform *p)
 	bool done;
 
 	spin_lock(&p->console.lock);
-	vconsole_flush(&p->console);
-	done = vvga_finish(device_of(&p->devices, vvga));
+	done = vconsole_flush(&p->console) && vvga_finish(device_of(&p->devices, vvga)) &&
+	       vconsole_flush(&p->console);
 	spin_unlock(&p->console.lock);
 	return done;
 }

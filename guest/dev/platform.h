@@ -45,7 +45,9 @@ struct vm_ops {
 	void (*sipi)(void *vm, unsigned vcpu, uint8_t vector);
 	void (*nmi)(void *vm, unsigned vcpu);
 	/* UART output, or the text-mode screen as ANSI. */
-	void (*console_write)(void *vm, const char *text, size_t n);
+	/* Takes a piece of a guest's output: at least one byte of n, and no more than makes a bounded piece of work. Returns how
+	 * many bytes it took. */
+	size_t (*console_write)(void *vm, const char *text, size_t n);
 	bool (*console_room)(void *vm); /* may some 500 bytes be written now without a wait? */
 	int (*console_read)(void *vm);	/* next byte typed by a person, or -1 */
 	void (*end)(void *vm, enum vm_end why, uint32_t code);

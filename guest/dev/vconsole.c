@@ -13,29 +13,46 @@
  * some lines of the log, which would come between them: then it waits for its end. */
 #define FLUSH_AFTER_MS	2
 #define FLUSH_TRACED_MS 2000
+#define PIECES_HZ	4000 /* of what goes out in more than one piece: the guest runs in between */
 
-static uint64_t vconsole_flush_after(void)
+static unsigned gathered(const struct console *c)
 {
-	return atomic_load_relaxed(&trace_live) ? FLUSH_TRACED_MS : FLUSH_AFTER_MS;
+	return c->head - c->tail;
 }
 
-void vconsole_flush(struct console *c)
+static void vconsole_flush_in(struct console *c, uint64_t ticks)
 {
-	unsigned n = c->n;
+	timer_arm(&c->flush, tsc_after(vclock_now(c->clock), ticks));
+}
 
-	if (!n)
-		return;
-	c->n = 0;
-	timer_stop(&c->flush);
-	c->clock->ops->console_write(c->clock->vm, c->out, n);
+/* So much after the first byte that waits has come, or after the console had no room. */
+static void vconsole_flush_later(struct console *c)
+{
+	vconsole_flush_in(
+		c, vclock_ms(c->clock, atomic_load_relaxed(&trace_live) ? FLUSH_TRACED_MS : FLUSH_AFTER_MS));
+}
+
+static void vconsole_tell(const struct console *c)
+{
 	for (unsigned i = 0; i < c->ends; i++)
 		if (c->end[i].may_send)
 			c->end[i].may_send(c->end[i].dev);
 }
 
-static void vconsole_flush_later(struct console *c)
+bool vconsole_flush(struct console *c)
 {
-	timer_arm(&c->flush, tsc_after(vclock_now(c->clock), vclock_ms(c->clock, vconsole_flush_after())));
+	unsigned at = c->tail % CONSOLE_BYTES, n = min(gathered(c), CONSOLE_BYTES - at);
+
+	if (!n)
+		return true;
+	c->tail += (unsigned)c->clock->ops->console_write(c->clock->vm, c->out + at, n);
+	if (gathered(c))
+		vconsole_flush_in(c, c->clock->tsc_hz / PIECES_HZ);
+	else
+		timer_stop(&c->flush);
+	if (gathered(c) <= CONSOLE_GATHERED_MOST)
+		vconsole_tell(c);
+	return !gathered(c);
 }
 
 static void vconsole_flush_if_room(struct console *c)
@@ -46,30 +63,36 @@ static void vconsole_flush_if_room(struct console *c)
 		vconsole_flush_later(c);
 }
 
+static void gather(struct console *c, char byte)
+{
+	c->out[c->head++ % CONSOLE_BYTES] = byte;
+}
+
 void vconsole_put(struct console *c, char byte)
 {
-	if (c->n == sizeof(c->out))
+	if (gathered(c) == CONSOLE_BYTES)
 		return;
-	c->out[c->n++] = byte;
-	if (byte == '\n' || c->n == sizeof(c->out))
+	gather(c, byte);
+	if (byte == '\n' || gathered(c) % CONSOLE_LINE == 0)
 		vconsole_flush_if_room(c);
-	else if (c->n == 1)
+	else if (c->flush.due == TIMER_OFF)
 		vconsole_flush_later(c);
 }
 
 bool vconsole_has_room(struct console *c)
 {
-	if (c->n + VUART_FIFO > sizeof(c->out))
+	if (gathered(c) > CONSOLE_GATHERED_MOST)
 		vconsole_flush_if_room(c);
-	return c->n + VUART_FIFO <= sizeof(c->out);
+	return gathered(c) <= CONSOLE_GATHERED_MOST;
 }
 
 void vconsole_write(struct console *c, const char *text, size_t n)
 {
-	if (!n)
-		return; /* as from a screen that has not changed: nothing that a begun line would have to come before */
-	vconsole_flush(c);
-	c->clock->ops->console_write(c->clock->vm, text, n);
+	ASSERT(n <= CONSOLE_BYTES - gathered(c));
+	for (size_t i = 0; i < n; i++)
+		gather(c, text[i]);
+	if (n)
+		vconsole_flush_in(c, c->clock->tsc_hz / PIECES_HZ);
 }
 
 /* The end that gets the next typed byte: the first that listens. NULL: none does, or that one has no room; the byte stays with
@@ -100,7 +123,10 @@ void vconsole_pump(struct console *c)
 
 static void vconsole_flush_fires(struct vtimer *t, uint64_t now)
 {
-	vconsole_flush_if_room(container_of(t, struct console, flush));
+	struct console *c = container_of(t, struct console, flush);
+
+	if (gathered(c))
+		vconsole_flush_if_room(c);
 }
 
 static void vconsole_poll_fires(struct vtimer *t, uint64_t now)
@@ -113,7 +139,6 @@ static void vconsole_poll_fires(struct vtimer *t, uint64_t now)
 
 void vconsole_reset(struct console *c)
 {
-	vconsole_flush(c);
 	if (c->poll_ms)
 		timer_arm(&c->poll, tsc_after(vclock_now(c->clock), vclock_ms(c->clock, c->poll_ms)));
 }

@@ -3,23 +3,28 @@
 
 #include "lib/string.h"
 
-#define DEL 0x7f
-#define TAB 8
+#define DEL	 0x7f
+#define TAB	 8
+/* What one call does before it stops: bytes of plain text, or others, which take longer. */
+#define WORK	 256
+#define WORK_ODD 8
 
 struct out {
 	struct background *b;
 	background_emit *emit;
 	void *ctx;
+	bool emitted;
 };
 
-static void end_line(const struct out *o)
+static void end_line(struct out *o)
 {
+	o->emitted = true;
 	o->emit(o->ctx, o->b->line, o->b->used);
 	o->b->used = 0;
 }
 
 /* Adds a piece that must not be torn. */
-static void show(const struct out *o, const char *text, unsigned n, unsigned columns)
+static void show(struct out *o, const char *text, unsigned n, unsigned columns)
 {
 	struct background *b = o->b;
 
@@ -30,12 +35,12 @@ static void show(const struct out *o, const char *text, unsigned n, unsigned col
 	b->column += columns;
 }
 
-static void show_control(const struct out *o, uint8_t c)
+static void show_control(struct out *o, uint8_t c)
 {
 	show(o, (const char[]){ '^', (char)(c ^ 0x40) }, 2, 2);
 }
 
-static void show_bytes(const struct out *o, const uint8_t *bytes, unsigned n)
+static void show_bytes(struct out *o, const uint8_t *bytes, unsigned n)
 {
 	static const char digits[] = "0123456789abcdef";
 
@@ -67,13 +72,13 @@ static bool utf8_is_text(const uint8_t *s, unsigned n)
 }
 
 /* A begun character that does not go on. */
-static void cut_utf8(const struct out *o)
+static void cut_utf8(struct out *o)
 {
 	show_bytes(o, o->b->part, o->b->have);
 	o->b->have = o->b->want = 0;
 }
 
-static void feed_utf8(const struct out *o, uint8_t c)
+static void feed_utf8(struct out *o, uint8_t c)
 {
 	struct background *b = o->b;
 
@@ -97,7 +102,7 @@ static void feed_utf8(const struct out *o, uint8_t c)
 		show_bytes(o, &c, 1);
 }
 
-static void feed_ascii(const struct out *o, uint8_t c)
+static void feed_ascii(struct out *o, uint8_t c)
 {
 	struct background *b = o->b;
 
@@ -115,7 +120,7 @@ static void feed_ascii(const struct out *o, uint8_t c)
 	}
 }
 
-static void feed(const struct out *o, uint8_t c)
+static void feed(struct out *o, uint8_t c)
 {
 	struct background *b = o->b;
 
@@ -145,27 +150,30 @@ static size_t plain_run(const struct background *b, const char *text, size_t n)
 	return i;
 }
 
-void background_feed(struct background *b, const char *text, size_t n, background_emit *emit, void *ctx)
+size_t background_feed(struct background *b, const char *text, size_t n, background_emit *emit, void *ctx)
 {
-	const struct out o = { b, emit, ctx };
+	struct out o = { b, emit, ctx, false };
+	size_t at = 0;
 
-	while (n) {
-		size_t run = b->cr || b->want ? 0 : plain_run(b, text, n);
+	for (unsigned work = 0; at < n && work < WORK && !o.emitted;) {
+		size_t run = b->cr || b->want ? 0 : plain_run(b, text + at, n - at);
 
 		if (run) {
-			show(&o, text, (unsigned)run, (unsigned)run);
+			show(&o, text + at, (unsigned)run, (unsigned)run);
+			work += (unsigned)run;
 		} else {
-			feed(&o, (uint8_t)*text);
+			feed(&o, (uint8_t)text[at]);
 			run = 1;
+			work += WORK_ODD;
 		}
-		text += run;
-		n -= run;
+		at += run;
 	}
+	return at;
 }
 
 void background_end(struct background *b, background_emit *emit, void *ctx)
 {
-	const struct out o = { b, emit, ctx };
+	struct out o = { b, emit, ctx, false };
 
 	cut_utf8(&o);
 	if (b->used)

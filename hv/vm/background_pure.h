@@ -29,7 +29,8 @@ struct background {
 /* Is called with each line as it ends, without its end; n may be 0. */
 typedef void background_emit(void *ctx, const char *line, size_t n);
 
-/* Takes output in any pieces. */
-void background_feed(struct background *b, const char *text, size_t n, background_emit *emit, void *ctx);
+/* Takes output in any pieces. Stops behind a byte that ends a line, or when it has done enough, so that the work is bounded;
+ * returns how many bytes it took. */
+size_t background_feed(struct background *b, const char *text, size_t n, background_emit *emit, void *ctx);
 /* Ends the line if one is begun: the VM ends, or comes to the front. */
 void background_end(struct background *b, background_emit *emit, void *ctx);

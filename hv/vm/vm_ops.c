@@ -11,6 +11,8 @@
 #include "lib/printf.h"
 #include "lib/string.h"
 
+#define CONSOLE_PIECE 128 /* bytes of a guest's output that are handled in one go */
+
 static uint64_t running; /* a bit a VM, by number: any CPU may ask, while CPU 0 takes a VM apart (atomic) */
 
 _Static_assert(CONF_VMS_MAX <= 64, "a bit a VM");
@@ -126,21 +128,19 @@ static void write_line(void *ctx, const char *line, size_t n)
 	size_t used = (size_t)fmt_snprintf(text, sizeof(text), "[%s] ", vm->name);
 
 	memcpy(text + used, line, n);
-	used += n;
-	text[used++] = '\n';
-	console_write_line(text, used);
+	console_write_line(text, used + n);
 }
 
-static void op_console_write(void *ctx, const char *text, size_t n)
+static size_t op_console_write(void *ctx, const char *text, size_t n)
 {
 	struct vm *vm = ctx;
 
-	if (in_front(vm)) {
-		vm_console_end(vm);
-		console_write((uint8_t)vm->id, text, n);
-	} else {
-		background_feed(&vm->background, text, n, write_line, vm);
-	}
+	n = min(n, (size_t)CONSOLE_PIECE);
+	if (!in_front(vm))
+		return background_feed(&vm->background, text, n, write_line, vm);
+	vm_console_end(vm);
+	console_write((uint8_t)vm->id, text, n);
+	return n;
 }
 
 void vm_console_end(struct vm *vm)

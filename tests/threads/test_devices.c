@@ -95,9 +95,11 @@ static void op_nmi(void *vm, unsigned vcpu)
 {
 }
 /* Plain: the console's lock keeps them apart. */
-static void op_console_write(void *vm, const char *text, size_t n)
+static size_t op_console_write(void *vm, const char *text, size_t n)
 {
+	n = n / 2 + 1;
 	t.written += n;
+	return n;
 }
 static bool op_console_room(void *vm)
 {

@@ -38,16 +38,19 @@ static void op_nmi(void *vm, unsigned vcpu)
 {
 	((struct fake_vm *)vm)->nmis[vcpu]++;
 }
-static void op_console_write(void *vm, const char *text, size_t n)
+static size_t op_console_write(void *vm, const char *text, size_t n)
 {
 	struct fake_vm *f = vm;
 
+	if (f->console_piece && n > f->console_piece)
+		n = f->console_piece;
 	f->writes++;
 	if (n > sizeof(f->out) - 1 - f->out_n)
 		f->out_n = 0; /* a fuzzer writes more than the buffer holds */
 	memcpy(f->out + f->out_n, text, n);
 	f->out_n += n;
 	f->out[f->out_n] = 0;
+	return n;
 }
 static bool op_console_room(void *vm)
 {

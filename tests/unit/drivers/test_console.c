@@ -146,9 +146,10 @@ static void background_line_behind_a_begun_line(void **state)
 {
 	start(sizeof(line));
 	guest("$ ");
-	console_write_line("[b] one\n[b] two\n", 16);
+	console_write_line("[b] one", 7);
+	console_write_line("[b] two", 7);
 	guest("ls\033[3");
-	console_write_line("[b] three\n", 10);
+	console_write_line("[b] three", 9);
 	guest("end\r\n");
 	assert_string_equal(line, "$ \r\n[b] one\r\n[b] two\r\nls\033[3\030\r\n[b] three\r\nend\r\n");
 }
@@ -229,7 +230,7 @@ static void write_for_guest(void)
 
 static void write_line(void)
 {
-	console_write_line("line\n", 5);
+	console_write_line("line", 4);
 }
 
 static void write_to_log(void)

@@ -105,6 +105,46 @@ static void a_long_line_comes_in_pieces(void **state)
 	assert_int_equal(f->out_n, 1000);
 }
 
+/* What the machine does not take in one go goes out bit by bit, in its order, while the guest runs. */
+static void output_that_is_long_work_goes_out_in_pieces(void **state)
+{
+	char sent[220];
+
+	f->console_full = true;
+	for (unsigned i = 0; i < sizeof(sent); i++) {
+		sent[i] = i % 3 ? (char)('a' + i % 26) : '\n';
+		outb(f, DATA, (uint8_t)sent[i]);
+	}
+	f->console_full = false;
+	f->console_piece = 7;
+	f->writes = 0;
+	fake_vm_advance(f, 2 * MSEC);
+	assert_int_equal(f->writes, 1);
+	fake_vm_advance(f, MSEC / 2);
+	assert_int_equal(f->writes, 3);
+	assert_int_equal(inb(f, LSR) & 0x20, 0x20);
+	outb(f, DATA, '!');
+	for (unsigned i = 0; i < 40; i++)
+		fake_vm_advance(f, MSEC / 4);
+	assert_int_equal(f->out_n, sizeof(sent) + 1);
+	assert_memory_equal(f->out, sent, sizeof(sent));
+	assert_int_equal(f->out[sizeof(sent)], '!');
+}
+
+static void the_last_output_comes_in_pieces(void **state)
+{
+	unsigned calls = 0;
+
+	f->console_full = true;
+	for (unsigned i = 0; i < 200; i++)
+		outb(f, DATA, 'x');
+	f->console_piece = 7;
+	while (!platform_console_finish(f->p))
+		assert_in_range(++calls, 1, 29);
+	assert_int_equal(calls, 28);
+	assert_int_equal(f->out_n, 200);
+}
+
 /* The machine's line is slow: the guest is told, and nothing is written until there is room. */
 static void a_full_console_shows_not_ready(void **state)
 {
@@ -130,7 +170,7 @@ static void a_full_console_shows_not_ready(void **state)
 	fake_vm_advance(f, 5 * MSEC);
 	assert_true(irq4()); /* empty now */
 	assert_int_equal(inb(f, LSR) & 0x60, 0x60);
-	assert_in_range(f->out_n, sent, 256);
+	assert_in_range(f->out_n, sent, CONSOLE_BYTES);
 }
 
 static void thr_empty_interrupt(void **state)
@@ -450,6 +490,8 @@ int main(void)
 		T(output_is_gathered_to_lines),
 		T(a_line_is_whole_while_events_are_traced),
 		T(a_long_line_comes_in_pieces),
+		T(output_that_is_long_work_goes_out_in_pieces),
+		T(the_last_output_comes_in_pieces),
 		T(a_full_console_shows_not_ready),
 		T(thr_empty_interrupt),
 		T(interrupts_need_out2),

@@ -12,17 +12,28 @@
 #include "lib/bits.h"
 
 static char shown[8192]; /* each line behind "<" and before ">" */
-static size_t used;
+static size_t used, lines;
 
 static void emit(void *ctx, const char *line, size_t n)
 {
 	assert_ptr_equal(ctx, shown);
 	assert_true(n <= BACKGROUND_LINE && used + n + 3 < sizeof(shown));
+	lines++;
 	shown[used++] = '<';
 	memcpy(shown + used, line, n);
 	used += n;
 	shown[used++] = '>';
 	shown[used] = 0;
+}
+
+/* Takes something each time, and ends a line at most, for that is how long a piece of it may take. */
+static size_t feed(struct background *b, const char *text, size_t n)
+{
+	size_t before = lines, took = background_feed(b, text, n, emit, shown);
+
+	assert_in_range(took, 1, n);
+	assert_in_range(lines - before, 0, 2); /* the end of a character that does not go on may end a full line, and LF the next */
+	return took;
 }
 
 static void give(const char *text, size_t n, size_t first, size_t piece)
@@ -31,9 +42,10 @@ static void give(const char *text, size_t n, size_t first, size_t piece)
 
 	used = 0;
 	shown[0] = 0;
-	background_feed(&b, text, first, emit, shown);
-	for (size_t at = first; at < n; at += piece)
-		background_feed(&b, text + at, n - at < piece ? n - at : piece, emit, shown);
+	for (size_t at = 0; at < first;)
+		at += feed(&b, text + at, first - at);
+	for (size_t at = first; at < n;)
+		at += feed(&b, text + at, n - at < piece ? n - at : piece);
 	background_end(&b, emit, shown);
 	assert_int_equal(b.used + b.column + b.cr + b.have + b.want, 0);
 }
