@@ -97,8 +97,9 @@ static void lapic_refresh_id(struct vlapic *l)
 
 void vlapic_reset_registers(struct vlapic *l)
 {
-	for (unsigned off = 0; off < PAGE_SIZE; off += 4)
+	for (unsigned off = 0; off <= APIC_SELF_IPI; off += 16)
 		vlapic_put(l, off, 0);
+	vlapic_put(l, APIC_ICR + 4, 0); /* the upper half of x2APIC's */
 	vlapic_put(l, APIC_VERSION, VERSION);
 	vlapic_put(l, APIC_DFR, 0xffffffff);
 	vlapic_put(l, APIC_SVR, 0xff);
