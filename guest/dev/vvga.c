@@ -328,6 +328,7 @@ static int vvga_init(struct device *d)
 {
 	struct vvga *v = (struct vvga *)d;
 
+	vvga_screen_clear(&v->screen);
 	return d->board->memory
 		       ? backing_alloc(VVGA_BYTES / PAGE_SIZE, d->board->settings->owner, &v->backing)
 		       : 0;

@@ -17,13 +17,15 @@
 
 /* What the console shows, and the text that brings it up to date. (vvga_screen.c) */
 struct vvga_screen {
-	/* Low byte character (CP437), high byte attribute. Until something is shown: blanks that were looked at. */
+	/* Low byte character (CP437), high byte attribute. Until something is shown: blanks. */
 	uint16_t cell[VVGA_CELLS];
 	unsigned cursor;	      /* cell, or VVGA_CELLS: hidden */
 	unsigned next;		      /* where the last update was cut, if there is more */
 	bool more, shown, moved, pen; /* pen: `attribute` is what the console draws with */
 	uint8_t attribute;
 };
+/* All cells become blanks, as on a screen that was cleared. */
+void vvga_screen_clear(struct vvga_screen *s);
 /*
  * Writes into out (of size n, at least 512) the ANSI text that turns what is shown into `cells` with the cursor at
  * `cursor` (VVGA_CELLS or more: hidden), as far as it fits into out and into a bounded piece of work; the rest comes with the

@@ -10,7 +10,7 @@
 #define TAIL_MAX 32			      /* colours off, cursor */
 /* One call is a bounded piece of work: cells that it changes at most, and that it looks at one by one. */
 #define CHANGES	 24
-#define LOOKS	 96
+#define LOOKS	 48
 
 /* Characters of code page 437 from 0x80 on, as near as ASCII comes. */
 static const char upper[] =
@@ -136,13 +136,18 @@ static void put_change(struct writer *w, const uint16_t *cells, unsigned i)
 		put_cell(w, from, cells[from]);
 }
 
+void vvga_screen_clear(struct vvga_screen *s)
+{
+	for (unsigned i = 0; i < VVGA_CELLS; i += GROUP)
+		*(group *)(s->cell + i) = FOUR_BLANKS;
+}
+
 /* The first visible character: the console's screen is ours from here on. */
 static void show(struct writer *w)
 {
 	w->s->shown = true;
 	w->s->cursor = 0;
-	for (unsigned i = 0; i < VVGA_CELLS; i += GROUP)
-		*(group *)(w->s->cell + i) = FOUR_BLANKS;
+	vvga_screen_clear(w->s);
 	put(w, "\033[0m\033[2J");
 }
 
