@@ -58,10 +58,18 @@ static bool log_changes(struct vm *vm)
 	struct mmu_stats s;
 
 	mmu_stats(vm->mmu, &s);
-	log_debug(
-		"vm %s: MMU: %lu bumps, %lu slots removed without; %lu faults, %lu of them spurious, %lu since the last bump; %lu device accesses",
-		vm->name, s.bumps, s.targeted, s.faults, s.faults_spurious, s.faults_since_bump,
-		s.faults_mmio);
+	log_debug("vm %s: MMU: %lu bumps, %lu slots removed without; %lu flushes, %lu kicks, %lu evictions",
+		vm->name, s.bumps, s.targeted, s.flushes, s.kicks, s.evictions);
+	return true;
+}
+
+static bool log_faults(struct vm *vm)
+{
+	struct mmu_stats s;
+
+	mmu_stats(vm->mmu, &s);
+	log_debug("vm %s: MMU: %lu faults, %lu of them spurious, %lu since the last bump; %lu device accesses",
+		vm->name, s.faults, s.faults_spurious, s.faults_since_bump, s.faults_mmio);
 	return true;
 }
 
@@ -71,9 +79,9 @@ static bool log_reclaim(struct vm *vm)
 
 	mmu_stats(vm->mmu, &s);
 	log_debug(
-		"vm %s: MMU: %lu batches freed %lu pages, the largest %lu pages, %lu entries, %lu ticks; %lu pages wait; lock held for %lu ticks at most",
-		vm->name, s.batches, s.pages_freed, s.batch_pages_max, s.batch_entries_max, s.batch_ticks_max,
-		s.waiting, s.lock_ticks_max);
+		"vm %s: MMU: %lu batches freed %lu pages, the largest %lu pages, %lu entries, %lu ticks",
+		vm->name, s.batches, s.pages_freed, s.batch_pages_max, s.batch_entries_max,
+		s.batch_ticks_max);
 	return true;
 }
 
@@ -83,9 +91,9 @@ static bool log_tables(struct vm *vm)
 
 	mmu_stats(vm->mmu, &s);
 	log_debug(
-		"vm %s: MMU: %lu pages live, %lu at most, of %lu KiB; %lu flushes, %lu kicks, %lu evictions",
-		vm->name, s.pages_live, s.pages_live_peak, s.tables_bytes / KiB, s.flushes, s.kicks,
-		s.evictions);
+		"vm %s: MMU: %lu pages live, %lu at most, of %lu KiB; %lu pages wait; lock held for %lu ticks at most",
+		vm->name, s.pages_live, s.pages_live_peak, s.tables_bytes / KiB, s.waiting,
+		s.lock_ticks_max);
 	return true;
 }
 
@@ -128,6 +136,7 @@ static const struct word last_words[] = {
 	{ "an ended VM's dump", log_dump },
 	{ "an ended VM's figures", log_holes },
 	{ "an ended VM's figures", log_changes },
+	{ "an ended VM's figures", log_faults },
 	{ "an ended VM's figures", log_reclaim },
 	{ "an ended VM's figures", log_tables },
 	{ "an ended VM's figures", log_start },
