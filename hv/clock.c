@@ -39,6 +39,11 @@ static uint64_t root_stretch(const struct vcpu *v, uint64_t now)
 	return now - c->armed_at <= UINT32_MAX ? min(ticks, (uint64_t)since_look) : ticks;
 }
 
+bool clock_fresh(const struct vcpu *v, uint64_t now)
+{
+	return root_stretch(v, now) < v->cpu->fresh_ticks;
+}
+
 static const char *last_reason(const struct vcpu *v)
 {
 	return v->exits ? exit_name(v->last_exits[(v->exits - 1) % LAST_EXITS]) : "the first entry";
@@ -55,6 +60,7 @@ static void note_stretch(struct cpu *c, uint64_t ticks, const struct vcpu *v)
 
 void clock_start(struct cpu *c)
 {
+	c->fresh_ticks = ns_to_tsc(CLOCK_FRESH_US * 1000ull);
 	c->look_ticks = ns_to_tsc(CLOCK_LOOK_US * 1000ull);
 	c->debt_ticks = ns_to_tsc(MMU_PAY_PERIOD_US * 1000ull);
 	c->root_from = rdtsc();

@@ -18,10 +18,14 @@
 
 #define CLOCK_LOOK_US	90
 #define ROOT_STRETCH_US 200 /* no stretch in root mode is to be longer */
+#define CLOCK_FRESH_US	30
 
 /* The vCPU is about to enter: has it leave at its next event, when its turn ends, or for the CPU's housekeeping. Its
  * VMCS is current; interrupts are off. */
 void clock_arm(struct vcpu *v);
+/* True if this stretch in root mode has only begun, so that there is time for long work in it. What is put off stays due, and so
+ * the next exit comes at once. v's VMCS is current. */
+bool clock_fresh(const struct vcpu *v, uint64_t now);
 /* The slow half of clock_look(). */
 void clock_passed(struct vcpu *v);
 /* After each exit, handled. Returns what v->last_look is to be at the next entry. */

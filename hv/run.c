@@ -104,18 +104,6 @@ static void start_vcpu(struct vcpu *v)
 	atomic_store(&v->run, VCPU_RUNNING);
 }
 
-/*
- * What is long work, the screen's and the console's, has a stretch in root mode of its own: what led here may have been long,
- * too. As it stays due, the next exit comes at once, or the next turn.
- */
-static void run_events(struct vcpu *v, uint64_t now)
-{
-	struct platform *p = v->vm->platform;
-
-	platform_run_events(p, v->index, now, v->long_work_next ? 1 : 0);
-	v->long_work_next = platform_next_event(p, v->index) <= now;
-}
-
 /* Of hv/'s own. False: v is not to enter the guest now. */
 static bool serve_requests(struct vcpu *v)
 {
@@ -137,10 +125,10 @@ static bool serve_requests(struct vcpu *v)
 	if (r & REQ_NMI)
 		v->nmi_pending = true;
 	/* One of the two in a stretch: timers that are due are served after the next exit, which comes at once. */
-	if (now >= v->cpu->housekeeping)
+	if (now >= v->cpu->housekeeping && clock_fresh(v, now))
 		leave = housekeeping(v->cpu);
 	else if (guest_tsc(v, now) >= platform_next_event(v->vm->platform, v->index))
-		run_events(v, guest_tsc(v, now));
+		platform_run_events(v->vm->platform, v->index, guest_tsc(v, now), clock_fresh(v, now));
 	vmcs_update_apic_mode(v);
 	if (v->run == VCPU_HALTED && vcpu_halt_ends(v))
 		atomic_store(&v->run, VCPU_RUNNING);
@@ -199,6 +187,13 @@ static void __attribute__((noinline, cold)) entry_refused(struct vcpu *v)
 	vm_end(v->vm, VM_END_ENTRY_FAILED, 0);
 }
 
+/* Out of line: in the loop it would take registers that every exit needs. */
+static void __attribute__((noinline)) pay(struct vcpu *v)
+{
+	if (mmu_pay(&v->mmu, !clock_fresh(v, rdtsc())))
+		sched_debt(v->cpu);
+}
+
 void vcpu_run(struct vcpu *v)
 {
 	unsigned cpu = v->cpu->id;
@@ -226,8 +221,8 @@ void vcpu_run(struct vcpu *v)
 		v->vmcs.launched = true;
 		v->event_armed = false;
 		exit_dispatch(v);
-		if (unlikely(mmu_reclaim_waiting(mmu)) && mmu_pay(&v->mmu, rdtsc_low()))
-			sched_debt(v->cpu);
+		if (unlikely(mmu_reclaim_waiting(mmu)) && mmu_pay_due(&v->mmu, rdtsc_low()))
+			pay(v);
 		looked = clock_look(v);
 	}
 	clock_leave(v);

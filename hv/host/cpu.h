@@ -59,6 +59,7 @@ struct cpu {
 	/* hv/clock.c */
 	uint64_t timer_at;    /* host TSC that the local APIC's timer is set to; 0: it is not set */
 	uint64_t look_ticks;  /* CLOCK_LOOK_US */
+	uint64_t fresh_ticks; /* CLOCK_FRESH_US */
 	uint64_t debt_ticks;  /* MMU_PAY_PERIOD_US */
 	uint64_t debt_called; /* TSC at which this CPU last woke another to pay debt (hv/sched.c) */
 	bool armed;	      /* the following two are of the vCPU that runs */

@@ -77,7 +77,6 @@ struct vcpu {
 
 	/* Without unrestricted guest: CR3 and EFER.LME as the guest believes them to be while its paging is off. */
 	bool hidden_paging, hidden_lme;
-	bool long_work_next; /* what is long work, and due: at the next look at the timers (hv/run.c) */
 	uint64_t hidden_cr3;
 
 	uint64_t misc_enable, mtrr[GUEST_MTRRS]; /* as the guest believes them to be */

@@ -11,7 +11,7 @@
  *	  ... guest ...
  *	mmu_exit()		first thing after the VM exit
  *	mmu_fault() / mmu_misconfig() for the exits that are its own
- *	mmu_pay()		some of the obsolete pages, in bounded batches, if mmu_reclaim_waiting()
+ *	mmu_pay()		some of the obsolete pages, in bounded batches, if mmu_reclaim_waiting() and mmu_pay_due()
  *
  * What stands between an exit and the next entry is inline here: it is a dozen instructions a call.
  */
@@ -288,15 +288,15 @@ static inline bool mmu_reclaim_waiting(const struct mmu *mmu)
 #define MMU_PAY_EXITS	  64u
 #define MMU_PAY_PERIOD_US 1000u /* after which a vCPU is made to leave the guest */
 #define MMU_PAY_LONG_US	  900u /* since it last paid; less than a period, for its timer may be a little early */
-unsigned mmu_pay_slow(struct mmu_vcpu *v);
-/* After each exit while mmu_reclaim_waiting(): pays, if it is time to. now: the low half of the TSC. Returns the pages freed. No
- * lock held. */
-static inline unsigned mmu_pay(struct mmu_vcpu *v, uint32_t now)
+#define MMU_PAY_BRIEF	  4u   /* pages, when there is no time for more */
+/* After each exit while mmu_reclaim_waiting(): is it time to pay? now: the low half of the TSC. */
+static inline bool mmu_pay_due(struct mmu_vcpu *v, uint32_t now)
 {
-	bool due = unlikely(now - v->paid_at >= v->pay_after) || unlikely(++v->unpaid >= MMU_PAY_EXITS);
-
-	return due ? mmu_pay_slow(v) : 0;
+	return unlikely(now - v->paid_at >= v->pay_after) || unlikely(++v->unpaid >= MMU_PAY_EXITS);
 }
+/* Pays. brief: at most MMU_PAY_BRIEF pages, since this exit has taken long already; what is left of a batch is due at the next.
+ * Returns the pages freed. No lock held. */
+unsigned mmu_pay(struct mmu_vcpu *v, bool brief);
 
 /* As bits 2:0 of the exit qualification of an EPT violation (SDM Vol. 3C 27.2.1). */
 #define MMU_READ  (1u << 0)

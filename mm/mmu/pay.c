@@ -4,6 +4,7 @@
  *
  *	at most		1/MMU_PAY_SHARE of its time, and not longer than MMU_PAY_MOST_US in one go, but for the batch that is begun
  *	at least	a page in MMU_PAY_EXITS exits; MMU_BATCH_PAGES pages, if nothing was paid for MMU_PAY_LONG_US
+ *	after a long exit	MMU_PAY_BRIEF pages; the rest of a batch that was due stays due
  *
  * So after a fault it is a page now and then, and no fault takes much longer than without debt; after a long stretch in the
  * guest it is many. A page's price is learnt from what the last ones took. While debt waits, hv/ has each vCPU leave the guest
@@ -26,21 +27,20 @@ static uint32_t learn(uint32_t price, uint64_t took)
 	return (uint32_t)((3ull * price + min(max(took, 16ul), min(4ull * price, (uint64_t)PRICE_MOST))) / 4);
 }
 
-/* Out of line: in the run loop it would take registers that every exit needs. */
-unsigned __attribute__((noinline)) mmu_pay_slow(struct mmu_vcpu *v)
+unsigned mmu_pay(struct mmu_vcpu *v, bool brief)
 {
 	struct mmu *mmu = v->mmu;
 	uint64_t began = rdtsc(), now = began;
 	uint32_t since = (uint32_t)began - v->paid_at, price = v->price ? v->price : PRICE_FIRST;
 	uint64_t budget = min((uint64_t)since / MMU_PAY_SHARE, MMU_PAY_MOST_US * mmu->tick_us);
-	unsigned least =
-		since >= MMU_PAY_LONG_US * mmu->tick_us ? MMU_BATCH_PAGES : v->unpaid >= MMU_PAY_EXITS;
-	unsigned done = 0, n;
+	bool long_ago = since >= MMU_PAY_LONG_US * mmu->tick_us;
+	unsigned least = long_ago ? MMU_BATCH_PAGES : v->unpaid >= MMU_PAY_EXITS;
+	unsigned most = brief ? MMU_PAY_BRIEF : MMU_BATCH_PAGES, done = 0, n;
 
 	do {
 		uint64_t left = budget - min(now - began, budget), from = now;
 		uint64_t pages = min(max(left / price, (uint64_t)(least > done ? least - done : 0)),
-			(uint64_t)MMU_BATCH_PAGES);
+			(uint64_t)most);
 
 		if (!pages)
 			break;
@@ -51,10 +51,12 @@ unsigned __attribute__((noinline)) mmu_pay_slow(struct mmu_vcpu *v)
 			break;
 		price = learn(price, (now - from) / n);
 		done += n;
-	} while (now - began < budget);
+	} while (now - began < budget && !brief);
 
 	v->unpaid = 0;
 	v->price = price;
+	if (brief && long_ago && done)
+		return done; /* due as it was */
 	v->paid_at = (uint32_t)now;
 	v->pay_after = (uint32_t)min((uint64_t)price * MMU_PAY_SHARE, MMU_PAY_LONG_US * mmu->tick_us);
 	return done;

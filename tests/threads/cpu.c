@@ -159,8 +159,8 @@ static void run(struct vcpu *v)
 		/* On the CPU where it last ran the handshake itself finds out whether there is something to serve. */
 		err = served && below(2) ? 0 : mmu_serve(&v->v);
 		served = false;
-		if (mmu_reclaim_waiting(mmu))
-			count(reclaimed, mmu_pay(&v->v, rdtsc_low()));
+		if (mmu_reclaim_waiting(mmu) && mmu_pay_due(&v->v, rdtsc_low()))
+			count(reclaimed, mmu_pay(&v->v, below(2)));
 		if (err == -E_AGAIN) {
 			count(blocked, 1);
 			world_pause(0);

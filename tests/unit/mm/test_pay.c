@@ -51,6 +51,11 @@ static void make_debt(void)
 	rig.v[0].price = DEAR;
 }
 
+static unsigned pay_if_due(struct mmu_vcpu *v, uint32_t now)
+{
+	return mmu_pay_due(v, now) ? mmu_pay(v, false) : 0;
+}
+
 /* However little time passes between exits. */
 static void debt_ends_within_so_many_exits(void **state)
 {
@@ -60,7 +65,7 @@ static void debt_ends_within_so_many_exits(void **state)
 	most = debt() * MMU_PAY_EXITS;
 	for (; debt() && exits <= most; exits++) {
 		rig.v[0].price = DEAR;
-		mmu_pay(&rig.v[0], rdtsc_low());
+		pay_if_due(&rig.v[0], rdtsc_low());
 	}
 	assert_int_equal(debt(), 0);
 	assert_true(exits <= most);
@@ -79,7 +84,7 @@ static void debt_ends_within_so_many_periods(void **state)
 	for (; debt() && periods <= most; periods++) {
 		rig.v[0].price = DEAR;
 		rig.v[0].paid_at = rdtsc_low() - MMU_PAY_PERIOD_US * 1000u;
-		mmu_pay(&rig.v[0], rdtsc_low());
+		pay_if_due(&rig.v[0], rdtsc_low());
 	}
 	assert_int_equal(debt(), 0);
 	assert_true(periods <= most);
@@ -95,22 +100,49 @@ static void a_vcpu_pays_no_more_than_its_share(void **state)
 
 	make_debt();
 	v->unpaid = MMU_PAY_EXITS - 1;
-	assert_int_equal(mmu_pay(v, rdtsc_low()), 1);
+	assert_int_equal(pay_if_due(v, rdtsc_low()), 1);
 	assert_true(v->price < DEAR);
 	assert_int_equal(v->pay_after, v->price * MMU_PAY_SHARE);
 	assert_int_equal(v->unpaid, 0);
 	before = debt();
 	v->pay_after = UINT32_MAX;
 	for (unsigned i = 0; i < MMU_PAY_EXITS - 1; i++)
-		assert_int_equal(mmu_pay(v, rdtsc_low()), 0);
+		assert_int_equal(pay_if_due(v, rdtsc_low()), 0);
 	assert_int_equal(debt(), before);
 	/* Time enough for half a page, and for one and a half. */
 	for (unsigned halves = 1; halves <= 3; halves += 2) {
 		v->price = 1u << 16;
 		v->pay_after = 0;
 		v->paid_at = rdtsc_low() - halves * MMU_PAY_SHARE * (1u << 15);
-		assert_int_equal(mmu_pay(v, rdtsc_low()) != 0, halves > 1);
+		assert_int_equal(pay_if_due(v, rdtsc_low()) != 0, halves > 1);
 	}
+}
+
+/* A long exit pays little, but something, and the batch that was due stays due. */
+static void a_long_exit_pays_little(void **state)
+{
+	struct mmu_vcpu *v = &rig.v[0];
+	uint64_t before, calls = 0;
+
+	make_debt();
+	rig.mmu->tick_us = 1000;
+	v->pay_after = MMU_PAY_PERIOD_US * 1000u;
+	v->paid_at = rdtsc_low() - MMU_PAY_PERIOD_US * 1000u;
+	for (before = debt(); debt() && calls < 1000; calls++) {
+		uint64_t left = debt();
+
+		v->price = DEAR;
+		assert_true(mmu_pay_due(v, rdtsc_low()));
+		assert_in_range(mmu_pay(v, true), 1, MMU_PAY_BRIEF);
+		assert_in_range(left - debt(), 1, MMU_PAY_BRIEF);
+		if (left - debt() == MMU_PAY_BRIEF && calls % 2) {
+			v->price = DEAR;
+			assert_true(mmu_pay(v, false) > MMU_PAY_BRIEF || debt() <= MMU_PAY_BRIEF);
+			v->paid_at = rdtsc_low() - MMU_PAY_PERIOD_US * 1000u;
+		}
+	}
+	assert_true(before > TABLES);
+	assert_int_equal(debt(), 0);
 }
 
 /* What another vCPU may still be running on is not freed; it is when that one has left. */
@@ -123,10 +155,10 @@ static void debt_that_has_not_quiesced_waits(void **state)
 	rig_exit(0);
 	mmu_invalidate_all(rig.mmu);
 	for (unsigned i = 0; i < 2 * MMU_PAY_EXITS; i++)
-		assert_int_equal(mmu_pay(&rig.v[0], rdtsc_low()), 0);
+		assert_int_equal(pay_if_due(&rig.v[0], rdtsc_low()), 0);
 	rig_exit(1);
 	for (unsigned i = 0; i < 10 * MMU_PAY_EXITS; i++)
-		mmu_pay(&rig.v[0], rdtsc_low());
+		pay_if_due(&rig.v[0], rdtsc_low());
 	assert_true(debt() <= 1); /* a root that vCPUs have loaded still */
 }
 
@@ -137,6 +169,7 @@ int main(void)
 		T(debt_ends_within_so_many_exits),
 		T(debt_ends_within_so_many_periods),
 		T(a_vcpu_pays_no_more_than_its_share),
+		T(a_long_exit_pays_little),
 		T(debt_that_has_not_quiesced_waits),
 	};
 
