@@ -68,7 +68,8 @@ static bool log_faults(struct vm *vm)
 	struct mmu_stats s;
 
 	mmu_stats(vm->mmu, &s);
-	log_debug("vm %s: MMU: %lu faults, %lu of them spurious, %lu since the last bump; %lu device accesses",
+	log_debug(
+		"vm %s: MMU: %lu faults, %lu of them spurious, %lu since the last bump; %lu device accesses",
 		vm->name, s.faults, s.faults_spurious, s.faults_since_bump, s.faults_mmio);
 	return true;
 }
@@ -78,8 +79,7 @@ static bool log_reclaim(struct vm *vm)
 	struct mmu_stats s;
 
 	mmu_stats(vm->mmu, &s);
-	log_debug(
-		"vm %s: MMU: %lu batches freed %lu pages, the largest %lu pages, %lu entries, %lu ticks",
+	log_debug("vm %s: MMU: %lu batches freed %lu pages, the largest %lu pages, %lu entries, %lu ticks",
 		vm->name, s.batches, s.pages_freed, s.batch_pages_max, s.batch_entries_max,
 		s.batch_ticks_max);
 	return true;
@@ -92,8 +92,7 @@ static bool log_tables(struct vm *vm)
 	mmu_stats(vm->mmu, &s);
 	log_debug(
 		"vm %s: MMU: %lu pages live, %lu at most, of %lu KiB; %lu pages wait; lock held for %lu ticks at most",
-		vm->name, s.pages_live, s.pages_live_peak, s.tables_bytes / KiB, s.waiting,
-		s.lock_ticks_max);
+		vm->name, s.pages_live, s.pages_live_peak, s.tables_bytes / KiB, s.waiting, s.lock_ticks_max);
 	return true;
 }
 

@@ -39,8 +39,8 @@ unsigned mmu_pay(struct mmu_vcpu *v, bool brief)
 
 	do {
 		uint64_t left = budget - min(now - began, budget), from = now;
-		uint64_t pages = min(max(left / price, (uint64_t)(least > done ? least - done : 0)),
-			(uint64_t)most);
+		uint64_t pages =
+			min(max(left / price, (uint64_t)(least > done ? least - done : 0)), (uint64_t)most);
 
 		if (!pages)
 			break;

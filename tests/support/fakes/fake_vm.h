@@ -40,7 +40,7 @@ struct fake_vm {
 	unsigned writes; /* calls of console_write */
 	bool console_full;
 	size_t console_piece; /* the most that console_write takes in one go; 0: all */
-	const char *in; /* what a person types, to its NUL */
+	const char *in;	      /* what a person types, to its NUL */
 	unsigned ended;
 	enum vm_end end;
 	uint32_t code;

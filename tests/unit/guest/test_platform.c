@@ -190,7 +190,8 @@ static void the_rate_is_bounded(void **state)
 			print_at(80 * row, line);
 		fake_vm_advance(f, 1 * MSEC);
 	}
-	assert_in_range(f->writes, 15, 2 * 241); /* pieces of a change that is too large for one, which a ring may tear in two */
+	/* Pieces of a change that is too large for one; the end of the ring may tear one in two. */
+	assert_in_range(f->writes, 15, 2 * 241);
 	assert_in_range(f->out_n, 1000, 115200 / 10);
 }
 

@@ -32,7 +32,8 @@ static size_t feed(struct background *b, const char *text, size_t n)
 	size_t before = lines, took = background_feed(b, text, n, emit, shown);
 
 	assert_in_range(took, 1, n);
-	assert_in_range(lines - before, 0, 2); /* the end of a character that does not go on may end a full line, and LF the next */
+	/* The end of a character that does not go on may end a full line, and LF the next. */
+	assert_in_range(lines - before, 0, 2);
 	return took;
 }
 
