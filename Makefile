@@ -119,8 +119,8 @@ boot-tests: setup-test all
 test-nested: setup-nested all
 	$(Q)tests/nested/run --out $(O) --all
 
-TESTED	:= all $(UNITBIN) $(THREADBIN) $(FUZZERS)
-TESTS	= tests/run --out $(O) --units '$(UNITBIN) $(THREADBIN)' --fuzzers '$(FUZZERS)'
+TESTED	:= all $(UNITBIN) $(THREADBIN) $(FUZZERS) $(BENCHES)
+TESTS	= tests/run --out $(O) --units '$(UNITBIN) $(THREADBIN)' --benches '$(BENCHES)' --fuzzers '$(FUZZERS)'
 test: setup-guests $(TESTED)
 	$(Q)$(TESTS) --fuzz-seconds $(FUZZ_SECONDS)
 
