@@ -18,13 +18,13 @@
 
 #define CLOCK_LOOK_US	90
 #define ROOT_STRETCH_US 200 /* no stretch in root mode is to be longer */
-#define CLOCK_FRESH_US	30
+#define CLOCK_FRESH_US	30  /* see clock_fresh() */
 
 /* The vCPU is about to enter: has it leave at its next event, when its turn ends, or for the CPU's housekeeping. Its
  * VMCS is current; interrupts are off. */
 void clock_arm(struct vcpu *v);
-/* True if this stretch in root mode has only begun, so that there is time for long work in it. What is put off stays due, and so
- * the next exit comes at once. v's VMCS is current. */
+/* True if this stretch in root mode is shorter than CLOCK_FRESH_US so far, so that there is time for long work in it. What is
+ * put off stays due, so the next exit comes at once. Where exits are slow, it may never be true. v's VMCS is current. */
 bool clock_fresh(const struct vcpu *v, uint64_t now);
 /* The slow half of clock_look(). */
 void clock_passed(struct vcpu *v);

@@ -22,6 +22,8 @@
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/log.h"
 
+#define PUT_OFF_MOST 2 /* exits in a row in which long work is put off */
+
 /* hv/vmx/vmx_entry.asm: keeps no register but RSP, RBP and RBX, for the compiler knows better which of them are in use.
  * True if the entry failed before it began. */
 static inline bool vmx_enter(struct vcpu *v)
@@ -104,11 +106,39 @@ static void start_vcpu(struct vcpu *v)
 	atomic_store(&v->run, VCPU_RUNNING);
 }
 
+/*
+ * Does the CPU's housekeeping or runs the vCPU's timers, if they are due; of both, the timers come after the next exit. Long
+ * work among them is put off if the stretch is not fresh; the next exit comes before the guest executes an instruction. In
+ * nested VMX an exit alone may take longer than CLOCK_FRESH_US, so that no stretch is fresh: after PUT_OFF_MOST exits in a row
+ * the work is done all the same, or the guest would never go on. Returns what housekeeping() returns.
+ */
+static bool serve_timers(struct vcpu *v, uint64_t now)
+{
+	struct platform *p = v->vm->platform;
+	uint64_t at = guest_tsc(v, now);
+	bool housekeeps = now >= v->cpu->housekeeping, leave = false, long_work;
+
+	if (!housekeeps && at < platform_next_event(p, v->index)) {
+		v->put_off = 0;
+		return false;
+	}
+	long_work = v->put_off == PUT_OFF_MOST || clock_fresh(v, now);
+	if (housekeeps && long_work)
+		leave = housekeeping(v->cpu);
+	else
+		platform_run_events(p, v->index, at, long_work);
+	if (!long_work && (housekeeps || at >= platform_next_event(p, v->index)))
+		v->put_off++;
+	else
+		v->put_off = 0;
+	return leave;
+}
+
 /* Of hv/'s own. False: v is not to enter the guest now. */
 static bool serve_requests(struct vcpu *v)
 {
 	uint32_t r = atomic_fetch_and(&v->mmu.requests, ~REQ_ALL) & REQ_ALL;
-	bool leave = false; /* cpu_main() is to look at other things than its vCPUs */
+	bool leave; /* cpu_main() is to look at other things than its vCPUs */
 	uint64_t now;
 
 	if (!r)
@@ -124,11 +154,7 @@ static bool serve_requests(struct vcpu *v)
 		start_vcpu(v);
 	if (r & REQ_NMI)
 		v->nmi_pending = true;
-	/* One of the two in a stretch: timers that are due are served after the next exit, which comes at once. */
-	if (now >= v->cpu->housekeeping && clock_fresh(v, now))
-		leave = housekeeping(v->cpu);
-	else if (guest_tsc(v, now) >= platform_next_event(v->vm->platform, v->index))
-		platform_run_events(v->vm->platform, v->index, guest_tsc(v, now), clock_fresh(v, now));
+	leave = serve_timers(v, now);
 	vmcs_update_apic_mode(v);
 	if (v->run == VCPU_HALTED && vcpu_halt_ends(v))
 		atomic_store(&v->run, VCPU_RUNNING);

@@ -74,6 +74,7 @@ struct vcpu {
 	uint64_t deadline;   /* ... at which it has to leave the guest: before that, if debt is to be paid */
 	uint32_t looked, look_after; /* an exit looks at the clock so many ticks after that (hv/clock.h) */
 	uint32_t last_look;	     /* ticks from then to the last look at the clock */
+	unsigned put_off; /* exits in a row in which long work was due and was put off (hv/run.c) */
 
 	/* Without unrestricted guest: CR3 and EFER.LME as the guest believes them to be while its paging is off. */
 	bool hidden_paging, hidden_lme;
