@@ -176,7 +176,7 @@ void __attribute__((noinline)) clock_passed(struct vcpu *v)
 {
 	uint64_t now = rdtsc();
 
-	/* For debt alone it need not be brought out again so soon: this exit has just paid what it had to. */
+	/* For debt alone it need not be brought out again so soon: this exit has just paid, be it a part of what was due. */
 	if (now < v->due) {
 		v->deadline = debt_deadline(v, now);
 		set_timer(v, now);

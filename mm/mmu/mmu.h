@@ -294,8 +294,8 @@ static inline bool mmu_pay_due(struct mmu_vcpu *v, uint32_t now)
 {
 	return unlikely(now - v->paid_at >= v->pay_after) || unlikely(++v->unpaid >= MMU_PAY_EXITS);
 }
-/* Pays. brief: at most MMU_PAY_BRIEF pages, since this exit has taken long already; what is left of a batch is due at the next.
- * Returns the pages freed. No lock held. */
+/* Pays. brief: at most MMU_PAY_BRIEF pages, since this exit has taken long already; a whole batch that was due is due at the next
+ * exit, too. Returns the pages freed. No lock held. */
 unsigned mmu_pay(struct mmu_vcpu *v, bool brief);
 
 /* As bits 2:0 of the exit qualification of an EPT violation (SDM Vol. 3C 27.2.1). */

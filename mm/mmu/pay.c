@@ -4,7 +4,7 @@
  *
  *	at most		1/MMU_PAY_SHARE of its time, and not longer than MMU_PAY_MOST_US in one go, but for the batch that is begun
  *	at least	a page in MMU_PAY_EXITS exits; MMU_BATCH_PAGES pages, if nothing was paid for MMU_PAY_LONG_US
- *	after a long exit	MMU_PAY_BRIEF pages; the rest of a batch that was due stays due
+ *	after a long exit	MMU_PAY_BRIEF pages at most; a batch of MMU_BATCH_PAGES that was due stays due
  *
  * So after a fault it is a page now and then, and no fault takes much longer than without debt; after a long stretch in the
  * guest it is many. A page's price is learnt from what the last ones took. While debt waits, hv/ has each vCPU leave the guest
@@ -12,7 +12,8 @@
  * of debt that no vCPU is in the guest on any more are gone, whatever the guest does, after the earlier of
  *
  *	n * MMU_PAY_EXITS exits of one vCPU (D)
- *	n / MMU_BATCH_PAGES * MMU_PAY_PERIOD_US of a vCPU that does not exit by itself (T)
+ *	n / MMU_BATCH_PAGES * MMU_PAY_PERIOD_US of a vCPU that does not exit by itself (T); where each exit is
+ *	long, as in nested VMX, MMU_PAY_BRIEF takes the place of MMU_BATCH_PAGES
  *
  * A page that is cleared in two goes counts twice. That debt does not fill the pool is the business of spage_new(), above 1.5
  * times the live set.
