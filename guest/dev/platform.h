@@ -44,11 +44,10 @@ struct vm_ops {
 	void (*init)(void *vm, unsigned vcpu); /* INIT: wait for SIPI */
 	void (*sipi)(void *vm, unsigned vcpu, uint8_t vector);
 	void (*nmi)(void *vm, unsigned vcpu);
-	/* UART output, or the text-mode screen as ANSI. */
-	/* Takes a piece of a guest's output: at least one byte of n, and no more than makes a bounded piece of work. Returns how
-	 * many bytes it took. */
+	/* Takes a piece of the guest's output, from the UART or of the text-mode screen as ANSI: at least one byte of n, and no
+	 * more than makes a bounded piece of work. Returns how many bytes it took. */
 	size_t (*console_write)(void *vm, const char *text, size_t n);
-	bool (*console_room)(void *vm); /* may some 500 bytes be written now without a wait? */
+	bool (*console_room)(void *vm); /* may a piece be written now without a wait? */
 	int (*console_read)(void *vm);	/* next byte typed by a person, or -1 */
 	void (*end)(void *vm, enum vm_end why, uint32_t code);
 };
@@ -176,8 +175,8 @@ void platform_console_input(struct platform *p);
 /* The operator presses the power button (ACPI fixed event: SCI). The guest may shut itself down, or not care. */
 void platform_power_button(struct platform *p);
 
-/* The VM's vCPUs have stopped: hands what it has printed, by serial line or on the VGA screen, to console_write, a refresh of
- * the screen at a time. True: all is handed over; else to be called again. */
+/* The VM's vCPUs have stopped: hands what it has printed, by serial line or on the VGA screen, to console_write, at most a
+ * refresh of the screen at a time. True: all is handed over; else to be called again. */
 bool platform_console_finish(struct platform *p);
 
 struct platform_stats {

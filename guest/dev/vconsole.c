@@ -3,7 +3,6 @@
 #include "guest/dev/vconsole.h"
 
 #include "guest/dev/platform.h"
-#include "guest/dev/vuart.h"
 #include "lib/assert.h"
 #include "lib/atomic.h"
 #include "lib/string.h"

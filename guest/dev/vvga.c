@@ -60,6 +60,8 @@ static unsigned vga_cursor_cell(const struct vvga *v)
 	return v->crtc[CRTC_CURSOR_START] & CURSOR_OFF ? VVGA_CELLS : at;
 }
 
+_Static_assert(CONSOLE_GATHERED_MOST + OUT_BYTES <= CONSOLE_BYTES, "there is room for a refresh");
+
 /* True if something was new, or there is more to look at. */
 static bool vga_refresh(struct vvga *v)
 {
