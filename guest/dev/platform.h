@@ -83,7 +83,7 @@ struct platform_params {
 	/* 0: input is always announced by platform_console_input(); else look that often. */
 	unsigned console_poll_ms;
 	uint32_t cpu_signature, cpu_features; /* CPUID leaf 1, EAX and EDX: for the MP table */
-	/* hv/ provides each vCPU's 4 KiB local APIC register page, in the hardware's layout (SDM Vol. 3A table 10-1;
+	/* hv/ provides each vCPU's 4 KiB local APIC register page, zeroed, in the hardware's layout (SDM Vol. 3A table 10-1;
 	 * it serves as the VMCS's virtual-APIC page). */
 	void *apic_page[CPUS_MAX];
 };

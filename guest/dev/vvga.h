@@ -55,7 +55,7 @@ struct vvga {
 };
 
 /* All with the console's lock held. */
-/* A key was typed: its echo should not wait for a sleepy refresh. */
+/* A key was typed: while nothing has changed for long, the screen is refreshed sooner, so that the echo appears at once. */
 void vvga_hurry(struct vvga *v);
 /* The VM has ended and its vCPUs have stopped: shows a refresh of what is left to show, and at last puts the console's cursor
  * below it. True: all is shown; else to be called again. */

@@ -119,9 +119,11 @@ struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, 
 	must(!layout_init(&params.settings.layout, 64 * MiB), "layout_init");
 	f->vcpus = vcpus;
 	f->now = SEC;
-	for (unsigned i = 0; i < vcpus; i++)
+	for (unsigned i = 0; i < vcpus; i++) {
 		must((params.apic_page[i] = f->apic_page[i] = aligned_alloc(PAGE_SIZE, PAGE_SIZE)) != NULL,
 			"aligned_alloc");
+		memset(f->apic_page[i], 0, PAGE_SIZE);
+	}
 	if (mmu) {
 		must(!platform_create(&params, &f->p), "platform_create");
 		f->allocated = true;
