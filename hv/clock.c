@@ -14,7 +14,8 @@
  * No clock is read when an exit begins. What root mode took since the timer was set is all the time less what the preemption
  * timer has counted; that sum holds earlier exits besides the last one. The last exit came after the look at the clock
  * before it, so it took no longer than the time since then, either. The smaller of the two is recorded: never less than the
- * longest stretch. Without the preemption timer only what happens outside the run loop is measured.
+ * stretch. But one in which clock_passed() sets the timer anew, and requests are served before the entry, is measured as two.
+ * Without the preemption timer only what happens outside the run loop is measured, and a stretch in the loop counts as fresh.
  */
 static uint64_t root_since_armed(const struct cpu *c, uint64_t now)
 {
