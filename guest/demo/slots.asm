@@ -166,7 +166,13 @@ dirty:	mov	ecx, 2
 	dec	ebx
 	jnz	.page
 	mov	eax, [registers]
-	mov	r8d, [rax + VROM_LOG]
+	xor	r8d, r8d
+.piece:	mov	edx, [rax + VROM_LOG]
+	mov	ebx, edx
+	and	ebx, ~VROM_LOG_MORE
+	add	r8d, ebx
+	test	edx, VROM_LOG_MORE
+	jnz	.piece
 	mov	r9d, [rax + VROM_LOG_TICKS]
 	dec	ecx
 	jnz	.again

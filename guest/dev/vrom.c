@@ -204,23 +204,27 @@ static void rom_set_logging(struct vrom *d, bool on)
 		slot_set_flags(d->dev.board->memory, d->bar.slot, flags, &until))
 		return;
 	d->bar.flags = flags;
+	d->log_at = 0;
 	rom_changed(d, since);
 }
 
 static uint32_t rom_read_log(struct vrom *d)
 {
-	uint64_t pages = backing_pages(d->bar.backing), since = device_now(&d->dev);
+	uint64_t pages = backing_pages(d->bar.backing), since = device_now(&d->dev), bits = 0;
+	uint64_t first = d->log_at < pages ? d->log_at : 0;
+	uint64_t piece = min(pages - first, (uint64_t)VROM_LOG_PIECE);
 	struct mmu_ticket until; /* nothing is copied, only counted */
 	uint32_t n = 0;
 
 	if (!d->bar.on || !(d->bar.flags & SLOT_DIRTY_LOG) ||
-		dirty_log_read_clear(d->dev.board->memory, d->bar.slot, 0, pages, d->log, &until))
+		dirty_log_read_clear(d->dev.board->memory, d->bar.slot, first, piece, &bits, &until))
 		return 0;
-	d->log_ticks = (uint32_t)min(device_now(&d->dev) - since, (uint64_t)UINT32_MAX);
-	for (uint64_t w = 0; w < pages / 64; w++)
-		for (uint64_t bits = d->log[w]; bits; bits &= bits - 1)
-			n++;
-	return n;
+	d->log_ticks =
+		(uint32_t)min((first ? d->log_ticks : 0) + device_now(&d->dev) - since, (uint64_t)UINT32_MAX);
+	d->log_at = first + piece;
+	for (; bits; bits &= bits - 1)
+		n++;
+	return n | (d->log_at < pages ? VROM_LOG_MORE : 0);
 }
 
 static uint64_t rom_read_register(void *dev, uint64_t off, unsigned size)

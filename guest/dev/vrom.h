@@ -37,8 +37,10 @@
 #define VROM_CHANGE_TICKS 0x18 /* TSC ticks that the last of these calls took, from call to return */
 /* From the last removal to the first look at STATUS that found its memory free. */
 #define VROM_GRACE_TICKS  0x1c
-#define VROM_LOG	  0x20 /* reads and clears the dirty log of the RAM BAR: how many pages were written */
-#define VROM_LOG_TICKS	  0x24	     /* TSC ticks that this took */
+/* Reads and clears the next VROM_LOG_PIECE pages of the RAM BAR's dirty log: how many of them were written, and VROM_LOG_MORE unless
+ * they were the last. */
+#define VROM_LOG	  0x20
+#define VROM_LOG_TICKS	  0x24	     /* TSC ticks that this took, from the first piece on */
 #define VROM_ID_VALUE	  0x4554454c /* "LETE" in memory's order */
 
 #define VROM_STATUS_RAM	     BIT(0) /* the RAM is in the guest's map; the ROM is */
@@ -55,7 +57,9 @@
 /* A level: log which pages of the RAM BAR are written (SLOT_DIRTY_LOG). Ignored while the RAM is off the map, and for
  * a BAR of more than VROM_LOG_PAGES. */
 #define VROM_CONTROL_LOG   BIT(1)
-#define VROM_LOG_PAGES	   16384 /* 64 MiB: what one look at the log may cost */
+#define VROM_LOG_PAGES	   16384 /* 64 MiB: the log is made at once */
+#define VROM_LOG_PIECE	   64
+#define VROM_LOG_MORE	   BIT(16)
 
 /* Memory of the device that comes into the guest's map and goes. */
 struct vrom_memory {
@@ -77,5 +81,5 @@ struct vrom {
 	uint32_t adds, deletes, moves, change_ticks, grace_ticks;
 	uint64_t removed_at; /* TSC */
 	uint32_t log_ticks;
-	uint64_t log[VROM_LOG_PAGES / 64]; /* as last read */
+	uint64_t log_at; /* page at which the next piece of the log begins */
 };

@@ -26,9 +26,7 @@ static void do_invvpid_single(uint16_t vpid)
 		panic("INVVPID of VPID %u failed", vpid);
 }
 
-/* Page-modification logging (SDM Vol. 3C 28.3.6). The index counts down from 511. */
-#define PML_EMPTY 511u
-
+/* Page-modification logging (SDM Vol. 3C 28.3.6). */
 static void pml_set(struct mmu_vcpu *m, bool on)
 {
 	struct vcpu *v = container_of(m, struct vcpu, mmu);
@@ -36,7 +34,7 @@ static void pml_set(struct mmu_vcpu *m, bool on)
 	uint32_t proc2 = v->vmcs.proc2 & ~(uint32_t)PROC2_PML;
 
 	vmcs_set_control(&v->vmcs, &v->vmcs.proc2, VMCS_PROC2, on ? proc2 | PROC2_PML : proc2);
-	vmcs_write(&v->vmcs, VMCS_PML_INDEX, PML_EMPTY);
+	vmcs_write(&v->vmcs, VMCS_PML_INDEX, MMU_PML_EMPTY);
 }
 
 static void pml_drain(struct mmu_vcpu *m)
@@ -44,10 +42,10 @@ static void pml_drain(struct mmu_vcpu *m)
 	struct vcpu *v = container_of(m, struct vcpu, mmu);
 	uint64_t index = vmcs_read(&v->vmcs, VMCS_PML_INDEX);
 
-	if (index == PML_EMPTY)
+	if (index == MMU_PML_EMPTY)
 		return;
 	mmu_pml_drain(m, v->pml_buffer, (uint16_t)index);
-	vmcs_write(&v->vmcs, VMCS_PML_INDEX, PML_EMPTY);
+	vmcs_write(&v->vmcs, VMCS_PML_INDEX, MMU_PML_EMPTY);
 }
 
 const struct mmu_cpu_ops mmu_cpu_ops = {

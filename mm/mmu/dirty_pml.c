@@ -33,8 +33,7 @@ bool dirty_pml_ready(struct mmu *mmu)
 
 void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index)
 {
-	/* It counts down from 511, and wraps below 0 when the buffer is full. */
-	unsigned from = index < ENTRIES ? index + 1u : 0;
+	unsigned from = index <= MMU_PML_EMPTY ? index + 1u : 0;
 	const struct slots *slots = &v->mmu->slots;
 	struct slot s;
 
@@ -42,7 +41,7 @@ void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index)
 		return;
 	/* Look-ups of slots come after `busy`, which is set already (mmu_exit()). */
 	atomic_fence();
-	for (unsigned i = from; i < ENTRIES; i++) {
+	for (unsigned i = from; i <= MMU_PML_EMPTY; i++) {
 		gfn_t at = gpa_to_gfn(gpa(buffer[i]));
 
 		if (slots_find(slots, at, &s) && s.log)

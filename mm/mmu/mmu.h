@@ -354,8 +354,11 @@ enum mmu_verdict mmu_misconfig(struct mmu_vcpu *v, gpa_t at);
 int dirty_log_read_clear(struct mmu *mmu, slot_id id, uint64_t first, uint64_t pages, uint64_t *bitmap,
 	struct mmu_ticket *out);
 
-/* From hv's pml_drain(): v's buffer of 512 guest-physical addresses, of which those above `index` (the VMCS field) are
- * filled in, goes into the dirty logs. Locks: none held, takes none. */
+/* The index counts down from this (the VMCS field), and wraps below 0 when the buffer is full. Of its 512 entries so few are
+ * used, since one takes a hundred instructions, and a full buffer is one exit's work. */
+#define MMU_PML_EMPTY 47u
+/* From hv's pml_drain(): v's buffer of guest-physical addresses, of which those above `index` are filled in, goes into the dirty
+ * logs. Locks: none held, takes none. */
 void mmu_pml_drain(struct mmu_vcpu *v, const uint64_t *buffer, uint16_t index);
 
 /* An entry of a table that a walk passes. */

@@ -267,6 +267,12 @@ LINUX = [
         cost=20,
     ),
     Case(
+        "guest-dirty-log",  # 10,240 pages written, logged by the CPU, and read by the guest in pieces: each a bounded exit
+        [r"^slots: dirty_pages 10240$", r"^slots: done", MACHINE_OFF],
+        conf=vm("slots", kernel="slots.bin", memory="128M", devices="rom", bar_size="64M", large_pages="off"),
+        files={"slots.bin": demo("slots.bin")},
+    ),
+    Case(
         "guest-debt",  # a guest that does not exit gives 1,600 forgotten tables back, 16 a millisecond
         [r"^debt: done", MACHINE_OFF],
         cpus=[SKYLAKE, "corei5_lynnfield_750"],  # the latter's preemption timer is not used: erratum

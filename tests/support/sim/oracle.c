@@ -97,10 +97,10 @@ static void pml_set(struct mmu_vcpu *v, bool on)
 {
 	struct hw_pml *p = &hw_pml[v->index % ORACLE_PMLS];
 
-	if (on && p->on && p->index != 511)
+	if (on && p->on && p->index != MMU_PML_EMPTY)
 		oracle_fail("vCPU %u enters with a buffer that was not emptied", v->index);
 	p->on = on;
-	p->index = 511;
+	p->index = MMU_PML_EMPTY;
 }
 
 static void pml_drain(struct mmu_vcpu *v)
@@ -108,7 +108,7 @@ static void pml_drain(struct mmu_vcpu *v)
 	struct hw_pml *p = &hw_pml[v->index % ORACLE_PMLS];
 
 	mmu_pml_drain(v, p->buffer, p->index);
-	p->index = 511;
+	p->index = MMU_PML_EMPTY;
 }
 
 static void kick(struct mmu_vcpu *v)
@@ -138,7 +138,7 @@ static uint64_t *entry_at(uint64_t table, uint64_t gfn, unsigned level)
 
 static bool pml_full(const struct hw_pml *p)
 {
-	return p && p->on && p->index > 511;
+	return p && p->on && p->index > MMU_PML_EMPTY;
 }
 
 /* D was set for gfn. */
