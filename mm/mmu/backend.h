@@ -28,8 +28,9 @@
 #include "mm/mmu/internal.h"
 
 /* Instructions of unmapping above which `removal = targeted` forgets, too. No stretch in root mode is to be longer than 10,000
- * (200 us in Bochs): so much of it is for unmapping, some 1,000 pages or 50 tables. */
-#define TARGETED_MOST 7000u
+ * (200 us in Bochs), with the guest's OUT, the table's new version, and what comes after the exit. So half of it is for
+ * unmapping, some 800 pages or 27 tables. */
+#define TARGETED_MOST 5000u
 
 struct backend {
 	const char *name;

@@ -80,7 +80,7 @@ static inline uint64_t ept_mmio_gen(uint64_t e)
 /* What unmapping costs, in instructions as Bochs counts them (ept_zap.c). */
 #define EPT_WEIGHT_LEAF	 6u   /* an entry of a table of leaves */
 #define EPT_WEIGHT_ENTRY 20u  /* an entry higher up */
-#define EPT_WEIGHT_DROP	 130u /* a table that goes: off its list, onto another */
+#define EPT_WEIGHT_DROP	 160u /* a table that goes: off its list, onto another */
 #define EPT_WEIGHT_ENTER 300u /* a table that is looked into, twice */
 /*
  * So much is unmapped where `removal = auto`, and above it a bump. A bump costs the guest at least the faults that its next
