@@ -3,9 +3,9 @@
 
 #include "lib/string.h"
 
-void (*mmu_yield)(void);
 #ifdef LETHE_DEBUG
 enum mutant mutant_active;
+void (*mmu_yield)(void);
 #endif
 
 #define MUTANT_NAME(n) #n,
