@@ -120,32 +120,44 @@ static uint64_t rtc_from_registers(const struct vrtc *v)
 
 /* ---- alarm ---- */
 
-static bool rtc_matches(const struct vrtc *v, unsigned reg, unsigned value)
+#define ANY UINT32_MAX
+
+/* What an alarm register waits for. */
+static unsigned rtc_awaited(const struct vrtc *v, unsigned reg)
 {
 	uint8_t raw = v->ram[reg];
 
 	if ((raw & ALARM_ANY) == ALARM_ANY)
-		return true;
-	return (reg == HOURS_ALARM ? rtc_decode_hour(v, raw) : rtc_decode(v, raw)) == value;
+		return ANY;
+	return reg == HOURS_ALARM ? rtc_decode_hour(v, raw) : rtc_decode(v, raw);
 }
 
-/* Returns the first second after `after` that matches the alarm, or UINT64_MAX if none does. Each step skips an hour or
- * a minute that cannot match, so 24 + 60 + 60 steps are enough. */
+/* How many steps it is from `now` to `awaited`, counted round. */
+static unsigned rtc_ahead(unsigned awaited, uint64_t now, unsigned round)
+{
+	return awaited == ANY ? 0 : (unsigned)((awaited + round - now % round) % round);
+}
+
+/* Returns the first second after `after` that matches the alarm, or UINT64_MAX if none does. Each step goes to where one of the
+ * three matches; from the beginning of the right hour on none leaves it. So there are five: second, minute, hour, minute, second. */
 static uint64_t rtc_next_alarm(const struct vrtc *v, uint64_t after)
 {
+	unsigned hour = rtc_awaited(v, HOURS_ALARM), minute = rtc_awaited(v, MINUTES_ALARM),
+		 second = rtc_awaited(v, SECONDS_ALARM), n;
 	uint64_t t = after + 1;
 
-	for (unsigned steps = 0; steps < 2 * (24 + 60 + 60); steps++) {
-		if (!rtc_matches(v, HOURS_ALARM, (unsigned)(t / 3600 % 24)))
-			t = (t / 3600 + 1) * 3600;
-		else if (!rtc_matches(v, MINUTES_ALARM, (unsigned)(t / 60 % 60)))
-			t = (t / 60 + 1) * 60;
-		else if (!rtc_matches(v, SECONDS_ALARM, (unsigned)(t % 60)))
-			t++;
+	if ((hour >= 24 && hour != ANY) || (minute >= 60 && minute != ANY) || (second >= 60 && second != ANY))
+		return UINT64_MAX;
+	for (;;) {
+		if ((n = rtc_ahead(hour, t / 3600, 24)))
+			t = (t / 3600 + n) * 3600;
+		else if ((n = rtc_ahead(minute, t / 60, 60)))
+			t = (t / 60 + n) * 60;
+		else if ((n = rtc_ahead(second, t, 60)))
+			t += n;
 		else
 			return t;
 	}
-	return UINT64_MAX;
 }
 
 /* ---- flags and interrupts ---- */

@@ -182,6 +182,55 @@ static void alarm_with_wildcards(void **state)
 	assert_int_equal(n, 10);
 }
 
+/* The next alarm by a look at each second: SDM and data sheets know no more than "all three agree". */
+static uint64_t next_alarm(uint64_t t, const unsigned *alarm)
+{
+	for (unsigned n = 0; n <= 86400; n++, t++)
+		if ((alarm[0] == 0xff || alarm[0] == t / 3600 % 24) &&
+			(alarm[1] == 0xff || alarm[1] == t / 60 % 60) &&
+			(alarm[2] == 0xff || alarm[2] == t % 60))
+			return t;
+	return UINT64_MAX;
+}
+
+/* With every mixture of times and wildcards, from times at which a second, a minute or an hour is about to end, or is not. */
+static void alarms_come_when_all_three_agree(void **state)
+{
+	static const unsigned times[] = { 0, 1, 30, 58, 59 }, waits[] = { 0xff, 0, 1, 30, 59, 60 },
+			      hours[] = { 0xff, 0, 1, 12, 23, 24 };
+	unsigned n = 0;
+
+	wr(0x0b, 0x86);
+	for (unsigned i = 0; i < 125; i++)
+		for (unsigned j = 0; j < 216; j++) {
+			const unsigned now[] = { i % 25 ? i / 25 % 24 : 23, times[i / 5 % 5], times[i % 5] };
+			const unsigned alarm[] = { hours[j / 36], waits[j / 6 % 6], waits[j % 6] };
+			uint64_t begin = now[0] * 3600ull + now[1] * 60 + now[2], due, event;
+
+			if ((i * 216 + j) % 7)
+				continue;
+			wr(4, (uint8_t)now[0]);
+			wr(2, (uint8_t)now[1]);
+			wr(0, (uint8_t)now[2]);
+			wr(5, (uint8_t)alarm[0]);
+			wr(3, (uint8_t)alarm[1]);
+			wr(1, (uint8_t)alarm[2]);
+			rd(0x0c);
+			wr(0x0b, 0x26); /* binary, 24 hours, alarm: it goes on from there */
+			due = next_alarm(begin + 1, alarm);
+			event = platform_next_event(f->p, 0);
+			if (due == UINT64_MAX) {
+				assert_true(event == TIMER_OFF);
+			} else {
+				due = f->now + (due - begin) * SEC;
+				assert_in_range(event, due - MSEC, due + MSEC);
+			}
+			wr(0x0b, 0x86);
+			n++;
+		}
+	assert_in_range(n, 3000, 4000);
+}
+
 static void impossible_alarm_never_comes(void **state)
 {
 	wr(1, 0x99);
@@ -275,6 +324,7 @@ int main(void)
 		T(the_line_stays_until_c_is_read),
 		T(alarm_at_a_time),
 		T(alarm_with_wildcards),
+		T(alarms_come_when_all_three_agree),
 		T(impossible_alarm_never_comes),
 		T(flags_without_interrupts),
 		T(update_ended_interrupt),
