@@ -152,6 +152,11 @@ static void on_own_stack(void *arg)
 	cpu_main(c);
 }
 
+static bool fresh(const struct cpu *c)
+{
+	return !c->current || clock_fresh(c->current, rdtsc());
+}
+
 /* For a panic: the vCPU may be what is broken. */
 static bool describe_guest(const struct cpu *c, char *buf, size_t n)
 {
@@ -171,6 +176,7 @@ void hv_main(struct boot_info *bi)
 	static const struct host_hooks hooks = {
 		.interrupt = host_interrupt,
 		.cpu_main = cpu_main,
+		.fresh = fresh,
 		.describe_guest = describe_guest,
 	};
 	struct cpu *c;

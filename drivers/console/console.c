@@ -294,12 +294,12 @@ static bool room_for_guests(void)
 	       draw_room(&draw);
 }
 
-bool console_room(void)
+bool console_room(bool drive)
 {
 	bool room = room_for_guests();
 
-	/* The guest that asks may drive line and terminal itself; if another CPU is at it already, that is as good. */
-	if (room || !try_use(&out))
+	/* If another CPU is at it already, that is as good. */
+	if (room || !drive || !try_use(&out))
 		return room;
 	send_some();
 	if (!draw_room(&draw))

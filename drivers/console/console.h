@@ -36,9 +36,9 @@ void console_write(uint8_t vm, const char *text, size_t n);
 void console_write_line(const char *text, size_t n);
 /* Is there room for a guest's output? A quarter of the transmit ring is theirs; the rest is kept for the log, and for what a
  * line of output grows to when it is shown. A guest is asked to wait until there is (platform.h). A quarter of the screen's
- * ring is theirs, too: where more waits, the guest that asks has the terminal do a slice of its work. No guest waits until the
- * screen shows it, which may be slow. Any CPU. */
-bool console_room(void);
+ * ring is theirs, too: where more waits, the guest that asks drives line and terminal, which does a slice of its work, if there
+ * is time for that. No guest waits until the screen shows it, which may be slow. Any CPU. */
+bool console_room(bool drive);
 /* From now on (false) output for which the ring has no room is lost, and said to be, instead of waiting for the line: VMs
  * run. Until then, and once they have ended (true), the CPU waits. */
 void console_wait(bool wait);

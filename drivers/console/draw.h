@@ -15,7 +15,7 @@
 /* With more than this, there is no room for a guest's output (console_room). */
 #define DRAW_GUEST_BYTES (DRAW_BYTES / 4)
 /* A piece: bytes of text, or what takes as long. */
-#define DRAW_PIECE	 16
+#define DRAW_PIECE	 8
 
 /* Tags: a VM's number (below DRAW_NO_VM): raw output of that VM, which gets what the terminal answers to it. */
 #define DRAW_NO_VM	  0x7fu /* raw, and no VM gets an answer */

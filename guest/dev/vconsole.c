@@ -78,18 +78,27 @@ void vconsole_put(struct console *c, char byte)
 		vconsole_flush_later(c);
 }
 
+bool vconsole_is_full(const struct console *c)
+{
+	return gathered(c) > CONSOLE_GATHERED_MOST;
+}
+
 bool vconsole_has_room(struct console *c)
 {
-	if (gathered(c) > CONSOLE_GATHERED_MOST)
+	if (vconsole_is_full(c))
 		vconsole_flush_if_room(c);
-	return gathered(c) <= CONSOLE_GATHERED_MOST;
+	return !vconsole_is_full(c);
 }
 
 void vconsole_write(struct console *c, const char *text, size_t n)
 {
 	ASSERT(n <= CONSOLE_BYTES - gathered(c));
-	for (size_t i = 0; i < n; i++)
-		gather(c, text[i]);
+	for (size_t at, some, left = n; left; left -= some, text += some) {
+		at = c->head % CONSOLE_BYTES;
+		some = min(left, CONSOLE_BYTES - at);
+		memcpy(c->out + at, text, some);
+		c->head += (unsigned)some;
+	}
 	if (n)
 		vconsole_flush_in(c, c->clock->tsc_hz / PIECES_HZ);
 }

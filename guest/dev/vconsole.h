@@ -57,5 +57,7 @@ bool vconsole_flush(struct console *c);
 /* True if it can take a transmitter's FIFO of bytes, or a refresh of the screen, now. Hands on a piece of what was gathered,
  * if that is what fills it. */
 bool vconsole_has_room(struct console *c);
+/* The same question, and nothing is handed on. */
+bool vconsole_is_full(const struct console *c);
 /* Moves typed bytes to the device that listens, as far as it has room. */
 void vconsole_pump(struct console *c);

@@ -70,8 +70,9 @@ static bool vga_refresh(struct vvga *v)
 
 	if (!v->backing || v->finished || (v->gfx[GFX_MISC] & GFX_GRAPHICS) || !vga_read_cells(v))
 		return false;
-	if (!v->ending && !vconsole_has_room(v->dev.board->console))
-		return true; /* nothing is lost: what has changed is found when there is room */
+	/* Nothing is lost: what has changed is found when there is room. The console makes it in a piece of work of its own. */
+	if (!v->ending && vconsole_is_full(v->dev.board->console))
+		return true;
 	n = vvga_screen_update(&v->screen, v->now, vga_cursor_cell(v), out, sizeof(out));
 	vconsole_write(v->dev.board->console, out, n);
 	return n || v->screen.more;

@@ -105,6 +105,8 @@ struct host_hooks {
 	void (*interrupt)(unsigned vector);
 	/* Where a CPU lives from its start on. */
 	__noreturn void (*cpu_main)(struct cpu *c);
+	/* This CPU: has its stretch in root mode only begun, so that there is time for long work in it? */
+	bool (*fresh)(const struct cpu *c);
 	/* For a panic: what guest this CPU runs, as text for a line of its own; false if it runs none. Trusts no pointer. */
 	bool (*describe_guest)(const struct cpu *c, char *buf, size_t n);
 };

@@ -148,9 +148,10 @@ void vm_console_end(struct vm *vm)
 	background_end(&vm->background, write_line, vm);
 }
 
+/* A string instruction may have printed for a while already. */
 static bool op_console_room(void *vm)
 {
-	return console_room();
+	return console_room(host_hooks->fresh(this_cpu()));
 }
 
 static int op_console_read(void *ctx)
