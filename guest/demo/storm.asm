@@ -6,11 +6,13 @@
 ;	port string		OUT, and REP OUTSB of 16 KiB, to a port that no device has
 ;	device copy		a read of the I/O APIC, and REP MOVSD from it
 ;	print newlines bytes	REP OUTSB to the UART: of lines, of newlines alone, of bytes that are not text
+;	alarm			the CMOS clock's alarm, at a time that never comes
 ;
 ;	timer			TSC deadlines after 500 to 16,000 ticks, and HLT until then
 ;	nmi			NMI messages to a second CPU that has never started
 ;	sipi init		SIPIs to one that spins; INIT and SIPI again and again
 ;	ipi deaf high		interrupt messages to one that halts: with interrupts on, off, and at the highest priority
+;	text			the VGA's text memory, all characters and colours
 ;
 ; Without a word it asks how late its own timer comes while it does those of the first lines: at most 100 us and one
 ; exit (hv/clock.h). Beside `neighbour` the question is what is left for that one.
@@ -233,6 +235,26 @@ sipi:	mov	dword [LAPIC_ICR], ICR_SIPI | CODE16 >> 12
 ipi:	mov	dword [LAPIC_ICR], ICR_FIXED | MESSAGE
 	ret
 
+; 23:xx, where xx is no BCD number below 60.
+alarm:	mov	ax, 0x200b		; register B: the alarm interrupts
+	call	cmos
+	mov	ax, 0x2305
+	call	cmos
+	mov	ax, 0xbf03
+cmos:	out	0x70, al
+	mov	al, ah
+	out	0x71, al
+	ret
+
+text:	mov	edi, 0xb8000
+	mov	ecx, 2000
+	mov	eax, [later]
+	add	dword [later], 0x0711
+.cell:	stosw
+	add	eax, 0x1301
+	loop	.cell
+	ret
+
 ; ---- what the second CPU does, in real mode at CODE16 ----
 	bits	16
 code16:	jmp	near spin16		; to one of the following
@@ -290,6 +312,7 @@ words:	WORD	"cpuid", cpuid_, 0
 	WORD	"print", print, 0
 	WORD	"newlines", newlines, 0
 	WORD	"bytes", bytes, 0
+	WORD	"alarm", alarm, 0
 others:	WORD	"timer", timer, 0
 	WORD	"sipi", sipi, spin16
 	WORD	"init", init, spin16
@@ -297,6 +320,7 @@ others:	WORD	"timer", timer, 0
 	WORD	"deaf", ipi, deaf16
 	WORD	"high", ipi, high16
 	WORD	"nmi", nmi, 0
+	WORD	"text", text, 0
 	dd	0
 
 section .data

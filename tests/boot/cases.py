@@ -435,6 +435,7 @@ STORMS = {
     "print": 1,
     "newlines": 1,
     "bytes": 1,
+    "alarm": 1,
     "timer": 1,
     "sipi": 2,
     "init": 2,
@@ -442,6 +443,7 @@ STORMS = {
     "deaf": 2,
     "high": 2,
     "nmi": 2,
+    "text": 1,
 }
 # Their second vCPU never runs: all of its CPU is the neighbour's, of others half.
 STORMS_ELSEWHERE = ["deaf", "high", "nmi"]
@@ -462,7 +464,7 @@ def storm(kind, args=()):
 
 
 # With a screen, too, where what is printed is drawn.
-STORMS_SHOWN = ["print", "newlines", "bytes"]
+STORMS_SHOWN = ["print", "newlines", "bytes", "text"]
 
 GUESTS += [
     Case(
@@ -481,6 +483,7 @@ GUESTS += [
     Case(
         "storm-own-timer",  # a guest that floods: its own timer is late by at most 100 us and one exit
         [DONE % "storm", r"^lethe: vm storm exited: power-off", MACHINE_OFF],
+        cost=10,
         cpus=[SKYLAKE, "corei5_lynnfield_750"],  # the latter's preemption timer is not used: erratum
         **guests(["storm"]),
     ),
