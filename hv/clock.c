@@ -14,8 +14,7 @@
  * No clock is read when an exit begins. What root mode took since the timer was set is all the time less what the preemption
  * timer has counted; that sum holds earlier exits besides the last one. The last exit came after the look at the clock
  * before it, so it took no longer than the time since then, either. The smaller of the two is recorded: never less than the
- * stretch. But one in which clock_passed() sets the timer anew, and requests are served before the entry, is measured as two.
- * Without the preemption timer only what happens outside the run loop is measured, and a stretch in the loop counts as fresh.
+ * stretch. Without the preemption timer only what happens outside the run loop is measured, and a stretch in the loop counts as fresh.
  */
 static uint64_t root_since_armed(const struct cpu *c, uint64_t now)
 {
@@ -178,11 +177,11 @@ void __attribute__((noinline)) clock_passed(struct vcpu *v)
 	uint64_t now = rdtsc();
 
 	/* For debt alone it need not be brought out again so soon: this exit has just paid, be it a part of what was due. */
-	if (now < v->due) {
+	if (now < v->due && !atomic_load(&v->mmu.requests)) {
 		v->deadline = debt_deadline(v, now);
 		set_timer(v, now);
 		return;
 	}
-	/* What is due is done before the next entry, which sets the timer anew. */
+	/* What is due, or asked for, is done before the next entry, which sets the timer anew: this stretch goes on. */
 	vcpu_request(v, REQ_EVENTS);
 }

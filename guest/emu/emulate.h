@@ -19,8 +19,8 @@
 #define EMU_READ  (1u << 0)
 #define EMU_WRITE (1u << 1)
 
-#define EMU_CHUNK   16 /* elements of a REP string in one call */
-#define EMU_RETRIES 8  /* of a locked update while others change the memory; then the guest tries again */
+#define EMU_CHUNK   4 /* elements of a REP string in one call: one may take a thousand instructions */
+#define EMU_RETRIES 8 /* of a locked update while others change the memory; then the guest tries again */
 
 #define EMU_PARTLY 1 /* emulate(): a REP string stands between two elements */
 
