@@ -4,7 +4,7 @@
  *
  *	at most		1/MMU_PAY_SHARE of its time, and not longer than MMU_PAY_MOST_US in one go, but for the batch that is begun
  *	at least	a page in MMU_PAY_EXITS exits; MMU_BATCH_PAGES pages, if nothing was paid for MMU_PAY_LONG_US
- *	after a long exit	MMU_PAY_BRIEF pages at most; a batch of MMU_BATCH_PAGES that was due stays due
+ *	after a long exit	MMU_PAY_BRIEF pages at most; of a batch of MMU_BATCH_PAGES that was due the rest is due soon
  *
  * So after a fault it is a page now and then, and no fault takes much longer than without debt; after a long stretch in the
  * guest it is many. A page's price is learnt from what the last ones took. While debt waits, hv/ has each vCPU leave the guest
@@ -33,8 +33,9 @@ unsigned mmu_pay(struct mmu_vcpu *v, bool brief)
 	struct mmu *mmu = v->mmu;
 	uint64_t began = rdtsc(), now = began;
 	uint32_t since = (uint32_t)began - v->paid_at, price = v->price ? v->price : PRICE_FIRST;
+	uint32_t long_since = (uint32_t)(MMU_PAY_LONG_US * mmu->tick_us);
 	uint64_t budget = min((uint64_t)since / MMU_PAY_SHARE, MMU_PAY_MOST_US * mmu->tick_us);
-	bool long_ago = since >= MMU_PAY_LONG_US * mmu->tick_us;
+	bool long_ago = since >= long_since;
 	unsigned least = long_ago ? MMU_BATCH_PAGES : v->unpaid >= MMU_PAY_EXITS;
 	unsigned most = brief ? MMU_PAY_BRIEF : MMU_BATCH_PAGES, done = 0, n;
 
@@ -56,9 +57,12 @@ unsigned mmu_pay(struct mmu_vcpu *v, bool brief)
 
 	v->unpaid = 0;
 	v->price = price;
-	if (brief && long_ago && done)
-		return done; /* due as it was */
 	v->paid_at = (uint32_t)now;
-	v->pay_after = (uint32_t)min((uint64_t)price * MMU_PAY_SHARE, MMU_PAY_LONG_US * mmu->tick_us);
+	v->pay_after = min(price * MMU_PAY_SHARE, long_since);
+	/* So soon that exits which are all long pay a batch in the same time as others. */
+	if (brief && long_ago && done) {
+		v->paid_at -= long_since - long_since / (MMU_BATCH_PAGES / MMU_PAY_BRIEF);
+		v->pay_after = long_since;
+	}
 	return done;
 }
