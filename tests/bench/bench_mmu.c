@@ -385,7 +385,7 @@ static void removal(void)
 		uint64_t base, pages, n, step;
 	} cases[CASES] = { [ONE] = { BAR + 513, 510, 1, 1 },
 		[ALL] = { BAR + 513, 510, 510, 1 },
-		[TABLES] = { BAR + 512, 512 * 40, 40, 512 } };
+		[TABLES] = { BAR + 512, 512 * 24, 24, 512 } };
 	static uint64_t took[CASES][201], refault[201];
 	double unmap, drop, fault_ns;
 
