@@ -48,7 +48,9 @@ struct vm_ops {
 	 * more than makes a bounded piece of work. Returns how many bytes it took. */
 	size_t (*console_write)(void *vm, const char *text, size_t n);
 	bool (*console_room)(void *vm); /* may a piece be written now without a wait? */
-	int (*console_read)(void *vm);	/* next byte typed by a person, or -1 */
+	/* Has this exit only begun, so that it has time for long work? Else a timer does it, in an exit of its own. */
+	bool (*has_time)(void *vm);
+	int (*console_read)(void *vm); /* next byte typed by a person, or -1 */
 	void (*end)(void *vm, enum vm_end why, uint32_t code);
 };
 

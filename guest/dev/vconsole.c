@@ -19,15 +19,24 @@ static unsigned gathered(const struct console *c)
 	return c->head - c->tail;
 }
 
-static void vconsole_flush_in(struct console *c, uint64_t ticks)
+/* So many ticks from now, or when it is due anyway, whichever is first: who asks again and again does not put it off. */
+static void vconsole_flush_within(struct console *c, uint64_t ticks)
 {
-	timer_arm(&c->flush, tsc_after(vclock_now(c->clock), ticks));
+	uint64_t due = tsc_after(vclock_now(c->clock), ticks);
+
+	if (due < c->flush.due)
+		timer_arm(&c->flush, due);
+}
+
+static void vconsole_flush_soon(struct console *c)
+{
+	vconsole_flush_within(c, c->clock->tsc_hz / PIECES_HZ);
 }
 
 /* So much after the first byte that waits has come, or after the console had no room. */
 static void vconsole_flush_later(struct console *c)
 {
-	vconsole_flush_in(
+	vconsole_flush_within(
 		c, vclock_ms(c->clock, atomic_load_relaxed(&trace_live) ? FLUSH_TRACED_MS : FLUSH_AFTER_MS));
 }
 
@@ -46,7 +55,7 @@ bool vconsole_flush(struct console *c)
 		return true;
 	c->tail += (unsigned)c->clock->ops->console_write(c->clock->vm, c->out + at, n);
 	if (gathered(c))
-		vconsole_flush_in(c, c->clock->tsc_hz / PIECES_HZ);
+		vconsole_flush_soon(c);
 	else
 		timer_stop(&c->flush);
 	if (gathered(c) <= CONSOLE_GATHERED_MOST)
@@ -58,8 +67,17 @@ static void vconsole_flush_if_room(struct console *c)
 {
 	if (c->clock->ops->console_room(c->clock->vm))
 		vconsole_flush(c);
-	else if (c->flush.due == TIMER_OFF)
+	else
 		vconsole_flush_later(c);
+}
+
+/* In an exit of the guest's: what printed may be a long string instruction. */
+static void vconsole_flush_if_time(struct console *c)
+{
+	if (c->clock->ops->has_time(c->clock->vm))
+		vconsole_flush_if_room(c);
+	else
+		vconsole_flush_soon(c);
 }
 
 static void gather(struct console *c, char byte)
@@ -73,7 +91,7 @@ void vconsole_put(struct console *c, char byte)
 		return;
 	gather(c, byte);
 	if (byte == '\n' || gathered(c) % CONSOLE_LINE == 0)
-		vconsole_flush_if_room(c);
+		vconsole_flush_if_time(c);
 	else if (c->flush.due == TIMER_OFF)
 		vconsole_flush_later(c);
 }
@@ -86,7 +104,7 @@ bool vconsole_is_full(const struct console *c)
 bool vconsole_has_room(struct console *c)
 {
 	if (vconsole_is_full(c))
-		vconsole_flush_if_room(c);
+		vconsole_flush_if_time(c);
 	return !vconsole_is_full(c);
 }
 
@@ -100,7 +118,7 @@ void vconsole_write(struct console *c, const char *text, size_t n)
 		c->head += (unsigned)some;
 	}
 	if (n)
-		vconsole_flush_in(c, c->clock->tsc_hz / PIECES_HZ);
+		vconsole_flush_soon(c);
 }
 
 /* The end that gets the next typed byte: the first that listens. NULL: none does, or that one has no room; the byte stays with

@@ -197,10 +197,17 @@ static bool op_has(struct emu *e, enum emu_feature feature)
 }
 
 /* An element on a device may cost a thousand instructions: a string goes on at the next exit when this CPU's clock is to be
- * looked at. */
+ * looked at, or CLOCK_FRESH_US after its first element. */
 static bool op_pause(struct emu *e)
 {
-	return vcpu_hurried(vcpu_of(e));
+	struct vcpu *v = vcpu_of(e);
+	uint32_t now = rdtsc_low();
+
+	if (v->string_exit != v->exits) {
+		v->string_exit = v->exits;
+		v->string_began = now;
+	}
+	return now - v->string_began >= v->cpu->fresh_ticks || vcpu_hurried(v);
 }
 
 static const struct emu_ops ops = {

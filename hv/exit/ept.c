@@ -36,6 +36,18 @@ static bool is_walk(uint64_t qualification)
 	return (qualification & (BIT(7) | BIT(8))) == BIT(7);
 }
 
+/*
+ * The MMU has made an entry for device memory, and that has taken long: the access is made again, and exits at once by that
+ * entry. The device's work then has a stretch of its own. Not twice in a row, for nested every exit takes long.
+ */
+static bool put_off(struct vcpu *v)
+{
+	if (v->mmio_put_off == v->exits - 1 || host_hooks->fresh(v->cpu))
+		return false;
+	v->mmio_put_off = v->exits;
+	return true;
+}
+
 void exit_ept_violation(struct vcpu *v)
 {
 	uint64_t q = vmcs_read(&v->vmcs, VMCS_QUALIFICATION);
@@ -63,7 +75,7 @@ void exit_ept_violation(struct vcpu *v)
 		 * pushes is no operand of the instruction at RIP. */
 		if (!(q & BIT(7)) || !(q & BIT(8)) || delivering)
 			no_ram(v, at);
-		else
+		else if (verdict == MMU_ROM || !put_off(v))
 			emulate_at(v, access & MMU_WRITE ? EMU_WRITE : EMU_READ, at);
 		break;
 	case MMU_EXEC_MMIO:

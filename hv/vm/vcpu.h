@@ -75,6 +75,11 @@ struct vcpu {
 	uint32_t looked, look_after; /* an exit looks at the clock so many ticks after that (hv/clock.h) */
 	uint32_t last_look;	     /* ticks from then to the last look at the clock */
 	unsigned put_off; /* exits in a row in which long work was due and was put off (hv/run.c) */
+	uint64_t
+		mmio_put_off; /* the exit, as `exits` counts, in which an access to a device was put off (hv/exit/ept.c) */
+	uint64_t
+		string_exit; /* the exit of the last string instruction, and when (TSC) its first element was done */
+	uint32_t string_began;
 
 	/* Without unrestricted guest: CR3 and EFER.LME as the guest believes them to be while its paging is off. */
 	bool hidden_paging, hidden_lme;

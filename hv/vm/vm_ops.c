@@ -148,10 +148,14 @@ void vm_console_end(struct vm *vm)
 	background_end(&vm->background, write_line, vm);
 }
 
-/* A string instruction may have printed for a while already. */
+static bool op_has_time(void *vm)
+{
+	return host_hooks->fresh(this_cpu());
+}
+
 static bool op_console_room(void *vm)
 {
-	return console_room(host_hooks->fresh(this_cpu()));
+	return console_room(op_has_time(vm));
 }
 
 static int op_console_read(void *ctx)
@@ -176,6 +180,7 @@ const struct vm_ops vm_ops = {
 	.nmi = op_nmi,
 	.console_write = op_console_write,
 	.console_room = op_console_room,
+	.has_time = op_has_time,
 	.console_read = op_console_read,
 	.end = op_end,
 };

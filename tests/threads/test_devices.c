@@ -105,6 +105,10 @@ static bool op_console_room(void *vm)
 {
 	return t.rooms++ % 7;
 }
+static bool op_has_time(void *vm)
+{
+	return t.rooms % 3;
+}
 static int op_console_read(void *vm)
 {
 	return t.typed++ % 3 ? 'a' : -1;
@@ -123,6 +127,7 @@ static const struct vm_ops ops = {
 	.nmi = op_nmi,
 	.console_write = op_console_write,
 	.console_room = op_console_room,
+	.has_time = op_has_time,
 	.console_read = op_console_read,
 	.end = op_end,
 };

@@ -56,6 +56,10 @@ static bool op_console_room(void *vm)
 {
 	return !((struct fake_vm *)vm)->console_full;
 }
+static bool op_has_time(void *vm)
+{
+	return !((struct fake_vm *)vm)->late;
+}
 static int op_console_read(void *vm)
 {
 	struct fake_vm *f = vm;
@@ -81,6 +85,7 @@ static const struct vm_ops ops = {
 	.nmi = op_nmi,
 	.console_write = op_console_write,
 	.console_room = op_console_room,
+	.has_time = op_has_time,
 	.console_read = op_console_read,
 	.end = op_end,
 };

@@ -37,10 +37,10 @@ struct fake_vm {
 	unsigned events; /* timers run by fake_vm_advance */
 	char out[65536];
 	size_t out_n;
-	unsigned writes; /* calls of console_write */
-	bool console_full;
-	size_t console_piece; /* the most that console_write takes in one go; 0: all */
-	const char *in;	      /* what a person types, to its NUL */
+	unsigned writes;	 /* calls of console_write */
+	bool console_full, late; /* late: an exit has no time for long work */
+	size_t console_piece;	 /* the most that console_write takes in one go; 0: all */
+	const char *in;		 /* what a person types, to its NUL */
 	unsigned ended;
 	enum vm_end end;
 	uint32_t code;

@@ -131,6 +131,30 @@ static void output_that_is_long_work_goes_out_in_pieces(void **state)
 	assert_int_equal(f->out[sizeof(sent)], '!');
 }
 
+/* An exit that has taken long leaves it to the timer, and the guest that waits for room gets it in the same time. */
+static void a_long_exit_hands_nothing_on(void **state)
+{
+	f->late = true;
+	for (unsigned i = 0; i < 10; i++)
+		outb(f, DATA, '\n');
+	assert_int_equal(f->writes, 0);
+	fake_vm_advance(f, MSEC / 2);
+	assert_int_equal(f->out_n, 10);
+	for (unsigned i = 0; i < 300; i++)
+		outb(f, DATA, 'x');
+	assert_int_equal(inb(f, LSR) & 0x20, 0);
+	assert_int_equal(f->out_n, 10);
+	fake_vm_advance(f, MSEC / 2);
+	assert_int_equal(inb(f, LSR) & 0x20, 0x20);
+	assert_int_equal(f->out_n, 310);
+	/* Nor does the next line put it off. */
+	for (unsigned i = 0; i < 20; i++) {
+		outb(f, DATA, '\n');
+		fake_vm_advance(f, MSEC / 20);
+	}
+	assert_in_range(f->out_n, 320, 330);
+}
+
 static void the_last_output_comes_in_pieces(void **state)
 {
 	unsigned calls = 0;
@@ -491,6 +515,7 @@ int main(void)
 		T(a_line_is_whole_while_events_are_traced),
 		T(a_long_line_comes_in_pieces),
 		T(output_that_is_long_work_goes_out_in_pieces),
+		T(a_long_exit_hands_nothing_on),
 		T(the_last_output_comes_in_pieces),
 		T(a_full_console_shows_not_ready),
 		T(thr_empty_interrupt),
