@@ -6,6 +6,7 @@
 ;	port string		OUT, and REP OUTSB of 16 KiB, to a port that no device has
 ;	device copy		a read of the I/O APIC, and REP MOVSD from it
 ;	print newlines bytes	REP OUTSB to the UART: of lines, of newlines alone, of bytes that are not text
+;	uart			REP OUTSD to the UART: a character and three of its other registers, with all values
 ;	alarm			the CMOS clock's alarm, at a time that never comes
 ;
 ;	timer			TSC deadlines after 500 to 16,000 ticks, and HLT until then
@@ -208,6 +209,12 @@ newlines:
 bytes:	mov	esi, no_text
 	jmp	out
 
+uart:	mov	edx, COM1
+	mov	esi, values
+	mov	ecx, VALUES / 4
+	rep	outsd
+	ret
+
 timer:	mov	dword [LAPIC_LVT_TIMER], 2 << 17 | 0x30
 	mfence
 	cli
@@ -312,6 +319,7 @@ words:	WORD	"cpuid", cpuid_, 0
 	WORD	"print", print, 0
 	WORD	"newlines", newlines, 0
 	WORD	"bytes", bytes, 0
+	WORD	"uart", uart, 0
 	WORD	"alarm", alarm, 0
 others:	WORD	"timer", timer, 0
 	WORD	"sipi", sipi, spin16
@@ -333,6 +341,13 @@ LINES	equ	$ - lines
 only_newlines:
 	times LINES db 10
 no_text:times LINES db 0x80
+VALUES	equ	4096
+values:
+%assign	value	1
+%rep	VALUES
+	db	value >> 16 & 0xff
+%assign	value	(value * 1103515245 + 12345) & 0x7fffffff
+%endrep
 
 section .bss
 copied:	resb	4096

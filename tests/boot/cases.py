@@ -436,6 +436,7 @@ STORMS = {
     "print": 1,
     "newlines": 1,
     "bytes": 1,
+    "uart": 1,
     "alarm": 1,
     "timer": 1,
     "sipi": 2,
