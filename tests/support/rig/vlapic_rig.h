@@ -4,22 +4,8 @@
 
 #include <cmocka.h>
 
-#include "tests/support/fakes/fake_vm.h"
-
-static struct fake_vm *f;
-
-static inline int setup(void **state)
-{
-	f = fake_vm_open(4, NULL);
-	return 0;
-}
-
-static inline int teardown(void **state)
-{
-	fake_vm_close(f);
-	return 0;
-}
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define RIG_VCPUS 4
+#include "tests/support/rig/device_rig.h"
 
 #define X2(off) (0x800 + ((off) >> 4))
 #define BASE	0xfee00000ul

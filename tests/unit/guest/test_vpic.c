@@ -7,21 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/support/fakes/fake_vm.h"
-
-static struct fake_vm *f;
-
-static int setup(void **state)
-{
-	f = fake_vm_open(1, NULL);
-	return 0;
-}
-static int teardown(void **state)
-{
-	fake_vm_close(f);
-	return 0;
-}
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#include "tests/support/rig/device_rig.h"
 
 static void raise_irq(unsigned irq)
 {

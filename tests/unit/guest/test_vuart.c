@@ -8,21 +8,7 @@
 #include <cmocka.h>
 
 #include "lib/trace.h"
-#include "tests/support/fakes/fake_vm.h"
-
-static struct fake_vm *f;
-
-static int setup(void **state)
-{
-	f = fake_vm_open(1, NULL);
-	return 0;
-}
-static int teardown(void **state)
-{
-	fake_vm_close(f);
-	return 0;
-}
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#include "tests/support/rig/device_rig.h"
 
 enum { DATA = 0x3f8, IER, IIR, LCR, MCR, LSR, MSR, SCR };
 

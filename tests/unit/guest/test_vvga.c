@@ -7,20 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "tests/support/fakes/fake_vm.h"
-
-static struct fake_vm *f;
-
-static int setup(void **state)
-{
-	f = fake_vm_open(1, NULL);
-	return 0;
-}
-static int teardown(void **state)
-{
-	fake_vm_close(f);
-	return 0;
-}
+#include "tests/support/rig/device_rig.h"
 
 /* ---- a terminal of 80 x 25 that knows CUP, SGR, ED 2 and cursor visibility ---- */
 
