@@ -213,10 +213,14 @@ static void __attribute__((noinline, cold)) entry_refused(struct vcpu *v)
 	vm_end(v->vm, VM_END_ENTRY_FAILED, 0);
 }
 
-/* Out of line: in the loop it would take registers that every exit needs. */
+/* A whole batch is paid where this stretch has nothing else to do. Out of line: in the loop it would take registers that every
+ * exit needs. */
 static void __attribute__((noinline)) pay(struct vcpu *v)
 {
-	if (mmu_pay(&v->mmu, !clock_fresh(v, rdtsc())))
+	uint64_t now = rdtsc();
+	bool busy = now >= v->due || atomic_load(&v->mmu.requests) & REQ_ALL & ~REQ_EVENTS;
+
+	if (mmu_pay(&v->mmu, busy || !clock_fresh(v, now)))
 		sched_debt(v->cpu);
 }
 
