@@ -218,7 +218,7 @@ static void __attribute__((noinline, cold)) entry_refused(struct vcpu *v)
 static void __attribute__((noinline)) pay(struct vcpu *v)
 {
 	uint64_t now = rdtsc();
-	bool busy = now >= v->due || atomic_load(&v->mmu.requests) & REQ_ALL & ~REQ_EVENTS;
+	bool busy = now >= v->due || v->put_off || atomic_load(&v->mmu.requests) & REQ_ALL & ~REQ_EVENTS;
 
 	if (mmu_pay(&v->mmu, busy || !clock_fresh(v, now)))
 		sched_debt(v->cpu);

@@ -3,8 +3,8 @@
  * How much of the debt a vCPU pays after an exit.
  *
  *	at most		1/MMU_PAY_SHARE of its time, and not longer than MMU_PAY_MOST_US in one go, but for the batch that is begun
- *	at least	a page in MMU_PAY_EXITS exits; MMU_BATCH_PAGES pages, if nothing was paid for MMU_PAY_LONG_US
- *	after a long exit	MMU_PAY_BRIEF pages at most; of a batch of MMU_BATCH_PAGES that was due the rest is due soon
+ *	at least	a page in MMU_PAY_EXITS exits; MMU_PAY_LEAST pages, if nothing was paid for MMU_PAY_LONG_US
+ *	after a long exit	MMU_PAY_BRIEF pages at most; of MMU_PAY_LEAST that were due the rest is due soon
  *
  * So after a fault it is a page now and then, and no fault takes much longer than without debt; after a long stretch in the
  * guest it is many. A page's price is learnt from what the last ones took. While debt waits, hv/ has each vCPU leave the guest
@@ -12,8 +12,8 @@
  * of debt that no vCPU is in the guest on any more are gone, whatever the guest does, after the earlier of
  *
  *	n * MMU_PAY_EXITS exits of one vCPU (D)
- *	n / MMU_BATCH_PAGES * MMU_PAY_PERIOD_US of a vCPU that does not exit by itself (T); where each exit is
- *	long, as in nested VMX, MMU_PAY_BRIEF takes the place of MMU_BATCH_PAGES
+ *	n / MMU_PAY_LEAST * MMU_PAY_PERIOD_US of a vCPU that does not exit by itself (T); where each exit is
+ *	long, as in nested VMX, MMU_PAY_BRIEF takes the place of MMU_PAY_LEAST
  *
  * A page that is cleared in two goes counts twice. That debt does not fill the pool is the business of spage_new(), above 1.5
  * times the live set.
@@ -36,7 +36,7 @@ unsigned mmu_pay(struct mmu_vcpu *v, bool brief)
 	uint32_t long_since = (uint32_t)(MMU_PAY_LONG_US * mmu->tick_us);
 	uint64_t budget = min((uint64_t)since / MMU_PAY_SHARE, MMU_PAY_MOST_US * mmu->tick_us);
 	bool long_ago = since >= long_since;
-	unsigned least = long_ago ? MMU_BATCH_PAGES : v->unpaid >= MMU_PAY_EXITS;
+	unsigned least = long_ago ? MMU_PAY_LEAST : v->unpaid >= MMU_PAY_EXITS;
 	unsigned most = brief ? MMU_PAY_BRIEF : MMU_BATCH_PAGES, done = 0, n;
 
 	do {
@@ -61,7 +61,7 @@ unsigned mmu_pay(struct mmu_vcpu *v, bool brief)
 	v->pay_after = min(price * MMU_PAY_SHARE, long_since);
 	/* So soon that exits which are all long pay a batch in the same time as others. */
 	if (brief && long_ago && done) {
-		v->paid_at -= long_since - long_since / (MMU_BATCH_PAGES / MMU_PAY_BRIEF);
+		v->paid_at -= long_since - long_since / (MMU_PAY_LEAST / MMU_PAY_BRIEF);
 		v->pay_after = long_since;
 	}
 	return done;

@@ -370,7 +370,7 @@ static void debt_ends(void)
 	aim("reclaim_debt_exits", exits_until_paid(0), "exits", EXACT_AT_MOST, pages * MMU_PAY_EXITS);
 	figure("reclaim_debt_exits_of_1us", exits_until_paid((uint64_t)(1000 / tick_ns)), "exits");
 	aim("reclaim_debt_ms", ms_until_paid(), "ms", EXACT_AT_MOST,
-		pages / MMU_BATCH_PAGES * MMU_PAY_PERIOD_US / 1000);
+		pages / MMU_PAY_LEAST * MMU_PAY_PERIOD_US / 1000);
 }
 
 /*

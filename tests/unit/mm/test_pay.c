@@ -80,7 +80,7 @@ static void debt_ends_within_so_many_periods(void **state)
 	/* A table with all entries takes part of a batch's entries: eight of them are a batch. */
 	rig.mmu->tick_us = 1000; /* a period's share does not come to one page's price */
 	rig.v[0].pay_after = MMU_PAY_PERIOD_US * 1000u;
-	most = debt() / MMU_BATCH_PAGES + 2 + TABLES / 7 / (MMU_BATCH_ENTRIES / ENTRIES);
+	most = debt() / MMU_PAY_LEAST + 2 + TABLES / 7 / (MMU_BATCH_ENTRIES / ENTRIES);
 	for (; debt() && periods <= most; periods++) {
 		rig.v[0].price = DEAR;
 		rig.v[0].paid_at = rdtsc_low() - MMU_PAY_PERIOD_US * 1000u;
@@ -118,16 +118,17 @@ static void a_vcpu_pays_no_more_than_its_share(void **state)
 	}
 }
 
-/* A long exit pays little, but something; the next little is due when a quarter of the time has passed. */
+/* A long exit pays little, but something; the next little is due when a part of the time has passed. */
 static void a_long_exit_pays_little(void **state)
 {
-	const uint32_t tick_us = 1u << 20, quarter = MMU_PAY_LONG_US * tick_us / 4; /* a tenth of a second */
+	const uint32_t tick_us = 1u << 20, part = MMU_PAY_LONG_US * tick_us /
+						  (MMU_PAY_LEAST / MMU_PAY_BRIEF); /* a tenth of a second */
 	struct mmu_vcpu *v = &rig.v[0];
 
 	make_debt();
 	rig.mmu->tick_us = tick_us;
 	v->pay_after = 0;
-	v->paid_at = rdtsc_low() - 4 * quarter;
+	v->paid_at = rdtsc_low() - MMU_PAY_LONG_US * tick_us;
 	for (unsigned calls = 0; debt() && calls < 1000; calls++) {
 		uint64_t left = debt();
 
@@ -136,8 +137,8 @@ static void a_long_exit_pays_little(void **state)
 		assert_in_range(mmu_pay(v, true), 1, MMU_PAY_BRIEF);
 		assert_in_range(left - debt(), 1, MMU_PAY_BRIEF);
 		assert_false(mmu_pay_due(v, rdtsc_low()));
-		assert_true(mmu_pay_due(v, rdtsc_low() + quarter));
-		v->paid_at -= quarter;
+		assert_true(mmu_pay_due(v, rdtsc_low() + part));
+		v->paid_at -= part;
 	}
 	assert_int_equal(debt(), 0);
 }
