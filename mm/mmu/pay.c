@@ -37,7 +37,7 @@ unsigned mmu_pay(struct mmu_vcpu *v, bool brief)
 	uint64_t budget = min((uint64_t)since / MMU_PAY_SHARE, MMU_PAY_MOST_US * mmu->tick_us);
 	bool long_ago = since >= long_since;
 	unsigned least = long_ago ? MMU_PAY_LEAST : v->unpaid >= MMU_PAY_EXITS;
-	unsigned most = brief ? MMU_PAY_BRIEF : MMU_BATCH_PAGES, done = 0, n;
+	unsigned most = brief ? MMU_PAY_BRIEF : MMU_PAY_LEAST, done = 0, n;
 
 	do {
 		uint64_t left = budget - min(now - began, budget), from = now;
