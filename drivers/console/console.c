@@ -106,9 +106,8 @@ static bool paint_slice(void)
 static void draw_slice(void)
 {
 	static uint64_t feed_at, paint_at;
-	static bool unpainted;
 	uint64_t start = rdtsc();
-	bool feeds = draw_waits(&draw) && start >= feed_at;
+	bool feeds = draw_waits(&draw) && start >= feed_at, unpainted;
 
 	if (feeds)
 		feed_slice(DRAW_US);
@@ -202,13 +201,6 @@ static void put_screen_colored(const char *text, size_t n)
 	put_screen(DRAW_COLOR(line_color), text, n);
 }
 
-static void put_lines_on_screen(uint8_t color, const char *text, size_t n)
-{
-	line_color = color;
-	if (draw.screen.pixels)
-		put_lines(text, n, put_screen_colored);
-}
-
 /* A line of the log on the screen: errors are red, warnings yellow, the others as text is, whatever the guest's pen. The
  * serial line stays plain, for it is what logs and scripts read. */
 static void put_log_on_screen(const char *text, size_t n)
@@ -217,7 +209,9 @@ static void put_log_on_screen(const char *text, size_t n)
 		[LOG_ERROR] = 9, [LOG_WARN] = 11, [LOG_INFO] = PLAIN, [LOG_DEBUG] = PLAIN
 	};
 
-	put_lines_on_screen(color[log_line_level(text, n)], text, n);
+	line_color = color[log_line_level(text, n)];
+	if (draw.screen.pixels)
+		put_lines(text, n, put_screen_colored);
 }
 
 static void say_lost(void)
