@@ -58,7 +58,7 @@ bool vconsole_flush(struct console *c)
 		vconsole_flush_soon(c);
 	else
 		timer_stop(&c->flush);
-	if (gathered(c) <= CONSOLE_GATHERED_MOST)
+	if (!vconsole_is_full(c))
 		vconsole_tell(c);
 	return !gathered(c);
 }
@@ -80,16 +80,11 @@ static void vconsole_flush_if_time(struct console *c)
 		vconsole_flush_soon(c);
 }
 
-static void gather(struct console *c, char byte)
-{
-	c->out[c->head++ % CONSOLE_BYTES] = byte;
-}
-
 void vconsole_put(struct console *c, char byte)
 {
 	if (gathered(c) == CONSOLE_BYTES)
 		return;
-	gather(c, byte);
+	c->out[c->head++ % CONSOLE_BYTES] = byte;
 	if (byte == '\n' || gathered(c) % CONSOLE_LINE == 0)
 		vconsole_flush_if_time(c);
 	else if (c->flush.due == TIMER_OFF)
