@@ -14,6 +14,7 @@
 #include "mm/mmu/internal.h"
 #include "mm/space/slots_change.h"
 #include "tests/support/rig/measure.h"
+#include "tests/support/rig/xorshift.h"
 
 #define COLD_BYTES  (192 * MiB) /* more than is cached */
 #define CHASE_BYTES (64 * MiB)
@@ -44,10 +45,7 @@ static uint64_t random_below(uint64_t n)
 {
 	static uint64_t x = 88172645463325252ull;
 
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return x % n;
+	return xorshift(&x) % n;
 }
 
 /* Each line of `chase` points to another; all are one circle, in an order that no prefetcher knows. */

@@ -10,6 +10,7 @@
 
 #include "hv/vm/background_pure.h"
 #include "lib/bits.h"
+#include "tests/support/rig/xorshift.h"
 
 static char shown[8192]; /* each line behind "<" and before ">" */
 static size_t used, lines;
@@ -196,9 +197,7 @@ static void any_byte_reaches_the_terminal(void **state)
 		char text[256];
 
 		for (size_t i = 0; i < sizeof(text); i++) {
-			seed ^= seed << 13;
-			seed ^= seed >> 7;
-			seed ^= seed << 17;
+			xorshift(&seed);
 			text[i] = (char)(seed & 1 ? 0x80 | (seed >> 8 & 0x3f) : seed >> 8);
 		}
 		give(text, sizeof(text), 0, 1 + round % 7);

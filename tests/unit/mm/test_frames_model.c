@@ -10,6 +10,7 @@
 
 #include "lib/bits.h"
 #include "tests/support/rig/frames_rig.h"
+#include "tests/support/rig/xorshift.h"
 
 /* Random operations against a model that knows the owner of every page. */
 #define MODEL_PAGES (96 * MiB / PAGE_SIZE)
@@ -18,10 +19,7 @@ static uint64_t seed = 0x9e3779b97f4a7c15;
 
 static uint64_t rnd(uint64_t below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % below;
+	return xorshift(&seed) % below;
 }
 
 struct held {
@@ -105,9 +103,7 @@ static void *worker(void *arg)
 	unsigned n = 0;
 
 	for (int i = 0; i < 30000 || n; i++) {
-		x ^= x << 13;
-		x ^= x >> 7;
-		x ^= x << 17;
+		xorshift(&x);
 		if (i < 30000 && n < ARRAY_SIZE(held) && (x & 1)) {
 			if (frame_alloc(FRAME_4K, owner, &held[n]))
 				continue;

@@ -9,6 +9,7 @@
 
 #include "lib/bits.h"
 #include "mm/host/mtrr.h"
+#include "tests/support/rig/xorshift.h"
 
 #define WIDTH 36
 
@@ -153,10 +154,7 @@ static uint64_t seed = 88172645463325252ull;
 
 static uint64_t rnd(uint64_t below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % below;
+	return xorshift(&seed) % below;
 }
 
 static void random_regs(bool gaps)

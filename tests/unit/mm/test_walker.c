@@ -18,6 +18,7 @@
 #include "mm/space/slots_change.h"
 #include "mm/space/walker.h"
 #include "tests/support/rig/arena.h"
+#include "tests/support/rig/xorshift.h"
 
 #define RAM_PAGES 64ull
 #define ROM_PAGE  128ull	      /* a read-only slot of 4 pages */
@@ -96,10 +97,7 @@ static uint64_t seed = 0x2545f4914f6cdd1d;
 
 static uint64_t rnd(uint64_t below)
 {
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return seed % below;
+	return xorshift(&seed) % below;
 }
 
 /* ---- the model ---- */
