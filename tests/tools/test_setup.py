@@ -27,25 +27,25 @@ UBUNTU_2404 = """
     LP-PPA-some|some|noble|main|https://ppa.example/some/ubuntu/|/etc/apt/keyrings/some.gpg
 """
 DEBIAN_12 = """
-    Debian|Debian-Security|bookworm-security|main|http://deb.example/debian-security/|$(SIGNED_BY)
-    Debian|Debian|bookworm-updates|main|http://deb.example/debian/|$(SIGNED_BY)
-    Debian|Debian|bookworm|main|http://deb.example/debian/|$(SIGNED_BY)
+    Debian|Debian-Security|bookworm-security|main|http://one.example/security/|$(SIGNED_BY)
+    Debian|Debian|bookworm-updates|main|http://one.example/os/|$(SIGNED_BY)
+    Debian|Debian|bookworm|main|http://one.example/os/|$(SIGNED_BY)
 """
 DEBIAN_13 = """
-    Debian|Debian|trixie|main|https://deb.example/debian/|%sgpg
-    Debian|Debian|trixie|non-free-firmware|https://deb.example/debian/|%sgpg
-    Debian|Debian-Security|trixie-security|main|https://deb.example/debian-security/|%sgpg
+    Debian|Debian|trixie|main|https://one.example/os/|%sgpg
+    Debian|Debian|trixie|non-free-firmware|https://one.example/os/|%sgpg
+    Debian|Debian-Security|trixie-security|main|https://one.example/security/|%sgpg
 """ % (KEYS, KEYS, KEYS)
 # A derivative with its own packages before Debian's, backports, and a medium.
 MIXED = """
     Mint|Mint|faye|main|http://packages.example/lmde/|$(SIGNED_BY)
     Debian|Debian|bookworm|main|cdrom:[Debian 12]/|$(SIGNED_BY)
-    Debian Backports|Debian Backports|bookworm-backports|main|http://back.example/debian/|$(SIGNED_BY)
-    Debian|Debian|bookworm|main|http://mirror.example/debian/|$(SIGNED_BY)
+    Debian Backports|Debian Backports|bookworm-backports|main|http://back.example/os/|$(SIGNED_BY)
+    Debian|Debian|bookworm|main|http://mirror.example/os/|$(SIGNED_BY)
     Debian|Debian-Security|bookworm-security|main|http://security.example/|$(SIGNED_BY)
 """
 # apt-get update has never run: apt knows no origin of any source.
-NO_LISTS = "||bookworm|main|http://deb.example/debian/|$(SIGNED_BY)\n"
+NO_LISTS = "||bookworm|main|http://one.example/os/|$(SIGNED_BY)\n"
 
 APT = r"""
     # apt-get and apt-cache of a made-up system, for test_setup.py.
@@ -160,14 +160,14 @@ class Setup(unittest.TestCase):
 
     def test_mirror_of_debian_12(self):
         status, line = self.mirror(DEBIAN_12)
-        self.assertEqual((status, line.split()[0]), (0, "http://deb.example/debian/"))
+        self.assertEqual((status, line.split()[0]), (0, "http://one.example/os/"))
 
     def test_mirror_of_debian_13_with_its_keys(self):
-        self.assertEqual(self.mirror(DEBIAN_13), (0, "https://deb.example/debian/ %sgpg" % KEYS))
+        self.assertEqual(self.mirror(DEBIAN_13), (0, "https://one.example/os/ %sgpg" % KEYS))
 
     def test_mirror_of_a_derivative_is_its_source_of_debian(self):
         status, line = self.mirror(MIXED)
-        self.assertEqual((status, line.split()[0]), (0, "http://mirror.example/debian/"))
+        self.assertEqual((status, line.split()[0]), (0, "http://mirror.example/os/"))
 
     def test_ubuntu_2204_is_told_to_name_a_mirror(self):
         status, line = self.mirror(UBUNTU_2204)
@@ -192,23 +192,23 @@ class Setup(unittest.TestCase):
     def test_mirror_that_is_named(self):
         for targets in (UBUNTU_2404, DEBIAN_12):
             with self.subTest(targets), tempfile.TemporaryDirectory() as self.directory:
-                status, line = self.mirror(targets, DEBIAN_MIRROR="http://near.example/debian")
-                self.assertEqual((status, line.split()[0]), (0, "http://near.example/debian/"))
+                status, line = self.mirror(targets, DEBIAN_MIRROR="http://near.example/os")
+                self.assertEqual((status, line.split()[0]), (0, "http://near.example/os/"))
 
     def test_mirror_that_is_no_address(self):
-        status, line = self.mirror(UBUNTU_2404, DEBIAN_MIRROR="deb.example/debian")
+        status, line = self.mirror(UBUNTU_2404, DEBIAN_MIRROR="one.example/os")
         self.assertEqual(status, 1)
         self.assertRegex(line, "is no address")
 
     def test_demo_on_ubuntu_comes_from_the_mirror(self):
         system = System(self.directory, UBUNTU_2404)
         system.make_packages()
-        status, output = system.run("demo", DEBIAN_MIRROR="http://near.example/debian")
+        status, output = system.run("demo", DEBIAN_MIRROR="http://near.example/os")
         self.assertEqual(status, 0, output)
         self.assertEqual(system.read("build/setup/demo/vmlinuz"), "kernel")
         self.assertEqual(system.read("build/setup/demo/modules/kvm.ko"), "module")
         self.assertTrue(os.path.exists(os.path.join(self.directory, "build/setup/demo/initrd.img")))
-        self.assertRegex(system.read("bin/calls"), r"deb .*http://near\.example/debian/ bookworm main\|download .*linux-")
+        self.assertRegex(system.read("bin/calls"), r"deb .*http://near\.example/os/ bookworm main\|download .*linux-")
 
     def test_demo_on_ubuntu_without_mirror_ends_in_words(self):
         status, output = System(self.directory, UBUNTU_2204).run("demo")
@@ -225,7 +225,7 @@ class Setup(unittest.TestCase):
     def test_index_that_does_not_verify_is_said(self):
         system = System(self.directory, UBUNTU_2404)
         system.write("bin/unsigned", "")
-        status, output = system.run("demo", DEBIAN_MIRROR="http://near.example/debian")
+        status, output = system.run("demo", DEBIAN_MIRROR="http://near.example/os")
         self.assertEqual(status, 1)
         self.assertRegex(output, r"could not be had, or does not verify")
         self.assertEqual(system.downloads(), 0)
