@@ -85,7 +85,8 @@ void exit_ept_violation(struct vcpu *v)
 		out_of_memory(v);
 		break;
 	case MMU_INJECT:
-		panic("the EPT back end asked for a page fault");
+	case MMU_TABLE:
+		panic("the EPT back end asked for what only tables made from the guest's need");
 	}
 }
 

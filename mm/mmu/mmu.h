@@ -131,6 +131,7 @@ struct mmu_vcpu {
 	uint64_t hole_seq, hole_first, hole_pages;
 	uint64_t hole_hits;
 	uint32_t inject; /* MMU_INJECT: the error code that the guest's own hardware would give */
+	gpa_t fault_at;	 /* shadow: the guest-physical address of the access, where it is to be emulated */
 	bool pml;	 /* page-modification logging is on in its VMCS */
 	/* What it pays of the debt (pay.c), in ticks of the TSC: when it last paid (low half), when it pays again, exits since,
 	 * and what a page took. */
@@ -312,6 +313,7 @@ enum mmu_verdict {
 	MMU_EXEC_MMIO, /* instruction fetch from what is not RAM: the guest ends */
 	MMU_NO_MEMORY, /* no table page could be had: the guest ends */
 	MMU_INJECT, /* a fault of the guest's own: inject #PF with v->inject, and the address that it used in CR2 */
+	MMU_TABLE,  /* a store into a page table of the guest's, at v->fault_at: emulate it (mm/shadow/shadow.h) */
 };
 
 /* EPT violation at a gpa; access: MMU_*. Locks: takes the MMU lock. */
