@@ -31,6 +31,7 @@ bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i)
 	}
 	spte_set(p, entry, 0);
 	mmu->pages.undone++;
+	mmu->pages.ahead_epoch = mmu->front.flush_epoch + 1;
 	return true;
 }
 
@@ -55,6 +56,9 @@ static void reload_from(struct mmu *mmu, const struct spage *p)
 
 bool indirect_detach(struct mmu *mmu, struct spage *p, unsigned *budget)
 {
+	/* Of an older generation: what was noted is forgotten already (rule 7). */
+	if (spage_obsolete(mmu, p))
+		return true;
 	for (; p->lo < p->hi; p->lo++) {
 		if (!*budget)
 			return false;
@@ -64,13 +68,15 @@ bool indirect_detach(struct mmu *mmu, struct spage *p, unsigned *budget)
 	return true;
 }
 
+void indirect_clear_parent(struct mmu *mmu, struct spage *p)
+{
+	indirect_clear_entry(mmu, chain_first(p->parents));
+}
+
 bool indirect_zap(struct mmu *mmu, struct spage *p)
 {
-	unsigned all = UINT32_MAX;
-
-	indirect_detach(mmu, p, &all);
 	while (chain_count(p->parents))
-		indirect_clear_entry(mmu, chain_first(p->parents));
+		indirect_clear_parent(mmu, p);
 	if (!(p->role.v & ROLE_DIRECT))
 		record_untrack(mmu, p->gfn);
 	spage_detach(mmu, p);
@@ -82,6 +88,19 @@ bool indirect_zap(struct mmu *mmu, struct spage *p)
 		spage_pend(mmu, p, mmu->front.flush_epoch + 1);
 	}
 	return true;
+}
+
+bool indirect_zap_frame(struct mmu *mmu, gfn_t at)
+{
+	bool flush = false;
+
+	for (;;) {
+		struct spage *p = hash_find_any(mmu, at, ROLE_DIRECT | ROLE_NOTES, 0);
+
+		if (!p)
+			return flush;
+		flush |= indirect_zap(mmu, p);
+	}
 }
 
 /* All leaves of one record go. */
@@ -109,7 +128,8 @@ bool indirect_write_protect(struct mmu *mmu, gfn_t at)
 	/* Large ones go: what they map besides comes back in small pieces. */
 	for (unsigned level = 2; level <= RECORD_LEVELS && !MUTANT(large_over_table); level++)
 		flush |= zap_leaves(mmu, record_find(mmu, at, level));
-	return flush;
+	/* What went without a flush may have been a right to write to this frame. */
+	return flush || mmu->pages.ahead_epoch > mmu->front.flush_epoch;
 }
 
 unsigned indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits)

@@ -126,7 +126,7 @@ static void a_frame_that_becomes_a_table_loses_its_writable_leaves(void **state)
 	assert_false(spage_table(p)[2] & SPTE_W);
 	assert_true(indirect_tracked(rig.mmu, gfn(100)));
 	mmu_unlock(rig.mmu);
-	indirect_stored(rig.mmu, gfn(100), 1);
+	indirect_stored(rig.mmu, gpa(100ull << PAGE_SHIFT), PAGE_SIZE, true);
 	mmu_lock(rig.mmu);
 	assert_false(indirect_tracked(rig.mmu, gfn(100)));
 	leaf(p, 2, 100);
