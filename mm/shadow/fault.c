@@ -115,6 +115,7 @@ static struct spage *child_of(uint64_t e, unsigned level)
 static void find_path(struct build *b)
 {
 	b->page[b->g.levels] = b->v->root.page;
+	b->v->root.page->flags &= (uint16_t)~SPAGE_STORES;
 	for (unsigned level = b->g.levels; level > b->end; level--) {
 		struct spage *p = b->page[level];
 		struct spage *child = child_of(atomic_load_relaxed(&spage_table(p)[index_at(b, level)]), level);
