@@ -111,19 +111,24 @@ static struct spage *child_of(uint64_t e, unsigned level)
 	return e & PTE_P && level > 1 && !(e & PTE_PS) ? spage_of(pfn((e & SPTE_ADDR) >> PAGE_SHIFT)) : NULL;
 }
 
-/* Step 3. */
+/* Step 3. A table that is there already takes smaller leaves: what was made small for a reason is not made large by the next fault. */
 static void find_path(struct build *b)
 {
 	b->page[b->g.levels] = b->v->root.page;
 	b->v->root.page->flags &= (uint16_t)~SPAGE_STORES;
-	for (unsigned level = b->g.levels; level > b->end; level--) {
+	for (unsigned level = b->g.levels; level > 1; level--) {
 		struct spage *p = b->page[level];
 		struct spage *child = child_of(atomic_load_relaxed(&spage_table(p)[index_at(b, level)]), level);
 		role_t role;
 		gfn_t at;
 
 		key_below(b, level, &at, &role);
-		if (!child || child->gfn.v != at.v || child->role.v != role.v)
+		if (child && (child->gfn.v != at.v || child->role.v != role.v))
+			child = NULL;
+		if (level <= b->end && !child)
+			return;
+		b->end = min(b->end, level - 1);
+		if (!child)
 			child = indirect_find(b->mmu, at, role);
 		if (!child)
 			child = indirect_new(b->mmu, at, role, &b->flush);
