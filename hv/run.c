@@ -172,9 +172,9 @@ static bool serve_mmu(struct vcpu *v)
 {
 	switch (mmu_serve(&v->mmu)) {
 	case 0:
-		if (mmu_root_pointer(&v->mmu) != v->vmcs.eptp) {
-			v->vmcs.eptp = mmu_root_pointer(&v->mmu);
-			vmcs_write(&v->vmcs, VMCS_EPTP, v->vmcs.eptp);
+		if (mmu_root_pointer(&v->mmu) != v->vmcs.root) {
+			v->vmcs.root = mmu_root_pointer(&v->mmu);
+			vmcs_write(&v->vmcs, v->vmcs.root_field, v->vmcs.root);
 		}
 		return true;
 	case -E_AGAIN: /* another vCPU has yet to leave the old generation: its kick is on the way */

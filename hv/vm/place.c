@@ -4,7 +4,7 @@
 #include "hv/host/smt.h"
 #include "hv/vm/place_pure.h"
 #include "hv/host/sched_pure.h"
-#include "hv/vmx/vmx_cpu.h"
+#include "hv/vm/vm.h"
 #include "lib/atomic.h"
 #include "lib/bits.h"
 #include "lib/log.h"
@@ -58,7 +58,7 @@ void place_all(const struct conf *conf)
 	}
 	for (unsigned i = 0; i < conf->nvms; i++)
 		plan.vm[i] = (struct place_vm){
-			.vcpus = vcpus_given(conf->vm[i].vcpus, vmx.unrestricted),
+			.vcpus = vcpus_given(conf->vm[i].vcpus, vm_unrestricted(&conf->vm[i])),
 			.cpus = conf->vm[i].cpus,
 		};
 	place_vms(&plan);

@@ -3,6 +3,7 @@
 
 #include "drivers/lapic.h"
 #include "hv/vm/guest_cpuid.h"
+#include "hv/vm/guest_cr.h"
 #include "hv/vm/vm.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/printf.h"
@@ -16,7 +17,7 @@ static int create(struct vm *vm, struct vcpu *v, unsigned index)
 	v->apic_page = frame_alloc_zeroed(OWNER_LETHE);
 	if (!v->apic_page)
 		return -E_NOMEM;
-	if (vmx.pml) {
+	if (vmx.pml && !vm->policy.mmu.shadow) {
 		v->pml_buffer = frame_alloc_zeroed(OWNER_LETHE);
 		if (!v->pml_buffer)
 			return -E_NOMEM;
@@ -170,14 +171,23 @@ unsigned vcpu_cpl(const struct vcpu *v)
 
 bool vcpu_long_mode(struct vcpu *v)
 {
-	return vmcs_read(&v->vmcs, VMCS_GUEST_EFER) & EFER_LMA &&
+	return vmcs_read(&v->vmcs, VMCS_ENTRY) & ENTRY_IA32E && /* EFER.LMA; exits write it, too (27.2) */
 	       vmcs_read(&v->vmcs, VMCS_GUEST_CS_ACCESS) & BIT(13);
+}
+
+static void __attribute__((noinline)) paging_regs_shadow(struct vcpu *v)
+{
+	v->mmu.regs.cr0 = cr0_read(v);
+	v->mmu.regs.cr4 = cr4_read(v);
+	vcpu_paging_regs_shadow(v);
 }
 
 void vcpu_paging_regs(struct vcpu *v)
 {
 	struct paging_regs *r = &v->mmu.regs;
 
+	if (unlikely(v->vm->policy.mmu.shadow))
+		return paging_regs_shadow(v);
 	r->cr0 = (vmcs_read_sure(&v->vmcs, VMCS_GUEST_CR0) & ~vmcs_read_sure(&v->vmcs, VMCS_CR0_MASK)) |
 		 (vmcs_read_sure(&v->vmcs, VMCS_CR0_SHADOW) & vmcs_read_sure(&v->vmcs, VMCS_CR0_MASK));
 	r->cr3 = vmcs_read_sure(&v->vmcs, VMCS_GUEST_CR3);

@@ -15,9 +15,20 @@ unsigned nvms;
 static struct policy_host policy_host_of_cpu(void)
 {
 	return (struct policy_host){ .ept = vmx.ept,
+		.shadow = vmx.shadow,
+		.pat = vmx.pat,
 		.apicv = vmx.apicv,
 		.unrestricted = vmx.unrestricted,
 		.tsc_aux = cpuid_or_zero(0x80000001, 0).edx & BIT(27) };
+}
+
+bool vm_unrestricted(const struct conf_vm *conf)
+{
+	const struct policy_host host = policy_host_of_cpu();
+	const char *why;
+	int err;
+
+	return host.unrestricted && !policy_shadow(conf->mmu, &host, &err, &why);
 }
 
 static int vm_build(
@@ -55,9 +66,9 @@ int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned i
 	vm->id = id;
 	vm->nvcpus = place_vcpus(id);
 	if (vm->nvcpus < conf->vcpus)
-		log_warn(
-			"vm %s: vcpus = %u, but it gets %u: others start in real mode, which this CPU's VMX cannot run",
-			vm->name, conf->vcpus, vm->nvcpus);
+		log_warn("vm %s: vcpus = %u, but it gets %u: others start in real mode, which %s", vm->name,
+			conf->vcpus, vm->nvcpus,
+			vmx.unrestricted ? "shadow page tables cannot run" : "this CPU's VMX cannot run");
 	vm->tsc_offset = 0 - rdtsc();
 	err = vm_build(vm, conf, bi, why, n);
 	if (err) {
