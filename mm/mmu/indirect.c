@@ -68,13 +68,12 @@ static bool make_room(struct mmu *mmu, uint64_t head)
 	return chain_count(head) == CHAIN_MOST && indirect_clear_entry(mmu, chain_victim(mmu, head));
 }
 
-bool indirect_map(struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, uint64_t entry)
+bool indirect_map_noted(
+	struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, uint64_t entry, uint64_t *record)
 {
 	unsigned level = role_level(p->role);
 	bool flush = indirect_clear(mmu, p, i);
-	uint64_t *record = record_make(mmu, at, level);
 
-	ASSERT(level == 1 || indirect_large_allowed(mmu, at, level));
 	if (level == 1 && record_blocks(*record) && !(*record & RECORD_UNSYNC))
 		entry &= ~SPTE_W;
 	flush |= make_room(mmu, *record);
@@ -83,6 +82,14 @@ bool indirect_map(struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, uint64
 	p->flags |= SPAGE_REFERENCED;
 	spte_set(p, &spage_table(p)[i], entry);
 	return flush;
+}
+
+bool indirect_map(struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, uint64_t entry)
+{
+	unsigned level = role_level(p->role);
+
+	ASSERT(level == 1 || indirect_large_allowed(mmu, at, level));
+	return indirect_map_noted(mmu, p, i, at, entry, record_make(mmu, at, level));
 }
 
 bool indirect_link(struct mmu *mmu, struct spage *p, unsigned i, struct spage *child, uint64_t bits)

@@ -53,6 +53,9 @@ struct spage *indirect_new(struct mmu *mmu, gfn_t at, role_t role, bool *flush);
 /* Entry i becomes a leaf of p's level that maps `at`. It loses its W if `at` is the frame of a table. Leaves above level
  * 1 are only for where indirect_large_allowed(). Returns whether to flush. */
 bool indirect_map(struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, uint64_t entry);
+/* The same with the record of `at` at that level at hand. */
+bool indirect_map_noted(
+	struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, uint64_t entry, uint64_t *record);
 bool indirect_large_allowed(const struct mmu *mmu, gfn_t at, unsigned level);
 
 /* Entry i links child, with these bits beside the address. Returns whether to flush. */
@@ -102,6 +105,6 @@ bool indirect_unsync(struct mmu *mmu, gfn_t at);
 /* p, which links will lead to, is out of date: the caller compares it, and calls indirect_synced(). */
 bool indirect_must_sync(const struct mmu *mmu, const struct spage *p);
 void indirect_synced(struct spage *p);
-/* All unsynchronised pages are compared by `sync`, which returns how many entries it looked at; above `most` they are unlinked. If no
- * vCPU is in the guest, they are synchronised from now on. */
-void indirect_sync(struct mmu *mmu, unsigned (*sync)(struct mmu *mmu, struct spage *p), unsigned most);
+/* All unsynchronised pages are compared by `sync`, up to `most` entries of them; what would be more is unlinked. If no vCPU is in the guest,
+ * they are synchronised from now on. */
+void indirect_sync(struct mmu *mmu, void (*sync)(struct mmu *mmu, struct spage *p), unsigned most);

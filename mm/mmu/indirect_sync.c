@@ -88,14 +88,17 @@ void indirect_synced(struct spage *p)
 
 /* Compares the pages of one frame. *left: entries that may still be looked at. */
 static void sync_frame(
-	struct mmu *mmu, gfn_t at, unsigned (*sync)(struct mmu *mmu, struct spage *p), unsigned *left)
+	struct mmu *mmu, gfn_t at, void (*sync)(struct mmu *mmu, struct spage *p), unsigned *left)
 {
 	struct spage *p;
 
 	zap_orphans(mmu, at);
 	for (p = hash_find_any(mmu, at, TABLE_MASK, 0); p; p = hash_next_any(p, TABLE_MASK, 0)) {
-		if (*left) {
-			*left -= min(*left, sync(mmu, p));
+		unsigned n = p->lo < p->hi ? (unsigned)(p->hi - p->lo) : 0;
+
+		if (n <= *left) {
+			sync(mmu, p);
+			*left -= n;
 			indirect_synced(p);
 			continue;
 		}
@@ -120,7 +123,7 @@ static bool protect_all(struct mmu *mmu, struct mmu_unsync *u)
 	return mmu_flushed(mmu, mmu->front.flush_epoch);
 }
 
-void indirect_sync(struct mmu *mmu, unsigned (*sync)(struct mmu *mmu, struct spage *p), unsigned most)
+void indirect_sync(struct mmu *mmu, void (*sync)(struct mmu *mmu, struct spage *p), unsigned most)
 {
 	struct mmu_unsync *u = unsync_list(mmu);
 	unsigned left = most;

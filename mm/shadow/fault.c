@@ -10,6 +10,7 @@
  * 5. Link the pages, top down, and map the leaf.
  */
 #include "lib/x86.h"
+#include "mm/mmu/records.h"
 #include "mm/shadow/shadow_internal.h"
 #include "mm/space/guest_entry.h"
 
@@ -19,11 +20,11 @@ struct build {
 	const struct mmu_fault *f;
 	const struct guest_walk *w;
 	struct paging g;
-	const struct slot *slot;
-	gfn_t gfn;	   /* that the access goes to */
+	struct target to;
 	unsigned leaf;	   /* level of the guest's leaf; while its paging is off: above all levels */
 	unsigned end;	   /* level of ours */
 	struct spage *page[LEVELS_MOST + 1]; /* by level */
+	unsigned linked; /* from the root down to this level the path was linked already */
 	bool flush;
 };
 
@@ -93,7 +94,7 @@ static void key_below(const struct build *b, unsigned level, gfn_t *at, role_t *
 		*role = (role_t){ common | (level - 1) | (uint32_t)ROLE_DIRECT | rights_above(b, level) |
 				  (pat & PTE_PWT ? 1u << 22 : 0) | (pat & PTE_PCD ? 1u << 23 : 0) |
 				  (pat & PTE_PAT4K ? 1u << 24 : 0) };
-		*at = (gfn_t){ align_down(b->gfn.v, level_pages(level)) };
+		*at = (gfn_t){ align_down(b->to.gfn.v, level_pages(level)) };
 		return;
 	}
 	if (level == 3 && b->g.levels == 3) {
@@ -115,6 +116,7 @@ static struct spage *child_of(uint64_t e, unsigned level)
 static void find_path(struct build *b)
 {
 	b->page[b->g.levels] = b->v->root.page;
+	b->linked = b->g.levels;
 	b->v->root.page->flags &= (uint16_t)~SPAGE_STORES;
 	for (unsigned level = b->g.levels; level > 1; level--) {
 		struct spage *p = b->page[level];
@@ -128,6 +130,8 @@ static void find_path(struct build *b)
 		if (level <= b->end && !child)
 			return;
 		b->end = min(b->end, level - 1);
+		if (child && b->linked == level)
+			b->linked = level - 1;
 		if (!child)
 			child = indirect_find(b->mmu, at, role);
 		if (!child)
@@ -137,12 +141,13 @@ static void find_path(struct build *b)
 	}
 }
 
-/* Step 4. */
+/* Step 4. Links that were there are right: stores into the tables that they were made from are seen. */
 static bool walk_current(const struct build *b)
 {
 	struct guest_window window = guest_window_cached(b->mmu);
+	unsigned from = min(b->w->top, max(b->linked, b->w->leaf));
 
-	for (unsigned level = b->w->top; level && level >= b->w->leaf; level--) {
+	for (unsigned level = from; level && level >= b->w->leaf; level--) {
 		const struct walk_step *s = &b->w->step[level - 1];
 
 		if (s->at.v != WALK_LATCHED &&
@@ -161,9 +166,10 @@ static uint64_t link_bits(const struct build *b, unsigned level)
 	return PTE_P | (without_clean(b, level, e) & (PTE_W | PTE_U)) | (b->g.narrow ? 0 : e & PTE_NX);
 }
 
+/* The flags of a large page of the guest's, below whose entry there are linear pages, may have been set since it was linked. */
 static void link_path(struct build *b)
 {
-	for (unsigned level = b->g.levels; level > b->end; level--) {
+	for (unsigned level = max(b->linked, b->leaf <= b->g.levels ? b->leaf : 0); level > b->end; level--) {
 		struct spage *p = b->page[level], *child = b->page[level - 1];
 		unsigned i = index_at(b, level);
 		uint64_t e = atomic_load_relaxed(&spage_table(p)[i]) & ~(uint64_t)PTE_A;
@@ -215,20 +221,26 @@ static uint64_t leaf_flags(const struct build *b)
 	return (flags & ~(uint64_t)PTE_U) | PTE_W;
 }
 
+/* The frame is that of a table, and the guest's stores into it must be seen. */
+static bool protected_table(uint64_t record)
+{
+	return record_blocks(record) && !(record & RECORD_UNSYNC);
+}
+
 /* Step 2. True: there is something to map. */
 static bool look(struct build *b, enum mmu_verdict *verdict)
 {
 	unsigned access = b->f->access;
 
-	b->slot = slots_find_locked(&b->mmu->slots, b->gfn);
 	b->v->fault_at = b->f->at;
 	*verdict = MMU_RESUME;
-	if (!b->slot) {
+	if (!leaf_target(b->mmu, gpa_to_gfn(b->f->at), &b->to)) {
 		b->mmu->stats.faults_mmio++;
 		*verdict = access & MMU_EXEC ? MMU_EXEC_MMIO : MMU_MMIO;
-	} else if (access & MMU_WRITE && b->slot->flags & SLOT_READONLY) {
+	} else if (access & MMU_WRITE && b->to.slot->flags & SLOT_READONLY) {
 		*verdict = MMU_ROM;
-	} else if (access & MMU_WRITE && indirect_tracked(b->mmu, b->gfn) && !indirect_unsync(b->mmu, b->gfn)) {
+	} else if (access & MMU_WRITE && protected_table(record_get(b->to.record)) &&
+		   !indirect_unsync(b->mmu, b->to.gfn)) {
 		*verdict = MMU_TABLE;
 	} else if (store_without_w(b) && b->g.role & ROLE_SMAP && b->w->all & PTE_U) {
 		/* As a supervisor's page it would escape SMAP. */
@@ -239,23 +251,24 @@ static bool look(struct build *b, enum mmu_verdict *verdict)
 
 enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f)
 {
-	struct build b = { .v = v,
-		.mmu = v->mmu,
-		.f = f,
-		.w = f->walk,
-		.g = paging_of(&v->regs),
-		.gfn = gpa_to_gfn(f->at) };
+	struct build b;
 	enum mmu_verdict verdict;
 
+	b.v = v;
+	b.mmu = v->mmu;
+	b.f = f;
+	b.w = f->walk;
+	b.g = paging_of(&v->regs);
+	b.flush = false;
 	/* Others may still store into tables by rights that are gone. */
 	if (!mmu_flushed(b.mmu, b.mmu->front.flush_epoch))
 		return MMU_RESUME;
 	if (!look(&b, &verdict))
 		return verdict;
-	if (b.slot->log && f->access & MMU_WRITE)
-		dirty_mark(b.slot->log, b.gfn.v - b.slot->base);
+	if (b.to.slot->log && f->access & MMU_WRITE)
+		dirty_mark(b.to.slot->log, b.to.gfn.v - b.to.slot->base);
 	b.leaf = b.g.on ? b.w->leaf : LEVELS_MOST;
-	b.end = leaf_most(b.mmu, b.slot, b.gfn, min(b.leaf, b.g.levels), f->access);
+	b.end = leaf_most(b.mmu, &b.to, min(b.leaf, b.g.levels), f->access);
 	find_path(&b);
 	if (b.flush) {
 		mmu_flush_request(b.mmu, true);
@@ -265,15 +278,15 @@ enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f)
 	if (!walk_current(&b))
 		return MMU_RESUME;
 	/* One of the pages of the path may be made from the frame that is stored into. */
-	if (f->access & MMU_WRITE && indirect_tracked(b.mmu, b.gfn) && !indirect_is_unsync(b.mmu, b.gfn))
+	if (!b.to.record)
+		b.to.record = record_find(b.mmu, b.to.gfn, 1);
+	if (f->access & MMU_WRITE && protected_table(record_get(b.to.record)))
 		return MMU_TABLE;
 	/* A table that is new on the path may lie in what was to be one large leaf. */
-	if (b.end > 1 && leaf_most(b.mmu, b.slot, b.gfn, b.end, f->access) < b.end)
+	if (b.end > 1 && leaf_most(b.mmu, &b.to, b.end, f->access) < b.end)
 		return MMU_RESUME;
 	link_path(&b);
-	leaf_map(b.mmu, b.page[b.end], index_at(&b, b.end),
-		(gfn_t){ align_down(b.gfn.v, level_pages(b.end)) }, b.slot,
-		&(struct leaf){ leaf_flags(&b), f->access });
+	leaf_map(b.mmu, b.page[b.end], index_at(&b, b.end), &b.to, leaf_flags(&b), f->access);
 	root_fill_low(v);
 	return MMU_RESUME;
 }

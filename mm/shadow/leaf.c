@@ -2,6 +2,7 @@
 /* Leaves: the frame comes from the slot, rights and memory type from the guest's entries. */
 #include "mm/mmu/leaf.h"
 
+#include "mm/mmu/records.h"
 #include "mm/shadow/shadow_internal.h"
 
 #define LARGEST 2u /* 1 GiB leaves are few in guests, and would have to be split for any table in them */
@@ -12,44 +13,48 @@ static bool large_exec(const struct mmu *mmu)
 	return mmu->caps.pschange_mc_no || MUTANT(exec_large);
 }
 
-static uint64_t slot_page(const struct slot *s, gfn_t at)
+bool leaf_target(struct mmu *mmu, gfn_t at, struct target *to)
 {
-	return s->backing_page + (at.v - s->base);
+	const struct slot *s = slots_find_locked(&mmu->slots, at);
+
+	if (!s)
+		return false;
+	to->gfn = at;
+	to->slot = s;
+	to->page = s->backing_page + (at.v - s->base);
+	to->run = backing_find(s->backing, to->page);
+	to->frame = pfn(to->run->pfn.v + (to->page - to->run->first));
+	to->record = record_find(mmu, at, 1);
+	return true;
 }
 
-static pfn_t slot_frame(const struct slot *s, gfn_t at)
+unsigned leaf_most(struct mmu *mmu, const struct target *to, unsigned most, unsigned access)
 {
-	return backing_pfn(s->backing, slot_page(s, at));
-}
-
-unsigned leaf_most(struct mmu *mmu, const struct slot *s, gfn_t at, unsigned most, unsigned access)
-{
-	const struct backing_run *r = backing_find(s->backing, slot_page(s, at));
-
-	if ((s->log && !MUTANT(dirty_lost_on_large)) || mmu->small_pages ||
+	if (most == 1 || (to->slot->log && !MUTANT(dirty_lost_on_large)) || mmu->small_pages ||
 		(!large_exec(mmu) && access & MMU_EXEC))
 		return 1;
-	most = leaf_level(s, r, at.v, slot_page(s, at), slot_frame(s, at).v, min(most, LARGEST));
+	most = leaf_level(to->slot, to->run, to->gfn.v, to->page, to->frame.v, min(most, LARGEST));
 	while (most > 1 &&
-		!indirect_large_allowed(mmu, (gfn_t){ align_down(at.v, level_pages(most)) }, most))
+		!indirect_large_allowed(mmu, (gfn_t){ align_down(to->gfn.v, level_pages(most)) }, most))
 		most--;
 	return most;
 }
 
-void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, const struct slot *s, const struct leaf *l)
+void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, const struct target *to, uint64_t flags, unsigned access)
 {
 	unsigned level = role_level(p->role);
-	uint64_t e = pfn_to_hpa(slot_frame(s, at)).v | PTE_P | PTE_A | (l->flags & ~(uint64_t)PTE_W);
+	uint64_t within = level_pages(level) - 1;
+	uint64_t e = (to->frame.v & ~within) << PAGE_SHIFT | PTE_P | PTE_A | (flags & ~(uint64_t)PTE_W);
+	gfn_t at = { to->gfn.v & ~within };
 
-	if (level > 1) {
-		e |= PTE_PS;
-		if (l->flags & PTE_PAT4K)
-			e |= PTE_PATLARGE;
-		if (!large_exec(mmu))
-			e |= PTE_NX;
-	}
 	/* In a logged slot the first store to a page faults. */
-	if (l->flags & PTE_W && !(s->flags & SLOT_READONLY) && (!s->log || l->access & MMU_WRITE))
+	if (flags & PTE_W && !(to->slot->flags & SLOT_READONLY) && (!to->slot->log || access & MMU_WRITE))
 		e |= PTE_W | PTE_D;
+	if (level == 1) {
+		indirect_map_noted(mmu, p, i, at, e, to->record ? to->record : record_make(mmu, at, 1));
+		return;
+	}
+	/* The PAT flag is elsewhere. */
+	e = (flags & PTE_PAT4K ? e | PTE_PATLARGE : e) | PTE_PS | (large_exec(mmu) ? 0 : PTE_NX);
 	indirect_map(mmu, p, i, at, e);
 }

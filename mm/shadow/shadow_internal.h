@@ -51,18 +51,24 @@ bool root_below(const struct mmu_vcpu *v, const struct paging *g, unsigned i, gf
 /* v's four PDPTEs become those of its root, if that has level 3. */
 void root_fill_low(struct mmu_vcpu *v);
 
-/* What a leaf of ours is made from. */
-struct leaf {
-	uint64_t flags;	 /* PTE_U, PTE_NX, PTE_PWT, PTE_PCD, PTE_PAT4K, and PTE_W if it may be stored through */
-	unsigned access; /* MMU_*: of the fault */
+/* Where an access goes. */
+struct target {
+	gfn_t gfn;
+	const struct slot *slot;
+	const struct backing_run *run;
+	uint64_t page; /* of the backing */
+	pfn_t frame;
+	uint64_t *record; /* of the gfn (mm/mmu/records.h), or NULL */
 };
-/* The largest leaf for gfn, at most of level `most`. NULL slot: no RAM. */
-unsigned leaf_most(struct mmu *mmu, const struct slot *s, gfn_t at, unsigned most, unsigned access);
-/* Makes entry i of p the leaf for `at` (the first gfn that it maps), in slot s. */
-void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, const struct slot *s, const struct leaf *l);
+/* False: no RAM is there. */
+bool leaf_target(struct mmu *mmu, gfn_t at, struct target *to);
+/* The level of the largest leaf for it, at most `most`. access: MMU_* of the fault. */
+unsigned leaf_most(struct mmu *mmu, const struct target *to, unsigned most, unsigned access);
+/* Makes entry i of p the leaf for it. flags: PTE_U, PTE_NX, PTE_PWT, PTE_PCD, PTE_PAT4K, and PTE_W if it may be stored through. */
+void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, const struct target *to, uint64_t flags, unsigned access);
 
-/* sync.c: compares all of p; returns how many entries it looked at. */
-unsigned shadow_sync_page(struct mmu *mmu, struct spage *p);
+/* sync.c: compares all of p, or one entry, with what the guest's table says. */
+void shadow_sync_page(struct mmu *mmu, struct spage *p);
 void shadow_sync_entry(struct mmu *mmu, struct spage *p, unsigned i);
 
 /* ---- the back end's functions (mm/mmu/backend.h) ---- */

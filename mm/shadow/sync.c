@@ -38,32 +38,56 @@ static bool holds(const struct mmu *mmu, role_t role, uint64_t e, gfn_t at, uint
 	return !(e & PTE_W) || (g & (PTE_W | PTE_D)) == (PTE_W | PTE_D);
 }
 
-static void sync_entry(struct mmu *mmu, struct guest_window *w, struct spage *p, unsigned i)
+/* The guest's entry that entry i of p was made from, by way of its table, which is one page of RAM. NULL: it is none any more. */
+static const void *guest_table(struct mmu *mmu, const struct spage *p)
 {
-	uint64_t e = atomic_load_relaxed(&spage_table(p)[i]), g;
+	struct guest_window w = guest_window_cached(mmu);
+	uint64_t at = entry_at(p, 0);
 
-	if (!e)
-		return;
-	g = guest_entry_read(mmu, w, entry_at(p, i), p->role.v & ROLE_NARROW ? 4 : 8);
-	if (!holds(mmu, p->role, e, key_gfn(p->keys[i]), g))
+	if (at - w.base >= w.bytes && !guest_window_find(mmu, gpa(at), &w))
+		return NULL;
+	return w.host + (at - w.base);
+}
+
+static uint64_t table_read(const struct spage *p, const void *table, unsigned i)
+{
+	if (!table)
+		return ~0ull; /* as on the bus */
+	return p->role.v & ROLE_NARROW ? atomic_load_relaxed((const uint32_t *)table + i)
+				       : atomic_load_relaxed((const uint64_t *)table + i);
+}
+
+/* The usual case of holds(), which has nothing new: rights, flags and address are those that e was made with. */
+static inline bool same(uint64_t e, uint64_t key, uint64_t g)
+{
+	const uint64_t flags = PTE_P | PTE_W | PTE_U | PTE_PWT | PTE_PCD | PTE_A | PTE_PAT4K | PTE_NX;
+
+	return !((e ^ g) & flags) && !((key ^ g) & PTE_ADDR) && (!(e & PTE_W) || g & PTE_D);
+}
+
+static void sync_entry(struct mmu *mmu, struct spage *p, const void *table, unsigned i)
+{
+	uint64_t e = atomic_load_relaxed(&spage_table(p)[i]);
+
+	if (e && !holds(mmu, p->role, e, key_gfn(p->keys[i]), table_read(p, table, i)))
 		indirect_clear(mmu, p, i);
 }
 
 void shadow_sync_entry(struct mmu *mmu, struct spage *p, unsigned i)
 {
-	struct guest_window w = guest_window_cached(mmu);
-
-	sync_entry(mmu, &w, p, i);
+	sync_entry(mmu, p, guest_table(mmu, p), i);
 }
 
-unsigned shadow_sync_page(struct mmu *mmu, struct spage *p)
+void shadow_sync_page(struct mmu *mmu, struct spage *p)
 {
-	struct guest_window w = guest_window_cached(mmu);
+	const uint64_t *table = guest_table(mmu, p), *entry = spage_table(p);
 	unsigned from = p->lo, end = p->hi;
+	/* Where other bits are reserved than in same(): PAE's high ones. */
+	bool plain = table && !(p->role.v & (ROLE_NARROW | ROLE_PAE | ROLE_WP0)) && p->role.v & ROLE_NXE;
 
 	for (unsigned i = from; i < end; i++)
-		sync_entry(mmu, &w, p, i);
-	return end > from ? end - from : 0;
+		if (entry[i] && !(plain && same(entry[i], p->keys[i], atomic_load_relaxed(&table[i]))))
+			sync_entry(mmu, p, table, i);
 }
 
 void shadow_invlpg(struct mmu_vcpu *v, gva_t at)

@@ -37,6 +37,7 @@ HOT	+= hv/vm/background_pure	# each byte of a VM in the background that prints
 HOT	+= hv/host/mitigate		# reads over the L1D at each switch of VMs
 HOT	+= mm/mmu/ept			# builds EPT entries
 HOT	+= mm/mmu/fault			# each EPT violation
+HOT	+= mm/shadow/% mm/mmu/indirect% mm/mmu/records mm/mmu/chain mm/mmu/hash mm/map/slots	# page faults of a guest on shadow tables
 HOT	+= mm/mmu/reclaim mm/mmu/pay	# obsolete pages, after exits
 HOT	+= mm/space/walker		# walks the guest's tables for each emulated instruction
 HOT	+= mm/space/guest%		# copies from and to guest memory
