@@ -82,6 +82,8 @@ bool indirect_detach(struct mmu *mmu, struct spage *p, unsigned *budget);
 bool indirect_zap_frame(struct mmu *mmu, gfn_t at);
 /* No leaf that maps this frame can be written through any more. Then also whether TLBs may still have what is gone from the tables. */
 bool indirect_write_protect(struct mmu *mmu, gfn_t at);
+/* The leaves of 4 KiB alone, and without what TLBs may have. */
+bool indirect_protect_small(struct mmu *mmu, gfn_t at);
 /* The same for the pages of a dirty log: page `at` + n for bit n. Returns how many entries and records it looked at. */
 unsigned indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits);
 /* All leaves that map [at, at + pages) go. False, and nothing is touched: that would cost more than `most` (instructions,

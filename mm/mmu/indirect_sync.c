@@ -86,30 +86,32 @@ void indirect_synced(struct spage *p)
 	p->flags &= (uint16_t)~SPAGE_STALE;
 }
 
-/* Compares the pages of one frame. *left: entries that may still be looked at. */
+/* Compares the pages of one frame, and takes those that nothing links. *left: entries that may still be looked at. */
 static void sync_frame(
 	struct mmu *mmu, gfn_t at, void (*sync)(struct mmu *mmu, struct spage *p), unsigned *left)
 {
-	struct spage *p;
+	struct spage *p = hash_find_any(mmu, at, TABLE_MASK, 0), *next;
 
-	zap_orphans(mmu, at);
-	for (p = hash_find_any(mmu, at, TABLE_MASK, 0); p; p = hash_next_any(p, TABLE_MASK, 0)) {
+	for (; p; p = next) {
 		unsigned n = p->lo < p->hi ? (unsigned)(p->hi - p->lo) : 0;
 
-		if (n <= *left) {
+		next = hash_next_any(p, TABLE_MASK, 0);
+		if (!p->pins && !chain_count(p->parents)) {
+			indirect_zap(mmu, p);
+		} else if (n <= *left) {
 			sync(mmu, p);
 			*left -= n;
-			indirect_synced(p);
-			continue;
+			p->flags &= (uint16_t)~SPAGE_STALE;
+		} else {
+			while (chain_count(p->parents))
+				indirect_clear_parent(mmu, p);
+			p->flags |= SPAGE_STALE;
 		}
-		while (chain_count(p->parents))
-			indirect_clear_parent(mmu, p);
-		p->flags |= SPAGE_STALE;
 	}
 }
 
-/* The frames of the list are write-protected. True: no vCPU can write to them unnoticed any more. */
-static bool protect_all(struct mmu *mmu, struct mmu_unsync *u)
+/* The frames of the list are write-protected. (No large leaf maps them.) True: no vCPU can write to them unnoticed any more. */
+static bool protect_all(struct mmu *mmu, const struct mmu_unsync *u)
 {
 	bool flush = false;
 
@@ -117,8 +119,8 @@ static bool protect_all(struct mmu *mmu, struct mmu_unsync *u)
 	if (!mmu_flushed(mmu, mmu->front.flush_epoch + 1))
 		return false;
 	for (unsigned i = 0; i < u->n; i++)
-		flush |= indirect_write_protect(mmu, (gfn_t){ u->gfn[i] });
-	if (flush)
+		flush |= indirect_protect_small(mmu, (gfn_t){ u->gfn[i] });
+	if (flush || mmu->pages.ahead_epoch > mmu->front.flush_epoch)
 		mmu_flush_request(mmu, false);
 	return mmu_flushed(mmu, mmu->front.flush_epoch);
 }

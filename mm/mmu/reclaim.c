@@ -39,11 +39,11 @@ static void put(struct mmu *mmu, struct spage *p)
 	pool_put(&mmu->pool, p, !(p->role.v & ROLE_BLOCKS));
 }
 
-/* An entry of an indirect page counts as so many that are cleared: a hundred instructions. */
-#define UNDO_WEIGHT 64u
+/* To look at an entry of an indirect page counts as to clear so many. */
+#define UNDO_WEIGHT 8u
 
-/* An indirect page that was given up in its generation: its entries stand in records still. Undoes up to `most` / UNDO_WEIGHT of them, one
- * at least. True: none is left. */
+/* An indirect page that was given up in its generation: its entries stand in records still. Undoes some, as long as *touched stays
+ * below `most`, one at least. True: none is left. */
 static bool undo(struct mmu *mmu, struct spage *p, unsigned *touched, unsigned most)
 {
 	unsigned budget = max((most - min(*touched, most)) / UNDO_WEIGHT, 1u), left = budget;

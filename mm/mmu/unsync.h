@@ -4,7 +4,7 @@
 
 #include "lib/types.h"
 
-#define UNSYNC_MOST 32u
+#define UNSYNC_MOST 16u
 struct mmu_unsync {
 	uint64_t gen; /* of what it says */
 	unsigned n;
