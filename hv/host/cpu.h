@@ -54,6 +54,7 @@ struct cpu {
 	uint64_t turn_began, turn_ends, others_wake;
 	uint64_t slice, granule; /* SLICE_US, GRANULE_US in TSC ticks */
 	struct vcpu *last;	 /* had the CPU before; NULL: it idled, or that one is gone */
+	uint64_t choosing;	 /* ticks that the choice has taken so far, if it is not finished */
 	bool look_again;	 /* VEC_KICK means: perhaps it is another's turn (atomic) */
 	uint64_t housekeeping;	 /* TSC of the next look at console and reports; CPU 0 */
 	/* hv/clock.c */
