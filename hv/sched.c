@@ -270,11 +270,13 @@ bool housekeeping(struct cpu *c)
 }
 
 /* Gives the next vCPU its turn. What it costs to choose it and to bring its state here, flushes included, is charged to its
- * cause (queue_pays()). */
+ * cause (queue_pays()). So is what the turn takes, whatever its vCPU does, before the first entry and after the last exit: the least
+ * that any turn has. The rest of that time may be the vCPU's own work, its timers for instance. */
 static void take_turn(struct cpu *c)
 {
 	struct vcpu *last = c->last, *v;
 	uint64_t asked = rdtsc(), began;
+	uint64_t frame = c->turn_frame, ended;
 	struct turn *payer;
 
 	if (!pick(c, &v)) {
@@ -295,14 +297,21 @@ static void take_turn(struct cpu *c)
 		mitigate_flush();
 	began = rdtsc();
 	c->turn_began = began;
+	c->turn_entered = 0;
 	c->turn_ends = began + c->slice;
 	spin_lock(&c->list_lock);
 	payer = queue_pays(&c->queue, last ? &last->turn : NULL, last && last->run != VCPU_RUNNING, &v->turn);
-	queue_ran(&c->queue, payer, began - asked);
+	queue_ran(&c->queue, payer, began - asked + frame);
 	spin_unlock(&c->list_lock);
 	if (!life_ended(&v->vm->life))
 		vcpu_run(v);
-	queue_ran(&c->queue, &v->turn, rdtsc() - began);
+	ended = rdtsc();
+	queue_ran(&c->queue, &v->turn, ended - began - min(frame, ended - began));
+	if (c->turn_entered) {
+		uint64_t ends = c->turn_entered - began + ended - c->served_at;
+
+		c->turn_frame = frame ? min(frame, ends) : ends;
+	}
 	if (life_ended(&v->vm->life))
 		retire(c, v);
 }

@@ -10,7 +10,7 @@
 ;	alarm			the CMOS clock's alarm, at a time that never comes
 ;
 ;	timer			TSC deadlines after 500 to 16,000 ticks, and HLT until then
-;	oneshot			the same with the count-down, and always 640 ticks
+;	oneshot			the same with the count-down, and always 960 ticks
 ;	nmi			NMI messages to a second CPU that has never started
 ;	sipi init		SIPIs to one that spins; INIT and SIPI again and again
 ;	ipi deaf high		interrupt messages to one that halts: with interrupts on, off, and at the highest priority
@@ -245,12 +245,12 @@ timer:	mov	dword [LAPIC_LVT_TIMER], 2 << 17 | 0x30
 	hlt
 	ret
 
-; As timer, but the timer counts down from 160, which is 640 ticks: it comes when the CPU has just gone to another.
+; As timer, but the timer counts down from 240, which is 960 ticks: it comes when the CPU has just gone to another.
 oneshot:
 	cli
 	mov	dword [LAPIC_LVT_TIMER], 0x30
 	mov	dword [LAPIC_DIVIDE], 0xb
-	mov	dword [LAPIC_COUNT], 160
+	mov	dword [LAPIC_COUNT], 240
 	sti
 	hlt
 	ret
