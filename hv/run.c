@@ -148,6 +148,7 @@ static bool serve_requests(struct vcpu *v)
 	if (r & REQ_FLUSH) /* what follows may ask for it again */
 		mitigate_flush();
 	now = rdtsc();
+	v->cpu->served_at = now;
 	if (r & REQ_INIT)
 		init_vcpu(v);
 	if (r & REQ_SIPI)

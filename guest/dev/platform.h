@@ -161,9 +161,8 @@ void platform_apicv_eoi(struct platform *p, unsigned vcpu, uint8_t vector); /* E
 void platform_apicv_write(struct platform *p, unsigned vcpu, unsigned offset);
 /* True if anything is deliverable, so that HLT ends. Does not acknowledge. Ignores RFLAGS.IF. */
 bool platform_irq_waiting(struct platform *p, unsigned vcpu);
-/* True if this vector has a higher priority than the vCPU's PPR. Any CPU, while the vCPU halts, since its local APIC
- * does not change then. */
-bool platform_irq_above(const struct platform *p, unsigned vcpu, uint8_t vector);
+/* The vCPU's PPR: only a vector of higher priority (bits 7:4) interrupts it. */
+uint8_t platform_irq_ppr(const struct platform *p, unsigned vcpu);
 
 /*
  * Time. next_event: the guest TSC at which this vCPU has to run events (its APIC timer; vCPU 0 also the PIT, RTC,

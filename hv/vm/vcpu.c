@@ -43,7 +43,6 @@ int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **ou
 	v->due = v->deadline = UINT64_MAX;
 	v->misc_enable = guest_misc_enable(MISC_ENABLE_FAST_STRINGS);
 	guest_mtrr_firmware(v->mtrr, guest_maxphyaddr());
-	list_init(&v->turn.in_queue);
 	err = create(vm, v, index);
 	if (err) {
 		vcpu_destroy(v);
@@ -70,6 +69,7 @@ void vcpu_kick(struct vcpu *v)
 {
 	struct cpu *c = v->cpu;
 
+	queue_rouse(&c->queue, &v->turn);
 	/* On its own CPU, which is in root mode: if it runs there, it looks at its requests before it enters. */
 	if (c == this_cpu()) {
 		if (c->current && c->current != v && atomic_load(&v->run) != VCPU_RUNNING)
@@ -202,6 +202,8 @@ void vcpu_paging_regs(struct vcpu *v)
 
 void sched_look_again(struct cpu *c)
 {
+	if (!c->others_wake)
+		return; /* the request is there, or the end of the turn has been set for it */
 	c->others_wake = 0;
 	if (c->current)
 		vcpu_request(c->current, REQ_EVENTS);

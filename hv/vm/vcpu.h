@@ -64,7 +64,8 @@ struct vcpu {
 	uint8_t sipi_vector;
 	bool sipi_wanted; /* an INIT has come, or none was needed, and no SIPI since (atomic) */
 	bool nmi_pending;
-	bool halt_irqs_open, halt_nmis_open; /* HALTED: what ends the HLT */
+	bool halt_irqs_open, halt_nmis_open; /* HALTED: what ends the HLT (atomic) */
+	uint8_t halt_ppr; /* ... and at what priority: PPR stays as it is until then (atomic) */
 
 	void *apic_page;
 	uint64_t *pml_buffer; /* 512 guest-physical addresses; NULL where the CPU cannot */
@@ -115,8 +116,8 @@ static inline void vcpu_request(struct vcpu *v, uint32_t bits)
 	atomic_fetch_or(&v->mmu.requests, bits);
 }
 
-/* Something was asked of it that it did not know of: makes it look soon, wherever it is. One that waits for its turn
- * anyway is left alone. Any CPU. */
+/* Something was asked of it that it did not know of: makes it look soon, wherever it is. One that sleeps is roused: without that it
+ * is not looked at before its timer is due. One that waits for its turn anyway is left alone. Any CPU. */
 void vcpu_kick(struct vcpu *v);
 /* This CPU: another vCPU may have woken. The one that runs leaves its loop, once it has run for GRANULE_US, and the turn
  * is given anew. */

@@ -43,6 +43,7 @@ HOT	+= mm/space/walker		# walks the guest's tables for each emulated instruction
 HOT	+= mm/space/guest%		# copies from and to guest memory
 HOT	+= guest/dev/platform guest/dev/bus	# finds the device of a port or an address
 HOT	+= guest/dev/platform_apic guest/dev/vlapic_irq	# every interrupt of a vCPU to itself, and what it takes before an entry
+HOT	+= guest/dev/vlapic guest/dev/vlapic_icr	# a message to all 64 vCPUs of a VM is one exit
 HOT	+= guest/dev/vvga_screen	# compares the text screen with what is shown, 20 times a second
 HOT	+= guest/emu/emulate guest/emu/mem	# the emulator's way to memory
 HOT	+= lib/printf lib/log		# a line of the log is a stretch in root mode
