@@ -101,7 +101,7 @@ static void op_mmio_write(struct emu *e, gpa_t at, unsigned n, uint64_t value)
 }
 
 /*
- * With emulate_table(): the gpa of the exit is no device's but RAM, where a page table of the guest's lies. (If the map has changed
+ * With EMU_TABLE: the gpa of the exit is no device's but RAM, where a page table of the guest's lies. (If the map has changed
  * since the exit, it is a device's after all.)
  */
 static uint64_t op_table_read(struct emu *e, gpa_t at, unsigned n)
@@ -340,8 +340,12 @@ static void finish(struct vcpu *v, struct emulation *e, int err, const uint8_t *
 		break;
 	case -E_NOSUP:
 		emulate_describe(&e->emu, bytes, n, text, sizeof(text));
-		vm_unsupported(v, "an instruction on device memory at %#lx that Lethe cannot emulate: %s",
-			e->emu.gpa.v, text);
+		if (e->emu.ops == &table_ops)
+			fault_leave_store(v, e->emu.gpa, text);
+		else
+			vm_unsupported(v,
+				"an instruction on device memory at %#lx that Lethe cannot emulate: %s",
+				e->emu.gpa.v, text);
 		break;
 	default:
 		vm_unsupported(v, "emulation at %#lx failed: %s", e->emu.gpa.v, err_name(err));
@@ -349,7 +353,8 @@ static void finish(struct vcpu *v, struct emulation *e, int err, const uint8_t *
 }
 
 /* The instruction, of which there are n bytes, goes on in a page that cannot be fetched: that page's fault is the guest's. */
-static void fetch_failed(struct vcpu *v, const struct emulation *e, unsigned n)
+static void __attribute__((noinline, cold))
+fetch_failed(struct vcpu *v, const struct emulation *e, unsigned n)
 {
 	uint64_t next = v->regs.rip + n +
 			(e->emu.mode == INSN_MODE_64 ? 0 : vmcs_read(&v->vmcs, VMCS_SEG_BASE(SEG_CS)));
@@ -369,7 +374,9 @@ void emulate_at(struct vcpu *v, unsigned known, gpa_t at)
 	unsigned n;
 	int err;
 
-	begin(v, &e, known, at);
+	begin(v, &e, known & (EMU_READ | EMU_WRITE), at);
+	if (unlikely(known & EMU_TABLE))
+		e.emu.ops = &table_ops;
 	n = fetch(v, &e, bytes);
 	if (!n)
 		return;
@@ -378,30 +385,6 @@ void emulate_at(struct vcpu *v, unsigned known, gpa_t at)
 		fetch_failed(v, &e, n);
 	else
 		finish(v, &e, err, bytes, n);
-}
-
-bool emulate_table(struct vcpu *v, gpa_t at, char *why, size_t size)
-{
-	struct emulation e;
-	uint8_t bytes[INSN_MAX];
-	unsigned n;
-	int err;
-
-	begin(v, &e, EMU_WRITE, at);
-	e.emu.ops = &table_ops;
-	n = fetch(v, &e, bytes);
-	if (!n)
-		return true;
-	err = emulate_cached(&e.emu, &v->insns, bytes, n);
-	if (err == -E_NOSUP) {
-		emulate_describe(&e.emu, bytes, n, why, size);
-		return false;
-	}
-	if (err == -E_RANGE && n < INSN_MAX)
-		fetch_failed(v, &e, n);
-	else
-		finish(v, &e, err, bytes, n);
-	return true;
 }
 
 bool emulate_operand(struct vcpu *v, enum seg seg, uint64_t offset, void *to, unsigned n)

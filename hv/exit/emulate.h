@@ -5,9 +5,6 @@
 #include "guest/emu/emulate.h"
 #include "hv/vm/vcpu.h"
 
-/* The instruction at RIP stores into RAM at `at`, where a page table of the guest's lies. False: the emulator cannot do it, and why
- * (n characters) says what it is; nothing has changed. */
-bool emulate_table(struct vcpu *v, gpa_t at, char *why, size_t n);
 /* Reads a memory operand of n bytes, at most 32, for an instruction that exits before its operand is read. False: that faults,
  * and the fault is injected. */
 bool emulate_operand(struct vcpu *v, enum seg seg, uint64_t offset, void *to, unsigned n);

@@ -22,11 +22,15 @@ exit_handler exit_invlpg, exit_invpcid;
 exit_handler exit_apic_access, exit_apic_write, exit_eoi, exit_tpr_below, exit_unknown;
 
 /* hv/exit/emulate.c: emulates the instruction at RIP, whose access at `at` hit no RAM. `known`: EMU_* that hardware
- * has let through (guest/emu/emulate.h). */
+ * has let through (guest/emu/emulate.h). With EMU_TABLE: it stores into RAM at `at`, where a page table of the guest's lies; what
+ * cannot be emulated ends in fault_leave_store(). */
+#define EMU_TABLE (1u << 31)
 void emulate_at(struct vcpu *v, unsigned known, gpa_t at);
 
 /* hv/exit/pf.c: a page fault. info: VM-exit interruption information. */
 void exit_page_fault(struct vcpu *v, uint32_t info);
+/* A store into a page table of the guest's, at `at`, is left to the guest. why: it cannot be emulated. */
+void fault_leave_store(struct vcpu *v, gpa_t at, const char *why);
 
 /* hv/exit/ept.c: what both kinds of second stage do with the MMU's verdicts. */
 void fault_no_memory(struct vcpu *v);

@@ -42,7 +42,7 @@ static bool own_store_counts(struct vcpu *v, gpa_t at)
  * A store into a page table of the guest's that cannot be emulated, or a push of an event's delivery: the table is given up, so that
  * the page can be written, and the guest does it. If it needs the very table for it, the two take turns.
  */
-static void leave_store(struct vcpu *v, gpa_t at, const char *why)
+void fault_leave_store(struct vcpu *v, gpa_t at, const char *why)
 {
 	if (own_store_counts(v, at))
 		shadow_unprotect(&v->mmu, at);
@@ -54,13 +54,10 @@ static void leave_store(struct vcpu *v, gpa_t at, const char *why)
 
 static void store_into_table(struct vcpu *v, bool delivering)
 {
-	gpa_t at = v->mmu.fault_at;
-	char why[160];
-
-	if (delivering)
-		leave_store(v, at, "an event's delivery pushes there");
-	else if (!emulate_table(v, at, why, sizeof(why)))
-		leave_store(v, at, why);
+	if (unlikely(delivering))
+		fault_leave_store(v, v->mmu.fault_at, "an event's delivery pushes there");
+	else
+		emulate_at(v, EMU_TABLE | EMU_WRITE, v->mmu.fault_at);
 }
 
 /* While an event is delivered the two are one exception, #DF or the triple fault, or the event is lost (SDM Vol. 3A table 6-5). */
