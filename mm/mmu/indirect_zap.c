@@ -75,11 +75,11 @@ static void reload_from(struct mmu *mmu, const struct spage *p)
 }
 
 /* What takes an entry off its chain takes as long as so many looks at entries without use. */
-#define UNDONE_LOOKS 12u
+#define UNDONE_LOOKS 16u
 
 bool indirect_detach(struct mmu *mmu, struct spage *p, unsigned *budget)
 {
-	uint64_t was = 0, *last = NULL;
+	uint64_t *table = spage_table(p), was = 0, *last = NULL;
 
 	/* Of an older generation: what was noted is forgotten already (rule 7). */
 	if (spage_obsolete(mmu, p))
@@ -89,9 +89,12 @@ bool indirect_detach(struct mmu *mmu, struct spage *p, unsigned *budget)
 
 		if (!*budget)
 			return false;
-		/* An entry looked at, and if it was in use, the blocks of its chain that were looked at for it. */
+		--*budget;
+		if (!table[p->lo])
+			continue;
+		/* The blocks of its chain that were looked at for it count, too. */
 		clear_entry(mmu, p, p->lo, &was, &last);
-		*budget -= (unsigned)min((uint64_t)*budget, 1 + UNDONE_LOOKS * (mmu->pages.undone - since));
+		*budget -= (unsigned)min((uint64_t)*budget, UNDONE_LOOKS * (mmu->pages.undone - since));
 	}
 	return true;
 }
