@@ -76,7 +76,7 @@ struct turn *queue_pays(const struct queue *q, struct turn *last, bool last_slee
 	return next;
 }
 
-unsigned vcpus_given(unsigned wanted, bool unrestricted)
+unsigned vcpus_given(unsigned wanted, bool others_start)
 {
-	return unrestricted ? min(wanted, (unsigned)CPUS_MAX) : 1;
+	return others_start ? min(wanted, (unsigned)CPUS_MAX) : 1;
 }

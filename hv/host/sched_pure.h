@@ -54,6 +54,5 @@ static inline void queue_ran(struct turn *t, uint64_t ticks)
 	t->ran += ticks;
 }
 
-/* How many vCPUs a VM gets that asks for `wanted`. All but the first begin in real mode with a SIPI (SDM Vol. 3A 8.4.4), which
- * takes unrestricted guest: without it, 1. */
-unsigned vcpus_given(unsigned wanted, bool unrestricted);
+/* How many vCPUs a VM gets that asks for `wanted`; 1, if there is no way in which others start (hv/vm/place.c). */
+unsigned vcpus_given(unsigned wanted, bool others_start);

@@ -186,8 +186,8 @@ static void each_switch_is_billed_to_its_cause(void **state)
 	assert_ptr_equal(queue_pays(&q, &p[0].turn, true, &p[1].turn), &p[0].turn);
 }
 
-/* A vCPU that waits for its SIPI begins in real mode. */
-static void without_unrestricted_guest_a_vm_has_one_vcpu(void **state)
+/* Neither a SIPI nor the wakeup mailbox starts others. */
+static void where_no_other_vcpu_can_start_a_vm_has_one(void **state)
 {
 	assert_int_equal(vcpus_given(1, true), 1);
 	assert_int_equal(vcpus_given(2, true), 2);
@@ -210,7 +210,7 @@ int main(void)
 		T(sleeping_for_an_instant_gains_nothing),
 		T(a_long_sleep_saves_up_no_time),
 		T(each_switch_is_billed_to_its_cause),
-		T(without_unrestricted_guest_a_vm_has_one_vcpu),
+		T(where_no_other_vcpu_can_start_a_vm_has_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
