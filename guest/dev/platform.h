@@ -43,6 +43,9 @@ struct vm_ops {
 	void (*interrupt)(void *vm, unsigned vcpu, int vector);
 	void (*init)(void *vm, unsigned vcpu); /* INIT: wait for SIPI */
 	void (*sipi)(void *vm, unsigned vcpu, uint8_t vector);
+	/* The wakeup mailbox: once for each vCPU but the first, which waits for it, to begin at this physical address in
+	 * 64-bit mode, under the page tables at LAYOUT_WAKEUP. The guest may have written any address. */
+	void (*start)(void *vm, unsigned vcpu, uint64_t vector);
 	void (*nmi)(void *vm, unsigned vcpu);
 	/* Takes a piece of the guest's output, from the UART or of the text-mode screen as ANSI: at least one byte of n, and no
 	 * more than makes a bounded piece of work. Returns how many bytes it took. */

@@ -195,7 +195,7 @@ void queue_ran(struct queue *q, struct turn *t, uint64_t ticks)
 	turn_into(t->heap, t, t->ran);
 }
 
-unsigned vcpus_given(unsigned wanted, bool unrestricted)
+unsigned vcpus_given(unsigned wanted, bool others_start)
 {
-	return unrestricted ? min(wanted, (unsigned)CPUS_MAX) : 1;
+	return others_start ? min(wanted, (unsigned)CPUS_MAX) : 1;
 }

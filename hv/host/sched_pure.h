@@ -92,6 +92,5 @@ struct turn *queue_pays(const struct queue *q, struct turn *last, bool last_slee
 /* Charges t, of q, with so many ticks of CPU time. */
 void queue_ran(struct queue *q, struct turn *t, uint64_t ticks);
 
-/* How many vCPUs a VM gets that asks for `wanted`. All but the first begin in real mode with a SIPI (SDM Vol. 3A 8.4.4), which
- * takes unrestricted guest: without it, 1. */
-unsigned vcpus_given(unsigned wanted, bool unrestricted);
+/* How many vCPUs a VM gets that asks for `wanted`; 1, if there is no way in which others start (hv/vm/place.c). */
+unsigned vcpus_given(unsigned wanted, bool others_start);

@@ -27,10 +27,17 @@ static void policy_ram(struct policy *p)
 	policy_region_add(p, LAYOUT_HIGH, l->high_end, POLICY_RAM_HIGH, 0);
 }
 
-static void policy_page(struct policy *p, uint64_t at, enum policy_backing b)
+static void policy_pages(struct policy *p, uint64_t at, uint64_t bytes, enum policy_backing b)
 {
-	p->backing_bytes[b] = PAGE_SIZE;
-	policy_region_add(p, at, at + PAGE_SIZE, b, 0);
+	p->backing_bytes[b] = bytes;
+	policy_region_add(p, at, at + bytes, b, 0);
+}
+
+/* No SIPI starts the other vCPUs, for they cannot run in real mode. */
+static void policy_mailbox(struct policy *p)
+{
+	layout_add_mailbox(&p->layout);
+	policy_pages(p, LAYOUT_WAKEUP, layout_wakeup_bytes(&p->layout), POLICY_WAKEUP);
 }
 
 bool policy_shadow(enum conf_mmu mmu, const struct policy_host *host, int *err, const char **why)
@@ -81,9 +88,11 @@ int policy_from_conf(
 	}
 	policy_ram(p);
 	if (host->apicv)
-		policy_page(p, LAYOUT_LAPIC, POLICY_APIC_PAGE);
+		policy_pages(p, LAYOUT_LAPIC, PAGE_SIZE, POLICY_APIC_PAGE);
 	if (!unrestricted && !shadow)
-		policy_page(p, LAYOUT_IDENTITY, POLICY_IDENTITY);
+		policy_pages(p, LAYOUT_IDENTITY, PAGE_SIZE, POLICY_IDENTITY);
+	if (!unrestricted && host->vcpus > 1)
+		policy_mailbox(p);
 	return 0;
 }
 

@@ -14,8 +14,16 @@
 #include "hv/vm/guest_msr_pure.h"
 
 /* What there is a backing for: RAM below and above 4 GiB; with APICv, the page behind the local APIC's usual address; with EPT
- * but without unrestricted guest, the hidden page directory. */
-enum policy_backing { POLICY_RAM_LOW, POLICY_RAM_HIGH, POLICY_APIC_PAGE, POLICY_IDENTITY, POLICY_BACKINGS };
+ * but without unrestricted guest, the hidden page directory; where no SIPI starts a vCPU, the page tables of those that start by
+ * the wakeup mailbox. */
+enum policy_backing {
+	POLICY_RAM_LOW,
+	POLICY_RAM_HIGH,
+	POLICY_APIC_PAGE,
+	POLICY_IDENTITY,
+	POLICY_WAKEUP,
+	POLICY_BACKINGS
+};
 
 struct policy_region {
 	uint64_t from, to; /* gpa */
@@ -30,12 +38,13 @@ struct policy_ports {
 #define POLICY_REGIONS_MAX 8
 #define POLICY_PORTS_MAX   4
 
-/* What of this machine's CPUs a policy depends on. */
+/* What of this machine a policy depends on. */
 struct policy_host {
 	bool ept, shadow; /* what guests can run on: at least one of the two */
 	bool apicv, unrestricted;
-	bool pat;     /* VM entry and exit switch IA32_PAT */
-	bool tsc_aux; /* there is IA32_TSC_AUX */
+	bool pat;	/* VM entry and exit switch IA32_PAT */
+	bool tsc_aux;	/* there is IA32_TSC_AUX */
+	unsigned vcpus; /* that the VM has been placed with */
 };
 
 struct policy {

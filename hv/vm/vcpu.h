@@ -34,7 +34,7 @@ enum vcpu_run { VCPU_WAIT_SIPI, VCPU_RUNNING, VCPU_HALTED, VCPU_STOPPED };
 #define REQ_EVENTS (1u << 8) /* an interrupt may be deliverable, or the next timer has changed */
 #define REQ_NMI	   (1u << 9)
 #define REQ_INIT   (1u << 10)
-#define REQ_SIPI   (1u << 11) /* vector in sipi_vector */
+#define REQ_SIPI   (1u << 11) /* vector in sipi_vector, or in wakeup_vector */
 #define REQ_STOP   (1u << 12) /* the VM ends */
 #define REQ_ALL	   0xffffff00u
 #define REQ_YIELD  (1u << 13) /* the time slice is over, or the CPU has other things to do */
@@ -93,6 +93,7 @@ struct vcpu {
 	 * page tables mmu.regs has what it believes: hv/vm/guest_cr.h.) */
 	bool hidden_paging, hidden_lme;
 	uint64_t hidden_cr3;
+	uint64_t wakeup_vector; /* where it begins by the wakeup mailbox (guest/dev/vmailbox.h); atomic */
 
 	uint64_t misc_enable, mtrr[GUEST_MTRRS]; /* as the guest believes them to be */
 	struct guest_cpu guest;

@@ -117,7 +117,18 @@ static void op_sipi(void *ctx, unsigned vcpu, uint8_t vector)
 
 	if (!atomic_load(&v->sipi_wanted))
 		return; /* it runs: ignored (SDM Vol. 3A 8.4.3), and not even kicked */
+	if (vm->policy.layout.wakeup_gib)
+		return; /* it cannot run in real mode, and waits for the wakeup mailbox */
 	atomic_store_relaxed(&v->sipi_vector, vector); /* of two senders at once, either's */
+	ask(vm, vcpu, REQ_SIPI);
+}
+
+/* Once for each vCPU, as the mailbox has it. The vector is published before the request. */
+static void op_start(void *ctx, unsigned vcpu, uint64_t vector)
+{
+	struct vm *vm = ctx;
+
+	atomic_store(&vm->vcpu[vcpu]->wakeup_vector, vector);
 	ask(vm, vcpu, REQ_SIPI);
 }
 
@@ -188,6 +199,7 @@ const struct vm_ops vm_ops = {
 	.interrupt = op_interrupt,
 	.init = op_init,
 	.sipi = op_sipi,
+	.start = op_start,
 	.nmi = op_nmi,
 	.console_write = op_console_write,
 	.console_room = op_console_room,

@@ -247,7 +247,7 @@ static bool free_platform(void *of)
 
 /* ---- what lies in its memory ---- */
 
-static struct load_file file(const struct boot_info *bi, const char *path)
+struct load_file vm_file(const struct boot_info *bi, const char *path)
 {
 	for (unsigned i = 0; *path && i < bi->nfiles; i++)
 		if (!strcmp(bi->file[i].path, path))
@@ -265,10 +265,10 @@ static int make_image(void *of)
 
 	if (err)
 		return parts_fail(vm, err, "its tables");
-	p.kernel = file(bi, images->kernel);
-	p.initrd = file(bi, images->initrd);
+	p.kernel = vm_file(bi, images->kernel);
+	p.initrd = vm_file(bi, images->initrd);
 	for (unsigned i = 0; i < images->nmodules; i++)
-		p.module[i] = file(bi, images->module[i].path);
+		p.module[i] = vm_file(bi, images->module[i].path);
 	err = guest_load(&p, &vm->start, vm->building.why, vm->building.n);
 	if (err)
 		return err;

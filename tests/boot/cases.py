@@ -21,7 +21,7 @@ LINUX_CPUS = [SKYLAKE, "corei7_haswell_4770", "corei7_icelake_u", "corei5_lynnfi
 EVERY_CPU = ["corei5_lynnfield_750", "corei5_arrandale_m520", "corei7_sandy_bridge_2600k", "corei7_ivy_bridge_3770k",
              "corei7_haswell_4770", "broadwell_ult", SKYLAKE, "corei3_cnl", "corei7_icelake_u", "tigerlake",
              "sapphire_rapids", "arrow_lake", "wildcat_lake"]
-# Those with unrestricted guest: a VM has more than one vCPU.
+# Those with unrestricted guest: a vCPU can begin in real mode, by SIPI or by its image.
 UNRESTRICTED_CPUS = EVERY_CPU[1:]
 
 MACHINE_OFF = r"^lethe: machine off"
@@ -260,6 +260,37 @@ LINUX = [
         cost=18,
         timeout=600,
     ),
+    *[
+        Case(
+            # Without unrestricted guest no vCPU begins in real mode: Linux starts the others by the wakeup mailbox, and work is
+            # done on each.
+            "linux-mailbox-%d" % vcpus,
+            [
+                r"^lethe: VMX: .*not there: .*unrestricted guest",
+                r"^lethe: vm demo: \d+ MiB, %d vCPUs$" % vcpus,
+                r"demo:~# ",
+                ("send", "nproc; for i in $(seq 0 %d); do taskset $((1 << i)) sh -c"
+                 " 'load 20000000 >/tmp/load && echo on $(awk \"{ print \\$39 }\" /proc/self/stat)'; done\\r" % (vcpus - 1)),
+                r"^%d\n" % vcpus + "".join(r"on %d\n" % i for i in range(vcpus)),
+                ("send", "for i in $(seq %d); do load 50000000 & done; wait\\r" % vcpus),
+                *[r"^load: [1-9]\d* units in "] * vcpus,
+                r"demo:~# ",
+                ("send", "dmesg | grep -ciE 'oops|BUG:|WARNING|stall|lockup|unstable|segfault'; poweroff\\r"),
+                r"^0$",
+                r"^lethe: vm demo exited: power-off",
+                MACHINE_OFF,
+            ],
+            never=[PANIC, "FAILED", r"vcpus = \d, but it gets"],
+            cpus=["corei5_lynnfield_750"],
+            all_cpus=["core2_penryn_t9600"],
+            stretch=NO_STRETCH,
+            args=["--cpus", str(cpus), "--vcpus", str(vcpus), "--cmdline",
+                  "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+            cost=18,
+            timeout=600,
+        )
+        for vcpus, cpus in [(2, 2), (4, 2)]
+    ],
     Case(
         "guest-slots",  # 10,000 tables forgotten at once, and again; the bench has the figures
         [r"^slots: delete_call_10000 \d+$", r"^slots: reclaim_pages [1-9]\d*$", r"^slots: done", MACHINE_OFF],
@@ -556,7 +587,7 @@ GUESTS += [
 
 GUESTS += [
     Case(
-        "guest-vcpus-cut",  # a second vCPU would begin in real mode: the VM has one, and is told of no other
+        "guest-vcpus-cut",  # a second vCPU would begin in real mode, for this is no 64-bit Linux: the VM has one, and is told of no other
         [
             r"^lethe: .*vm two: vcpus = 2, but it gets 1: others start in real mode",
             r"^lethe: vm two: 16 MiB, 1 vCPU$",
@@ -567,6 +598,29 @@ GUESTS += [
         cpus=["corei5_lynnfield_750"],
         conf=vm("two", kernel="hello.bin", memory="16M", vcpus=2),
         files={"hello.bin": demo("hello.bin")},
+    ),
+]
+
+# Where mailbox.bin has its last vCPU begin, by a word on its command line, and how its VM ends.
+MAILBOX_ENDS = {
+    "canonical": ("triple-fault", r"vcpu 3: triple fault: its wakeup vector, 0x8000000000000000, is not canonical$"),
+    "unmapped": ("triple-fault", r"vcpu 3: triple fault$"),
+    "hole": ("unsupported", r"vcpu 3: it executes at 0xd0000000, where there is no RAM$"),
+}
+
+GUESTS += [
+    Case(
+        "guests-mailbox",  # the wakeup mailbox obeys its specification and nothing else; a bad vector ends the VM that wrote it
+        [MACHINE_OFF],
+        seen=[r"^(?:\[mailbox\] )?mailbox: done", r"^lethe: vm mailbox exited: power-off", GOOD["hello"]]
+        + [r"^lethe: vm %s exited: %s " % (word, end) for word, (end, _) in MAILBOX_ENDS.items()]
+        + [r"^lethe: error: vm %s %s" % (word, said) for word, (_, said) in MAILBOX_ENDS.items()],
+        cpus=["corei5_lynnfield_750"],
+        all_cpus=["core2_penryn_t9600"],
+        conf=vm("mailbox", kernel="mailbox.bin", memory="16M", vcpus=4)
+        + "".join(vm(word, kernel="mailbox.bin", memory="16M", vcpus=4, cmdline=word) for word in MAILBOX_ENDS)
+        + vm("hello", kernel="hello.bin", memory="16M"),
+        files={name: demo(name) for name in ("mailbox.bin", "hello.bin")},
     ),
 ]
 
@@ -1023,6 +1077,43 @@ OTHERS = [
         cost=30,
         timeout=480,
         **debian("vmlinuz-i386-686", i386_initrd),
+    ),
+    Case(
+        "other-i386-vcpus-cut",  # where a SIPI starts no vCPU: it knows no wakeup mailbox, and has one vCPU, for which it waits not
+        [
+            r"^lethe: .*vm debian: vcpus = 2, but it gets 1: ",
+            r"demo:~# ",
+            ("send", "uname -m; nproc; dmesg | grep -c 'failed to report alive'; poweroff\\r"),
+            r"^i686\n1\n0$",
+            r"^lethe: vm debian exited: power-off",
+            MACHINE_OFF,
+        ],
+        never=[PANIC, TABLES_WRONG],
+        needs=["vmlinuz-i386-686-pae", "busybox-i386"],
+        cpus=["corei5_lynnfield_750"],
+        where="all",
+        cost=30,
+        timeout=480,
+        **debian("vmlinuz-i386-686-pae", i386_initrd, vcpus=2),
+    ),
+    Case(
+        "other-testing-mailbox",  # the newest kernel starts another vCPU by the wakeup mailbox
+        [
+            r"demo:~# ",
+            ("send", "nproc; dmesg | grep -ciE 'oops|BUG:|WARNING|stall|lockup'; poweroff\\r"),
+            r"^2\n0$",
+            r"^lethe: vm debian exited: power-off",
+            MACHINE_OFF,
+        ],
+        never=[PANIC, TABLES_WRONG],
+        needs=["vmlinuz-testing"],
+        cpus=["corei5_lynnfield_750"],
+        where="all",
+        cost=40,
+        timeout=480,
+        stretch=NO_STRETCH,
+        args=["--cpus", "2"],
+        **debian("vmlinuz-testing", initrd, vcpus=2),
     ),
     Case(
         "other-testing",  # the newest kernel that Debian has

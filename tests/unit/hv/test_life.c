@@ -219,6 +219,33 @@ static void shadow_page_tables_are_for_vms_that_ask_and_for_cpus_without_ept(voi
 	assert_int_equal(p.mmu.indirect_pages, 1 << 16);
 }
 
+static void vcpus_that_no_sipi_starts_have_a_mailbox(void **state)
+{
+	struct policy_host h = host;
+	const char *why;
+
+	conf = (struct conf_vm){ .memory = 6 * GiB };
+	h.vcpus = 4;
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
+	assert_int_equal(p.layout.wakeup_gib, 0); /* SIPI starts them */
+	assert_int_equal(p.backing_bytes[POLICY_WAKEUP], 0);
+	h.unrestricted = false;
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
+	assert_int_equal(p.layout.wakeup_gib, 7);
+	assert_int_equal(mapped(POLICY_WAKEUP), layout_wakeup_bytes(&p.layout));
+	h.vcpus = 1;
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
+	assert_int_equal(p.layout.wakeup_gib, 0); /* there are none */
+	assert_int_equal(mapped(POLICY_WAKEUP), 0);
+	/* On shadow page tables no SIPI starts them, whatever the CPU has. */
+	h = host;
+	h.vcpus = 2;
+	conf.mmu = CONF_MMU_SHADOW;
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
+	assert_int_equal(p.layout.wakeup_gib, 7);
+	assert_int_equal(mapped(POLICY_WAKEUP), layout_wakeup_bytes(&p.layout));
+}
+
 static void a_policy_the_host_cannot_offer_is_refused_with_a_reason(void **state)
 {
 	struct policy_host h = host;
@@ -282,6 +309,7 @@ int main(void)
 		cmocka_unit_test(ram_lies_around_the_holes_of_a_pc),
 		cmocka_unit_test(pages_of_lethes_own_are_there_only_where_the_cpu_needs_them),
 		cmocka_unit_test(shadow_page_tables_are_for_vms_that_ask_and_for_cpus_without_ept),
+		cmocka_unit_test(vcpus_that_no_sipi_starts_have_a_mailbox),
 		cmocka_unit_test(a_policy_the_host_cannot_offer_is_refused_with_a_reason),
 		cmocka_unit_test(devices_are_those_that_lethe_conf_names),
 		cmocka_unit_test(every_port_exits_but_those_that_are_passed),

@@ -393,8 +393,8 @@ static void a_charge_moves_the_one_that_waits(void **state)
 	assert_ptr_equal(next(), &p[2]);
 }
 
-/* A vCPU that waits for its SIPI begins in real mode. */
-static void without_unrestricted_guest_a_vm_has_one_vcpu(void **state)
+/* Neither a SIPI nor the wakeup mailbox starts others. */
+static void where_no_other_vcpu_can_start_a_vm_has_one(void **state)
 {
 	assert_int_equal(vcpus_given(1, true), 1);
 	assert_int_equal(vcpus_given(2, true), 2);
@@ -424,7 +424,7 @@ int main(void)
 		T(a_vcpu_on_the_list_gets_no_turn_until_it_is_found_there),
 		T(many_that_wake_are_looked_at_in_pieces),
 		T(a_charge_moves_the_one_that_waits),
-		T(without_unrestricted_guest_a_vm_has_one_vcpu),
+		T(where_no_other_vcpu_can_start_a_vm_has_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
