@@ -107,6 +107,7 @@ bool indirect_unsync(struct mmu *mmu, gfn_t at);
 /* p, which links will lead to, is out of date: the caller compares it, and calls indirect_synced(). */
 bool indirect_must_sync(const struct mmu *mmu, const struct spage *p);
 void indirect_synced(struct spage *p);
-/* All unsynchronised pages are compared by `sync`, up to `most` entries of them; what would be more is unlinked. If no vCPU is in the guest,
+/* All unsynchronised pages are compared by `sync`, up to `most` entries of them; what would be more is unlinked, and a page of which
+ * `sync` says false given up. If no vCPU is in the guest,
  * they are synchronised from now on. */
-void indirect_sync(struct mmu *mmu, void (*sync)(struct mmu *mmu, struct spage *p), unsigned most);
+void indirect_sync(struct mmu *mmu, bool (*sync)(struct mmu *mmu, struct spage *p), unsigned most);

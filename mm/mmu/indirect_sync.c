@@ -16,6 +16,8 @@
 #include "mm/mmu/records.h"
 
 #define TABLE_MASK (ROLE_DIRECT | ROLE_NOTES)
+/* An entry that goes takes as long as so many that are compared. */
+#define UNDONE_LOOKS 24u
 
 /* The list, emptied if it is of an older generation. */
 static struct mmu_unsync *unsync_list(struct mmu *mmu)
@@ -88,7 +90,7 @@ void indirect_synced(struct spage *p)
 
 /* Compares the pages of one frame, and takes those that nothing links. *left: entries that may still be looked at. */
 static void sync_frame(
-	struct mmu *mmu, gfn_t at, void (*sync)(struct mmu *mmu, struct spage *p), unsigned *left)
+	struct mmu *mmu, gfn_t at, bool (*sync)(struct mmu *mmu, struct spage *p), unsigned *left)
 {
 	struct spage *p = hash_find_any(mmu, at, TABLE_MASK, 0), *next;
 
@@ -99,9 +101,13 @@ static void sync_frame(
 		if (!p->pins && !chain_count(p->parents)) {
 			indirect_zap(mmu, p);
 		} else if (n <= *left) {
-			sync(mmu, p);
-			*left -= n;
-			p->flags &= (uint16_t)~SPAGE_STALE;
+			uint64_t since = mmu->pages.undone;
+
+			if (sync(mmu, p))
+				p->flags &= (uint16_t)~SPAGE_STALE;
+			else
+				indirect_zap(mmu, p);
+			*left -= (unsigned)min((uint64_t)*left, n + UNDONE_LOOKS * (mmu->pages.undone - since));
 		} else {
 			while (chain_count(p->parents))
 				indirect_clear_parent(mmu, p);
@@ -125,7 +131,7 @@ static bool protect_all(struct mmu *mmu, const struct mmu_unsync *u)
 	return mmu_flushed(mmu, mmu->front.flush_epoch);
 }
 
-void indirect_sync(struct mmu *mmu, void (*sync)(struct mmu *mmu, struct spage *p), unsigned most)
+void indirect_sync(struct mmu *mmu, bool (*sync)(struct mmu *mmu, struct spage *p), unsigned most)
 {
 	struct mmu_unsync *u = unsync_list(mmu);
 	unsigned left = most;

@@ -166,8 +166,9 @@ static uint64_t link_bits(const struct build *b, unsigned level)
 	return PTE_P | (without_clean(b, level, e) & (PTE_W | PTE_U)) | (b->g.narrow ? 0 : e & PTE_NX);
 }
 
-/* The flags of a large page of the guest's, below whose entry there are linear pages, may have been set since it was linked. */
-static void link_path(struct build *b)
+/* The flags of a large page of the guest's, below whose entry there are linear pages, may have been set since it was linked. False: a page was given up, and the guest
+ * tries again. */
+static bool link_path(struct build *b)
 {
 	for (unsigned level = max(b->linked, b->leaf <= b->g.levels ? b->leaf : 0); level > b->end; level--) {
 		struct spage *p = b->page[level], *child = b->page[level - 1];
@@ -180,11 +181,15 @@ static void link_path(struct build *b)
 		/* What is reached anew cannot be in a TLB, so it has to be right. */
 		if (child_of(e, level) != child && indirect_must_sync(b->mmu, child) &&
 			!MUTANT(unsync_linked)) {
-			shadow_sync_page(b->mmu, child);
+			if (!shadow_sync_page(b->mmu, child)) {
+				indirect_zap(b->mmu, child);
+				return false;
+			}
 			indirect_synced(child);
 		}
 		indirect_link(b->mmu, p, i, child, bits);
 	}
+	return true;
 }
 
 static bool supervisor(const struct build *b)
@@ -285,7 +290,8 @@ enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f)
 	/* A table that is new on the path may lie in what was to be one large leaf. */
 	if (b.end > 1 && leaf_most(b.mmu, &b.to, b.end, f->access) < b.end)
 		return MMU_RESUME;
-	link_path(&b);
+	if (!link_path(&b))
+		return MMU_RESUME;
 	leaf_map(b.mmu, b.page[b.end], index_at(&b, b.end), &b.to, leaf_flags(&b), f->access);
 	root_fill_low(v);
 	return MMU_RESUME;

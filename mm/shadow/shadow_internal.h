@@ -67,8 +67,8 @@ unsigned leaf_most(struct mmu *mmu, const struct target *to, unsigned most, unsi
 /* Makes entry i of p the leaf for it. flags: PTE_U, PTE_NX, PTE_PWT, PTE_PCD, PTE_PAT4K, and PTE_W if it may be stored through. */
 void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, const struct target *to, uint64_t flags, unsigned access);
 
-/* sync.c: compares all of p, or one entry, with what the guest's table says. */
-void shadow_sync_page(struct mmu *mmu, struct spage *p);
+/* sync.c: compares all of p, or one entry, with what the guest's table says. False: so much is different that p is to be given up. */
+bool shadow_sync_page(struct mmu *mmu, struct spage *p);
 void shadow_sync_entry(struct mmu *mmu, struct spage *p, unsigned i);
 
 /* ---- the back end's functions (mm/mmu/backend.h) ---- */

@@ -5,6 +5,9 @@
 #include "mm/shadow/shadow_internal.h"
 #include "mm/space/guest_entry.h"
 
+/* Entries that do not hold, and the blocks of their chains: a page in which there are more of them goes as a whole, which takes no time now. */
+#define SYNC_UNDONE 16u
+
 /* Where in the guest's table entry i was made from. */
 static uint64_t entry_at(const struct spage *p, unsigned i)
 {
@@ -78,16 +81,22 @@ void shadow_sync_entry(struct mmu *mmu, struct spage *p, unsigned i)
 	sync_entry(mmu, p, guest_table(mmu, p), i);
 }
 
-void shadow_sync_page(struct mmu *mmu, struct spage *p)
+bool shadow_sync_page(struct mmu *mmu, struct spage *p)
 {
 	const uint64_t *table = guest_table(mmu, p), *entry = spage_table(p);
+	uint64_t since = mmu->pages.undone;
 	unsigned from = p->lo, end = p->hi;
 	/* Where other bits are reserved than in same(): PAE's high ones. */
 	bool plain = table && !(p->role.v & (ROLE_NARROW | ROLE_PAE | ROLE_WP0)) && p->role.v & ROLE_NXE;
 
-	for (unsigned i = from; i < end; i++)
-		if (entry[i] && !(plain && same(entry[i], p->keys[i], atomic_load_relaxed(&table[i]))))
-			sync_entry(mmu, p, table, i);
+	for (unsigned i = from; i < end; i++) {
+		if (!entry[i] || (plain && same(entry[i], p->keys[i], atomic_load_relaxed(&table[i]))))
+			continue;
+		sync_entry(mmu, p, table, i);
+		if (mmu->pages.undone - since > SYNC_UNDONE)
+			return false;
+	}
+	return true;
 }
 
 void shadow_invlpg(struct mmu_vcpu *v, gva_t at)
