@@ -21,6 +21,8 @@ LINUX_CPUS = [SKYLAKE, "corei7_haswell_4770", "corei7_icelake_u", "corei5_lynnfi
 EVERY_CPU = ["corei5_lynnfield_750", "corei5_arrandale_m520", "corei7_sandy_bridge_2600k", "corei7_ivy_bridge_3770k",
              "corei7_haswell_4770", "broadwell_ult", SKYLAKE, "corei3_cnl", "corei7_icelake_u", "tigerlake",
              "sapphire_rapids", "arrow_lake", "wildcat_lake"]
+# VMX without EPT, VPID, preemption timer, and fields of the VMCS for EFER and PAT.
+PENRYN = "core2_penryn_t9600"
 # Those with unrestricted guest: a vCPU can begin in real mode, by SIPI or by its image.
 UNRESTRICTED_CPUS = EVERY_CPU[1:]
 
@@ -282,7 +284,7 @@ LINUX = [
             ],
             never=[PANIC, "FAILED", r"vcpus = \d, but it gets"],
             cpus=["corei5_lynnfield_750"],
-            all_cpus=["core2_penryn_t9600"],
+            all_cpus=[PENRYN],
             stretch=NO_STRETCH,
             args=["--cpus", str(cpus), "--vcpus", str(vcpus), "--cmdline",
                   "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
@@ -616,7 +618,7 @@ GUESTS += [
         + [r"^lethe: vm %s exited: %s " % (word, end) for word, (end, _) in MAILBOX_ENDS.items()]
         + [r"^lethe: error: vm %s %s" % (word, said) for word, (_, said) in MAILBOX_ENDS.items()],
         cpus=["corei5_lynnfield_750"],
-        all_cpus=["core2_penryn_t9600"],
+        all_cpus=[PENRYN],
         conf=vm("mailbox", kernel="mailbox.bin", memory="16M", vcpus=4)
         + "".join(vm(word, kernel="mailbox.bin", memory="16M", vcpus=4, cmdline=word) for word in MAILBOX_ENDS)
         + vm("hello", kernel="hello.bin", memory="16M"),
@@ -1220,4 +1222,105 @@ SPECULATION = [
     ),
 ]
 
-CASES = LINUX + GUESTS + SPECULATION + TRACES + INPUT + OTHERS
+SHADOW_CPUS = [SKYLAKE, "corei5_lynnfield_750", PENRYN]
+# A first fault makes tables of all levels, and their notes; two exits one after the other count as one stretch (hv/clock.c).
+SHADOW_STRETCH = 20000
+
+
+def on_shadow(names, **more):
+    """lethe.conf with these demo guests on shadow page tables, and their files."""
+    return {
+        "conf": "".join(vm(name, kernel=name + ".bin", memory="16M", mmu="shadow") for name in names),
+        "files": {name + ".bin": demo(name + ".bin") for name in names},
+        **more,
+    }
+
+
+# Those of GOOD that know real mode do so from their first instruction on.
+SHADOW_GOOD = [name for name in GOOD if name != "realmode"] + ["debug", "exceptions", "msrs", "apic", "early"]
+BOTH = ["exits", "longmode", "interrupt"]
+
+SHADOW = [
+    Case(
+        "shadow-guests",  # paging off, 32-bit and 4-level, faults and devices, and guests that end badly
+        [MACHINE_OFF],
+        seen=[GOOD.get(name, r"^(?:\[\w+\] )?%s: done" % name) for name in SHADOW_GOOD]
+        + list(BAD.values())
+        + [r"^lethe: vm fault exited: triple-fault"],
+        cpus=SHADOW_CPUS,
+        stretch=SHADOW_STRETCH,
+        cost=12,
+        timeout=600,
+        **on_shadow([*SHADOW_GOOD, *BAD]),
+    ),
+    Case(
+        "shadow-and-ept",  # VMs of both kinds take turns on one CPU
+        [MACHINE_OFF],
+        stretch=SHADOW_STRETCH,
+        seen=[r"^(?:\[%s-%s\] )?%s: done" % (name, mmu, name) for name in BOTH for mmu in ("ept", "shadow")]
+        + [r"^lethe: vm %s-%s exited: power-off" % (name, mmu) for name in BOTH for mmu in ("ept", "shadow")],
+        cpus=[SKYLAKE, "corei5_lynnfield_750"],
+        conf="".join(
+            vm("%s-%s" % (name, mmu), kernel=name + ".bin", memory="16M", mmu=mmu) for name in BOTH for mmu in ("ept", "shadow")
+        ),
+        files={name + ".bin": demo(name + ".bin") for name in BOTH},
+    ),
+    Case(
+        "shadow-hostile",  # one that tries everything, and some that end badly
+        [MACHINE_OFF],
+        seen=[r"^(?:\[hostile\] )?hostile: survived", r"^lethe: vm hostile exited: power-off 0", GOOD["exits"]]
+        + [r"^lethe: vm %s exited: %s " % end for end in HOSTILE_ENDS.items()],
+        conf=vm("hostile", kernel="hostile.bin", memory="16M", mmu="shadow")
+        + "".join(vm(word, kernel="hostile.bin", memory="16M", cmdline=word, mmu="shadow") for word in HOSTILE_ENDS)
+        + vm("exits", kernel="exits.bin", memory="16M", mmu="shadow"),
+        files={name: demo(name) for name in ("hostile.bin", "exits.bin")},
+        cpus=[SKYLAKE],
+        stretch=SHADOW_STRETCH,
+        all_cpus=["corei5_lynnfield_750", PENRYN],
+        cost=36,
+        timeout=600,
+    ),
+    Case(
+        "shadow-refusals",  # real mode is for EPT with unrestricted guest
+        [MACHINE_OFF],
+        stretch=SHADOW_STRETCH,
+        seen=[
+            r"^lethe: error: vm realmode: its image starts in real mode, which takes EPT: it cannot have mmu = shadow$",
+            r"^lethe: error: vm trampoline vcpu 0: it leaves protected mode \(CR0 = 0x[0-9a-f]+\), and shadow page tables cannot "
+            r"run real mode$",
+            r"^lethe: vm trampoline exited: unsupported",
+            r"^lethe: .*vm two: vcpus = 2, but it gets 1: others start in real mode, which shadow page tables cannot run, ",
+            r"^lethe: vm two exited: power-off",
+            r"^lethe: vm ept exited: power-off",
+        ],
+        conf=vm("realmode", kernel="realmode.bin", memory="16M", mmu="shadow", **FLAT["realmode"])
+        + vm("trampoline", kernel="trampoline.bin", memory="16M", mmu="shadow")
+        + vm("two", kernel="hello.bin", memory="16M", vcpus=2, mmu="shadow")
+        + vm("ept", kernel="realmode.bin", memory="16M", mmu="ept", **FLAT["realmode"]),
+        files={name: demo(name) for name in ("realmode.bin", "trampoline.bin", "hello.bin")},
+        never=[PANIC, r"^(?:\[\w+\] )?FAILED"],
+    ),
+    Case(
+        "shadow-without-ept",  # a CPU that has no EPT: guests run on shadow page tables, one that insists on EPT does not
+        [MACHINE_OFF],
+        seen=[
+            r"^lethe: VMX: no EPT: guests run on shadow page tables$",
+            r"^lethe: error: vm ept: mmu = ept: this CPU has no EPT; without that line its guest runs on shadow page tables$",
+            DONE % "hello",
+            r"^lethe: vm auto exited: power-off",
+        ],
+        cpus=[PENRYN],
+        conf=vm("ept", kernel="hello.bin", memory="16M", mmu="ept") + vm("auto", kernel="hello.bin", memory="16M"),
+        files={"hello.bin": demo("hello.bin")},
+    ),
+    Case(
+        "linux-shadow",
+        TO_SHELL + [("send", "poweroff\\r"), r"^lethe: vm demo exited: power-off", MACHINE_OFF],
+        cpus=SHADOW_CPUS,
+        stretch=NO_STRETCH,
+        args=["--mmu", "shadow", "--cmdline", "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+        cost=20,
+    ),
+]
+
+CASES = LINUX + GUESTS + SHADOW + SPECULATION + TRACES + INPUT + OTHERS
