@@ -84,6 +84,10 @@ static void handle(struct vcpu *v, uint16_t reason)
 		exit_ept_misconfig(v);
 	else if (reason == EXIT_IO)
 		exit_io(v);
+	else if (reason == EXIT_EXCEPTION_NMI)
+		exit_exception_nmi(v);
+	else if (reason == EXIT_CR_ACCESS)
+		exit_cr_access(v);
 	else if (reason == EXIT_EXTERNAL_INTERRUPT)
 		exit_external_interrupt(v);
 	else if (reason == EXIT_PREEMPTION_TIMER)
@@ -92,10 +96,6 @@ static void handle(struct vcpu *v, uint16_t reason)
 		exit_window(v);
 	else if (reason == EXIT_HLT)
 		exit_hlt(v);
-	else if (reason == EXIT_EXCEPTION_NMI)
-		exit_exception_nmi(v);
-	else if (reason == EXIT_CR_ACCESS)
-		exit_cr_access(v);
 	else
 		handle_rest(v, reason);
 }
