@@ -40,7 +40,7 @@ static void put(struct mmu *mmu, struct spage *p)
 }
 
 /* To look at an entry of an indirect page counts as to clear so many. */
-#define UNDO_WEIGHT 12u
+#define UNDO_WEIGHT 16u
 
 /* An indirect page that was given up in its generation: its entries stand in records still. Undoes some, as long as *touched stays
  * below `most`, one at least. True: none is left. */
