@@ -63,6 +63,14 @@ struct shadow_vcpu {
 	unsigned stuck, outside;
 };
 
+/* An access that reached memory not long ago: it is repeated, also by other vCPUs, and the entries on its way change. */
+#define HOTS 24u
+struct shadow_hot {
+	enum shadow_mode mode;
+	struct paging_regs regs;
+	uint64_t at, frame;
+};
+
 struct shadow_sim {
 	const struct shadow_config *c;
 	struct arena arena;
@@ -72,6 +80,7 @@ struct shadow_sim {
 	uint64_t table[MODEL_TABLES]; /* gfns: WIDE, then NARROW, then more of both */
 	unsigned ntables;
 	struct backing *ram, *rom;
+	struct shadow_hot hot[HOTS];
 	unsigned depth; /* steps within a step */
 };
 extern struct shadow_sim shadow_sim;
@@ -82,8 +91,10 @@ void shadow_vcpu_enter(struct shadow_vcpu *v);
 void shadow_vcpu_access(struct shadow_vcpu *v);
 /* The version since which v's TLB may hold something for `at`. */
 uint64_t shadow_vcpu_since(const struct shadow_vcpu *v, uint64_t at);
-/* An address that likely leads somewhere. */
+/* An address, likely one of late. */
 uint64_t shadow_vcpu_address(const struct shadow_vcpu *v);
+/* Where an entry lies through which an access of late went; 0: none. */
+uint64_t shadow_vcpu_hot_entry(void);
 
 /* ---- shadow_regs.c ---- */
 /* v, outside, is in a random mode from now on. */

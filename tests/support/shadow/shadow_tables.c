@@ -39,16 +39,16 @@ static uint64_t target(bool wide)
 
 static uint64_t rights(void)
 {
-	uint64_t e = PTE_P | (below(4) ? PTE_W : 0) | (below(4) ? PTE_U : 0);
+	uint64_t e = PTE_P | (below(8) ? PTE_W : 0) | (below(8) ? PTE_U : 0);
 
 	return e | (below(2) ? PTE_A : 0) | (below(2) ? PTE_D : 0) | (below(8) ? 0 : PTE_G);
 }
 
 static uint64_t random_wide(void)
 {
-	uint64_t e = rights() | (below(8) ? 0 : PTE_NX);
+	uint64_t e = rights() | (below(16) ? 0 : PTE_NX);
 
-	switch (below(20)) {
+	switch (below(40)) {
 	case 0:
 		return 0;
 	case 1:
@@ -69,7 +69,7 @@ static uint32_t random_narrow(void)
 {
 	uint32_t e = (uint32_t)rights();
 
-	switch (below(20)) {
+	switch (below(40)) {
 	case 0:
 		return 0;
 	case 1:
@@ -84,17 +84,48 @@ static uint32_t random_narrow(void)
 	}
 }
 
-/* Eight bytes for a table: one entry or two, mostly of the kind that the table is for. */
-static uint64_t random_entry(uint64_t gfn)
+/* One of the bits that matter, or the frame, is another. */
+static uint64_t change(uint64_t e, bool wide)
 {
-	bool wide = below(8) != 0;
+	static const uint64_t bits[] = { PTE_P, PTE_W, PTE_W, PTE_U, PTE_A, PTE_A, PTE_D, PTE_D, PTE_D, PTE_PS, PTE_G,
+		PTE_PCD };
+
+	switch (below(8)) {
+	case 0:
+		return (e & ~(uint64_t)(wide ? PTE_ADDR : BITS(31, 12))) | target(wide) << PAGE_SHIFT;
+	case 1:
+		return wide ? e ^ PTE_NX : e ^ PTE_W;
+	case 2: /* it comes back */
+		return e | PTE_P | PTE_W | PTE_U;
+	default:
+		return e ^ bits[below(ARRAY_SIZE(bits))];
+	}
+}
+
+/* Eight bytes for a table: one entry or two, mostly of the kind that the table is for. was: what is there. */
+static uint64_t random_entry(uint64_t gfn, uint64_t was)
+{
+	bool wide = below(8) != 0, same = was && below(3);
 
 	for (unsigned t = WIDE; t < WIDE + NARROW; t++)
 		if (shadow_sim.table[t] == gfn)
 			wide = false;
 	if (shadow_sim.c->mixed && !below(8))
 		wide = !wide;
-	return wide ? random_wide() : random_narrow() | (uint64_t)random_narrow() << 32;
+	if (wide)
+		return same ? change(was, true) : random_wide();
+	if (!same)
+		return random_narrow() | (uint64_t)random_narrow() << 32;
+	return below(2) ? (was & ~(uint64_t)UINT32_MAX) | (uint32_t)change((uint32_t)was, false)
+			: (was & UINT32_MAX) | change(was >> 32, false) << 32;
+}
+
+/* What is in the eight bytes at a gpa. */
+static uint64_t what_is_at(uint64_t at)
+{
+	uint64_t frame = shadow_model_frame(at >> PAGE_SHIFT);
+
+	return frame ? atomic_load((uint64_t *)hpa_to_virt(hpa(frame << PAGE_SHIFT | (at & PAGE_MASK & ~7ull)))) : 0;
 }
 
 void shadow_tables_init(void)
@@ -118,7 +149,7 @@ void shadow_tables_init(void)
 	/* To begin with, each links a few others. */
 	for (unsigned t = 0; t < n; t++)
 		for (unsigned c = 0; c < MODEL_CELLS; c++) {
-			uint64_t e = random_entry(shadow_sim.table[t]), gfn = shadow_sim.table[t];
+			uint64_t e = random_entry(shadow_sim.table[t], 0), gfn = shadow_sim.table[t];
 			unsigned op = shadow_model_begin(gfn, 1);
 
 			guest_write_rom(shadow_sim.mmu, gpa(gfn << PAGE_SHIFT | shadow_model_index[c] * 8u), &e, 8);
@@ -150,7 +181,7 @@ void shadow_tables_store(uint64_t address)
 	if (!gfn || !is_cell(address))
 		return;
 	op = shadow_model_begin_frame(frame);
-	e = random_entry(gfn);
+	e = random_entry(gfn, what_is_at(gfn << PAGE_SHIFT | (address & PAGE_MASK)));
 	if ((address & 7) || below(2))
 		atomic_store((uint32_t *)hpa_to_virt(hpa(address & ~3ull)), (uint32_t)(address & 4 ? e >> 32 : e));
 	else
@@ -170,7 +201,7 @@ static bool cmpxchg(uint64_t at, uint64_t e, size_t n)
 /* A store by the host, of 4 or 8 bytes: aligned or not, locked or not. */
 static void host_store(uint64_t at)
 {
-	uint64_t e = random_entry(at >> PAGE_SHIFT);
+	uint64_t e = random_entry(at >> PAGE_SHIFT, what_is_at(at));
 	unsigned op = shadow_model_begin(at >> PAGE_SHIFT, 2);
 	size_t n = (at & 7) || !below(3) ? 4 : 8;
 	bool done;
@@ -211,13 +242,18 @@ void shadow_tables_device(void)
 	shadow_seen.device_stores++;
 	if (gfn == shadow_sim.table[0] && !below(4)) {
 		/* Over the boundary to the next. */
-		uint64_t e = random_entry(gfn);
+		uint64_t e = random_entry(gfn, 0);
 		unsigned op = shadow_model_begin(gfn, 2);
 
 		guest_write(shadow_sim.mmu, gpa((gfn << PAGE_SHIFT) + PAGE_SIZE - 1 - below(7)), &e, 8);
 		shadow_model_end(op);
 		return;
 	}
-	if (gfn - ROM >= ROM_PAGES)
-		host_store(at | (below(4) ? 0 : 4));
+	if (below(2)) {
+		uint64_t hot = shadow_vcpu_hot_entry();
+
+		if (hot && is_cell(hot) && gfn_of_frame(shadow_model_frame(hot >> PAGE_SHIFT)))
+			at = hot;
+	}
+	host_store(at & 7 || below(4) ? at : at | 4);
 }

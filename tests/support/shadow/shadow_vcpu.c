@@ -97,34 +97,98 @@ static uint64_t address(const struct shadow_vcpu *v)
 	}
 }
 
+static const struct shadow_hot *hot(const struct shadow_vcpu *v)
+{
+	const struct shadow_hot *h = &shadow_sim.hot[below(HOTS)];
+
+	for (unsigned i = 0; i < HOTS; i++, h = &shadow_sim.hot[below(HOTS)])
+		if (h->frame && (!v || (h->mode == v->mode && (h->regs.cr3 == v->guest.cr3 || !below(8)))))
+			return h;
+	return NULL;
+}
+
+static void hot_add(const struct shadow_vcpu *v, uint64_t at)
+{
+	struct shadow_hot *h = &shadow_sim.hot[below(HOTS)];
+
+	for (unsigned i = 0; i < HOTS; i++)
+		if (shadow_sim.hot[i].at >> PAGE_SHIFT == v->access.at >> PAGE_SHIFT &&
+			shadow_sim.hot[i].regs.cr3 == v->guest.cr3)
+			h = &shadow_sim.hot[i];
+	*h = (struct shadow_hot){ v->mode, v->guest, v->access.at, at >> PAGE_SHIFT };
+}
+
+uint64_t shadow_vcpu_hot_entry(void)
+{
+	const struct shadow_hot *h = hot(NULL);
+	struct guest_walk w;
+	unsigned level;
+
+	if (!h || h->mode == SHADOW_OFF)
+		return 0;
+	guest_walk_record(shadow_sim.mmu, &h->regs, gva(h->at), MMU_READ | WALK_PEEK, &w);
+	level = w.leaf + (unsigned)below(w.top - w.leaf + 1);
+	return w.step[level - 1].at.v == WALK_LATCHED ? 0 : w.step[level - 1].at.v;
+}
+
 uint64_t shadow_vcpu_address(const struct shadow_vcpu *v)
 {
-	struct guest_walk w;
-	uint64_t at = 0;
+	const struct shadow_hot *h = below(3) ? hot(v) : NULL;
+	uint64_t at = h ? align_down(h->at, PAGE_SIZE) : address(v);
 
-	for (unsigned tries = 0; tries < 8; tries++) {
-		at = address(v) | shadow_model_index[below(MODEL_CELLS)] * 8u | (below(4) ? 0 : 4);
-		if (!guest_walk_record(shadow_sim.mmu, &v->guest, gva(at), MMU_READ | WALK_PEEK, &w))
-			break;
+	return at | shadow_model_index[below(MODEL_CELLS)] * 8u | (below(4) ? 0 : 4);
+}
+
+/* An address by which v stores into an entry through which an access of late went, if it has one. */
+static bool entry_address(const struct shadow_vcpu *v, uint64_t *at)
+{
+	uint64_t entry = shadow_vcpu_hot_entry(), frame = entry ? shadow_model_frame(entry >> PAGE_SHIFT) : 0;
+
+	for (unsigned i = 0; frame && i < HOTS; i++) {
+		const struct shadow_hot *h = &shadow_sim.hot[i];
+
+		if (h->frame != frame || h->mode != v->mode || h->regs.cr3 != v->guest.cr3)
+			continue;
+		*at = align_down(h->at, PAGE_SIZE) | (entry & PAGE_MASK);
+		return true;
 	}
-	return at;
+	return false;
 }
 
 /* ---- accesses ---- */
 
-static void choose_access(struct shadow_vcpu *v)
+static void random_access(struct shadow_vcpu *v)
 {
 	static const unsigned kinds[] = { MMU_READ, MMU_WRITE, MMU_WRITE, MMU_EXEC };
 	bool ac = below(2);
 
 	v->access = (struct shadow_hw_access){ .at = shadow_vcpu_address(v), .kind = kinds[below(4)] };
+	if (v->access.kind == MMU_WRITE && below(2))
+		entry_address(v, &v->access.at);
 	v->cpl = below(2) ? 3 : 0;
 	/* (At CPL 0 with AC set, nothing tells an implicit access from an explicit one when it faults.) */
 	v->implicit = v->access.kind != MMU_EXEC && (v->cpl == 3 || !ac) && !below(16);
 	v->guest.rflags = RFLAGS_ONE | (ac ? RFLAGS_AC : 0);
 	v->access.user = v->cpl == 3 && !v->implicit;
 	v->access.ac = ac && !v->implicit;
+}
+
+static struct model_question question(const struct shadow_vcpu *v, struct paging_regs *r);
+
+/* Mostly one that is allowed. */
+static void choose_access(struct shadow_vcpu *v)
+{
 	v->stuck = 0;
+	for (unsigned tries = 0; tries < 40; tries++) {
+		struct paging_regs r;
+		struct model_question q;
+		struct guest_walk w;
+
+		random_access(v);
+		q = question(v, &r);
+		if (!guest_walk_record(shadow_sim.mmu, &r, gva(q.at), q.access | WALK_PEEK, &w) || !below(30))
+			return;
+	}
 }
 
 static struct model_question question(const struct shadow_vcpu *v, struct paging_regs *r)
@@ -161,6 +225,7 @@ static void check_hit(struct shadow_vcpu *v, uint64_t at)
 	q.flags = true;
 	if (!shadow_model_allows(&q))
 		wrong(v, &q, "A or D flags are missing");
+	hot_add(v, at);
 	if (q.access & MMU_WRITE) {
 		shadow_slots_written(at >> PAGE_SHIFT);
 		shadow_tables_store(at);
@@ -250,6 +315,8 @@ void shadow_vcpu_access(struct shadow_vcpu *v)
 		shadow_model_write_begin(&q);
 	d = shadow_fault(&v->v, gva(v->access.at), out.error);
 	shadow_model_scan();
+	if (d == MMU_TABLE || d == MMU_RESUME)
+		hot_add(v, shadow_model_frame(v->v.fault_at.v >> PAGE_SHIFT) << PAGE_SHIFT);
 	check_verdict(v, d, &q);
 	if (q.access & MMU_WRITE)
 		shadow_model_write_end();
