@@ -6,8 +6,9 @@
 #include "mm/map/backing.h"
 #include "tests/support/shadow/shadow_model_internal.h"
 
-#define OPS    16u
-#define WRITES 8u
+#define OPS	  16u
+#define OP_FRAMES 2u
+#define WRITES	  8u
 
 #define FLAGS_A (BIT(5) | BIT(37))
 #define FLAGS_D (BIT(6) | BIT(38))
@@ -20,6 +21,7 @@ struct model_seen model_seen;
 static struct {
 	bool used;
 	bool touches[MODEL_TABLES];
+	uint64_t frame[OP_FRAMES]; /* that are stored into, wherever they are in the guest by then; 0: none */
 } ops[OPS];
 static struct model_question writes[WRITES];
 static unsigned nwrites;
@@ -119,6 +121,21 @@ static void scan_cell(struct model_table *t, unsigned n, uint64_t value, bool *c
 	}
 }
 
+static void touch(unsigned op, unsigned t)
+{
+	model_state.table[t].ops += !ops[op].touches[t];
+	ops[op].touches[t] = true;
+}
+
+/* A host CPU goes on with memory that it has looked up, though that may be elsewhere in the guest by now. */
+static void touch_frame(unsigned t, uint64_t frame)
+{
+	for (unsigned op = 0; frame && op < OPS; op++)
+		for (unsigned n = 0; ops[op].used && n < OP_FRAMES; n++)
+			if (ops[op].frame[n] == frame)
+				touch(op, t);
+}
+
 void shadow_model_scan(void)
 {
 	bool changed = false;
@@ -127,6 +144,7 @@ void shadow_model_scan(void)
 		struct model_table *table = &model_state.table[t];
 		uint64_t frame = shadow_model_frame(table->gfn);
 
+		touch_frame(t, frame);
 		for (unsigned c = 0; c < MODEL_CELLS; c++)
 			scan_cell(table, c, cell_in(frame, c), &changed);
 	}
@@ -146,19 +164,13 @@ static unsigned begin(void)
 	return op;
 }
 
-static void touch(unsigned op, unsigned t)
-{
-	model_state.table[t].ops += !ops[op].touches[t];
-	ops[op].touches[t] = true;
-}
-
 unsigned shadow_model_begin_frame(uint64_t frame)
 {
 	unsigned op = begin();
 
+	ops[op].frame[0] = frame;
 	for (unsigned t = 0; t < model_state.ntables; t++)
-		if (shadow_model_frame(model_state.table[t].gfn) == frame)
-			touch(op, t);
+		touch_frame(t, shadow_model_frame(model_state.table[t].gfn));
 	return op;
 }
 
@@ -166,12 +178,12 @@ unsigned shadow_model_begin(uint64_t gfn, uint64_t pages)
 {
 	unsigned op = begin();
 
+	for (uint64_t n = 0; n < min(pages, (uint64_t)OP_FRAMES); n++)
+		ops[op].frame[n] = shadow_model_frame(gfn + n);
 	for (unsigned t = 0; t < model_state.ntables; t++) {
-		uint64_t at = model_state.table[t].gfn, frame = shadow_model_frame(at);
-
-		for (uint64_t n = 0; n < pages; n++)
-			if (at == gfn + n || (frame && frame == shadow_model_frame(gfn + n)))
-				touch(op, t);
+		if (model_state.table[t].gfn - gfn < pages)
+			touch(op, t);
+		touch_frame(t, shadow_model_frame(model_state.table[t].gfn));
 	}
 	return op;
 }

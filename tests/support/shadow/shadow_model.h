@@ -39,8 +39,8 @@ uint64_t shadow_model_now(void);
 /* Looks at all cells. What has changed since the last look may only be flags that the CPU sets, unless a store is under way. */
 void shadow_model_scan(void);
 
-/* A store, or a change of the map, that takes its time: what was there before may be observed until its end. Both look. `pages`
- * frames from gfn are touched; cells of other frames must stay as they are. */
+/* A store (into at most two frames), or a change of the map, that takes its time: what was there before may be observed until its
+ * end. Both look. `pages` from gfn are touched; cells of other frames must stay as they are. */
 unsigned shadow_model_begin(uint64_t gfn, uint64_t pages);
 /* The same for a store through the guest's own mapping into the host's frame. */
 unsigned shadow_model_begin_frame(uint64_t frame);

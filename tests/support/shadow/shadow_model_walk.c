@@ -135,6 +135,26 @@ static bool blank_entry(struct search *s, const struct place *p)
 	return entry(s, p, v & ones, p->since, NULL, 0) || (both && entry(s, p, ones, p->since, NULL, 0));
 }
 
+static uint64_t entry_of(const struct search *s, uint64_t offset, uint64_t cell)
+{
+	return s->size == 8 ? cell : offset & 4 ? cell >> 32 : (uint32_t)cell;
+}
+
+/* With the flags that were set in the entry while it was this one. The CPU may set them some time after it has read the entry and
+ * those below. */
+static uint64_t with_flags(const struct search *s, uint64_t offset, const struct model_cell *cell, uint64_t e, uint64_t since)
+{
+	uint64_t flags = PTE_A | PTE_D, with = e;
+
+	for (unsigned i = 0; i < cell->n; i++) {
+		uint64_t other = entry_of(s, offset, cell->item[i].value);
+
+		if (cell->item[i].until > since && !((other ^ e) & ~flags))
+			with |= other & flags;
+	}
+	return with;
+}
+
 static bool down(struct search *s, const struct place *p)
 {
 	unsigned bits = s->size == 8 ? 9 : 10, shift = PAGE_SHIFT + bits * (p->level - 1);
@@ -152,7 +172,7 @@ static bool down(struct search *s, const struct place *p)
 	for (unsigned i = cell->n; i--;) {
 		const struct model_item *item = &cell->item[i];
 		bool upper = s->size == 4 && (offset & 4);
-		uint64_t e = s->size == 8 ? item->value : upper ? item->value >> 32 : (uint32_t)item->value;
+		uint64_t e = entry_of(s, offset, item->value);
 
 		if (item->until <= p->since)
 			continue;
@@ -160,6 +180,7 @@ static bool down(struct search *s, const struct place *p)
 			model_seen.given_up++;
 			return !s->mark;
 		}
+		e = with_flags(s, offset, cell, e, s->q->since);
 		if (entry(s, p, e, max(p->since, item->from), &cell->dirty, upper ? BIT(38) : BIT(6)))
 			return true;
 	}

@@ -73,6 +73,7 @@ void shadow_regs_init(struct shadow_vcpu *v)
 {
 	random_mode(v);
 	v->v.regs = v->guest;
+	v->again = false;
 	flushed(v, ALL_PCIDS, shadow_model_now());
 }
 
