@@ -61,7 +61,8 @@ void shadow_rig_stop(void)
 	if (mmu->pool.used != mmu->count.valid)
 		oracle_fail("shadow rig: %lu pages in use, %lu valid", mmu->pool.used, mmu->count.valid);
 	mmu_destroy(mmu);
-	backing_free(shadow_rig.ram);
+	for (unsigned n = 0; n < ARRAY_SIZE(shadow_rig.owned) && shadow_rig.owned[n]; n++)
+		backing_free(shadow_rig.owned[n]);
 	if (frames_owned(OWNER_RAM) || frames_owned(OWNER_TABLES))
 		oracle_fail("shadow rig: memory leaks");
 	test_cpu_id = 0;
@@ -69,11 +70,22 @@ void shadow_rig_stop(void)
 	arena_close(&shadow_rig.arena);
 }
 
+struct backing *shadow_rig_memory(uint64_t pages)
+{
+	unsigned n = 0;
+
+	while (n < ARRAY_SIZE(shadow_rig.owned) && shadow_rig.owned[n])
+		n++;
+	if (n == ARRAY_SIZE(shadow_rig.owned) || backing_alloc(pages, OWNER_RAM, &shadow_rig.owned[n]))
+		oracle_fail("shadow rig: no memory");
+	return shadow_rig.owned[n];
+}
+
 struct backing *shadow_rig_slot(uint64_t at, uint64_t pages, unsigned flags, slot_id *id)
 {
-	struct slot_desc d = { .base = gfn(at), .pages = pages, .flags = flags };
+	struct slot_desc d = { .base = gfn(at), .pages = pages, .flags = flags, .backing = shadow_rig_memory(pages) };
 
-	if (backing_alloc(pages, OWNER_RAM, &d.backing) || slot_add(shadow_rig.mmu, &d, id))
+	if (slot_add(shadow_rig.mmu, &d, id))
 		oracle_fail("shadow rig: slot at %#lx", at);
 	return d.backing;
 }
@@ -168,7 +180,7 @@ void shadow_rig_invlpg(unsigned i, uint64_t at)
 	shadow_invlpg(&shadow_rig.v[i], gva(at));
 }
 
-static void must_enter(unsigned i)
+void shadow_rig_must_enter(unsigned i)
 {
 	int err = -E_AGAIN;
 
@@ -189,7 +201,7 @@ struct shadow_rig_result shadow_rig_access(unsigned i, uint64_t at, unsigned kin
 	struct shadow_hw_result out;
 
 	for (; r.faults < 100; r.faults++) {
-		must_enter(i);
+		shadow_rig_must_enter(i);
 		v->regs.cpl = cpl;
 		if (shadow_hw_access(i, &shadow_rig.hw[i], &a, &out)) {
 			r.address = out.address;

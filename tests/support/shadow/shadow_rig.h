@@ -25,13 +25,15 @@ struct shadow_rig {
 	struct shadow_hw_regs hw[SHADOW_RIG_VCPUS];
 	bool in[SHADOW_RIG_VCPUS];
 	unsigned vcpus;
+	struct backing *owned[8]; /* freed at the end */
 };
 extern struct shadow_rig shadow_rig;
 
 void shadow_rig_start(unsigned vcpus, const struct mmu_params *p /* NULL: as usual */);
 /* All vCPUs out, all given back, checked. */
 void shadow_rig_stop(void);
-/* More memory: `pages` at gfn, with these flags. It is the caller's to free. */
+/* More memory, zeroed; and as a slot: `pages` at gfn, with these flags. It is freed at the end. */
+struct backing *shadow_rig_memory(uint64_t pages);
 struct backing *shadow_rig_slot(uint64_t gfn, uint64_t pages, unsigned flags, slot_id *id);
 
 /* Entry i of the table in frame gfn, by a store of the host's. */
@@ -50,6 +52,8 @@ void shadow_rig_load(unsigned i);
 void shadow_rig_invlpg(unsigned i, uint64_t at);
 /* -E_AGAIN: it may not yet. */
 int shadow_rig_enter(unsigned i);
+/* The others leave, where it has to wait for them. */
+void shadow_rig_must_enter(unsigned i);
 void shadow_rig_leave(unsigned i);
 
 struct shadow_rig_result {

@@ -84,7 +84,6 @@ static void a_large_entry_becomes_a_table_behind_the_mmu(void **state)
 		}
 		mmu_cpu_quiescent(0);
 		assert_true(mmu_ticket_ready(shadow_rig.mmu, &t));
-		backing_free(b);
 		shadow_rig_stop();
 	}
 }
