@@ -19,6 +19,9 @@ static void vcpu_step(struct shadow_vcpu *v)
 		shadow_vcpu_enter(v);
 		return;
 	}
+	/* A guest that flushes seldom. */
+	if (shadow_sim.calm && what > 2 && below(8))
+		what = 63;
 	switch (what) {
 	default:
 		shadow_vcpu_access(v);
@@ -144,6 +147,7 @@ static void vm_create(void)
 			oracle_fail("shadow: vCPU");
 		shadow_regs_init(v);
 	}
+	shadow_sim.calm = below(2);
 	mmu_yield = in_between;
 }
 

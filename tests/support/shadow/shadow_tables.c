@@ -102,10 +102,23 @@ static uint64_t change(uint64_t e, bool wide)
 	}
 }
 
+/* What is in the eight bytes at a gpa. */
+static uint64_t what_is_at(uint64_t at)
+{
+	uint64_t frame = shadow_model_frame(at >> PAGE_SHIFT);
+
+	return frame ? atomic_load((uint64_t *)hpa_to_virt(hpa(frame << PAGE_SHIFT | (at & PAGE_MASK & ~7ull)))) : 0;
+}
+
 /* Eight bytes for a table: one entry or two, mostly of the kind that the table is for. was: what is there. */
 static uint64_t random_entry(uint64_t gfn, uint64_t was)
 {
 	bool wide = below(8) != 0, same = was && below(3);
+	uint64_t hot = was && !below(4) ? shadow_vcpu_hot_entry() : 0;
+
+	/* A table that is in use is linked once more. */
+	if (hot)
+		return what_is_at(hot);
 
 	for (unsigned t = WIDE; t < WIDE + NARROW; t++)
 		if (shadow_sim.table[t] == gfn)
@@ -118,14 +131,6 @@ static uint64_t random_entry(uint64_t gfn, uint64_t was)
 		return random_narrow() | (uint64_t)random_narrow() << 32;
 	return below(2) ? (was & ~(uint64_t)UINT32_MAX) | (uint32_t)change((uint32_t)was, false)
 			: (was & UINT32_MAX) | change(was >> 32, false) << 32;
-}
-
-/* What is in the eight bytes at a gpa. */
-static uint64_t what_is_at(uint64_t at)
-{
-	uint64_t frame = shadow_model_frame(at >> PAGE_SHIFT);
-
-	return frame ? atomic_load((uint64_t *)hpa_to_virt(hpa(frame << PAGE_SHIFT | (at & PAGE_MASK & ~7ull)))) : 0;
 }
 
 void shadow_tables_init(void)

@@ -33,7 +33,7 @@ static int handshake(struct shadow_vcpu *v)
 
 void shadow_vcpu_enter(struct shadow_vcpu *v)
 {
-	unsigned cpu = below(8) ? v->cpu : (unsigned)below(SHADOW_HW_CPUS);
+	unsigned cpu = below(shadow_sim.calm ? 64 : 8) ? v->cpu : (unsigned)below(SHADOW_HW_CPUS);
 	int err = -E_AGAIN;
 
 	if (shadow_sim.cpu_taken[cpu])
@@ -136,6 +136,15 @@ uint64_t shadow_vcpu_address(const struct shadow_vcpu *v)
 	const struct shadow_hot *h = below(3) ? hot(v) : NULL;
 	uint64_t at = h ? align_down(h->at, PAGE_SIZE) : address(v);
 
+	/* A neighbour, at some level. */
+	if (h && v->mode != SHADOW_OFF && !below(4)) {
+		unsigned bits = v->mode <= SHADOW_32_PSE ? 10 : 9, levels = bits == 10 ? 2 : v->mode == SHADOW_PAE ? 3 : 4;
+		unsigned shift = PAGE_SHIFT + bits * (unsigned)below(levels);
+		uint64_t i = bits == 10 ? index_narrow() : index_wide();
+
+		at = (at & ~((BIT(bits) - 1) << shift)) | i << shift;
+		at = v->mode < SHADOW_4 ? (uint32_t)at : sign_extend(at, v->mode == SHADOW_5 ? 57 : 48);
+	}
 	return at | shadow_model_index[below(MODEL_CELLS)] * 8u | (below(4) ? 0 : 4);
 }
 
