@@ -59,7 +59,8 @@ static void audit_table(struct mmu *mmu, struct spage *p, struct totals *t)
 			in_chain_once(*record, entry, "gfn", key_gfn(key).v);
 			if (key_level(key) > 1 && record_blocks(*record))
 				oracle_fail("a large leaf maps a table of the guest's");
-			if ((*entry & SPTE_W) && indirect_tracked(mmu, key_gfn(key)))
+			if ((*entry & SPTE_W) && indirect_tracked(mmu, key_gfn(key)) &&
+				!indirect_is_unsync(mmu, key_gfn(key)))
 				oracle_fail("gfn %#lx is a table and mapped for writing", key_gfn(key).v);
 		}
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/support/fakes/cpu_id.h"
+#include "tests/support/nested/nested.h"
 
 #define LIFE 3000u /* steps in the life of a VM, on average */
 
@@ -200,6 +201,8 @@ void shadow_run(const struct shadow_config *c, uint64_t seed, unsigned steps)
 	vm_create();
 	for (unsigned i = 0; i < steps; i++) {
 		step();
+		if (!below(32))
+			nested_audit(shadow_sim.mmu);
 		if (!below(LIFE)) {
 			/* Another VM gets the same frames and the same VPIDs. */
 			vm_destroy();
