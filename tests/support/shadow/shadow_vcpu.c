@@ -28,6 +28,9 @@ static int handshake(struct shadow_vcpu *v)
 		return err;
 	shadow_model_forget(version);
 	shadow_hw_enter(&v->hw, &v->v, pointer);
+	for (unsigned k = 0; k < MMU_ROOTS_KEPT; k++)
+		if (v->v.kept[k].page && v->v.kept[k].gen != v->v.root.gen)
+			oracle_fail("vCPU %u enters and keeps a root of another generation", v->v.index);
 	return 0;
 }
 
