@@ -185,7 +185,7 @@ static void vm_destroy(void)
 			frames_owned(OWNER_TABLES));
 }
 
-void shadow_run(const struct shadow_config *c, uint64_t seed, unsigned steps)
+static void machine_start(const struct shadow_config *c, uint64_t seed)
 {
 	/* RAM below 4 GiB, and above. */
 	const hpa_t ram = hpa(4 * GiB - 64 * MiB);
@@ -199,6 +199,18 @@ void shadow_run(const struct shadow_config *c, uint64_t seed, unsigned steps)
 	arena_start(&shadow_sim.arena);
 	shadow_hw_reset(ram, bytes, c->maxphyaddr);
 	vm_create();
+}
+
+static void machine_stop(void)
+{
+	vm_destroy();
+	test_cpu_id = 0;
+	arena_close(&shadow_sim.arena);
+}
+
+void shadow_run(const struct shadow_config *c, uint64_t seed, unsigned steps)
+{
+	machine_start(c, seed);
 	for (unsigned i = 0; i < steps; i++) {
 		step();
 		if (!below(32))
@@ -209,9 +221,17 @@ void shadow_run(const struct shadow_config *c, uint64_t seed, unsigned steps)
 			vm_create();
 		}
 	}
-	vm_destroy();
-	test_cpu_id = 0;
-	arena_close(&shadow_sim.arena);
+	machine_stop();
+}
+
+void shadow_run_bytes(const struct shadow_config *c, const uint8_t *data, size_t size)
+{
+	machine_start(c, 1);
+	oracle_bytes(data, size);
+	while (oracle_bytes_left())
+		step();
+	nested_audit(shadow_sim.mmu);
+	machine_stop();
 }
 
 const struct shadow_config shadow_configs[] = {

@@ -32,6 +32,8 @@ extern const struct shadow_config shadow_configs[];
 extern const unsigned shadow_nconfigs;
 
 void shadow_run(const struct shadow_config *c, uint64_t seed, unsigned steps);
+/* The same in one VM, where these bytes decide what happens. */
+void shadow_run_bytes(const struct shadow_config *c, const uint8_t *data, size_t size);
 
 struct shadow_seen {
 	uint64_t hits[SHADOW_MODES], faults, injected, mmio, rom, exec_mmio, tables, unprotected, stores, emulated,

@@ -123,3 +123,5 @@ void shadow_slots_tickets(void);
 void shadow_slots_read_log(void);
 /* A vCPU has written to this frame at gfn, or a device has. */
 void shadow_slots_written(uint64_t frame);
+/* Counts changes of the slot and readings of its log: a store that one of them fell into may be in the reading before. */
+uint64_t shadow_slots_changes(void);

@@ -11,6 +11,7 @@ static struct {
 	slot_id id;
 	unsigned model, flags;
 	bool changing;
+	uint64_t changes; /* and readings */
 	/* What must be in the next reading of its log. */
 	bool logs, waits;
 	struct mmu_ticket from;
@@ -135,6 +136,7 @@ void shadow_slots_change(void)
 	if (w == TICKETS || bar.changing)
 		return;
 	bar.changing = true;
+	bar.changes++;
 	shadow_seen.slots++;
 	if (!bar.backing) {
 		struct backing *b = memory(BAR_PAGES);
@@ -187,6 +189,11 @@ void shadow_slots_tickets(void)
 	}
 }
 
+uint64_t shadow_slots_changes(void)
+{
+	return bar.changes;
+}
+
 void shadow_slots_written(uint64_t frame)
 {
 	if (!bar.backing || !bar.logs || bar.changing)
@@ -208,6 +215,7 @@ void shadow_slots_read_log(void)
 
 	if (!bar.backing || !bar.logs || bar.changing)
 		return;
+	bar.changes++;
 	bar.changing = true; /* nor is it read twice at once, and writes meanwhile are not looked for */
 	memcpy(must, bar.written, sizeof(must));
 	memset(bar.written, 0, sizeof(bar.written));

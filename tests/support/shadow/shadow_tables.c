@@ -209,6 +209,7 @@ static void host_store(uint64_t at)
 	uint64_t e = random_entry(at >> PAGE_SHIFT, what_is_at(at));
 	unsigned op = shadow_model_begin(at >> PAGE_SHIFT, 2);
 	size_t n = (at & 7) || !below(3) ? 4 : 8;
+	uint64_t changes = shadow_slots_changes();
 	bool done;
 
 	/* Between cells that are neighbours, it may be misaligned. */
@@ -219,7 +220,7 @@ static void host_store(uint64_t at)
 	else
 		done = !guest_write(shadow_sim.mmu, gpa(at), &e, n);
 	shadow_model_end(op);
-	if (done)
+	if (done && changes == shadow_slots_changes())
 		shadow_slots_written(shadow_model_frame(at >> PAGE_SHIFT));
 }
 

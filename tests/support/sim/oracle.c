@@ -15,6 +15,7 @@
 #define POISON_FRAME 0x000b6b6b6b6b6000ull
 
 static _Thread_local uint64_t seed0, state;
+static _Thread_local const uint8_t *bytes, *bytes_end;
 struct hw_cpu hw_cpu[HW_CPUS];
 void (*hw_kick)(struct mmu_vcpu *v);
 
@@ -24,9 +25,24 @@ void oracle_seed(uint64_t seed)
 	state = seed * 0x9e3779b97f4a7c15ull + 0x1234567;
 }
 
+void oracle_bytes(const uint8_t *data, size_t size)
+{
+	bytes = data;
+	bytes_end = data + size;
+}
+
+bool oracle_bytes_left(void)
+{
+	return bytes_end - bytes >= 2;
+}
+
 /* xorshift64* */
 uint64_t oracle_random(void)
 {
+	if (oracle_bytes_left()) {
+		bytes += 2;
+		return bytes[-2] | (uint64_t)bytes[-1] << 8;
+	}
 	state ^= state >> 12;
 	state ^= state << 25;
 	state ^= state >> 27;

@@ -28,6 +28,9 @@
 /* ---- randomness: the same for the same seed; each thread has its own and must seed it ---- */
 uint64_t oracle_random(void);
 void oracle_seed(uint64_t seed);
+/* From now on the numbers are these bytes, two each, and then go on as before: for a fuzzer. NULL, 0: none. */
+void oracle_bytes(const uint8_t *data, size_t size);
+bool oracle_bytes_left(void);
 static inline uint64_t below(uint64_t n)
 {
 	return oracle_random() % n;
