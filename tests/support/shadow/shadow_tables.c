@@ -152,14 +152,17 @@ void shadow_tables_init(void)
 	for (unsigned t = 0; t < n; t++)
 		shadow_model_table(shadow_sim.table[t]);
 	/* To begin with, each links a few others. */
-	for (unsigned t = 0; t < n; t++)
+	for (unsigned t = 0; t < n; t++) {
+		uint64_t gfn = shadow_sim.table[t];
+		unsigned op = shadow_model_begin(gfn, 1);
+
 		for (unsigned c = 0; c < MODEL_CELLS; c++) {
-			uint64_t e = random_entry(shadow_sim.table[t], 0), gfn = shadow_sim.table[t];
-			unsigned op = shadow_model_begin(gfn, 1);
+			uint64_t e = random_entry(gfn, 0);
 
 			guest_write_rom(shadow_sim.mmu, gpa(gfn << PAGE_SHIFT | shadow_model_index[c] * 8u), &e, 8);
-			shadow_model_end(op);
 		}
+		shadow_model_end(op);
+	}
 }
 
 static uint64_t gfn_of_frame(uint64_t frame)
