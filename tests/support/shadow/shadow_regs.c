@@ -74,6 +74,7 @@ void shadow_regs_init(struct shadow_vcpu *v)
 	random_mode(v);
 	v->v.regs = v->guest;
 	v->again = false;
+	v->stage = 0;
 	flushed(v, ALL_PCIDS, shadow_model_now());
 }
 
@@ -81,9 +82,14 @@ void shadow_regs_init(struct shadow_vcpu *v)
 static unsigned toggle(struct shadow_vcpu *v)
 {
 	uint64_t was = v->guest.cr4;
+	enum shadow_mode other = v->mode == SHADOW_32 ? SHADOW_32_PSE : SHADOW_32;
 
 	shadow_seen.toggles++;
 	random_rights(v);
+	if ((v->mode == SHADOW_32 || v->mode == SHADOW_32_PSE) && (shadow_sim.c->modes & BIT(other)) && below(2)) {
+		v->mode = other;
+		v->guest.cr4 ^= CR4_PSE;
+	}
 	if (was != v->guest.cr4)
 		latch(v);
 	if ((was ^ v->guest.cr4) & CR4_PGE)
@@ -124,18 +130,19 @@ void shadow_regs_change(struct shadow_vcpu *v)
 	shadow_load(&v->v);
 	flushed(v, gone, version);
 	v->again = false;
+	v->stage = 0;
 }
 
-void shadow_regs_invlpg(struct shadow_vcpu *v)
+void shadow_regs_invlpg(struct shadow_vcpu *v, uint64_t at)
 {
-	uint64_t at = v->again && below(2) ? v->access.at : shadow_vcpu_address(v), version;
+	uint64_t version;
 	unsigned in = pcid(v);
 
 	shadow_model_scan();
 	version = shadow_model_now();
 	shadow_seen.invlpgs++;
 	/* INVPCID names a PCID, which need not be the current one. */
-	if ((v->guest.cr4 & CR4_PCIDE) && !below(3))
+	if ((v->guest.cr4 & CR4_PCIDE) && !v->stage && !below(3))
 		in = (unsigned)below(PCIDS);
 	v->v.regs = v->guest;
 	/* Of an address that is not canonical, it does nothing. */

@@ -36,7 +36,7 @@ static void vcpu_step(struct shadow_vcpu *v)
 		break;
 	case 7 ... 9:
 		shadow_vcpu_leave(v);
-		shadow_regs_invlpg(v);
+		shadow_regs_invlpg(v, v->again && below(2) ? v->access.at : shadow_vcpu_address(v));
 		break;
 	case 0 ... 2:
 		/* A vCPU is taken away, and comes back without a root. */
@@ -185,32 +185,32 @@ static void vm_destroy(void)
 			frames_owned(OWNER_TABLES));
 }
 
+/* RAM below 4 GiB, and above. */
+#define RAM_AT	  (4 * GiB - 64 * MiB)
+#define RAM_BYTES (192 * MiB)
+
+static void ram_start(struct arena *a)
+{
+	arena_open(a, hpa(RAM_AT), RAM_BYTES);
+	arena_start(a);
+}
+
 static void machine_start(const struct shadow_config *c, uint64_t seed)
 {
-	/* RAM below 4 GiB, and above. */
-	const hpa_t ram = hpa(4 * GiB - 64 * MiB);
-	const uint64_t bytes = 192 * MiB;
-
 	memset(&shadow_sim, 0, sizeof(shadow_sim));
 	shadow_sim.c = c;
 	mmu_yield = NULL;
 	oracle_begin(seed, kicked, oracle_debug(seed));
-	arena_open(&shadow_sim.arena, ram, bytes);
-	arena_start(&shadow_sim.arena);
-	shadow_hw_reset(ram, bytes, c->maxphyaddr);
-	vm_create();
-}
-
-static void machine_stop(void)
-{
-	vm_destroy();
-	test_cpu_id = 0;
-	arena_close(&shadow_sim.arena);
+	shadow_hw_reset(hpa(RAM_AT), RAM_BYTES, c->maxphyaddr);
 }
 
 void shadow_run(const struct shadow_config *c, uint64_t seed, unsigned steps)
 {
+	struct arena ram;
+
 	machine_start(c, seed);
+	ram_start(&ram);
+	vm_create();
 	for (unsigned i = 0; i < steps; i++) {
 		step();
 		if (!below(32))
@@ -221,17 +221,26 @@ void shadow_run(const struct shadow_config *c, uint64_t seed, unsigned steps)
 			vm_create();
 		}
 	}
-	machine_stop();
+	vm_destroy();
+	test_cpu_id = 0;
+	arena_close(&ram);
 }
 
 void shadow_run_bytes(const struct shadow_config *c, const uint8_t *data, size_t size)
 {
+	static struct arena ram; /* stays, since a new one is slow; all of it is given back each time */
+
 	machine_start(c, 1);
+	if (!ram.mem)
+		ram_start(&ram);
+	vm_create();
 	oracle_bytes(data, size);
 	while (oracle_bytes_left())
 		step();
+	oracle_bytes(NULL, 0);
 	nested_audit(shadow_sim.mmu);
-	machine_stop();
+	vm_destroy();
+	test_cpu_id = 0;
 }
 
 const struct shadow_config shadow_configs[] = {

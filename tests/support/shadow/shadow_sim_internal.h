@@ -61,6 +61,9 @@ struct shadow_vcpu {
 	unsigned cpl;
 	bool implicit;
 	unsigned stuck, outside;
+	/* What guests do most: an entry is changed by which `edited` is reached (2), invalidated (1), and used (0 from then on). */
+	unsigned stage;
+	uint64_t edited;
 };
 
 /* An access that reached memory not long ago: it is repeated, also by other vCPUs, and the entries on its way change. */
@@ -73,7 +76,6 @@ struct shadow_hot {
 
 struct shadow_sim {
 	const struct shadow_config *c;
-	struct arena arena;
 	struct mmu *mmu;
 	struct shadow_vcpu vcpu[SHADOW_SIM_VCPUS];
 	bool cpu_taken[SHADOW_HW_CPUS];
@@ -102,7 +104,7 @@ uint64_t shadow_vcpu_hot_entry(void);
 void shadow_regs_init(struct shadow_vcpu *v);
 /* v has left the guest for one of: MOV to CR3, to CR0, CR4 or EFER; INVLPG and INVPCID. */
 void shadow_regs_change(struct shadow_vcpu *v);
-void shadow_regs_invlpg(struct shadow_vcpu *v);
+void shadow_regs_invlpg(struct shadow_vcpu *v, uint64_t at);
 /* A device stores into what is loaded as PDPTEs: no vCPU learns of that before it loads them again. */
 void shadow_regs_pdpt(void);
 

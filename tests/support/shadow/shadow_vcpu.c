@@ -100,12 +100,18 @@ static uint64_t address(const struct shadow_vcpu *v)
 	}
 }
 
+/* The same addresses lead through the same tables. */
+static bool alike(enum shadow_mode a, enum shadow_mode b)
+{
+	return a == b || (a == SHADOW_32 && b == SHADOW_32_PSE) || (a == SHADOW_32_PSE && b == SHADOW_32);
+}
+
 static const struct shadow_hot *hot(const struct shadow_vcpu *v)
 {
 	const struct shadow_hot *h = &shadow_sim.hot[below(HOTS)];
 
 	for (unsigned i = 0; i < HOTS; i++, h = &shadow_sim.hot[below(HOTS)])
-		if (h->frame && (!v || (h->mode == v->mode && (h->regs.cr3 == v->guest.cr3 || !below(8)))))
+		if (h->frame && (!v || (alike(h->mode, v->mode) && (h->regs.cr3 == v->guest.cr3 || !below(8)))))
 			return h;
 	return NULL;
 }
@@ -121,17 +127,23 @@ static void hot_add(const struct shadow_vcpu *v, uint64_t at)
 	*h = (struct shadow_hot){ v->mode, v->guest, v->access.at, at >> PAGE_SHIFT };
 }
 
-uint64_t shadow_vcpu_hot_entry(void)
+/* Where an entry lies through which `at` is reached; 0: nowhere. */
+static uint64_t entry_of(const struct paging_regs *r, uint64_t at)
 {
-	const struct shadow_hot *h = hot(NULL);
 	struct guest_walk w;
 	unsigned level;
 
-	if (!h || h->mode == SHADOW_OFF)
+	if (!(r->cr0 & CR0_PG) || guest_walk_record(shadow_sim.mmu, r, gva(at), MMU_READ | WALK_PEEK, &w) == -E_RANGE)
 		return 0;
-	guest_walk_record(shadow_sim.mmu, &h->regs, gva(h->at), MMU_READ | WALK_PEEK, &w);
 	level = w.leaf + (unsigned)below(w.top - w.leaf + 1);
 	return w.step[level - 1].at.v == WALK_LATCHED ? 0 : w.step[level - 1].at.v;
+}
+
+uint64_t shadow_vcpu_hot_entry(void)
+{
+	const struct shadow_hot *h = hot(NULL);
+
+	return h ? entry_of(&h->regs, h->at) : 0;
 }
 
 uint64_t shadow_vcpu_address(const struct shadow_vcpu *v)
@@ -151,10 +163,10 @@ uint64_t shadow_vcpu_address(const struct shadow_vcpu *v)
 	return at | shadow_model_index[below(MODEL_CELLS)] * 8u | (below(4) ? 0 : 4);
 }
 
-/* An address by which v stores into an entry through which an access of late went, if it has one. */
-static bool entry_address(const struct shadow_vcpu *v, uint64_t *at)
+/* An address by which v stores into the entry at this gpa, if it has used one. */
+static bool entry_address(const struct shadow_vcpu *v, uint64_t entry, uint64_t *at)
 {
-	uint64_t entry = shadow_vcpu_hot_entry(), frame = entry ? shadow_model_frame(entry >> PAGE_SHIFT) : 0;
+	uint64_t frame = entry ? shadow_model_frame(entry >> PAGE_SHIFT) : 0;
 
 	for (unsigned i = 0; frame && i < HOTS; i++) {
 		const struct shadow_hot *h = &shadow_sim.hot[i];
@@ -176,7 +188,7 @@ static void random_access(struct shadow_vcpu *v)
 
 	v->access = (struct shadow_hw_access){ .at = shadow_vcpu_address(v), .kind = kinds[below(4)] };
 	if (v->access.kind == MMU_WRITE && below(2))
-		entry_address(v, &v->access.at);
+		entry_address(v, shadow_vcpu_hot_entry(), &v->access.at);
 	v->cpl = below(2) ? 3 : 0;
 	/* (At CPL 0 with AC set, nothing tells an implicit access from an explicit one when it faults.) */
 	v->implicit = v->access.kind != MMU_EXEC && (v->cpl == 3 || !ac) && !below(16);
@@ -187,10 +199,28 @@ static void random_access(struct shadow_vcpu *v)
 
 static struct model_question question(const struct shadow_vcpu *v, struct paging_regs *r);
 
+/* A store into the entry that is to be edited. */
+static bool edit(struct shadow_vcpu *v)
+{
+	uint64_t at;
+
+	if (!entry_address(v, entry_of(&v->guest, v->edited), &at))
+		return false;
+	random_access(v);
+	v->access.at = at;
+	v->access.kind = MMU_WRITE;
+	return true;
+}
+
 /* Mostly one that is allowed. */
 static void choose_access(struct shadow_vcpu *v)
 {
 	v->stuck = 0;
+	if (v->stage == 2) {
+		v->stage = edit(v);
+		if (v->stage)
+			return;
+	}
 	for (unsigned tries = 0; tries < 40; tries++) {
 		struct paging_regs r;
 		struct model_question q;
@@ -238,6 +268,10 @@ static void check_hit(struct shadow_vcpu *v, uint64_t at)
 	if (!shadow_model_allows(&q))
 		wrong(v, &q, "A or D flags are missing");
 	hot_add(v, at);
+	if (!v->stage && !below(4)) {
+		v->stage = 2;
+		v->edited = v->access.at;
+	}
 	if (q.access & MMU_WRITE) {
 		shadow_slots_written(at >> PAGE_SHIFT);
 		shadow_tables_store(at);
@@ -308,6 +342,15 @@ void shadow_vcpu_access(struct shadow_vcpu *v)
 	}
 	if (!below(16)) {
 		shadow_hw_guess(v->cpu, &v->hw, address(v));
+		return;
+	}
+	if (!v->again && v->stage == 1) {
+		shadow_vcpu_leave(v);
+		shadow_regs_invlpg(v, v->edited);
+		random_access(v);
+		v->access.at = v->edited;
+		v->stage = 0;
+		v->again = true;
 		return;
 	}
 	if (!v->again || !below(16))

@@ -28,7 +28,7 @@ void oracle_seed(uint64_t seed)
 void oracle_bytes(const uint8_t *data, size_t size)
 {
 	bytes = data;
-	bytes_end = data + size;
+	bytes_end = size ? data + size : data;
 }
 
 bool oracle_bytes_left(void)
