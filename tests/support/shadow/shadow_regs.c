@@ -159,6 +159,6 @@ void shadow_regs_pdpt(void)
 	uint64_t e[12];
 
 	for (unsigned i = 0; i < ARRAY_SIZE(e); i++)
-		e[i] = below(6) ? shadow_sim.table[below(6)] << PAGE_SHIFT | PTE_P : 0;
+		e[i] = below(6) ? shadow_sim.table[4 + below(6)] << PAGE_SHIFT | PTE_P : 0;
 	guest_write(shadow_sim.mmu, gpa((PDPT + below(PDPTS)) << PAGE_SHIFT), e, sizeof(e));
 }

@@ -134,6 +134,7 @@ static void vm_create(void)
 
 	if (mmu_create(&p, &shadow_sim.mmu))
 		oracle_fail("shadow: mmu_create");
+	shadow_sim.orderly = below(3);
 	shadow_model_reset(shadow_sim.mmu);
 	shadow_slots_init();
 	shadow_tables_init();

@@ -84,6 +84,7 @@ struct shadow_sim {
 	struct backing *ram, *rom;
 	struct shadow_hot hot[HOTS];
 	unsigned depth; /* steps within a step */
+	bool orderly;	/* most tables are of one level, as in real guests */
 	bool calm;	/* flushes, moves and changes of registers are seldom in the life of this VM */
 };
 extern struct shadow_sim shadow_sim;

@@ -5,10 +5,30 @@
 #include "mm/space/guest_mem.h"
 #include "tests/support/shadow/shadow_sim_internal.h"
 
-static uint64_t table(bool wide)
+/* In an orderly guest, most tables are of one level: 5 and 4 that are roots, ..., 1. All others are of level 1. */
+static const uint8_t levels[WIDE + NARROW] = { 5, 5, 4, 4, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, /* narrow: */ 2, 2, 2, 1, 1, 1 };
+
+static unsigned level_of(uint64_t gfn)
 {
+	for (unsigned t = 0; t < WIDE + NARROW; t++)
+		if (shadow_sim.table[t] == gfn)
+			return levels[t];
+	return 1;
+}
+
+/* A table that an entry of the table in frame `from` leads to. */
+static uint64_t table(bool wide, uint64_t from)
+{
+	unsigned level = shadow_sim.orderly && below(12) ? level_of(from) : 0;
+
 	if (shadow_sim.c->mixed && !below(8))
 		wide = !wide;
+	for (unsigned tries = 0; level > 1 && tries < 64; tries++) {
+		unsigned t = (unsigned)(wide ? below(WIDE) : WIDE + below(NARROW));
+
+		if (levels[t] == level - 1)
+			return shadow_sim.table[t];
+	}
 	if (below(3) || shadow_sim.ntables == WIDE + NARROW)
 		return shadow_sim.table[wide ? below(WIDE) : WIDE + below(NARROW)];
 	/* Those in the BAR, in ROM, and the aliases are of any kind. */
@@ -23,7 +43,7 @@ uint64_t shadow_tables_root(bool wide)
 }
 
 /* Where an entry may lead. */
-static uint64_t target(bool wide)
+static uint64_t target(bool wide, uint64_t from)
 {
 	switch (below(16)) {
 	case 0:
@@ -33,7 +53,7 @@ static uint64_t target(bool wide)
 	case 2:
 		return below(2) ? HOLE + below(4) : ROM + below(ROM_PAGES);
 	default:
-		return table(wide);
+		return table(wide, from);
 	}
 }
 
@@ -44,7 +64,7 @@ static uint64_t rights(void)
 	return e | (below(2) ? PTE_A : 0) | (below(2) ? PTE_D : 0) | (below(8) ? 0 : PTE_G);
 }
 
-static uint64_t random_wide(void)
+static uint64_t random_wide(uint64_t from)
 {
 	uint64_t e = rights() | (below(16) ? 0 : PTE_NX);
 
@@ -52,20 +72,20 @@ static uint64_t random_wide(void)
 	case 0:
 		return 0;
 	case 1:
-		return (below(2) ? e & ~PTE_P : e) | target(true) << PAGE_SHIFT | below(8) << 9;
+		return (below(2) ? e & ~PTE_P : e) | target(true, from) << PAGE_SHIFT | below(8) << 9;
 	case 2:
 	case 3:
 		return e | PTE_PS | below(RAM_PAGES / 512) << 21; /* large; a level up, 1 GiB from 0 */
 	case 4:
 		return e | PTE_PS | (below(2) ? BIT(13) : 0) | (below(2) ? PTE_PATLARGE : 0);
 	case 5:
-		return e | BIT(GUEST_WIDTH + below(52 - GUEST_WIDTH)) | target(true) << PAGE_SHIFT;
+		return e | BIT(GUEST_WIDTH + below(52 - GUEST_WIDTH)) | target(true, from) << PAGE_SHIFT;
 	default:
-		return e | target(true) << PAGE_SHIFT;
+		return e | target(true, from) << PAGE_SHIFT;
 	}
 }
 
-static uint32_t random_narrow(void)
+static uint32_t random_narrow(uint64_t from)
 {
 	uint32_t e = (uint32_t)rights();
 
@@ -80,19 +100,19 @@ static uint32_t random_narrow(void)
 	case 4: /* PSE-36, and a reserved bit */
 		return e | (uint32_t)PTE_PS | (uint32_t)(below(8) << 13) | (below(2) ? 1u << 21 : 0);
 	default:
-		return e | (uint32_t)(target(false) << PAGE_SHIFT);
+		return e | (uint32_t)(target(false, from) << PAGE_SHIFT);
 	}
 }
 
 /* One of the bits that matter, or the frame, is another. */
-static uint64_t change(uint64_t e, bool wide)
+static uint64_t change(uint64_t e, bool wide, uint64_t from)
 {
 	static const uint64_t bits[] = { PTE_P, PTE_W, PTE_W, PTE_U, PTE_A, PTE_A, PTE_D, PTE_D, PTE_D, PTE_PS, PTE_G,
 		PTE_PCD };
 
 	switch (below(8)) {
 	case 0:
-		return (e & ~(uint64_t)(wide ? PTE_ADDR : BITS(31, 12))) | target(wide) << PAGE_SHIFT;
+		return (e & ~(uint64_t)(wide ? PTE_ADDR : BITS(31, 12))) | target(wide, from) << PAGE_SHIFT;
 	case 1:
 		return wide ? e ^ PTE_NX : e ^ PTE_W;
 	case 2: /* it comes back */
@@ -126,11 +146,11 @@ static uint64_t random_entry(uint64_t gfn, uint64_t was)
 	if (shadow_sim.c->mixed && !below(8))
 		wide = !wide;
 	if (wide)
-		return same ? change(was, true) : random_wide();
+		return same ? change(was, true, gfn) : random_wide(gfn);
 	if (!same)
-		return random_narrow() | (uint64_t)random_narrow() << 32;
-	return below(2) ? (was & ~(uint64_t)UINT32_MAX) | (uint32_t)change((uint32_t)was, false)
-			: (was & UINT32_MAX) | change(was >> 32, false) << 32;
+		return random_narrow(gfn) | (uint64_t)random_narrow(gfn) << 32;
+	return below(2) ? (was & ~(uint64_t)UINT32_MAX) | (uint32_t)change((uint32_t)was, false, gfn)
+			: (was & UINT32_MAX) | change(was >> 32, false, gfn) << 32;
 }
 
 void shadow_tables_init(void)

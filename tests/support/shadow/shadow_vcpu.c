@@ -135,7 +135,7 @@ static uint64_t entry_of(const struct paging_regs *r, uint64_t at)
 
 	if (!(r->cr0 & CR0_PG) || guest_walk_record(shadow_sim.mmu, r, gva(at), MMU_READ | WALK_PEEK, &w) == -E_RANGE)
 		return 0;
-	level = w.leaf + (unsigned)below(w.top - w.leaf + 1);
+	level = w.leaf + (below(2) ? (unsigned)below(w.top - w.leaf + 1) : 0);
 	return w.step[level - 1].at.v == WALK_LATCHED ? 0 : w.step[level - 1].at.v;
 }
 

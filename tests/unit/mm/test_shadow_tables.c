@@ -350,6 +350,56 @@ static void large_pages_of_32_bit_paging_are_split(void **state)
 	shadow_rig_stop();
 }
 
+/* A frame that was a table and is something else now is given up after a few stores, at each level. */
+static void a_table_that_is_flooded_is_given_up(void **state)
+{
+	for (unsigned level = 1; level <= 4; level++) {
+		uint64_t at = four_levels(1, NULL), to_it = at + PAGE_SIZE;
+		unsigned emulated = 0;
+
+		/* A second tree, of which the table of this level is mapped at the next page; it is used once, and unlinked. */
+		for (unsigned l = 4; l > 1; l--)
+			shadow_rig_entry(60 + l, 1, to(60 + l - 1, RWU));
+		shadow_rig_entry(61, 1, to(200, RWU));
+		shadow_rig_entry(13, 2, to(60 + level, RWU));
+		shadow_rig_mode(0, SHADOW_4, 64 << PAGE_SHIFT);
+		reaches(0, at, MMU_WRITE, 200);
+		if (level < 4)
+			shadow_rig_entry(60 + level + 1, 1, 0);
+		shadow_rig_mode(0, SHADOW_4, ROOT << PAGE_SHIFT);
+		reaches(0, at, MMU_WRITE, 100);
+		for (unsigned n = 0; n < 64; n++)
+			emulated += !shadow_rig_store(0, to_it | n * 8, n, 8);
+		assert_true(emulated <= 8);
+		/* The same with the rest of it in one go: it is no table any more. */
+		reaches(0, to_it, MMU_WRITE, 60 + level);
+		shadow_rig_stop();
+	}
+}
+
+/* A right to write that went without a flush, for the guest had ordered none, may be in another vCPU's TLB when the frame becomes a
+ * table. */
+static void a_right_that_went_unflushed_ends_when_the_frame_becomes_a_table(void **state)
+{
+	uint64_t at = four_levels(2, NULL), through = at + PAGE_SIZE;
+
+	/* vCPU 1 can write to gfn 30, and stays in the guest; then the entry for that goes. */
+	shadow_rig_entry(13, 2, to(30, RWU));
+	reaches(0, at, MMU_WRITE, 100);
+	reaches(1, through, MMU_WRITE, 30);
+	shadow_rig_entry(13, 2, 0);
+	shadow_rig_poke(30, 3, to(300, RWU));
+	/* gfn 30 becomes a page table. */
+	shadow_rig_entry(12, 2, to(30, RWU));
+	reaches(0, at + (1ull << 21) + 2 * PAGE_SIZE, MMU_READ, 300);
+	/* vCPU 1 writes to it, if it can, and says so by an interrupt. */
+	if (shadow_rig_access(1, through, MMU_WRITE, 0).verdict == MMU_RESUME)
+		shadow_rig_poke(30, 3, to(301, RWU));
+	shadow_rig_invlpg(0, at + (1ull << 21) + 2 * PAGE_SIZE);
+	reaches(0, at + (1ull << 21) + 2 * PAGE_SIZE, MMU_READ, shadow_rig_read(30, 3) >> PAGE_SHIFT & 0xffff);
+	shadow_rig_stop();
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -362,6 +412,8 @@ int main(void)
 		cmocka_unit_test(an_entry_of_each_level_changes_during_the_fault),
 		cmocka_unit_test(one_table_by_two_entries_with_different_rights),
 		cmocka_unit_test(quadrants_are_told_apart),
+		cmocka_unit_test(a_table_that_is_flooded_is_given_up),
+		cmocka_unit_test(a_right_that_went_unflushed_ends_when_the_frame_becomes_a_table),
 		cmocka_unit_test(large_pages_of_32_bit_paging_are_split),
 	};
 
