@@ -23,12 +23,21 @@
 
 #include "mm/mutant.h"
 #include "tests/support/nested/nested.h"
+#include "tests/support/shadow/shadow_sim.h"
 #include "tests/support/sim/sim.h"
 
 #define ROUNDS	    40u /* most are dead in the first, all in the fourth */
 #define ROUNDS_NONE 8u
 #define STEPS	    6000u
 #define CPU_SECONDS 120u /* the longest takes about twenty */
+
+static void announce(uint64_t seed, const char *config)
+{
+	if (!getenv("LETHE_MUTANT"))
+		return;
+	printf("seed %lu, %s\n", seed, config);
+	fflush(stdout);
+}
 
 /* All configurations, one seed after the other, until it is dead. */
 static void hunt(enum mutant m)
@@ -48,19 +57,19 @@ static void hunt(enum mutant m)
 	}
 	mutant_select(mutant_name(m));
 	for (unsigned round = 0; round < (m == MUTANT_none ? ROUNDS_NONE : ROUNDS); round++) {
+		uint64_t seed = 1000 + round;
+
 		for (unsigned i = 0; i < nested_nconfigs; i++) {
-			if (getenv("LETHE_MUTANT")) {
-				printf("seed %u, %s\n", 1000 + round, nested_configs[i].name);
-				fflush(stdout);
-			}
-			nested_run(&nested_configs[i], 1000 + round, STEPS);
+			announce(seed, nested_configs[i].name);
+			nested_run(&nested_configs[i], seed, STEPS);
 		}
 		for (unsigned i = 0; i < sim_nconfigs; i++) {
-			if (getenv("LETHE_MUTANT")) {
-				printf("seed %u, %s\n", 1000 + round, sim_configs[i].name);
-				fflush(stdout);
-			}
-			sim_run(&sim_configs[i], 1000 + round, STEPS);
+			announce(seed, sim_configs[i].name);
+			sim_run(&sim_configs[i], seed, STEPS);
+		}
+		for (unsigned i = 0; i < shadow_nconfigs; i++) {
+			announce(seed, shadow_configs[i].name);
+			shadow_run(&shadow_configs[i], seed, STEPS);
 		}
 	}
 	_exit(0);

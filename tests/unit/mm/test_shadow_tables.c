@@ -350,31 +350,70 @@ static void large_pages_of_32_bit_paging_are_split(void **state)
 	shadow_rig_stop();
 }
 
-/* A frame that was a table and is something else now is given up after a few stores, at each level. */
+/* A frame that was a table of this level is something else now: how many of 64 stores into it are emulated? */
+static unsigned stores_emulated(unsigned level)
+{
+	uint64_t at = four_levels(1, NULL), to_it = at + PAGE_SIZE;
+	unsigned emulated = 0;
+
+	/* A second tree, of which the table of this level is mapped at the next page; it is used once, and unlinked. */
+	for (unsigned l = 4; l > 1; l--)
+		shadow_rig_entry(60 + l, 1, to(60 + l - 1, RWU));
+	shadow_rig_entry(61, 1, to(200, RWU));
+	shadow_rig_entry(13, 2, to(60 + level, RWU));
+	shadow_rig_mode(0, SHADOW_4, 64 << PAGE_SHIFT);
+	reaches(0, at, MMU_WRITE, 200);
+	if (level < 4)
+		shadow_rig_entry(60 + level + 1, 1, 0);
+	shadow_rig_mode(0, SHADOW_4, ROOT << PAGE_SHIFT);
+	reaches(0, at, MMU_WRITE, 100);
+	for (unsigned n = 0; n < 64; n++)
+		emulated += !shadow_rig_store(0, to_it | n * 8, n, 8);
+	reaches(0, to_it, MMU_WRITE, 60 + level);
+	shadow_rig_stop();
+	return emulated;
+}
+
+/* It is given up after a few. */
 static void a_table_that_is_flooded_is_given_up(void **state)
 {
-	for (unsigned level = 1; level <= 4; level++) {
-		uint64_t at = four_levels(1, NULL), to_it = at + PAGE_SIZE;
-		unsigned emulated = 0;
+	for (unsigned level = 1; level <= 4; level++)
+		assert_true(stores_emulated(level) <= 8);
+}
 
-		/* A second tree, of which the table of this level is mapped at the next page; it is used once, and unlinked. */
-		for (unsigned l = 4; l > 1; l--)
-			shadow_rig_entry(60 + l, 1, to(60 + l - 1, RWU));
-		shadow_rig_entry(61, 1, to(200, RWU));
-		shadow_rig_entry(13, 2, to(60 + level, RWU));
-		shadow_rig_mode(0, SHADOW_4, 64 << PAGE_SHIFT);
-		reaches(0, at, MMU_WRITE, 200);
-		if (level < 4)
-			shadow_rig_entry(60 + level + 1, 1, 0);
-		shadow_rig_mode(0, SHADOW_4, ROOT << PAGE_SHIFT);
-		reaches(0, at, MMU_WRITE, 100);
-		for (unsigned n = 0; n < 64; n++)
-			emulated += !shadow_rig_store(0, to_it | n * 8, n, 8);
-		assert_true(emulated <= 8);
-		/* The same with the rest of it in one go: it is no table any more. */
-		reaches(0, to_it, MMU_WRITE, 60 + level);
-		shadow_rig_stop();
+/* Page tables with entries at both ends, so that comparing one counts as 512 entries: how many of `tables` say what they said before
+ * the guest edited all of them and loaded CR3? */
+static unsigned stale_after_load(unsigned tables)
+{
+	uint64_t at = align_down(four_levels(1, NULL), 1 << 21) - (1 << 21), edit = at + (1 << 21);
+	unsigned stale = 0;
+
+	for (unsigned t = 0; t < tables; t++) {
+		shadow_rig_entry(12, 2 + t, to(40 + t, RWU));
+		shadow_rig_entry(40 + t, 0, to(300 + t, RWU));
+		shadow_rig_entry(40 + t, 511, to(400 + t, RWU));
+		shadow_rig_entry(13, 2 + t, to(40 + t, RWU));
 	}
+	for (unsigned round = 0; round < 3; round++) {
+		for (unsigned t = 0; t < tables; t++) {
+			uint64_t page = at + ((2ull + t) << 21);
+
+			stale += shadow_rig_access(0, page, MMU_WRITE, 0).address >> PAGE_SHIFT !=
+				 shadow_rig_frame(300 + 100 * round + t);
+			shadow_rig_access(0, page + 511 * PAGE_SIZE, MMU_WRITE, 0);
+		}
+		for (unsigned t = 0; t < tables; t++)
+			shadow_rig_store(0, edit + (2 + t) * PAGE_SIZE, to(400 + 100 * round + t, RWU), 8);
+		shadow_rig_mode(0, SHADOW_4, ROOT << PAGE_SHIFT);
+	}
+	shadow_rig_stop();
+	return stale;
+}
+
+static void many_tables_may_be_edited_at_once(void **state)
+{
+	for (unsigned tables = 1; tables < 40; tables += 6)
+		assert_int_equal(stale_after_load(tables), 0);
 }
 
 /* A right to write that went without a flush, for the guest had ordered none, may be in another vCPU's TLB when the frame becomes a
@@ -413,6 +452,7 @@ int main(void)
 		cmocka_unit_test(one_table_by_two_entries_with_different_rights),
 		cmocka_unit_test(quadrants_are_told_apart),
 		cmocka_unit_test(a_table_that_is_flooded_is_given_up),
+		cmocka_unit_test(many_tables_may_be_edited_at_once),
 		cmocka_unit_test(a_right_that_went_unflushed_ends_when_the_frame_becomes_a_table),
 		cmocka_unit_test(large_pages_of_32_bit_paging_are_split),
 	};
