@@ -369,7 +369,8 @@ static unsigned stores_emulated(unsigned level, bool linked)
 	reaches(0, at, MMU_WRITE, 100);
 	for (unsigned n = 0; n < 64; n++)
 		emulated += !shadow_rig_store(0, to_it | n * 8, n, 8);
-	reaches(0, to_it, MMU_WRITE, 60 + level);
+	if (emulated < 64)
+		reaches(0, to_it, MMU_WRITE, 60 + level);
 	shadow_rig_stop();
 	return emulated;
 }
