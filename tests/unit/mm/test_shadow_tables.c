@@ -220,6 +220,42 @@ static void an_unsynchronised_table_gets_a_second_parent(void **state)
 	shadow_rig_stop();
 }
 
+/* The same at a distance: what is linked anew leads to the unsynchronised table only after a level or two. */
+static void an_unsynchronised_table_lies_below_what_is_linked_anew(void **state)
+{
+	for (unsigned level = 3; level <= 4; level++) {
+		uint64_t at = four_levels(2, NULL), table = mapped_by_itself(at), there = at + (1ull << (12 + 9 * (level - 1)));
+
+		reaches(0, at, MMU_WRITE, 100);
+		for (unsigned n = 0; n < 6; n++)
+			shadow_rig_store(0, table | 8, to(300 + n, RWU), 8);
+		shadow_rig_entry(14 - level, 2, to(15 - level, RWU));
+		/* No address there was present before. */
+		reaches(0, there + 4 * PAGE_SIZE, MMU_READ, 13);
+		reaches(0, there, MMU_READ, 305);
+		shadow_rig_stop();
+	}
+}
+
+/* The guest invalidates an address whose tables are linked by nothing just then, since an entry above was stored into. */
+static void an_invalidation_counts_where_the_path_is_broken(void **state)
+{
+	for (unsigned level = 2; level <= 4; level++) {
+		uint64_t at = four_levels(1, NULL), table = mapped_by_itself(at);
+
+		reaches(0, at, MMU_WRITE, 100);
+		for (unsigned n = 0; n < 6; n++)
+			shadow_rig_store(0, table | 8, to(300 + n, RWU), 8);
+		/* The same entry once more. */
+		shadow_rig_entry(14 - level, 1, shadow_rig_read(14 - level, 1));
+		shadow_rig_invlpg(0, at);
+		/* A neighbour brings the tables back. */
+		reaches(0, table, MMU_READ, 13);
+		reaches(0, at, MMU_READ, 305);
+		shadow_rig_stop();
+	}
+}
+
 /* ---- 14: one vCPU walks, another changes the entry of one level ---- */
 
 static struct {
@@ -451,6 +487,8 @@ int main(void)
 		cmocka_unit_test(a_root_may_be_its_own_leaf),
 		cmocka_unit_test(an_unsynchronised_table_is_linked_anew),
 		cmocka_unit_test(an_unsynchronised_table_gets_a_second_parent),
+		cmocka_unit_test(an_unsynchronised_table_lies_below_what_is_linked_anew),
+		cmocka_unit_test(an_invalidation_counts_where_the_path_is_broken),
 		cmocka_unit_test(an_entry_of_each_level_changes_during_the_fault),
 		cmocka_unit_test(one_table_by_two_entries_with_different_rights),
 		cmocka_unit_test(quadrants_are_told_apart),
