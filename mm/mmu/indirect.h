@@ -107,6 +107,9 @@ bool indirect_unsync(struct mmu *mmu, gfn_t at);
 /* p, which links will lead to, is out of date: the caller compares it, and calls indirect_synced(). */
 bool indirect_must_sync(const struct mmu *mmu, const struct spage *p);
 void indirect_synced(struct spage *p);
+/* A page that links others is linked anew: unsynchronised pages may lie anywhere below it. So all of these are unlinked; each is
+ * compared when it is linked again. */
+void indirect_unlink_unsync(struct mmu *mmu);
 /* All unsynchronised pages are compared by `sync`, up to `most` entries of them; what would be more is unlinked, and a page of which
  * `sync` says false given up. If no vCPU is in the guest,
  * they are synchronised from now on. */

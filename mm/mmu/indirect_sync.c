@@ -116,6 +116,20 @@ static void sync_frame(
 	}
 }
 
+void indirect_unlink_unsync(struct mmu *mmu)
+{
+	const struct mmu_unsync *u = unsync_list(mmu);
+
+	for (unsigned i = 0; i < u->n; i++) {
+		gfn_t at = { u->gfn[i] };
+		struct spage *p = indirect_is_unsync(mmu, at) ? hash_find_any(mmu, at, TABLE_MASK, 0) : NULL;
+
+		for (; p; p = hash_next_any(p, TABLE_MASK, 0))
+			while (chain_count(p->parents))
+				indirect_clear_parent(mmu, p);
+	}
+}
+
 /* The frames of the list are write-protected. (No large leaf maps them.) True: no vCPU can write to them unnoticed any more. */
 static bool protect_all(struct mmu *mmu, const struct mmu_unsync *u)
 {

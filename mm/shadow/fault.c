@@ -178,7 +178,10 @@ static bool link_path(struct build *b)
 
 		if (e == (virt_to_hpa(spage_table(child)).v | bits))
 			continue;
-		/* What is reached anew cannot be in a TLB, so it has to be right. */
+		/* What is reached anew cannot be in a TLB, so it has to be right: the page, and those that it leads to. The same after
+		 * INVLPG, which finds no entry to compare where the path was broken. */
+		if (child_of(e, level) != child && child->children && !MUTANT(unsync_linked))
+			indirect_unlink_unsync(b->mmu);
 		if (child_of(e, level) != child && indirect_must_sync(b->mmu, child) &&
 			!MUTANT(unsync_linked)) {
 			if (!shadow_sync_page(b->mmu, child)) {
