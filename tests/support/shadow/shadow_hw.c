@@ -252,9 +252,9 @@ static bool walk_from_top(unsigned cpu, const struct shadow_hw_regs *r, const st
 	struct shadow_hw_result *out)
 {
 	uint64_t page = page_number(r, a->at);
-	struct cached w = { .address = r->cr3 & PTE_ADDR,
-		.all = PTE_U | PTE_W,
-		.level = r->lma ? (r->la57 ? 5 : 4) : 2 };
+	struct cached w = {
+		.address = r->cr3 & PTE_ADDR, .all = PTE_U | PTE_W, .level = r->lma ? (r->la57 ? 5 : 4) : 2
+	};
 
 	shadow_hw_seen.walks++;
 	if (!r->lma) {

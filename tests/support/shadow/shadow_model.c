@@ -113,9 +113,11 @@ static void scan_cell(struct model_table *t, unsigned n, uint64_t value, bool *c
 	if (!t->ops) {
 		close_items(c, model_state.now + 1);
 		if ((flips & ~(FLAGS_A | FLAGS_D)) || (flips & was))
-			oracle_fail("table %#lx: an entry changed from %#lx to %#lx by itself", t->gfn, was, value);
+			oracle_fail("table %#lx: an entry changed from %#lx to %#lx by itself", t->gfn, was,
+				value);
 		if (!dirty_allowed(t, n, flips & FLAGS_D))
-			oracle_fail("table %#lx: a D flag was set for no write: %#lx, before %#lx", t->gfn, value, was);
+			oracle_fail("table %#lx: a D flag was set for no write: %#lx, before %#lx", t->gfn,
+				value, was);
 	} else {
 		c->dirty = 0;
 	}

@@ -22,8 +22,9 @@ struct model_item {
 struct model_cell {
 	struct model_item item[MODEL_ITEMS]; /* the last is what was seen last */
 	unsigned n;
-	uint64_t lost;	/* values whose `until` is not above this have been forgotten */
-	uint64_t dirty; /* D flags that may be set: BIT(6), and BIT(38) for the upper of two entries of 4 bytes */
+	uint64_t lost; /* values whose `until` is not above this have been forgotten */
+	uint64_t
+		dirty; /* D flags that may be set: BIT(6), and BIT(38) for the upper of two entries of 4 bytes */
 };
 
 struct model_table {

@@ -59,7 +59,8 @@ static bool permitted(const struct search *s, uint64_t all, uint64_t any)
 }
 
 /* A page at gpa. entry: NULL if paging is off. */
-static bool reaches(struct search *s, const struct place *p, uint64_t gpa, bool dirty, uint64_t *mark, uint64_t bit)
+static bool reaches(
+	struct search *s, const struct place *p, uint64_t gpa, bool dirty, uint64_t *mark, uint64_t bit)
 {
 	const struct model_question *q = s->q;
 
@@ -100,7 +101,8 @@ static uint64_t reserved(const struct search *s, unsigned level, uint64_t e)
 static bool down(struct search *s, const struct place *p);
 
 /* One value of the entry at p; mark: the D flags of its cell, bit: the entry's own. */
-static bool entry(struct search *s, const struct place *p, uint64_t e, uint64_t since, uint64_t *mark, uint64_t bit)
+static bool entry(
+	struct search *s, const struct place *p, uint64_t e, uint64_t since, uint64_t *mark, uint64_t bit)
 {
 	unsigned shift = PAGE_SHIFT + (s->size == 8 ? 9 : 10) * (p->level - 1);
 	uint64_t offset = s->q->at & (BIT(shift) - 1), base;
@@ -142,7 +144,8 @@ static uint64_t entry_of(const struct search *s, uint64_t offset, uint64_t cell)
 
 /* With the flags that were set in the entry while it was this one. The CPU may set them some time after it has read the entry and
  * those below. */
-static uint64_t with_flags(const struct search *s, uint64_t offset, const struct model_cell *cell, uint64_t e, uint64_t since)
+static uint64_t with_flags(
+	const struct search *s, uint64_t offset, const struct model_cell *cell, uint64_t e, uint64_t since)
 {
 	uint64_t flags = PTE_A | PTE_D, with = e;
 
@@ -159,7 +162,8 @@ static bool down(struct search *s, const struct place *p)
 {
 	unsigned bits = s->size == 8 ? 9 : 10, shift = PAGE_SHIFT + bits * (p->level - 1);
 	uint64_t offset = (s->q->at >> shift & (BIT(bits) - 1)) * s->size, gfn = p->table >> PAGE_SHIFT;
-	int t = gfn < MODEL_GFNS ? model_state.table_at[gfn] : -1, c = shadow_model_cell((unsigned)offset / 8);
+	int t = gfn < MODEL_GFNS ? model_state.table_at[gfn] : -1,
+	    c = shadow_model_cell((unsigned)offset / 8);
 	struct model_cell *cell;
 
 	if (t < 0 || c < 0)
@@ -244,7 +248,8 @@ void shadow_model_explain(const struct paging_regs *r, uint64_t at)
 	int err = guest_walk_record(model_state.mmu, r, gva(at), MMU_READ | WALK_PEEK, &w);
 
 	printf("CR0 %#lx CR3 %#lx CR4 %#lx EFER %#lx CPL %u AC %u; reading %#lx now: %d, gpa %#lx, error %#x\n",
-		r->cr0, r->cr3, r->cr4, r->efer, r->cpl, !!(r->rflags & RFLAGS_AC), at, err, w.out.v, w.error_code);
+		r->cr0, r->cr3, r->cr4, r->efer, r->cpl, !!(r->rflags & RFLAGS_AC), at, err, w.out.v,
+		w.error_code);
 	for (unsigned l = w.top; l && l >= w.leaf; l--) {
 		uint64_t where = w.step[l - 1].at.v, gfn = where >> PAGE_SHIFT;
 		int t = gfn < MODEL_GFNS ? model_state.table_at[gfn] : -1;

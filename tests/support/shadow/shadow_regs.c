@@ -86,7 +86,8 @@ static unsigned toggle(struct shadow_vcpu *v)
 
 	shadow_seen.toggles++;
 	random_rights(v);
-	if ((v->mode == SHADOW_32 || v->mode == SHADOW_32_PSE) && (shadow_sim.c->modes & BIT(other)) && below(2)) {
+	if ((v->mode == SHADOW_32 || v->mode == SHADOW_32_PSE) && (shadow_sim.c->modes & BIT(other)) &&
+		below(2)) {
 		v->mode = other;
 		v->guest.cr4 ^= CR4_PSE;
 	}

@@ -83,7 +83,9 @@ struct backing *shadow_rig_memory(uint64_t pages)
 
 struct backing *shadow_rig_slot(uint64_t at, uint64_t pages, unsigned flags, slot_id *id)
 {
-	struct slot_desc d = { .base = gfn(at), .pages = pages, .flags = flags, .backing = shadow_rig_memory(pages) };
+	struct slot_desc d = {
+		.base = gfn(at), .pages = pages, .flags = flags, .backing = shadow_rig_memory(pages)
+	};
 
 	if (slot_add(shadow_rig.mmu, &d, id))
 		oracle_fail("shadow rig: slot at %#lx", at);
@@ -196,7 +198,9 @@ void shadow_rig_must_enter(unsigned i)
 struct shadow_rig_result shadow_rig_access(unsigned i, uint64_t at, unsigned kind, unsigned cpl)
 {
 	struct mmu_vcpu *v = &shadow_rig.v[i];
-	struct shadow_hw_access a = { .at = at, .kind = kind, .user = cpl == 3, .ac = v->regs.rflags & RFLAGS_AC };
+	struct shadow_hw_access a = {
+		.at = at, .kind = kind, .user = cpl == 3, .ac = v->regs.rflags & RFLAGS_AC
+	};
 	struct shadow_rig_result r = { .verdict = MMU_RESUME };
 	struct shadow_hw_result out;
 
@@ -244,16 +248,17 @@ void shadow_rig_check(unsigned i, uint64_t at, unsigned kind, unsigned cpl)
 	regs.cpl = cpl;
 	err = guest_walk_record(shadow_rig.mmu, &regs, gva(at), kind | WALK_PEEK, &w);
 	r = shadow_rig_access(i, at, kind, cpl);
-	if (!err && r.verdict == MMU_RESUME && r.address == (shadow_rig_frame(w.out.v >> PAGE_SHIFT) << PAGE_SHIFT |
-								    (w.out.v & PAGE_MASK)))
+	if (!err && r.verdict == MMU_RESUME &&
+		r.address == (shadow_rig_frame(w.out.v >> PAGE_SHIFT) << PAGE_SHIFT | (w.out.v & PAGE_MASK)))
 		return;
 	if (!err && r.verdict == MMU_TABLE && kind == MMU_WRITE && shadow_rig.v[i].fault_at.v == w.out.v)
 		return;
 	if (err == -E_FAULT && r.verdict == MMU_INJECT && r.error == w.error_code)
 		return;
-	oracle_fail("shadow rig: vCPU %u at %#lx, access %u, CPL %u, CR0 %#lx, CR4 %#lx, EFER %#lx, AC %u: verdict %d, host %#lx, error %#x; the walk: %d, guest %#lx, error %#x",
-		i, at, kind, cpl, regs.cr0, regs.cr4, regs.efer, !!(regs.rflags & RFLAGS_AC), r.verdict, r.address,
-		r.error, err, err ? 0 : w.out.v, err ? w.error_code : 0);
+	oracle_fail(
+		"shadow rig: vCPU %u at %#lx, access %u, CPL %u, CR0 %#lx, CR4 %#lx, EFER %#lx, AC %u: verdict %d, host %#lx, error %#x; the walk: %d, guest %#lx, error %#x",
+		i, at, kind, cpl, regs.cr0, regs.cr4, regs.efer, !!(regs.rflags & RFLAGS_AC), r.verdict,
+		r.address, r.error, err, err ? 0 : w.out.v, err ? w.error_code : 0);
 }
 
 uint64_t shadow_rig_path(const uint64_t *gfns, unsigned levels, const unsigned *index)

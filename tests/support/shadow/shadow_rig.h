@@ -13,7 +13,7 @@
 #include "tests/support/shadow/shadow_hw.h"
 #include "tests/support/shadow/shadow_sim.h"
 
-#define SHADOW_RIG_RAM 2048u /* pages */
+#define SHADOW_RIG_RAM	 2048u /* pages */
 #define SHADOW_RIG_VCPUS 3u
 #define SHADOW_RIG_WIDTH 36u
 

@@ -90,7 +90,8 @@ static void step(void)
 		shadow_slots_tickets();
 		break;
 	default:
-		shadow_seen.reclaimed += mmu_reclaim(shadow_sim.mmu, 1 + (unsigned)below(20), 1 + (unsigned)below(4096));
+		shadow_seen.reclaimed +=
+			mmu_reclaim(shadow_sim.mmu, 1 + (unsigned)below(20), 1 + (unsigned)below(4096));
 	}
 }
 
@@ -182,8 +183,8 @@ static void vm_destroy(void)
 	mmu_destroy(mmu);
 	shadow_slots_fini();
 	if (frames_owned(OWNER_RAM) || frames_owned(OWNER_TABLES))
-		oracle_fail("the VM's memory leaks: %lu frames of RAM, %lu of tables", frames_owned(OWNER_RAM),
-			frames_owned(OWNER_TABLES));
+		oracle_fail("the VM's memory leaks: %lu frames of RAM, %lu of tables",
+			frames_owned(OWNER_RAM), frames_owned(OWNER_TABLES));
 }
 
 /* RAM below 4 GiB, and above. */

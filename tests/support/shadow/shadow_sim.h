@@ -21,10 +21,10 @@ struct shadow_config {
 	uint64_t pool_pages;
 	unsigned maxphyaddr; /* of the host */
 	enum mmu_removal removal;
-	bool alias;  /* memory that repeats: a frame at two gfns */
-	bool no_1g;  /* the guest's CPU has no pages of 1 GiB */
-	bool quiet;  /* no steps in between */
-	bool mixed;  /* tables of 32-bit paging are used in other modes, too */
+	bool alias; /* memory that repeats: a frame at two gfns */
+	bool no_1g; /* the guest's CPU has no pages of 1 GiB */
+	bool quiet; /* no steps in between */
+	bool mixed; /* tables of 32-bit paging are used in other modes, too */
 };
 #define SHADOW_SIM_VCPUS 3u
 
@@ -36,8 +36,8 @@ void shadow_run(const struct shadow_config *c, uint64_t seed, unsigned steps);
 void shadow_run_bytes(const struct shadow_config *c, const uint8_t *data, size_t size);
 
 struct shadow_seen {
-	uint64_t hits[SHADOW_MODES], faults, injected, mmio, rom, exec_mmio, tables, unprotected, stores, emulated,
-		device_stores, loads, modes, toggles, invlpgs, bumps, evictions, reclaimed, migrations, nested,
-		slots, blocked, freed, kept_roots, dirty_pages;
+	uint64_t hits[SHADOW_MODES], faults, injected, mmio, rom, exec_mmio, tables, unprotected, stores,
+		emulated, device_stores, loads, modes, toggles, invlpgs, bumps, evictions, reclaimed,
+		migrations, nested, slots, blocked, freed, kept_roots, dirty_pages;
 };
 extern struct shadow_seen shadow_seen;

@@ -25,7 +25,8 @@ static struct {
 	struct backing *free;
 } tickets[TICKETS];
 
-static unsigned add(uint64_t at, uint64_t pages, unsigned flags, struct backing *b, uint64_t page, slot_id *id)
+static unsigned add(
+	uint64_t at, uint64_t pages, unsigned flags, struct backing *b, uint64_t page, slot_id *id)
 {
 	struct slot_desc d = {
 		.base = gfn(at), .pages = pages, .flags = flags, .backing = b, .backing_page = page

@@ -6,7 +6,8 @@
 #include "tests/support/shadow/shadow_sim_internal.h"
 
 /* In an orderly guest, most tables are of one level: 5 and 4 that are roots, ..., 1. All others are of level 1. */
-static const uint8_t levels[WIDE + NARROW] = { 5, 5, 4, 4, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, /* narrow: */ 2, 2, 2, 1, 1, 1 };
+static const uint8_t levels[WIDE + NARROW] = { 5, 5, 4, 4, 3, 3, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1,
+	/* narrow: */ 2, 2, 2, 1, 1, 1 };
 
 static unsigned level_of(uint64_t gfn)
 {
@@ -107,8 +108,8 @@ static uint32_t random_narrow(uint64_t from)
 /* One of the bits that matter, or the frame, is another. */
 static uint64_t change(uint64_t e, bool wide, uint64_t from)
 {
-	static const uint64_t bits[] = { PTE_P, PTE_W, PTE_W, PTE_U, PTE_A, PTE_A, PTE_D, PTE_D, PTE_D, PTE_PS, PTE_G,
-		PTE_PCD };
+	static const uint64_t bits[] = { PTE_P, PTE_W, PTE_W, PTE_U, PTE_A, PTE_A, PTE_D, PTE_D, PTE_D,
+		PTE_PS, PTE_G, PTE_PCD };
 
 	switch (below(8)) {
 	case 0:
@@ -127,7 +128,9 @@ static uint64_t what_is_at(uint64_t at)
 {
 	uint64_t frame = shadow_model_frame(at >> PAGE_SHIFT);
 
-	return frame ? atomic_load((uint64_t *)hpa_to_virt(hpa(frame << PAGE_SHIFT | (at & PAGE_MASK & ~7ull)))) : 0;
+	return frame ? atomic_load(
+			       (uint64_t *)hpa_to_virt(hpa(frame << PAGE_SHIFT | (at & PAGE_MASK & ~7ull))))
+		     : 0;
 }
 
 /* Eight bytes for a table: one entry or two, mostly of the kind that the table is for. was: what is there. */
@@ -179,7 +182,8 @@ void shadow_tables_init(void)
 		for (unsigned c = 0; c < MODEL_CELLS; c++) {
 			uint64_t e = random_entry(gfn, 0);
 
-			guest_write_rom(shadow_sim.mmu, gpa(gfn << PAGE_SHIFT | shadow_model_index[c] * 8u), &e, 8);
+			guest_write_rom(
+				shadow_sim.mmu, gpa(gfn << PAGE_SHIFT | shadow_model_index[c] * 8u), &e, 8);
 		}
 		shadow_model_end(op);
 	}
@@ -211,7 +215,8 @@ void shadow_tables_store(uint64_t address)
 	op = shadow_model_begin_frame(frame);
 	e = random_entry(gfn, what_is_at(gfn << PAGE_SHIFT | (address & PAGE_MASK)));
 	if ((address & 7) || below(2))
-		atomic_store((uint32_t *)hpa_to_virt(hpa(address & ~3ull)), (uint32_t)(address & 4 ? e >> 32 : e));
+		atomic_store(
+			(uint32_t *)hpa_to_virt(hpa(address & ~3ull)), (uint32_t)(address & 4 ? e >> 32 : e));
 	else
 		atomic_store((uint64_t *)hpa_to_virt(hpa(address)), e);
 	shadow_model_end(op);

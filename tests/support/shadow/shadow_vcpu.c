@@ -14,8 +14,8 @@ void shadow_vcpu_leave(struct shadow_vcpu *v)
 
 static __noreturn void no_pages(void)
 {
-	oracle_fail("no pages: %lu of %lu in use, %lu valid", shadow_sim.mmu->pool.used, shadow_sim.mmu->pool.limit,
-		shadow_sim.mmu->count.valid);
+	oracle_fail("no pages: %lu of %lu in use, %lu valid", shadow_sim.mmu->pool.used,
+		shadow_sim.mmu->pool.limit, shadow_sim.mmu->count.valid);
 }
 
 /* What the map was before this vCPU enters, no vCPU reaches any more (rule 3). */
@@ -55,8 +55,8 @@ void shadow_vcpu_enter(struct shadow_vcpu *v)
 			no_pages();
 		shadow_seen.blocked += err == -E_AGAIN;
 		if (below(2))
-			shadow_seen.reclaimed +=
-				mmu_reclaim(shadow_sim.mmu, 1 + (unsigned)below(20), 1 + (unsigned)below(600));
+			shadow_seen.reclaimed += mmu_reclaim(
+				shadow_sim.mmu, 1 + (unsigned)below(20), 1 + (unsigned)below(600));
 		if (!err)
 			err = handshake(v);
 	}
@@ -111,7 +111,8 @@ static const struct shadow_hot *hot(const struct shadow_vcpu *v)
 	const struct shadow_hot *h = &shadow_sim.hot[below(HOTS)];
 
 	for (unsigned i = 0; i < HOTS; i++, h = &shadow_sim.hot[below(HOTS)])
-		if (h->frame && (!v || (alike(h->mode, v->mode) && (h->regs.cr3 == v->guest.cr3 || !below(8)))))
+		if (h->frame &&
+			(!v || (alike(h->mode, v->mode) && (h->regs.cr3 == v->guest.cr3 || !below(8)))))
 			return h;
 	return NULL;
 }
@@ -133,7 +134,8 @@ static uint64_t entry_of(const struct paging_regs *r, uint64_t at)
 	struct guest_walk w;
 	unsigned level;
 
-	if (!(r->cr0 & CR0_PG) || guest_walk_record(shadow_sim.mmu, r, gva(at), MMU_READ | WALK_PEEK, &w) == -E_RANGE)
+	if (!(r->cr0 & CR0_PG) ||
+		guest_walk_record(shadow_sim.mmu, r, gva(at), MMU_READ | WALK_PEEK, &w) == -E_RANGE)
 		return 0;
 	level = w.leaf + (below(2) ? (unsigned)below(w.top - w.leaf + 1) : 0);
 	return w.step[level - 1].at.v == WALK_LATCHED ? 0 : w.step[level - 1].at.v;
@@ -153,7 +155,9 @@ uint64_t shadow_vcpu_address(const struct shadow_vcpu *v)
 
 	/* A neighbour, at some level. */
 	if (h && v->mode != SHADOW_OFF && !below(4)) {
-		unsigned bits = v->mode <= SHADOW_32_PSE ? 10 : 9, levels = bits == 10 ? 2 : v->mode == SHADOW_PAE ? 3 : 4;
+		unsigned bits = v->mode <= SHADOW_32_PSE ? 10 : 9, levels = bits == 10		    ? 2
+									    : v->mode == SHADOW_PAE ? 3
+												    : 4;
 		unsigned shift = PAGE_SHIFT + bits * (unsigned)below(levels);
 		uint64_t i = bits == 10 ? index_narrow() : index_wide();
 
@@ -237,9 +241,9 @@ static struct model_question question(const struct shadow_vcpu *v, struct paging
 {
 	*r = v->guest;
 	r->cpl = v->cpl;
-	return (struct model_question){ .regs = r,
-		.at = v->access.at,
-		.access = v->access.kind | (v->implicit ? WALK_IMPLICIT : 0) };
+	return (struct model_question){
+		.regs = r, .at = v->access.at, .access = v->access.kind | (v->implicit ? WALK_IMPLICIT : 0)
+	};
 }
 
 static __noreturn void wrong(const struct shadow_vcpu *v, const struct model_question *q, const char *what)
@@ -248,8 +252,10 @@ static __noreturn void wrong(const struct shadow_vcpu *v, const struct model_que
 	uint64_t e = v->in ? shadow_hw_peek(&v->hw, v->access.at, &level) : 0;
 
 	shadow_model_explain(q->regs, q->at);
-	oracle_fail("vCPU %u on CPU %u, mode %u, at %#lx, access %#x: %s (%#lx), since %lu, now %lu; shadow entry %#lx",
-		v->v.index, v->cpu, v->mode, q->at, q->access, what, q->value, q->since, shadow_model_now(), e);
+	oracle_fail(
+		"vCPU %u on CPU %u, mode %u, at %#lx, access %#x: %s (%#lx), since %lu, now %lu; shadow entry %#lx",
+		v->v.index, v->cpu, v->mode, q->at, q->access, what, q->value, q->since, shadow_model_now(),
+		e);
 }
 
 static void check_hit(struct shadow_vcpu *v, uint64_t at)
@@ -278,8 +284,8 @@ static void check_hit(struct shadow_vcpu *v, uint64_t at)
 	}
 }
 
-static void expect(const struct shadow_vcpu *v, struct model_question *q, enum model_want want, uint64_t value,
-	const char *what)
+static void expect(const struct shadow_vcpu *v, struct model_question *q, enum model_want want,
+	uint64_t value, const char *what)
 {
 	q->want = want;
 	q->value = value;

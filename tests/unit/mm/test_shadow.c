@@ -81,13 +81,13 @@ static void config_run(void **state)
 	for (unsigned m = 0; m < SHADOW_MODES; m++)
 		printf(" %lu", shadow_seen.hits[m]);
 	printf("; faults %lu: injected %lu, into tables %lu, MMIO %lu, ROM %lu; stores without exit %lu, by devices %lu; CR3 %lu, modes %lu, toggles %lu, INVLPG %lu; bumps %lu, evicted %lu, reclaimed %lu, moves %lu, waits %lu, nested %lu, freed %lu, dirty %lu; TLB %lu, PSC %lu, INVVPID %lu, large %lu; cells changed %lu, widest question %lu, given up %lu\n",
-		shadow_seen.faults, shadow_seen.injected, shadow_seen.tables, shadow_seen.mmio, shadow_seen.rom,
-		shadow_seen.stores, shadow_seen.device_stores, shadow_seen.loads, shadow_seen.modes,
-		shadow_seen.toggles, shadow_seen.invlpgs, shadow_seen.bumps, shadow_seen.evictions,
-		shadow_seen.reclaimed, shadow_seen.migrations, shadow_seen.blocked, shadow_seen.nested,
-		shadow_seen.freed, shadow_seen.dirty_pages, shadow_hw_seen.tlb, shadow_hw_seen.psc,
-		shadow_hw_seen.invvpids, shadow_hw_seen.large, model_seen.changes, model_seen.widest,
-		model_seen.given_up);
+		shadow_seen.faults, shadow_seen.injected, shadow_seen.tables, shadow_seen.mmio,
+		shadow_seen.rom, shadow_seen.stores, shadow_seen.device_stores, shadow_seen.loads,
+		shadow_seen.modes, shadow_seen.toggles, shadow_seen.invlpgs, shadow_seen.bumps,
+		shadow_seen.evictions, shadow_seen.reclaimed, shadow_seen.migrations, shadow_seen.blocked,
+		shadow_seen.nested, shadow_seen.freed, shadow_seen.dirty_pages, shadow_hw_seen.tlb,
+		shadow_hw_seen.psc, shadow_hw_seen.invvpids, shadow_hw_seen.large, model_seen.changes,
+		model_seen.widest, model_seen.given_up);
 	if (missing(c))
 		fail_msg("%s never met %s", c->name, missing(c));
 }

@@ -48,8 +48,9 @@ static uint64_t get(const struct shape *s, unsigned level)
 static void entries(const struct shape *s, const uint64_t *rights, unsigned leaf)
 {
 	for (unsigned l = s->levels; l >= leaf; l--)
-		set(s, l, (uint64_t)(l == leaf ? PAGE : TABLE(l - 1)) << PAGE_SHIFT | PTE_P | rights[l] |
-				  (l == leaf && l > 1 ? PTE_PS : 0));
+		set(s, l,
+			(uint64_t)(l == leaf ? PAGE : TABLE(l - 1)) << PAGE_SHIFT | PTE_P | rights[l] |
+				(l == leaf && l > 1 ? PTE_PS : 0));
 }
 
 static uint64_t address(const struct shape *s)
@@ -110,7 +111,8 @@ static void every_level_limits_the_rights(void **state)
 					registers(n % 3 ? 9 : 8);
 					for (unsigned k = 0; k < 3; k++)
 						for (unsigned cpl = 0; cpl <= 3; cpl += 3)
-							shadow_rig_check(0, address(s), kinds[(k + n) % 3], cpl);
+							shadow_rig_check(
+								0, address(s), kinds[(k + n) % 3], cpl);
 				}
 			shadow_rig_stop();
 		}
@@ -140,8 +142,10 @@ static void supervisors_without_wp_get_no_more_than_theirs(void **state)
 						uint64_t r = xorshift(&random);
 
 						/* EFLAGS is the guest's to change without an exit. */
-						shadow_rig.v[0].regs.rflags = RFLAGS_ONE | (r >> 8 & 1 ? RFLAGS_AC : 0);
-						shadow_rig_check(0, address(s), kinds[r % 3], r >> 16 & 1 ? 3 : 0);
+						shadow_rig.v[0].regs.rflags =
+							RFLAGS_ONE | (r >> 8 & 1 ? RFLAGS_AC : 0);
+						shadow_rig_check(
+							0, address(s), kinds[r % 3], r >> 16 & 1 ? 3 : 0);
 					}
 				}
 			shadow_rig_stop();
@@ -154,7 +158,8 @@ static void registers_change_what_is_allowed(void **state)
 	uint64_t random = 9;
 
 	for (const struct shape *s = shapes; s < shapes + 3; s++) {
-		uint64_t rights[6] = { 0, PTE_U, PTE_W | PTE_U | PTE_NX, PTE_W | PTE_U, PTE_W | PTE_U, PTE_W | PTE_U };
+		uint64_t rights[6] = { 0, PTE_U, PTE_W | PTE_U | PTE_NX, PTE_W | PTE_U, PTE_W | PTE_U,
+			PTE_W | PTE_U };
 
 		shadow_rig_start(1, NULL);
 		load(s);
@@ -168,7 +173,11 @@ static void registers_change_what_is_allowed(void **state)
 			entries(s, rights, 1);
 			registers(r & 31);
 			for (unsigned step = 0; step < 4; step++, r >>= 4)
-				shadow_rig_check(0, address(s), kinds[r >> 8 & 1 ? 1 : r >> 9 & 1 ? 2 : 0], r >> 10 & 1 ? 3 : 0);
+				shadow_rig_check(0, address(s),
+					kinds[r >> 8 & 1     ? 1
+						: r >> 9 & 1 ? 2
+							     : 0],
+					r >> 10 & 1 ? 3 : 0);
 		}
 		shadow_rig_stop();
 	}
@@ -200,7 +209,9 @@ static void reserved_bits_are_reported(void **state)
 				shadow_rig_invlpg(0, address(s));
 				for (unsigned k = 0; k < 3; k++)
 					for (unsigned cpl = 0; cpl <= 3; cpl += 3)
-						if (!(level == 3 && bits[b] == PTE_PS)) /* 1 GiB: more than there is */
+						if (!(level == 3 &&
+							    bits[b] ==
+								    PTE_PS)) /* 1 GiB: more than there is */
 							shadow_rig_check(0, address(s), kinds[k], cpl);
 			}
 		shadow_rig_stop();

@@ -118,7 +118,8 @@ static void changes_of_an_address_space_that_is_not_loaded_count(void **state)
 		for (unsigned i = 0; i < 3; i++)
 			shadow_rig_store(0, table | 8, (uint64_t)(200 + n) << PAGE_SHIFT | RWU, 8);
 		if (n % 4 == 3)
-			shadow_rig_store(0, (table + PAGE_SIZE) | 8, (uint64_t)(SPACE(0) + 3) << PAGE_SHIFT | RWU, 8);
+			shadow_rig_store(
+				0, (table + PAGE_SIZE) | 8, (uint64_t)(SPACE(0) + 3) << PAGE_SHIFT | RWU, 8);
 	}
 	shadow_rig_stop();
 }
@@ -188,7 +189,8 @@ static void every_page_of_a_large_one_is_logged(void **state)
 		shadow_rig_start(1, NULL);
 		at = space(0);
 		b = shadow_rig_slot(4096, 512, 0, &id);
-		shadow_rig_entry(SPACE(0) + 2, 1, 4096ull << PAGE_SHIFT | PTE_PS | (readonly ? RWU & ~PTE_W : RWU) | AD);
+		shadow_rig_entry(SPACE(0) + 2, 1,
+			4096ull << PAGE_SHIFT | PTE_PS | (readonly ? RWU & ~PTE_W : RWU) | AD);
 		shadow_rig_mode(0, SHADOW_4, cr3(0));
 		at = align_down(at, 1 << 21);
 		reaches(0, at, readonly ? MMU_READ : MMU_WRITE, backing_pfn(b, 0).v);
@@ -321,8 +323,8 @@ static void every_invalidation_in_every_mode(void **state)
 			shadow_rig_mode(0, mode, root);
 			for (unsigned n = 0; n < 8; n++) {
 				reaches(0, at, n & 1 ? MMU_READ : MMU_WRITE, shadow_rig_frame(100 + n));
-				shadow_rig_store(0, (at + PAGE_SIZE) | (narrow ? 4 : 8), (101ull + n) << PAGE_SHIFT | RWU,
-					narrow ? 4 : 8);
+				shadow_rig_store(0, (at + PAGE_SIZE) | (narrow ? 4 : 8),
+					(101ull + n) << PAGE_SHIFT | RWU, narrow ? 4 : 8);
 				/* Other pages first: they have nothing to do with it. */
 				if (how == 0)
 					shadow_rig_invlpg(0, at + PAGE_SIZE);
@@ -376,7 +378,8 @@ static void an_invalidation_covers_a_large_page(void **state)
 	for (unsigned n = 0; n < 6; n++) {
 		for (unsigned i = 0; i < 512; i += 73)
 			reaches(0, at + i * PAGE_SIZE, MMU_WRITE, shadow_rig_frame((n & 1 ? 1024 : 512) + i));
-		shadow_rig_store(0, (at + (1 << 21)) | 8, (n & 1 ? 512ull : 1024ull) << PAGE_SHIFT | RWU | PTE_PS, 8);
+		shadow_rig_store(
+			0, (at + (1 << 21)) | 8, (n & 1 ? 512ull : 1024ull) << PAGE_SHIFT | RWU | PTE_PS, 8);
 		shadow_rig_invlpg(0, at + 73 * n * PAGE_SIZE);
 	}
 	shadow_rig_stop();

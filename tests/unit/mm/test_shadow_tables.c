@@ -224,7 +224,8 @@ static void an_unsynchronised_table_gets_a_second_parent(void **state)
 static void an_unsynchronised_table_lies_below_what_is_linked_anew(void **state)
 {
 	for (unsigned level = 3; level <= 4; level++) {
-		uint64_t at = four_levels(2, NULL), table = mapped_by_itself(at), there = at + (1ull << (12 + 9 * (level - 1)));
+		uint64_t at = four_levels(2, NULL), table = mapped_by_itself(at),
+			 there = at + (1ull << (12 + 9 * (level - 1)));
 
 		reaches(0, at, MMU_WRITE, 100);
 		for (unsigned n = 0; n < 6; n++)
@@ -306,7 +307,8 @@ static void an_entry_of_each_level_changes_during_the_fault(void **state)
 /* 15. Two entries of a directory, one page table, different rights. */
 static void one_table_by_two_entries_with_different_rights(void **state)
 {
-	static const uint64_t rights[] = { PTE_W | PTE_U, PTE_U, PTE_W, 0, PTE_W | PTE_U | PTE_NX, PTE_U | PTE_NX };
+	static const uint64_t rights[] = { PTE_W | PTE_U, PTE_U, PTE_W, 0, PTE_W | PTE_U | PTE_NX,
+		PTE_U | PTE_NX };
 	static const unsigned kinds[] = { MMU_READ, MMU_WRITE, MMU_EXEC };
 
 	for (unsigned level = 2; level <= 4; level++) {
@@ -333,7 +335,8 @@ static void quadrants_are_told_apart(void **state)
 
 	shadow_rig_start(1, NULL);
 	for (unsigned i = 0; i < 8; i++) {
-		shadow_rig_entry32(10, at[i], (uint32_t)to(20 + i / 2, RWU)); /* two each share a page table */
+		shadow_rig_entry32(
+			10, at[i], (uint32_t)to(20 + i / 2, RWU)); /* two each share a page table */
 		for (unsigned j = 0; j < 8; j++)
 			shadow_rig_entry32(20 + i / 2, at[j], (uint32_t)to(100 + (i / 2) * 8 + j, RWU));
 	}
@@ -376,7 +379,8 @@ static void large_pages_of_32_bit_paging_are_split(void **state)
 			uint64_t gfn = (q & 1) * 1024 + n;
 
 			if (gfn != 10)
-				reaches(0, (uint64_t)(q * 256 + 1) << 22 | n << 12, n & 1 ? MMU_READ : MMU_WRITE, gfn);
+				reaches(0, (uint64_t)(q * 256 + 1) << 22 | n << 12,
+					n & 1 ? MMU_READ : MMU_WRITE, gfn);
 		}
 	/* The directory lies in the first of them: a store to it through the large page is seen. */
 	shadow_rig_store(0, 1ull << 22 | 10 << 12 | 257 * 4, to(1024, RWU | PTE_PS), 4);
@@ -474,7 +478,8 @@ static void a_right_that_went_unflushed_ends_when_the_frame_becomes_a_table(void
 	if (shadow_rig_access(1, through, MMU_WRITE, 0).verdict == MMU_RESUME)
 		shadow_rig_poke(30, 3, to(301, RWU));
 	shadow_rig_invlpg(0, at + (1ull << 21) + 2 * PAGE_SIZE);
-	reaches(0, at + (1ull << 21) + 2 * PAGE_SIZE, MMU_READ, shadow_rig_read(30, 3) >> PAGE_SHIFT & 0xffff);
+	reaches(0, at + (1ull << 21) + 2 * PAGE_SIZE, MMU_READ,
+		shadow_rig_read(30, 3) >> PAGE_SHIFT & 0xffff);
 	shadow_rig_stop();
 }
 
