@@ -89,7 +89,7 @@ bool shadow_model_allows(const struct model_question *q);
 /* True if gfn may have been in no slot (or in a read-only one) at some time since this version. */
 bool shadow_model_hole(uint64_t gfn, uint64_t since);
 bool shadow_model_rom(uint64_t gfn, uint64_t since);
-/* From now until _write_end() a write to q->at may set the D flag of what its walk ends in. */
+/* From now until shadow_model_write_end() a write to q->at may set the D flag of what its walk ends in. */
 void shadow_model_write_begin(const struct model_question *q);
 void shadow_model_write_end(void);
 /* What the tables say now, as text, for a failure. */

@@ -183,6 +183,41 @@ static void registers_change_what_is_allowed(void **state)
 	}
 }
 
+/* SMAP stops an implicit access (to a descriptor table, say) also while AC is set. Its fault says nothing of that: but the same access,
+ * if it were explicit, would not fault again. */
+static void smap_stops_implicit_accesses(void **state)
+{
+	const struct shape *s = &shapes[2];
+	struct shadow_hw_access a = { .at = address(s), .kind = MMU_READ };
+	uint64_t rights[6];
+
+	for (unsigned l = 0; l < 6; l++)
+		rights[l] = PTE_W | PTE_U;
+	for (unsigned used = 0; used < 2; used++) {
+		enum mmu_verdict d = MMU_RESUME;
+
+		shadow_rig_start(1, NULL);
+		load(s);
+		entries(s, rights, 1);
+		registers(1 | 4 | 16);
+		if (used)
+			shadow_rig_check(0, address(s), MMU_WRITE, 0);
+		for (unsigned n = 0; n < 20 && d == MMU_RESUME; n++) {
+			struct shadow_hw_result out;
+
+			shadow_rig_must_enter(0);
+			assert_false(shadow_hw_access(0, &shadow_rig.hw[0], &a, &out));
+			shadow_rig_leave(0);
+			d = shadow_fault(&shadow_rig.v[0], gva(a.at), out.error);
+		}
+		assert_int_equal(d, MMU_INJECT);
+		assert_int_equal(shadow_rig.v[0].inject, PF_PRESENT);
+		/* An explicit one is let through as before. */
+		shadow_rig_check(0, address(s), MMU_READ, 0);
+		shadow_rig_stop();
+	}
+}
+
 /* Reserved bits: of each level, with each access; NX without NXE. */
 static void reserved_bits_are_reported(void **state)
 {
@@ -287,6 +322,7 @@ int main(void)
 		cmocka_unit_test(every_level_limits_the_rights),
 		cmocka_unit_test(supervisors_without_wp_get_no_more_than_theirs),
 		cmocka_unit_test(registers_change_what_is_allowed),
+		cmocka_unit_test(smap_stops_implicit_accesses),
 		cmocka_unit_test(reserved_bits_are_reported),
 		cmocka_unit_test(flags_are_set_again),
 		cmocka_unit_test(flags_are_set_again_in_an_unsynchronised_table),
