@@ -1080,6 +1080,28 @@ OTHERS = [
         timeout=480,
         **debian("vmlinuz-i386-686", i386_initrd),
     ),
+    *[
+        Case(
+            "other-%s-shadow" % name,  # PAE paging, 32-bit paging, and paging that is off, made into tables of 8-byte entries
+            [
+                r"demo:~# ",
+                ("send", "uname -m; grep -cw pae /proc/cpuinfo; dmesg | grep -ciE 'oops|BUG:'; poweroff\\r"),
+                r"^i686\n1\n0$",
+                r"^lethe: vm debian exited: power-off",
+                MACHINE_OFF,
+            ],
+            never=[PANIC, TABLES_WRONG],
+            needs=["vmlinuz-" + name, "busybox-i386"],
+            cpus=[PENRYN],
+            all_cpus=[SKYLAKE],
+            where=where,
+            cost=30,
+            timeout=480,
+            stretch=NO_STRETCH,
+            **debian("vmlinuz-" + name, i386_initrd, mmu="shadow"),
+        )
+        for name, where in [("i386-686-pae", "test"), ("i386-686", "all")]
+    ],
     Case(
         "other-i386-vcpus-cut",  # where a SIPI starts no vCPU: it knows no wakeup mailbox, and has one vCPU, for which it waits not
         [
