@@ -261,6 +261,7 @@ enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f)
 {
 	struct build b;
 	enum mmu_verdict verdict;
+	uint64_t flags;
 
 	b.v = v;
 	b.mmu = v->mmu;
@@ -295,7 +296,10 @@ enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f)
 		return MMU_RESUME;
 	if (!link_path(&b))
 		return MMU_RESUME;
-	leaf_map(b.mmu, b.page[b.end], index_at(&b, b.end), &b.to, leaf_flags(&b), f->access);
+	flags = leaf_flags(&b);
+	leaf_map(b.mmu, b.page[b.end], index_at(&b, b.end), &b.to, flags, f->access);
+	if (b.end == 1 && (b.to.record || (b.to.record = record_find(b.mmu, b.to.gfn, 1))))
+		shadow_prefetch(b.mmu, b.page[1], index_at(&b, 1), &b.to, flags);
 	root_fill_low(v);
 	return MMU_RESUME;
 }

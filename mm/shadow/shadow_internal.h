@@ -6,6 +6,7 @@
  *	fault.c		a page fault: the guest's own, or a missing entry of ours
  *	leaf.c		a leaf: from a guest's entry and a slot to what the CPU may do
  *	root.c		the root for a vCPU's CR3, and PAE's four PDPTEs
+ *	prefetch.c	neighbours of a leaf, mapped by the same fault
  *	sync.c		entries compared with what the guest's tables say now
  *	backend.c	its place behind the seam of mm/mmu/backend.h
  *
@@ -70,6 +71,16 @@ void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, const struct target 
 /* sync.c: compares all of p, or one entry, with what the guest's table says. False: so much is different that p is to be given up. */
 bool shadow_sync_page(struct mmu *mmu, struct spage *p);
 void shadow_sync_entry(struct mmu *mmu, struct spage *p, unsigned i);
+
+/* The guest's table that p was made from, at the entry for p's first: one page of RAM, or NULL. Valid as long as the lock is held. */
+const void *shadow_guest_table(struct mmu *mmu, const struct spage *p);
+/* Its entry for entry i of p; all ones if there is no table. */
+uint64_t shadow_guest_entry(const struct spage *p, const void *table, unsigned i);
+/* Bits that make an entry of level 1 a reserved one (as in mm/space/walker.c). */
+uint64_t shadow_reserved(const struct mmu *mmu, role_t role);
+
+/* prefetch.c: maps neighbours of entry i of p, a leaf of level 1 for `to`, made with `flags`. to->record is there. */
+void shadow_prefetch(struct mmu *mmu, struct spage *p, unsigned i, const struct target *to, uint64_t flags);
 
 /* ---- the back end's functions (mm/mmu/backend.h) ---- */
 enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f);

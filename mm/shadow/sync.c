@@ -18,7 +18,7 @@ static uint64_t entry_at(const struct spage *p, unsigned i)
 }
 
 /* Bits that make an entry of level 1 a reserved one (as in mm/space/walker.c). */
-static uint64_t reserved(const struct mmu *mmu, role_t role)
+uint64_t shadow_reserved(const struct mmu *mmu, role_t role)
 {
 	if (role.v & ROLE_NARROW)
 		return 0;
@@ -34,7 +34,7 @@ static bool holds(const struct mmu *mmu, role_t role, uint64_t e, gfn_t at, uint
 	/* Made for one access, of a supervisor without WP: seldom, so that it may fault again. */
 	if (role.v & ROLE_WP0)
 		return false;
-	if ((g & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || g & reserved(mmu, role) || address >> PAGE_SHIFT != at.v)
+	if ((g & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || g & shadow_reserved(mmu, role) || address >> PAGE_SHIFT != at.v)
 		return false;
 	if ((e ^ g) & same || (!(role.v & ROLE_NARROW) && (e ^ g) & PTE_NX))
 		return false;
@@ -42,7 +42,7 @@ static bool holds(const struct mmu *mmu, role_t role, uint64_t e, gfn_t at, uint
 }
 
 /* The guest's entry that entry i of p was made from, by way of its table, which is one page of RAM. NULL: it is none any more. */
-static const void *guest_table(struct mmu *mmu, const struct spage *p)
+const void *shadow_guest_table(struct mmu *mmu, const struct spage *p)
 {
 	struct guest_window w = guest_window_cached(mmu);
 	uint64_t at = entry_at(p, 0);
@@ -52,7 +52,7 @@ static const void *guest_table(struct mmu *mmu, const struct spage *p)
 	return w.host + (at - w.base);
 }
 
-static uint64_t table_read(const struct spage *p, const void *table, unsigned i)
+uint64_t shadow_guest_entry(const struct spage *p, const void *table, unsigned i)
 {
 	if (!table)
 		return ~0ull; /* as on the bus */
@@ -72,18 +72,18 @@ static void sync_entry(struct mmu *mmu, struct spage *p, const void *table, unsi
 {
 	uint64_t e = atomic_load_relaxed(&spage_table(p)[i]);
 
-	if (e && !holds(mmu, p->role, e, key_gfn(p->keys[i]), table_read(p, table, i)))
+	if (e && !holds(mmu, p->role, e, key_gfn(p->keys[i]), shadow_guest_entry(p, table, i)))
 		indirect_clear(mmu, p, i);
 }
 
 void shadow_sync_entry(struct mmu *mmu, struct spage *p, unsigned i)
 {
-	sync_entry(mmu, p, guest_table(mmu, p), i);
+	sync_entry(mmu, p, shadow_guest_table(mmu, p), i);
 }
 
 bool shadow_sync_page(struct mmu *mmu, struct spage *p)
 {
-	const uint64_t *table = guest_table(mmu, p), *entry = spage_table(p);
+	const uint64_t *table = shadow_guest_table(mmu, p), *entry = spage_table(p);
 	uint64_t since = mmu->pages.undone;
 	unsigned from = p->lo, end = p->hi;
 	/* Where other bits are reserved than in same(): PAE's high ones. */
