@@ -48,6 +48,7 @@ class Case:
     args: List[str] = field(default_factory=list)  # further arguments of tools/run
     conf: str = ""  # a lethe.conf; without one, tools/run writes one for the demo guest
     files: Dict[str, Callable] = field(default_factory=dict)  # name on the disk -> makes its bytes
+    native: str = ""  # a demo guest that the firmware starts on the bare machine, without Lethe
     needs: List[str] = field(default_factory=list)  # of `tools/setup guests`; skipped where one could not be had
     backend: str = ""  # "": wherever there is VMX; "tcg", "bochs": there only
     timeout: float = 240
@@ -488,6 +489,28 @@ GUESTS += [
         cost=10,
         cpus=[SKYLAKE, "corei5_lynnfield_750"],  # the latter's preemption timer is not used: erratum
         **guests(["storm"]),
+    ),
+]
+
+# The guest that crosses every mode of paging with every right, on what has more of them and what has less.
+PAGING = r"^paging: all [1-9]\d* checks passed$"
+PAGING_CPUS = [SKYLAKE, "corei7_sandy_bridge_2600k", "corei5_lynnfield_750", "sapphire_rapids"]
+
+GUESTS += [
+    Case(
+        "guest-paging",  # under EPT the CPU does it all itself
+        [PAGING, r"^lethe: vm paging exited: power-off", MACHINE_OFF],
+        cpus=[SKYLAKE],
+        all_cpus=PAGING_CPUS,
+        **guests(["paging"]),
+    ),
+    Case(
+        "native-paging",  # the same without Lethe: what the guest expects is what the CPU does
+        [PAGING],
+        native="paging.bin",
+        backend="bochs",
+        cpus=[SKYLAKE, "core2_penryn_t9600"],
+        all_cpus=PAGING_CPUS + ["core2_penryn_t9600"],
     ),
 ]
 

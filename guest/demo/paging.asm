@@ -1,0 +1,169 @@
+; SPDX-License-Identifier: MIT
+;
+; paging: every mode of paging, every right, every kind of access, against what SDM Vol. 3A chapter 4 says.
+;
+; A model of the CPU (paging_model.inc) computes from the tables in memory what an access comes to: the page, or the
+; exception with its error code and CR2, and which accessed and dirty flags it leaves. Then the CPU does it, and the
+; two are compared. It asks nothing of what runs it but COM1: it passes on the bare machine, too.
+;
+;	paging_modes.inc	the modes, the tables for the guest itself, invalidation
+;	paging_model.inc	the model
+;	paging_ops.inc		the kinds of access
+;	paging_trap.inc		how one is tried
+;	paging_check.inc	how it is compared; paging_report.inc prints it
+;	paging_matrix.inc	rights at each level
+%include "multiboot.inc"
+%include "paging_trap.inc"
+%include "paging_model.inc"
+%include "paging_modes.inc"
+%include "paging_ops.inc"
+%include "paging_check.inc"
+%include "paging_report.inc"
+%include "paging_matrix.inc"
+
+main32:	call	features
+	call	home_init
+	call	arena_init
+	call	idt_init
+	mov	eax, UDATA
+	mov	ds, eax
+	mov	es, eax
+	call	wanted
+	mov	cr0, ebx
+	mov	[r_cr0], ebx
+	mov	cr4, ecx
+	mov	[r_cr4], ecx
+	call	load_efer
+	call	load_tables
+	movq	mm0, [wide]
+	movups	xmm0, [wide]
+	PRINT	"paging: begins", 13, 10
+
+	mov	dword [m_wp], 1
+	mov	dword [m_pse], 1
+	SECTION	"2-level: rights at each level"
+	mov	esi, in_2level
+	call	matrix_single
+	SECTION	"2-level: rights at all levels"
+	call	matrix_all
+	SECTION	"PAE: rights at each level"
+	mov	esi, in_pae
+	call	matrix_single
+	SECTION	"PAE: rights at all levels"
+	call	matrix_all
+	cmp	dword [c_long], 0
+	je	.done
+	SECTION	"4-level: rights at each level, below 4 GiB"
+	mov	esi, in_4level_low
+	call	matrix_single
+	SECTION	"4-level: rights at each level"
+	mov	esi, in_4level
+	call	matrix_single
+	SECTION	"4-level: rights at each level, upper half"
+	mov	esi, in_4level_top
+	call	matrix_single
+	SECTION	"4-level: rights at all levels"
+	mov	esi, in_4level
+	call	matrix_all
+	cmp	dword [c_la57], 0
+	jne	.five
+	SKIP	"5-level paging"
+	jmp	.done
+.five:	SECTION	"5-level: rights at each level"
+	mov	esi, in_5level
+	call	matrix_single
+	SECTION	"5-level: rights at each level, upper half"
+	mov	esi, in_5level_top
+	call	matrix_single
+.done:
+
+paging_end:
+	xor	eax, eax
+	call	enter_mode
+	call	section_end
+	mov	eax, [failures]
+	test	eax, eax
+	jnz	.failed
+	PRINT	"paging: all "
+	mov	eax, [checks]
+	call	print_dec
+	PRINT	" checks passed", 13, 10
+	jmp	power_off
+.failed:
+	PRINT	"paging: FAILED: "
+	call	print_dec
+	PRINT	" of "
+	mov	eax, [checks]
+	call	print_dec
+	PRINT	" checks", 13, 10
+	jmp	power_off
+
+; What cannot go on: the verdict, and the end.
+paging_abort:
+	mov	esp, stack_top
+	inc	dword [failures]
+	jmp	paging_end
+
+; What the CPU has.
+features:
+	pushad
+	mov	eax, 1
+	cpuid
+	bt	edx, 17
+	call	.bit
+	mov	[c_pse36], eax
+	bt	ecx, 17
+	call	.bit
+	mov	[c_pcid], eax
+	xor	eax, eax
+	cpuid
+	cmp	eax, 7
+	jb	.extended
+	mov	eax, 7
+	xor	ecx, ecx
+	cpuid
+	bt	ebx, 7
+	call	.bit
+	mov	[c_smep], eax
+	bt	ebx, 20
+	call	.bit
+	mov	[c_smap], eax
+	bt	ebx, 10
+	call	.bit
+	mov	[c_invpcid], eax
+	bt	ecx, 16
+	call	.bit
+	mov	[c_la57], eax
+.extended:
+	mov	eax, 0x80000001
+	cpuid
+	bt	edx, 20
+	call	.bit
+	mov	[c_nx], eax
+	bt	edx, 26
+	call	.bit
+	mov	[c_1g], eax
+	bt	edx, 29
+	call	.bit
+	mov	[c_long], eax
+	mov	eax, 0x80000008
+	cpuid
+	and	eax, 0xff
+	sub	eax, 32
+	mov	[c_maxphy], eax
+	popad
+	ret
+.bit:	setc	al
+	movzx	eax, al
+	ret
+
+section .bss
+alignb	4
+c_nx		resd	1
+c_smep		resd	1
+c_smap		resd	1
+c_pcid		resd	1
+c_invpcid	resd	1
+c_long		resd	1
+c_la57		resd	1
+section .text
