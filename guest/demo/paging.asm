@@ -12,6 +12,7 @@
 ;	paging_trap.inc		how one is tried
 ;	paging_check.inc	how it is compared; paging_report.inc prints it
 ;	paging_matrix.inc	rights at each level
+;	paging_bits.inc		reserved bits, large pages, PDPTEs
 %include "multiboot.inc"
 %include "paging_trap.inc"
 %include "paging_model.inc"
@@ -20,6 +21,7 @@
 %include "paging_check.inc"
 %include "paging_report.inc"
 %include "paging_matrix.inc"
+%include "paging_bits.inc"
 
 main32:	call	features
 	call	home_init
@@ -46,11 +48,27 @@ main32:	call	features
 	call	matrix_single
 	SECTION	"2-level: rights at all levels"
 	call	matrix_all
+	SECTION	"2-level: bits of entries, with PSE and without"
+	call	bits_of
+	SECTION	"2-level: pages of 4 MiB"
+	mov	esi, large_2level
+	mov	ecx, 2
+	mov	eax, ARENA
+	call	large_page
 	SECTION	"PAE: rights at each level"
 	mov	esi, in_pae
 	call	matrix_single
 	SECTION	"PAE: rights at all levels"
 	call	matrix_all
+	SECTION	"PAE: bits of entries"
+	call	bits_of
+	SECTION	"PAE: the four entries of CR3"
+	call	pdptes
+	SECTION	"PAE: pages of 2 MiB"
+	mov	esi, large_pae
+	mov	ecx, 2
+	mov	eax, ARENA
+	call	large_page
 	cmp	dword [c_long], 0
 	je	.done
 	SECTION	"4-level: rights at each level, below 4 GiB"
@@ -65,6 +83,17 @@ main32:	call	features
 	SECTION	"4-level: rights at all levels"
 	mov	esi, in_4level
 	call	matrix_all
+	SECTION	"4-level: bits of entries"
+	call	bits_of
+	SECTION	"4-level: pages of 2 MiB"
+	mov	esi, large_4level
+	mov	ecx, 2
+	mov	eax, ARENA
+	call	large_page
+	SECTION	"4-level: pages of 1 GiB"
+	mov	ecx, 3
+	xor	eax, eax
+	call	large_page
 	cmp	dword [c_la57], 0
 	jne	.five
 	SKIP	"5-level paging"
@@ -75,6 +104,16 @@ main32:	call	features
 	SECTION	"5-level: rights at each level, upper half"
 	mov	esi, in_5level_top
 	call	matrix_single
+	SECTION	"5-level: bits of entries"
+	call	bits_of
+	SECTION	"5-level: pages of 2 MiB and 1 GiB"
+	mov	esi, large_5level
+	mov	ecx, 2
+	mov	eax, ARENA
+	call	large_page
+	mov	ecx, 3
+	xor	eax, eax
+	call	large_page
 .done:
 
 paging_end:
