@@ -13,6 +13,8 @@
 ;	paging_check.inc	how it is compared; paging_report.inc prints it
 ;	paging_matrix.inc	rights at each level
 ;	paging_bits.inc		reserved bits, large pages, PDPTEs
+;	paging_kinds.inc	kinds of access
+;	paging_tlb.inc		tables that change
 %include "multiboot.inc"
 %include "paging_trap.inc"
 %include "paging_model.inc"
@@ -22,6 +24,8 @@
 %include "paging_report.inc"
 %include "paging_matrix.inc"
 %include "paging_bits.inc"
+%include "paging_kinds.inc"
+%include "paging_tlb.inc"
 
 main32:	call	features
 	call	home_init
@@ -40,14 +44,22 @@ main32:	call	features
 	movq	mm0, [wide]
 	movups	xmm0, [wide]
 	PRINT	"paging: begins", 13, 10
+%ifdef TICKS				; nasm -dTICKS: how long it takes
+	rdtsc
+	mov	[began], eax
+%endif
 
 	mov	dword [m_wp], 1
 	mov	dword [m_pse], 1
+	SECTION	"no paging: kinds of access"
+	call	no_paging
 	SECTION	"2-level: rights at each level"
 	mov	esi, in_2level
 	call	matrix_single
 	SECTION	"2-level: rights at all levels"
 	call	matrix_all
+	SECTION	"2-level: kinds of access"
+	call	kinds_of
 	SECTION	"2-level: bits of entries, with PSE and without"
 	call	bits_of
 	SECTION	"2-level: pages of 4 MiB"
@@ -55,11 +67,26 @@ main32:	call	features
 	mov	ecx, 2
 	mov	eax, ARENA
 	call	large_page
+	SECTION	"2-level: tables that change"
+	mov	esi, in_2level
+	call	changes_of
+	SECTION	"2-level: accessed and dirty flags"
+	call	flags_of_use
+	SECTION	"2-level: registers that change"
+	call	registers
+	SECTION	"2-level: global pages, INVLPG of large pages"
+	call	globals
+	mov	esi, large_2level
+	mov	ecx, 2
+	mov	eax, ARENA
+	call	large_invlpg
 	SECTION	"PAE: rights at each level"
 	mov	esi, in_pae
 	call	matrix_single
 	SECTION	"PAE: rights at all levels"
 	call	matrix_all
+	SECTION	"PAE: kinds of access"
+	call	kinds_of
 	SECTION	"PAE: bits of entries"
 	call	bits_of
 	SECTION	"PAE: the four entries of CR3"
@@ -69,6 +96,19 @@ main32:	call	features
 	mov	ecx, 2
 	mov	eax, ARENA
 	call	large_page
+	SECTION	"PAE: tables that change"
+	mov	esi, in_pae
+	call	changes_of
+	SECTION	"PAE: accessed and dirty flags"
+	call	flags_of_use
+	SECTION	"PAE: registers that change"
+	call	registers
+	SECTION	"PAE: global pages, INVLPG of large pages"
+	call	globals
+	mov	esi, large_pae
+	mov	ecx, 2
+	mov	eax, ARENA
+	call	large_invlpg
 	cmp	dword [c_long], 0
 	je	.done
 	SECTION	"4-level: rights at each level, below 4 GiB"
@@ -83,6 +123,14 @@ main32:	call	features
 	SECTION	"4-level: rights at all levels"
 	mov	esi, in_4level
 	call	matrix_all
+	SECTION	"4-level: kinds of access"
+	call	kinds_of
+	SECTION	"4-level: kinds of access, below 4 GiB"
+	mov	esi, in_4level_low
+	call	kinds_of
+	SECTION	"4-level: addresses that are not canonical"
+	mov	esi, in_4level
+	call	not_canonical
 	SECTION	"4-level: bits of entries"
 	call	bits_of
 	SECTION	"4-level: pages of 2 MiB"
@@ -94,6 +142,19 @@ main32:	call	features
 	mov	ecx, 3
 	xor	eax, eax
 	call	large_page
+	SECTION	"4-level: tables that change"
+	mov	esi, in_4level
+	call	changes_of
+	SECTION	"4-level: accessed and dirty flags"
+	call	flags_of_use
+	SECTION	"4-level: registers that change"
+	call	registers
+	SECTION	"4-level: global pages, INVLPG of large pages"
+	call	globals
+	mov	esi, large_4level
+	mov	ecx, 2
+	mov	eax, ARENA
+	call	large_invlpg
 	cmp	dword [c_la57], 0
 	jne	.five
 	SKIP	"5-level paging"
@@ -104,6 +165,10 @@ main32:	call	features
 	SECTION	"5-level: rights at each level, upper half"
 	mov	esi, in_5level_top
 	call	matrix_single
+	SECTION	"5-level: kinds of access"
+	call	kinds_of
+	SECTION	"5-level: addresses that are not canonical"
+	call	not_canonical
 	SECTION	"5-level: bits of entries"
 	call	bits_of
 	SECTION	"5-level: pages of 2 MiB and 1 GiB"
@@ -114,12 +179,32 @@ main32:	call	features
 	mov	ecx, 3
 	xor	eax, eax
 	call	large_page
+	SECTION	"5-level: tables that change"
+	mov	esi, in_5level
+	call	changes_of
+	SECTION	"5-level: accessed and dirty flags"
+	call	flags_of_use
+	SECTION	"5-level: registers that change"
+	call	registers
+	SECTION	"5-level: global pages, INVLPG of large pages"
+	call	globals
+	mov	esi, large_5level
+	mov	ecx, 2
+	mov	eax, ARENA
+	call	large_invlpg
 .done:
 
 paging_end:
 	xor	eax, eax
 	call	enter_mode
 	call	section_end
+%ifdef TICKS
+	rdtsc
+	sub	eax, [began]
+	PRINT	"ticks: "
+	call	print_dec
+	call	crlf
+%endif
 	mov	eax, [failures]
 	test	eax, eax
 	jnz	.failed
@@ -154,6 +239,9 @@ features:
 	bt	ecx, 17
 	call	.bit
 	mov	[c_pcid], eax
+	bt	ecx, 13
+	call	.bit
+	mov	[c_cx16], eax
 	xor	eax, eax
 	cpuid
 	cmp	eax, 7
@@ -202,7 +290,9 @@ c_nx		resd	1
 c_smep		resd	1
 c_smap		resd	1
 c_pcid		resd	1
+c_cx16		resd	1
 c_invpcid	resd	1
 c_long		resd	1
 c_la57		resd	1
+began		resd	1
 section .text
