@@ -15,6 +15,8 @@
 ;	paging_bits.inc		reserved bits, large pages, PDPTEs
 ;	paging_kinds.inc	kinds of access
 ;	paging_tlb.inc		tables that change
+;	paging_pcid.inc		process-context identifiers
+;	paging_stores.inc	every kind of store into a table
 %include "multiboot.inc"
 %include "paging_trap.inc"
 %include "paging_model.inc"
@@ -26,6 +28,8 @@
 %include "paging_bits.inc"
 %include "paging_kinds.inc"
 %include "paging_tlb.inc"
+%include "paging_pcid.inc"
+%include "paging_stores.inc"
 
 main32:	call	features
 	call	home_init
@@ -41,6 +45,8 @@ main32:	call	features
 	mov	[r_cr4], ecx
 	call	load_efer
 	call	load_tables
+	xor	eax, eax
+	lldt	ax
 	movq	mm0, [wide]
 	movups	xmm0, [wide]
 	PRINT	"paging: begins", 13, 10
@@ -70,6 +76,8 @@ main32:	call	features
 	SECTION	"2-level: tables that change"
 	mov	esi, in_2level
 	call	changes_of
+	SECTION	"2-level: stores into tables"
+	call	stores_of
 	SECTION	"2-level: accessed and dirty flags"
 	call	flags_of_use
 	SECTION	"2-level: registers that change"
@@ -99,6 +107,8 @@ main32:	call	features
 	SECTION	"PAE: tables that change"
 	mov	esi, in_pae
 	call	changes_of
+	SECTION	"PAE: stores into tables"
+	call	stores_of
 	SECTION	"PAE: accessed and dirty flags"
 	call	flags_of_use
 	SECTION	"PAE: registers that change"
@@ -145,6 +155,15 @@ main32:	call	features
 	SECTION	"4-level: tables that change"
 	mov	esi, in_4level
 	call	changes_of
+	cmp	dword [c_pcid], 0
+	jne	.pcid
+	SKIP	"process-context identifiers"
+	jmp	.stores
+.pcid:	SECTION	"4-level: process-context identifiers"
+	call	pcid
+.stores:
+	SECTION	"4-level: stores into tables"
+	call	stores_of
 	SECTION	"4-level: accessed and dirty flags"
 	call	flags_of_use
 	SECTION	"4-level: registers that change"
