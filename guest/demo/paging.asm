@@ -16,6 +16,7 @@
 ;	paging_kinds.inc	kinds of access
 ;	paging_tlb.inc		tables that change
 ;	paging_pcid.inc		process-context identifiers
+;	paging_self.inc		tables that map themselves, that are data, that are code
 ;	paging_stores.inc	every kind of store into a table
 %include "multiboot.inc"
 %include "paging_trap.inc"
@@ -30,6 +31,7 @@
 %include "paging_tlb.inc"
 %include "paging_pcid.inc"
 %include "paging_stores.inc"
+%include "paging_self.inc"
 
 main32:	call	features
 	call	home_init
@@ -78,6 +80,8 @@ main32:	call	features
 	call	changes_of
 	SECTION	"2-level: stores into tables"
 	call	stores_of
+	SECTION	"2-level: tables that map themselves"
+	call	self_of
 	SECTION	"2-level: accessed and dirty flags"
 	call	flags_of_use
 	SECTION	"2-level: registers that change"
@@ -109,6 +113,8 @@ main32:	call	features
 	call	changes_of
 	SECTION	"PAE: stores into tables"
 	call	stores_of
+	SECTION	"PAE: tables that map themselves"
+	call	self_of
 	SECTION	"PAE: accessed and dirty flags"
 	call	flags_of_use
 	SECTION	"PAE: registers that change"
@@ -164,6 +170,8 @@ main32:	call	features
 .stores:
 	SECTION	"4-level: stores into tables"
 	call	stores_of
+	SECTION	"4-level: tables that map themselves"
+	call	self_of
 	SECTION	"4-level: accessed and dirty flags"
 	call	flags_of_use
 	SECTION	"4-level: registers that change"
@@ -201,6 +209,8 @@ main32:	call	features
 	SECTION	"5-level: tables that change"
 	mov	esi, in_5level
 	call	changes_of
+	SECTION	"5-level: tables that map themselves"
+	call	self_of
 	SECTION	"5-level: accessed and dirty flags"
 	call	flags_of_use
 	SECTION	"5-level: registers that change"
