@@ -17,6 +17,7 @@
 ;	paging_tlb.inc		tables that change
 ;	paging_pcid.inc		process-context identifiers
 ;	paging_self.inc		tables that map themselves, that are data, that are code
+;	paging_rest.inc		devices, the CPU's own accesses, REP, from mode to mode
 ;	paging_stores.inc	every kind of store into a table
 %include "multiboot.inc"
 %include "paging_trap.inc"
@@ -32,6 +33,7 @@
 %include "paging_pcid.inc"
 %include "paging_stores.inc"
 %include "paging_self.inc"
+%include "paging_rest.inc"
 
 main32:	call	features
 	call	home_init
@@ -59,6 +61,7 @@ main32:	call	features
 
 	mov	dword [m_wp], 1
 	mov	dword [m_pse], 1
+	call	ioapic_init
 	SECTION	"no paging: kinds of access"
 	call	no_paging
 	SECTION	"2-level: rights at each level"
@@ -82,6 +85,23 @@ main32:	call	features
 	call	stores_of
 	SECTION	"2-level: tables that map themselves"
 	call	self_of
+	SECTION	"2-level: devices"
+	mov	esi, device_2level
+	mov	ecx, 1
+	mov	eax, IOAPIC
+	call	devices_at
+	mov	esi, device_2level
+	mov	ecx, 2
+	call	devices_at
+	mov	esi, device_2level
+	call	local_apic
+	mov	esi, in_2level
+	SECTION	"2-level: accesses by the CPU itself"
+	call	implicit_of
+	SECTION	"2-level: string instructions that fault midway"
+	mov	esi, in_2level
+	call	strings_of
+	mov	esi, in_2level
 	SECTION	"2-level: accessed and dirty flags"
 	call	flags_of_use
 	SECTION	"2-level: registers that change"
@@ -115,6 +135,23 @@ main32:	call	features
 	call	stores_of
 	SECTION	"PAE: tables that map themselves"
 	call	self_of
+	SECTION	"PAE: devices"
+	mov	esi, device_pae
+	mov	ecx, 1
+	mov	eax, IOAPIC
+	call	devices_at
+	mov	esi, device_pae
+	mov	ecx, 2
+	call	devices_at
+	mov	esi, device_pae
+	call	local_apic
+	mov	esi, in_pae
+	SECTION	"PAE: accesses by the CPU itself"
+	call	implicit_of
+	SECTION	"PAE: string instructions that fault midway"
+	mov	esi, in_pae
+	call	strings_of
+	mov	esi, in_pae
 	SECTION	"PAE: accessed and dirty flags"
 	call	flags_of_use
 	SECTION	"PAE: registers that change"
@@ -172,6 +209,30 @@ main32:	call	features
 	call	stores_of
 	SECTION	"4-level: tables that map themselves"
 	call	self_of
+	SECTION	"4-level: devices"
+	mov	esi, device_4level
+	mov	ecx, 1
+	mov	eax, IOAPIC
+	call	devices_at
+	mov	esi, device_4level
+	mov	ecx, 2
+	call	devices_at
+	cmp	dword [c_1g], 0
+	je	.no_1g_4level
+	mov	esi, device_4level
+	mov	ecx, 3
+	mov	eax, IOAPIC & 0xc0000000
+	call	devices_at
+.no_1g_4level:
+	mov	esi, device_4level
+	call	local_apic
+	mov	esi, in_4level
+	SECTION	"4-level: accesses by the CPU itself"
+	call	implicit_of
+	SECTION	"4-level: string instructions that fault midway"
+	mov	esi, in_4level_low
+	call	strings_of
+	mov	esi, in_4level
 	SECTION	"4-level: accessed and dirty flags"
 	call	flags_of_use
 	SECTION	"4-level: registers that change"
@@ -211,6 +272,30 @@ main32:	call	features
 	call	changes_of
 	SECTION	"5-level: tables that map themselves"
 	call	self_of
+	SECTION	"5-level: devices"
+	mov	esi, device_5level
+	mov	ecx, 1
+	mov	eax, IOAPIC
+	call	devices_at
+	mov	esi, device_5level
+	mov	ecx, 2
+	call	devices_at
+	cmp	dword [c_1g], 0
+	je	.no_1g_5level
+	mov	esi, device_5level
+	mov	ecx, 3
+	mov	eax, IOAPIC & 0xc0000000
+	call	devices_at
+.no_1g_5level:
+	mov	esi, device_5level
+	call	local_apic
+	mov	esi, in_5level
+	SECTION	"5-level: accesses by the CPU itself"
+	call	implicit_of
+	SECTION	"5-level: string instructions that fault midway"
+	mov	esi, in_5level_low
+	call	strings_of
+	mov	esi, in_5level
 	SECTION	"5-level: accessed and dirty flags"
 	call	flags_of_use
 	SECTION	"5-level: registers that change"
@@ -221,7 +306,8 @@ main32:	call	features
 	mov	ecx, 2
 	mov	eax, ARENA
 	call	large_invlpg
-.done:
+.done:	SECTION	"from mode to mode"
+	call	switches
 
 paging_end:
 	xor	eax, eax
