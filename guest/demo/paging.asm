@@ -18,6 +18,7 @@
 ;	paging_pcid.inc		process-context identifiers
 ;	paging_self.inc		tables that map themselves, that are data, that are code
 ;	paging_rest.inc		devices, the CPU's own accesses, REP, from mode to mode
+;	paging_random.inc	random edits and accesses, and the hash of memory
 ;	paging_stores.inc	every kind of store into a table
 %include "multiboot.inc"
 %include "paging_trap.inc"
@@ -34,6 +35,7 @@
 %include "paging_stores.inc"
 %include "paging_self.inc"
 %include "paging_rest.inc"
+%include "paging_random.inc"
 
 main32:	call	features
 	call	home_init
@@ -308,6 +310,25 @@ main32:	call	features
 	call	large_invlpg
 .done:	SECTION	"from mode to mode"
 	call	switches
+	SECTION	"2-level: random edits and accesses"
+	mov	esi, in_2level
+	call	random_of
+	SECTION	"PAE: random edits and accesses"
+	mov	esi, in_pae
+	call	random_of
+	cmp	dword [c_long], 0
+	je	.hash
+	SECTION	"4-level: random edits and accesses"
+	mov	esi, in_4level
+	call	random_of
+	cmp	dword [c_la57], 0
+	je	.hash
+	SECTION	"5-level: random edits and accesses"
+	mov	esi, in_5level
+	call	random_of
+.hash:	call	section_end
+	call	hash
+	call	hash_print
 
 paging_end:
 	xor	eax, eax
