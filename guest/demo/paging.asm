@@ -1,15 +1,16 @@
 ; SPDX-License-Identifier: MIT
 ;
-; paging: every mode of paging, every right, every kind of access, against what SDM Vol. 3A chapter 4 says.
+; paging: every mode of paging, every right, every kind of access, compared with SDM Vol. 3A chapter 4.
 ;
-; A model of the CPU (paging_model.inc) computes from the tables in memory what an access comes to: the page, or the
-; exception with its error code and CR2, and which accessed and dirty flags it leaves. Then the CPU does it, and the
-; two are compared. It asks nothing of what runs it but COM1: it passes on the bare machine, too.
+; A model of the CPU (paging_model.inc) computes the outcome of an access from the tables in memory: the page, or the
+; exception with its error code and CR2; the accessed and dirty flags afterwards. Then the CPU does the access, and the two
+; are compared. The guest needs COM1, the local APIC and the I/O APIC, so it runs on the bare machine as well.
 ;
 ;	paging_modes.inc	the modes, the tables for the guest itself, invalidation
 ;	paging_model.inc	the model
 ;	paging_ops.inc		the kinds of access
 ;	paging_trap.inc		how one is tried
+;	paging_predict.inc	what the model expects of one
 ;	paging_check.inc	how it is compared; paging_report.inc prints it
 ;	paging_matrix.inc	rights at each level
 ;	paging_bits.inc		reserved bits, large pages, PDPTEs
@@ -17,14 +18,17 @@
 ;	paging_tlb.inc		tables that change
 ;	paging_pcid.inc		process-context identifiers
 ;	paging_self.inc		tables that map themselves, that are data, that are code
-;	paging_rest.inc		devices, the CPU's own accesses, REP, from mode to mode
-;	paging_random.inc	random edits and accesses, and the hash of memory
-;	paging_stores.inc	every kind of store into a table
+;	paging_devices.inc	devices behind odd mappings
+;	paging_rest.inc		the CPU's own accesses, REP, from mode to mode
+;	paging_random.inc	random numbers, addresses and entries
+;	paging_steps.inc	random edits and accesses, and the hash of memory
+;	paging_store.inc	a store into a table; paging_stores.inc has every kind of it
 %include "multiboot.inc"
 %include "paging_trap.inc"
 %include "paging_model.inc"
 %include "paging_modes.inc"
 %include "paging_ops.inc"
+%include "paging_predict.inc"
 %include "paging_check.inc"
 %include "paging_report.inc"
 %include "paging_matrix.inc"
@@ -32,10 +36,13 @@
 %include "paging_kinds.inc"
 %include "paging_tlb.inc"
 %include "paging_pcid.inc"
+%include "paging_store.inc"
 %include "paging_stores.inc"
 %include "paging_self.inc"
+%include "paging_devices.inc"
 %include "paging_rest.inc"
 %include "paging_random.inc"
+%include "paging_steps.inc"
 
 main32:	call	features
 	call	home_init
@@ -60,255 +67,111 @@ main32:	call	features
 	rdtsc
 	mov	[began], eax
 %endif
-
-	mov	dword [m_wp], 1
-	mov	dword [m_pse], 1
 	call	ioapic_init
 	SECTION	"no paging: kinds of access"
 	call	no_paging
-	SECTION	"2-level: rights at each level"
-	mov	esi, in_2level
+	mov	dword [m_wp], 1
+	mov	dword [m_pse], 1
+
+	; What every mode has. Below 4 GiB: where 32-bit code or a base of 32 bits is needed.
+%macro MODE 5				; words, scenario, the same below 4 GiB, with large pages, with devices
+	mov	esi, %2
+	SECTION	%1, ": rights at each level"
 	call	matrix_single
-	SECTION	"2-level: rights at all levels"
+	SECTION	%1, ": rights at all levels"
 	call	matrix_all
-	SECTION	"2-level: kinds of access"
+	SECTION	%1, ": kinds of access"
 	call	kinds_of
-	SECTION	"2-level: bits of entries, with PSE and without"
+	SECTION	%1, ": bits of entries"
 	call	bits_of
-	SECTION	"2-level: pages of 4 MiB"
-	mov	esi, large_2level
+	SECTION	%1, ": large pages"
+	mov	esi, %4
 	mov	ecx, 2
 	mov	eax, ARENA
 	call	large_page
-	SECTION	"2-level: tables that change"
-	mov	esi, in_2level
+	call	large_invlpg
+	SECTION	%1, ": tables that change"
+	mov	esi, %2
 	call	changes_of
-	SECTION	"2-level: stores into tables"
+	SECTION	%1, ": stores into tables"
 	call	stores_of
-	SECTION	"2-level: tables that map themselves"
+	SECTION	%1, ": tables that map themselves"
 	call	self_of
-	SECTION	"2-level: devices"
-	mov	esi, device_2level
+	SECTION	%1, ": accessed and dirty flags"
+	call	flags_of_use
+	SECTION	%1, ": registers that change"
+	call	registers
+	SECTION	%1, ": global pages"
+	call	globals
+	SECTION	%1, ": devices"
+	mov	esi, %5
 	mov	ecx, 1
 	mov	eax, IOAPIC
 	call	devices_at
-	mov	esi, device_2level
 	mov	ecx, 2
 	call	devices_at
-	mov	esi, device_2level
 	call	local_apic
-	mov	esi, in_2level
-	SECTION	"2-level: accesses by the CPU itself"
-	call	implicit_of
-	SECTION	"2-level: string instructions that fault midway"
-	mov	esi, in_2level
+	SECTION	%1, ": string instructions that fault midway"
+	mov	esi, %3
 	call	strings_of
-	mov	esi, in_2level
-	SECTION	"2-level: accessed and dirty flags"
-	call	flags_of_use
-	SECTION	"2-level: registers that change"
-	call	registers
-	SECTION	"2-level: global pages, INVLPG of large pages"
-	call	globals
-	mov	esi, large_2level
-	mov	ecx, 2
-	mov	eax, ARENA
-	call	large_invlpg
-	SECTION	"PAE: rights at each level"
-	mov	esi, in_pae
+%endmacro
+	; And what those of 64-bit mode have beside.
+%macro LONG_MODE 6			; words, upper half, scenario, the same below 4 GiB, with large pages, with devices
+	SECTION	%1, ": rights at each level, upper half"
+	mov	esi, %2
 	call	matrix_single
-	SECTION	"PAE: rights at all levels"
-	call	matrix_all
-	SECTION	"PAE: kinds of access"
+	SECTION	%1, ": kinds of access, below 4 GiB"
+	mov	esi, %4
 	call	kinds_of
-	SECTION	"PAE: bits of entries"
-	call	bits_of
-	SECTION	"PAE: the four entries of CR3"
-	call	pdptes
-	SECTION	"PAE: pages of 2 MiB"
-	mov	esi, large_pae
-	mov	ecx, 2
-	mov	eax, ARENA
-	call	large_page
-	SECTION	"PAE: tables that change"
-	mov	esi, in_pae
-	call	changes_of
-	SECTION	"PAE: stores into tables"
-	call	stores_of
-	SECTION	"PAE: tables that map themselves"
-	call	self_of
-	SECTION	"PAE: devices"
-	mov	esi, device_pae
-	mov	ecx, 1
-	mov	eax, IOAPIC
-	call	devices_at
-	mov	esi, device_pae
-	mov	ecx, 2
-	call	devices_at
-	mov	esi, device_pae
-	call	local_apic
-	mov	esi, in_pae
-	SECTION	"PAE: accesses by the CPU itself"
-	call	implicit_of
-	SECTION	"PAE: string instructions that fault midway"
-	mov	esi, in_pae
-	call	strings_of
-	mov	esi, in_pae
-	SECTION	"PAE: accessed and dirty flags"
-	call	flags_of_use
-	SECTION	"PAE: registers that change"
-	call	registers
-	SECTION	"PAE: global pages, INVLPG of large pages"
-	call	globals
-	mov	esi, large_pae
-	mov	ecx, 2
-	mov	eax, ARENA
-	call	large_invlpg
-	cmp	dword [c_long], 0
-	je	.done
-	SECTION	"4-level: rights at each level, below 4 GiB"
-	mov	esi, in_4level_low
-	call	matrix_single
-	SECTION	"4-level: rights at each level"
-	mov	esi, in_4level
-	call	matrix_single
-	SECTION	"4-level: rights at each level, upper half"
-	mov	esi, in_4level_top
-	call	matrix_single
-	SECTION	"4-level: rights at all levels"
-	mov	esi, in_4level
-	call	matrix_all
-	SECTION	"4-level: kinds of access"
-	call	kinds_of
-	SECTION	"4-level: kinds of access, below 4 GiB"
-	mov	esi, in_4level_low
-	call	kinds_of
-	SECTION	"4-level: addresses that are not canonical"
-	mov	esi, in_4level
+	SECTION	%1, ": addresses that are not canonical"
+	mov	esi, %3
 	call	not_canonical
-	SECTION	"4-level: bits of entries"
-	call	bits_of
-	SECTION	"4-level: pages of 2 MiB"
-	mov	esi, large_4level
-	mov	ecx, 2
-	mov	eax, ARENA
-	call	large_page
-	SECTION	"4-level: pages of 1 GiB"
+	cmp	dword [c_1g], 0
+	je	%%end
+	SECTION	%1, ": pages of 1 GiB"
+	mov	esi, %5
 	mov	ecx, 3
 	xor	eax, eax
 	call	large_page
-	SECTION	"4-level: tables that change"
+	mov	esi, %6
+	mov	eax, IOAPIC & 0xc0000000
+	call	devices_at
+%%end:
+%endmacro
+	MODE	"2-level", in_2level, in_2level, large_2level, device_2level
+	SECTION	"2-level: accesses by the CPU itself"
+	call	implicit_of
+	MODE	"PAE", in_pae, in_pae, large_pae, device_pae
+	SECTION	"PAE: accesses by the CPU itself"
+	call	implicit_of
+	SECTION	"PAE: the four entries of CR3"
+	call	pdptes
+	cmp	dword [c_long], 0
+	je	.switch
+	MODE	"4-level", in_4level, in_4level_low, large_4level, device_4level
+	LONG_MODE "4-level", in_4level_top, in_4level, in_4level_low, large_4level, device_4level
+	SECTION	"4-level: accesses by the CPU itself"
 	mov	esi, in_4level
-	call	changes_of
+	call	implicit_of
 	cmp	dword [c_pcid], 0
 	jne	.pcid
 	SKIP	"process-context identifiers"
-	jmp	.stores
+	jmp	.five
 .pcid:	SECTION	"4-level: process-context identifiers"
 	call	pcid
-.stores:
-	SECTION	"4-level: stores into tables"
-	call	stores_of
-	SECTION	"4-level: tables that map themselves"
-	call	self_of
-	SECTION	"4-level: devices"
-	mov	esi, device_4level
-	mov	ecx, 1
-	mov	eax, IOAPIC
-	call	devices_at
-	mov	esi, device_4level
-	mov	ecx, 2
-	call	devices_at
-	cmp	dword [c_1g], 0
-	je	.no_1g_4level
-	mov	esi, device_4level
-	mov	ecx, 3
-	mov	eax, IOAPIC & 0xc0000000
-	call	devices_at
-.no_1g_4level:
-	mov	esi, device_4level
-	call	local_apic
-	mov	esi, in_4level
-	SECTION	"4-level: accesses by the CPU itself"
-	call	implicit_of
-	SECTION	"4-level: string instructions that fault midway"
-	mov	esi, in_4level_low
-	call	strings_of
-	mov	esi, in_4level
-	SECTION	"4-level: accessed and dirty flags"
-	call	flags_of_use
-	SECTION	"4-level: registers that change"
-	call	registers
-	SECTION	"4-level: global pages, INVLPG of large pages"
-	call	globals
-	mov	esi, large_4level
-	mov	ecx, 2
-	mov	eax, ARENA
-	call	large_invlpg
-	cmp	dword [c_la57], 0
-	jne	.five
+.five:	cmp	dword [c_la57], 0
+	jne	.la57
 	SKIP	"5-level paging"
-	jmp	.done
-.five:	SECTION	"5-level: rights at each level"
-	mov	esi, in_5level
-	call	matrix_single
-	SECTION	"5-level: rights at each level, upper half"
-	mov	esi, in_5level_top
-	call	matrix_single
-	SECTION	"5-level: kinds of access"
-	call	kinds_of
-	SECTION	"5-level: addresses that are not canonical"
-	call	not_canonical
-	SECTION	"5-level: bits of entries"
-	call	bits_of
-	SECTION	"5-level: pages of 2 MiB and 1 GiB"
-	mov	esi, large_5level
-	mov	ecx, 2
-	mov	eax, ARENA
-	call	large_page
-	mov	ecx, 3
-	xor	eax, eax
-	call	large_page
-	SECTION	"5-level: tables that change"
-	mov	esi, in_5level
-	call	changes_of
-	SECTION	"5-level: tables that map themselves"
-	call	self_of
-	SECTION	"5-level: devices"
-	mov	esi, device_5level
-	mov	ecx, 1
-	mov	eax, IOAPIC
-	call	devices_at
-	mov	esi, device_5level
-	mov	ecx, 2
-	call	devices_at
-	cmp	dword [c_1g], 0
-	je	.no_1g_5level
-	mov	esi, device_5level
-	mov	ecx, 3
-	mov	eax, IOAPIC & 0xc0000000
-	call	devices_at
-.no_1g_5level:
-	mov	esi, device_5level
-	call	local_apic
-	mov	esi, in_5level
+	jmp	.switch
+.la57:	MODE	"5-level", in_5level, in_5level_low, large_5level, device_5level
+	LONG_MODE "5-level", in_5level_top, in_5level, in_5level_low, large_5level, device_5level
+	; Below 4 GiB: Bochs 3.1 refuses a VM entry whose LDTR has a base that needs 57 bits.
 	SECTION	"5-level: accesses by the CPU itself"
-	call	implicit_of
-	SECTION	"5-level: string instructions that fault midway"
 	mov	esi, in_5level_low
-	call	strings_of
-	mov	esi, in_5level
-	SECTION	"5-level: accessed and dirty flags"
-	call	flags_of_use
-	SECTION	"5-level: registers that change"
-	call	registers
-	SECTION	"5-level: global pages, INVLPG of large pages"
-	call	globals
-	mov	esi, large_5level
-	mov	ecx, 2
-	mov	eax, ARENA
-	call	large_invlpg
-.done:	SECTION	"from mode to mode"
+	call	implicit_of
+
+.switch:
+	SECTION	"from mode to mode"
 	call	switches
 	SECTION	"2-level: random edits and accesses"
 	mov	esi, in_2level
@@ -358,7 +221,7 @@ paging_end:
 	PRINT	" checks", 13, 10
 	jmp	power_off
 
-; What cannot go on: the verdict, and the end.
+; Ends a run that cannot go on.
 paging_abort:
 	mov	esp, stack_top
 	inc	dword [failures]
