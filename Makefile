@@ -15,7 +15,7 @@ say	= @$(if $(filter 1,$V),true,printf '  %-8s %s\n' $(1) $(2))
 
 # The rooms, ground floor first: a file uses what lies in its own folder and in those before it (make check).
 # mm/map holds the slots, which the MMU only looks up. What changes them, and what reaches guest memory, needs the MMU: mm/space.
-ROOMS	:= lib mm mm/host mm/map mm/mmu mm/space drivers/acpi drivers drivers/console \
+ROOMS	:= lib mm mm/host mm/map mm/mmu mm/space mm/shadow drivers/acpi drivers drivers/console \
 	guest/emu guest/conf guest/dev guest/acpi guest/load hv/host hv/vmx hv/vm hv/exit hv boot
 # The same without their sub-rooms: each is an archive for the tests, and has tests of its own.
 first	= $(if $(1),$(firstword $(1)) $(call first,$(filter-out $(firstword $(1)),$(1))))

@@ -113,12 +113,12 @@ static void check_controls(const struct preflight_facts *f, struct report *r)
 	for (unsigned i = 0; i < why.n; i++)
 		report_add(r, REPORT_MACHINE, "the CPU lacks this VMX control: %s: %s", why.missing[i],
 			control_remedy(f));
-	if (!controls.ept)
-		report_add(r, REPORT_MACHINE,
-			"no EPT (extended page tables, with 4 levels and INVEPT): guests then need shadow page tables, which this version of Lethe does not have: %s",
-			ept_remedy(f));
-	for (unsigned i = 0; controls.ept && i < why.ndegraded; i++)
+	for (unsigned i = 0; i < why.ndegraded; i++)
 		report_add(r, REPORT_NOTE, "%s", why.degraded[i]);
+	if (!controls.ept)
+		report_add(r, REPORT_NOTE,
+			"with EPT (extended page tables, with 4 levels and INVEPT) guests run faster: %s",
+			ept_remedy(f));
 	if (controls.ept && !(f->msrs.ept_vpid & EPTCAP_2M))
 		report_add(r, REPORT_NOTE, "no 2 MiB pages in EPT: guests need more tables and run slower");
 }

@@ -157,6 +157,8 @@ void clock_arm(struct vcpu *v)
 {
 	uint64_t at = min(vcpu_next_event(v), v->cpu->housekeeping), now = rdtsc();
 
+	if (!v->cpu->armed)
+		v->cpu->turn_entered = now;
 	v->due = min(at, sched_turn_ends(v->cpu));
 	v->deadline = debt_deadline(v, now);
 	set_timer(v, now);

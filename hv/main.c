@@ -225,7 +225,7 @@ void machine_ready(void)
 	log_info("%u CPU%s in VMX root mode", ready, ready == 1 ? "" : "s");
 	mitigate_log_others();
 	smt_settle(conf);
-	place_all(conf);
+	place_all(conf, boot);
 	nvms = conf->nvms;
 	for (unsigned i = 0; i < nvms; i++) {
 		struct vm *vm;

@@ -89,17 +89,38 @@ static void init_vcpu(struct vcpu *v)
 	platform_apic_init(v->vm->platform, v->index);
 }
 
+/*
+ * By the wakeup mailbox, which is obeyed after an INIT, too. The vCPU has no IDT, so an exception shuts it down. A vector that is
+ * not canonical does so here, since no VM entry takes it.
+ */
+static void start_vcpu_by_mailbox(struct vcpu *v)
+{
+	struct vcpu_state s;
+
+	vcpu_state_wakeup(&s, atomic_load(&v->wakeup_vector), LAYOUT_WAKEUP);
+	vmcs_set_state(v, &s);
+	if (!is_canonical(s.regs.rip, 48)) {
+		dump_take(v, "triple fault: its wakeup vector, %#lx, is not canonical", s.regs.rip);
+		vm_end(v->vm, VM_END_TRIPLE_FAULT, 0);
+		return;
+	}
+	atomic_store(&v->run, VCPU_RUNNING);
+}
+
 static void start_vcpu(struct vcpu *v)
 {
 	struct vcpu_state s;
 
 	if (v->run != VCPU_WAIT_SIPI)
 		return; /* ignored (SDM Vol. 3A 8.4.3) */
+	if (v->vm->policy.layout.wakeup_gib) {
+		start_vcpu_by_mailbox(v);
+		return;
+	}
 	/* An INIT that was asked for meanwhile (hv/vm/vm_ops.c) wants its SIPI. */
 	(void)atomic_xchg(&v->sipi_wanted, false);
 	if (atomic_load(&v->mmu.requests) & REQ_INIT)
 		atomic_store(&v->sipi_wanted, true);
-	/* In real mode: VMs have one vCPU where the CPU cannot run that (vcpus_given()). */
 	vmcs_get_state(v, &s);
 	vcpu_state_sipi(&s, v->sipi_vector);
 	vmcs_set_state(v, &s);
@@ -148,6 +169,7 @@ static bool serve_requests(struct vcpu *v)
 	if (r & REQ_FLUSH) /* what follows may ask for it again */
 		mitigate_flush();
 	now = rdtsc();
+	v->cpu->served_at = now;
 	if (r & REQ_INIT)
 		init_vcpu(v);
 	if (r & REQ_SIPI)
@@ -172,9 +194,9 @@ static bool serve_mmu(struct vcpu *v)
 {
 	switch (mmu_serve(&v->mmu)) {
 	case 0:
-		if (mmu_root_pointer(&v->mmu) != v->vmcs.eptp) {
-			v->vmcs.eptp = mmu_root_pointer(&v->mmu);
-			vmcs_write(&v->vmcs, VMCS_EPTP, v->vmcs.eptp);
+		if (mmu_root_pointer(&v->mmu) != v->vmcs.root) {
+			v->vmcs.root = mmu_root_pointer(&v->mmu);
+			vmcs_write(&v->vmcs, v->vmcs.root_field, v->vmcs.root);
 		}
 		return true;
 	case -E_AGAIN: /* another vCPU has yet to leave the old generation: its kick is on the way */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What each CPU does: its vCPUs in turn; when none can run, a batch of reclaim, then it halts until an interrupt. A vCPU
- * never changes its CPU, so there is nothing to balance and no lock but the queue's.
+ * never changes its CPU, so there is nothing to balance and no lock but the queue's, for those that are added.
  *
  * Whose turn it is says hv/host/sched_pure.h. It is asked when the slice ends, when the vCPU that runs halts or spins, and, at
  * the earliest after GRANULE_US, when another wakes: by its timer (others_wake) or by a kick (look_again).
@@ -22,18 +22,26 @@
 #include "lib/log.h"
 #include "lib/trace.h"
 
+/* Under the queue's lock, which vcpu_kick() does not take. */
+static void look_soon(struct vcpu *v)
+{
+	vcpu_request(v, REQ_EVENTS);
+	vcpu_kick(v);
+}
+
 void sched_add(struct vcpu *v)
 {
 	struct cpu *c = v->cpu;
+	struct turn *has;
 
 	spin_lock(&c->list_lock);
-	queue_add(&c->queue, &v->turn);
+	queue_add(&c->queue, &v->turn, v->run != VCPU_RUNNING);
 	atomic_store(&c->nvcpus, c->nvcpus + 1);
+	has = c->queue.has;
 	/* The vCPU that runs there had the CPU to itself: from now on its slices end. */
-	list_for_each (other, &c->queue.turns, struct vcpu, turn.in_queue) {
-		vcpu_request(other, REQ_EVENTS);
-		vcpu_kick(other);
-	}
+	if (has)
+		look_soon(container_of(has, struct vcpu, turn));
+	look_soon(v);
 	spin_unlock(&c->list_lock);
 }
 
@@ -43,7 +51,7 @@ static void sched_remove(struct vcpu *v)
 	struct cpu *c = v->cpu;
 
 	spin_lock(&c->list_lock);
-	queue_remove(&v->turn);
+	queue_remove(&c->queue, &v->turn);
 	atomic_store(&c->nvcpus, c->nvcpus - 1);
 	spin_unlock(&c->list_lock);
 }
@@ -100,32 +108,36 @@ uint64_t sched_turn_ends(const struct cpu *c)
 	return min(c->turn_ends, max(c->others_wake, c->turn_began + c->granule));
 }
 
-static enum turn_state state(struct turn *t, void *arg)
+static enum turn_state state(struct turn *t, uint64_t *at)
 {
 	struct vcpu *v = container_of(t, struct vcpu, turn);
-	struct cpu *c = arg;
 
 	if (v->run == VCPU_RUNNING)
 		return TURN_GOES_ON;
 	if (vcpu_runnable(v))
 		return TURN_WAKES;
-	c->others_wake = min(c->others_wake, vcpu_next_event(v));
+	*at = v->run == VCPU_WAIT_SIPI ? UINT64_MAX : vcpu_next_event(v);
 	return TURN_SLEEPS;
 }
 
-/* Returns the vCPU that has the next turn; NULL if none can run. */
-static struct vcpu *pick(struct cpu *c)
+/* Chooses the vCPU that has the next turn; *v: NULL if none can run. False: it is not done yet (queue_next()). */
+static bool pick(struct cpu *c, struct vcpu **v)
 {
+	const struct turn_ops ops = { .state = state, .slice = c->slice };
 	struct turn *t;
-	uint64_t ahead;
+	uint64_t now = rdtsc(), ahead;
+	bool done;
 
-	c->others_wake = UINT64_MAX;
 	spin_lock(&c->list_lock);
-	t = queue_next(&c->queue, c->slice, state, c, &ahead);
+	done = queue_next(&c->queue, &ops, now, &t, &ahead);
+	c->others_wake = queue_wakes(&c->queue);
 	spin_unlock(&c->list_lock);
+	if (!done)
+		return false;
 	if (ahead != UINT64_MAX)
 		c->others_wake = min(c->others_wake, rdtsc() + ahead);
-	return t ? container_of(t, struct vcpu, turn) : NULL;
+	*v = t ? container_of(t, struct vcpu, turn) : NULL;
+	return true;
 }
 
 /* The first VM that has ended, as its place in vms[]; nvms: none. */
@@ -189,14 +201,11 @@ static void idle(struct cpu *c)
 		return;
 	}
 	mmu_cpu_idle(c->id);
-	/* The exchange comes before the last look at the requests: a CPU that asks later sees this one idle, and interrupts it. */
+	/* The exchange comes before the last look at those that were roused: a CPU that rouses one later sees this one idle, and
+	 * interrupts it. */
 	(void)atomic_xchg(&c->idle, true);
 	spin_lock(&c->list_lock);
-	list_for_each (v, &c->queue.turns, struct vcpu, turn.in_queue) {
-		if (vcpu_runnable(v))
-			wake = 0;
-		wake = min(wake, vcpu_next_event(v));
-	}
+	wake = min(wake, queue_wakes(&c->queue));
 	spin_unlock(&c->list_lock);
 	if (wake > rdtsc()) {
 		clock_idle_begins(c, wake);
@@ -261,13 +270,21 @@ bool housekeeping(struct cpu *c)
 }
 
 /* Gives the next vCPU its turn. What it costs to choose it and to bring its state here, flushes included, is charged to its
- * cause (queue_pays()). */
+ * cause (queue_pays()). So is what the turn takes, whatever its vCPU does, before the first entry and after the last exit: the least
+ * that any turn has. The rest of that time may be the vCPU's own work, its timers for instance. */
 static void take_turn(struct cpu *c)
 {
 	struct vcpu *last = c->last, *v;
 	uint64_t asked = rdtsc(), began;
+	uint64_t frame = c->turn_frame, ended;
+	struct turn *payer;
 
-	v = pick(c);
+	if (!pick(c, &v)) {
+		c->choosing += rdtsc() - asked;
+		return;
+	}
+	asked -= c->choosing;
+	c->choosing = 0;
 	c->last = v;
 	if (!v) {
 		idle(c);
@@ -280,13 +297,21 @@ static void take_turn(struct cpu *c)
 		mitigate_flush();
 	began = rdtsc();
 	c->turn_began = began;
+	c->turn_entered = 0;
 	c->turn_ends = began + c->slice;
-	queue_ran(
-		queue_pays(&c->queue, last ? &last->turn : NULL, last && last->run != VCPU_RUNNING, &v->turn),
-		began - asked);
+	spin_lock(&c->list_lock);
+	payer = queue_pays(&c->queue, last ? &last->turn : NULL, last && last->run != VCPU_RUNNING, &v->turn);
+	queue_ran(&c->queue, payer, began - asked + frame);
+	spin_unlock(&c->list_lock);
 	if (!life_ended(&v->vm->life))
 		vcpu_run(v);
-	queue_ran(&v->turn, rdtsc() - began);
+	ended = rdtsc();
+	queue_ran(&c->queue, &v->turn, ended - began - min(frame, ended - began));
+	if (c->turn_entered) {
+		uint64_t ends = c->turn_entered - began + ended - c->served_at;
+
+		c->turn_frame = frame ? min(frame, ends) : ends;
+	}
 	if (life_ended(&v->vm->life))
 		retire(c, v);
 }

@@ -32,6 +32,10 @@
 	X(stale_blocks)		/* 7	blocks of chains are taken from a generation that is gone */            \
 	X(large_over_table)	/* 7	a table of the guest's stays mapped by large leaves */                  \
 	X(table_writable)	/* 8	a table of the guest's is not write-protected */                        \
+	X(entries_not_read_again) /* 8	a page is linked by an entry that has changed meanwhile */             \
+	X(clean_writable)	/* 8	a store through an entry without D does not fault */                    \
+	X(unsync_linked)	/* 8	a table that the guest has written to is linked as it was */            \
+	X(pdptes_not_compared)	/* 10	a root of PAE paging keeps what other PDPTEs led to */                  \
 	X(no_check_under_lock)	/* 8	the fault does not check that its root is still current */              \
 	X(fault_unflushed)	/* 8	the fault acts on the new map while others may still use the old */     \
 	X(evict_path)		/* 9	eviction may take a page of the faulting path */                        \

@@ -5,6 +5,7 @@
  *	tables.c	ACPI, from 0xe0000 on; calls the others
  *	mp_table.c	Intel MultiProcessor tables, from 0xf0000 on
  *	vectors.c	real-mode interrupt handlers, from 0xf8000 on
+ *	wakeup.c	page tables of vCPUs that start by the wakeup mailbox: in reserved RAM, not here
  */
 #pragma once
 
@@ -19,3 +20,6 @@ uint8_t firmware_checksum(const void *bytes, size_t n);
 /* Writes the MP floating pointer structure and configuration table (MP specification 1.4, chapter 4). 0 or what
  * guest_write_rom says. */
 int mp_table_write(struct platform *p);
+/* Writes the page tables in which vCPUs begin that start by the wakeup mailbox; nothing, if there is none. 0 or what guest_write
+ * says. */
+int wakeup_write(struct platform *p);

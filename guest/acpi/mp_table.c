@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The Intel MP tables (MultiProcessor Specification 1.4, chapter 4), for guests without ACPI: xv6, Linux with acpi=off.
- * They say what the MADT and \_SB.PCI0._PRT say.
+ * They say what the MADT and \_SB.PCI0._PRT say, but for vCPUs that start by the wakeup mailbox.
  *
  *	0xf0000   floating pointer ("_MP_", found by searching 0xf0000-0xfffff in steps of 16)
  *	0xf0010   header "PCMP", then entries by rising type:
- *		  processor for each vCPU | buses PCI 0, ISA 1 | I/O APIC | its inputs: ISA, PCI | local APICs' LINT0, LINT1
+ *		  processor for each vCPU that SIPI starts | buses PCI 0, ISA 1 | I/O APIC | its inputs: ISA, PCI | local APICs' LINT0, LINT1
  */
 #include "guest/acpi/firmware.h"
 
@@ -98,9 +98,12 @@ static void mp_add(struct mp_writer *w, const void *entry, size_t n)
 	w->sum = (uint8_t)(w->sum + firmware_checksum(entry, n));
 }
 
+/* An OS that reads these tables starts processors by SIPI. Those that cannot start so are left out. */
 static void mp_add_processors(struct mp_writer *w)
 {
-	for (unsigned i = 0; i < w->p->vcpus; i++) {
+	unsigned n = w->p->settings.layout.wakeup_gib ? 1 : w->p->vcpus;
+
+	for (unsigned i = 0; i < n; i++) {
 		struct mp_processor cpu = { .type = MP_PROCESSOR,
 			.apic_id = (uint8_t)i,
 			.apic_version = (uint8_t)vlapic_get(&w->p->interrupts.lapic[i], APIC_VERSION),

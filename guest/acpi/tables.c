@@ -107,6 +107,13 @@ struct madt_nmi {
 	uint16_t flags;
 	uint8_t lint;
 } __packed;
+struct madt_wakeup {
+	uint8_t type, length;
+	uint16_t version;
+	uint32_t reserved;
+	uint64_t mailbox;
+} __packed;
+_Static_assert(sizeof(struct madt_wakeup) == 16, "ACPI 6.4, 5.2.12.19");
 #define MADT_ACTIVE_HIGH 1
 #define MADT_LEVEL	 (3 << 2)
 
@@ -206,7 +213,7 @@ static uint64_t write_fadt(struct writer *w, uint64_t dsdt)
 		.flags = FADT_WBINVD | FADT_PROC_C1 | FADT_NO_SLEEP_BUTTON | FADT_TIMER_32 | FADT_RESET,
 		.reset = port(VACPI_RESET_PORT, 1),
 		.reset_value = VACPI_RESET_VALUE,
-		.minor = 3,
+		.minor = 4,
 		.x_facs =
 			EBDA_FACS, /* the same as .facs, for an OS that reads only one of them (table 5.9) */
 		.x_dsdt = dsdt,
@@ -233,6 +240,7 @@ static uint64_t write_madt(struct writer *w)
 		.gsi = VACPI_SCI,
 		.flags = MADT_ACTIVE_HIGH | MADT_LEVEL };
 	struct madt_nmi nmi = { .type = 4, .length = sizeof(nmi), .uid = 0xff, .lint = 1 };
+	struct madt_wakeup wakeup = { .type = 0x10, .length = sizeof(wakeup), .mailbox = LAYOUT_MAILBOX };
 
 	add(w, &m, sizeof(m));
 	for (unsigned i = 0; i < w->p->vcpus; i++) {
@@ -246,6 +254,8 @@ static uint64_t write_madt(struct writer *w)
 	add(w, &timer, sizeof(timer));
 	add(w, &sci, sizeof(sci));
 	add(w, &nmi, sizeof(nmi));
+	if (w->p->settings.layout.wakeup_gib)
+		add(w, &wakeup, sizeof(wakeup));
 	return finish(w);
 }
 
@@ -303,6 +313,8 @@ int platform_write_tables(struct platform *p, uint64_t *rsdp)
 	write_ebda(&w);
 	if (!w.err)
 		w.err = mp_table_write(p);
+	if (!w.err)
+		w.err = wakeup_write(p);
 	if (!w.err)
 		w.err = vectors_write(p);
 	*rsdp = LAYOUT_BIOS;

@@ -10,10 +10,20 @@
 ;	alarm			the CMOS clock's alarm, at a time that never comes
 ;
 ;	timer			TSC deadlines after 500 to 16,000 ticks, and HLT until then
+;	oneshot			the same with the count-down, and always 960 ticks
 ;	nmi			NMI messages to a second CPU that has never started
 ;	sipi init		SIPIs to one that spins; INIT and SIPI again and again
 ;	ipi deaf high		interrupt messages to one that halts: with interrupts on, off, and at the highest priority
 ;	text			the VGA's text memory, all characters and colours
+;
+; A second CPU is all others where the VM has more: messages go to all but the sender. For those:
+;
+;	sleepers fast		sleep for a quarter of a millisecond, for 500 ticks, again and again
+;	spin pause		spin, with and without PAUSE
+;	inside			halt in their NMI handlers while NMIs come
+;	lowest			messages to the one with the lowest priority
+;	base			the first one's local APIC goes off and on
+;	stop			all end together, 30 ms later
 ;
 ; Without a word it asks how late its own timer comes while it does those of the first lines: at most 100 us and one
 ; exit (hv/clock.h). Beside `neighbour` the question is what is left for that one.
@@ -23,14 +33,19 @@
 
 LAPIC_ICR	equ	0xfee00300
 LAPIC_ICR_TO	equ	0xfee00310
-ICR_NMI		equ	0x4400
-ICR_INIT	equ	0x4500
-ICR_SIPI	equ	0x4600
-ICR_FIXED	equ	0x4000
+OTHERS		equ	3 << 18		; all vCPUs but the sender
+ICR_NMI		equ	OTHERS | 0x4400
+ICR_INIT	equ	OTHERS | 0x4500
+ICR_SIPI	equ	OTHERS | 0x4600
+ICR_FIXED	equ	OTHERS | 0x4000
+ICR_LOWEST	equ	0x4900		; logical destination
+LAPIC_DIVIDE	equ	0xfee003e0
+LAPIC_COUNT	equ	0xfee00380
 IOAPIC		equ	0xfec00000
 NOWHERE		equ	0x80		; a port
 STRING		equ	16384		; bytes
-CODE16		equ	0x8000		; where the second CPU starts
+CODE16		equ	0x8000		; where the others start
+STACKS		equ	0x10000		; theirs, 256 bytes each
 MESSAGE		equ	0x40		; the vector that it is sent
 MSR_NONE	equ	0x4000fff0
 ROUNDS		equ	16		; own timer: of each kind
@@ -87,7 +102,6 @@ start_second:
 	mov	ecx, code16_end - code16
 	rep	movsb
 	mov	dword [MESSAGE * 4], CODE16 + message16 - code16
-	mov	dword [LAPIC_ICR_TO], 1 << 24
 	mov	dword [LAPIC_ICR], ICR_SIPI | CODE16 >> 12
 	ret
 
@@ -231,8 +245,17 @@ timer:	mov	dword [LAPIC_LVT_TIMER], 2 << 17 | 0x30
 	hlt
 	ret
 
-nmi:	mov	dword [LAPIC_ICR_TO], 1 << 24
-	mov	dword [LAPIC_ICR], ICR_NMI
+; As timer, but the timer counts down from 240, which is 960 ticks: it comes when the CPU has just gone to another.
+oneshot:
+	cli
+	mov	dword [LAPIC_LVT_TIMER], 0x30
+	mov	dword [LAPIC_DIVIDE], 0xb
+	mov	dword [LAPIC_COUNT], 240
+	sti
+	hlt
+	ret
+
+nmi:	mov	dword [LAPIC_ICR], ICR_NMI
 	ret
 
 init:	mov	dword [LAPIC_ICR], ICR_INIT
@@ -241,6 +264,34 @@ sipi:	mov	dword [LAPIC_ICR], ICR_SIPI | CODE16 >> 12
 
 ipi:	mov	dword [LAPIC_ICR], ICR_FIXED | MESSAGE
 	ret
+
+; To the vCPU of all that has the lowest priority.
+lowest:	mov	dword [LAPIC_ICR_TO], 0xff << 24
+	mov	dword [LAPIC_ICR], ICR_LOWEST | MESSAGE
+	ret
+
+spin:	jmp	$
+
+pause_:	pause
+	ret
+
+; The local APIC off and on again: its registers are no longer where the others' are.
+base:	mov	ecx, 0x1b
+	rdmsr
+	btc	eax, 11
+	wrmsr
+	ret
+
+; All vCPUs end at once, some time after they have started.
+stop:	mov	ecx, 1500000		; 30 ms at 50 MHz
+	rdtsc
+	mov	edi, eax
+.wait:	rdtsc
+	sub	eax, edi
+	cmp	eax, ecx
+	jb	.wait
+	lidt	[nothing]
+	int3
 
 ; 23:xx, where xx is no BCD number below 60.
 alarm:	mov	ax, 0x200b		; register B: the alarm interrupts
@@ -264,35 +315,77 @@ text:	mov	edi, 0xb8000
 
 ; ---- what the second CPU does, in real mode at CODE16 ----
 	bits	16
+%macro APIC16 0
+	mov	bx, %%back - code16
+	jmp	apic16
+%%back:
+%endmacro
 code16:	jmp	near spin16		; to one of the following
 spin16:	cli
 	jmp	$
 
-halt16:	call	apic16
+halt16:	APIC16
 .again:	sti
 	hlt
 	jmp	.again
 
-deaf16:	call	apic16
+; Sleeps for a quarter of a millisecond and a little more for each vCPU (at 50 MHz), then for less and less.
+sleep16:
+	mov	esi, 12500
+	jmp	timer16
+
+fast16:	mov	esi, 500
+timer16:
+	APIC16
+	mov	ecx, 0x832		; LVT timer
+	mov	eax, 2 << 17 | MESSAGE
+	xor	edx, edx
+	wrmsr
+.again:	rdtsc
+	add	eax, esi
+	adc	edx, 0
+	mov	ecx, MSR_TSC_DEADLINE
+	wrmsr
+	sti
+	hlt
+	cli
+	jmp	.again
+
+pause16:
+	cli
+.again:	pause
+	jmp	.again
+
+; Halts in its NMI handler, where no NMI reaches it any more.
+inside16:
+	APIC16
+	mov	dword [2 * 4], CODE16 + deaf16.again - code16
+	jmp	halt16.again
+
+deaf16:	APIC16
 .again:	cli
 	hlt
 	jmp	.again
 
-high16:	call	apic16
+high16:	APIC16
 	mov	ecx, 0x808		; TPR
 	mov	eax, 0xf0
 	wrmsr
 	jmp	halt16.again
 
-; Its local APIC in x2APIC mode, whose registers real mode can reach; a stack.
-apic16:	pop	bx
-	xor	ax, ax
-	mov	ss, ax
-	mov	sp, CODE16
+; Its local APIC in x2APIC mode, whose registers real mode can reach; a stack of its own. BX: where to go on.
+apic16:	xor	ax, ax
+	mov	ds, ax
 	mov	ecx, 0x1b
 	rdmsr
 	or	ax, 1 << 10 | 1 << 11
 	wrmsr
+	mov	ecx, 0x802		; ID
+	rdmsr
+	shl	ax, 4
+	add	ax, STACKS >> 4
+	mov	ss, ax
+	mov	sp, 256
 	mov	ecx, 0x80f		; spurious vector; the APIC on
 	mov	eax, 0x1ff
 	xor	edx, edx
@@ -322,6 +415,7 @@ words:	WORD	"cpuid", cpuid_, 0
 	WORD	"uart", uart, 0
 	WORD	"alarm", alarm, 0
 others:	WORD	"timer", timer, 0
+	WORD	"oneshot", oneshot, 0
 	WORD	"sipi", sipi, spin16
 	WORD	"init", init, spin16
 	WORD	"ipi", ipi, halt16
@@ -329,10 +423,20 @@ others:	WORD	"timer", timer, 0
 	WORD	"high", ipi, high16
 	WORD	"nmi", nmi, 0
 	WORD	"text", text, 0
+	WORD	"sleepers", spin, sleep16
+	WORD	"fast", timer, fast16
+	WORD	"spin", spin, spin16
+	WORD	"pause", pause_, pause16
+	WORD	"inside", nmi, inside16
+	WORD	"lowest", lowest, halt16
+	WORD	"base", base, spin16
+	WORD	"stop", stop, halt16
 	dd	0
 
 section .data
 	align	4
+nothing	dw	0
+	dd	0
 most	dd	0
 due	dd	0
 later	dd	0

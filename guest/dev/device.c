@@ -53,7 +53,7 @@ int devices_init(struct devices *set, const struct board *board, void *memory)
 		const struct device_kind *k = device_kinds[i];
 		int err;
 
-		if (k->wanted && !k->wanted(&board->settings->options))
+		if (k->wanted && !k->wanted(board->settings))
 			continue;
 		err = device_init((struct device *)at, k, board);
 		if (err) {

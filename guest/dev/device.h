@@ -61,11 +61,11 @@ struct device_kind {
 	size_t size; /* of its state, which begins with struct device and is zeroed before init */
 	enum device_lock lock;
 	/* All but attach may be NULL. */
-	bool (*wanted)(const struct device_options *o); /* NULL: every VM has it */
-	int (*init)(struct device *d);			/* 0 or -E_*; a failed init has nothing to destroy */
-	int (*attach)(struct device *d);		/* 0 or what adding a slot of memory says */
-	void (*detach)(struct device *d);		/* undoes attach, before any vCPU has run */
-	void (*reset)(struct device *d);		/* NULL: the bus that it stands on resets it */
+	bool (*wanted)(const struct device_settings *s); /* NULL: every VM has it */
+	int (*init)(struct device *d);			 /* 0 or -E_*; a failed init has nothing to destroy */
+	int (*attach)(struct device *d);		 /* 0 or what adding a slot of memory says */
+	void (*detach)(struct device *d);		 /* undoes attach, before any vCPU has run */
+	void (*reset)(struct device *d);		 /* NULL: the bus that it stands on resets it */
 	/* No vCPU runs any more: gives back at most so many pieces of memory (backing_free_some()). True: all is given
 	 * back; else to be called again. */
 	bool (*destroy)(struct device *d, unsigned most);

@@ -17,6 +17,7 @@
 	KIND(vpci)                                                                                           \
 	KIND(vlegacy)                                                                                        \
 	KIND(vdebugexit)                                                                                     \
+	KIND(vmailbox)                                                                                       \
 	KIND(vrom)
 
 #define DEVICE_DECLARE(name) extern const struct device_kind name##_kind;

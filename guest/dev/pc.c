@@ -50,6 +50,8 @@ static bool pc_keyboard_room(const void *platform)
  *	vacpi (SLP_EN) --------power off------------+
  *	vdebugexit -------------exit code-----------+
  *
+ *	vmailbox --a vCPU starts--> hv/
+ *
  *	vkbc --A20--> nothing: a bit that reads as it was written, since no CPU of this century has the gate
  */
 void pc_wire(struct platform *p)

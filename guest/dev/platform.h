@@ -43,6 +43,9 @@ struct vm_ops {
 	void (*interrupt)(void *vm, unsigned vcpu, int vector);
 	void (*init)(void *vm, unsigned vcpu); /* INIT: wait for SIPI */
 	void (*sipi)(void *vm, unsigned vcpu, uint8_t vector);
+	/* The wakeup mailbox: once for each vCPU but the first, which waits for it, to begin at this physical address in
+	 * 64-bit mode, under the page tables at LAYOUT_WAKEUP. The guest may have written any address. */
+	void (*start)(void *vm, unsigned vcpu, uint64_t vector);
 	void (*nmi)(void *vm, unsigned vcpu);
 	/* Takes a piece of the guest's output, from the UART or of the text-mode screen as ANSI: at least one byte of n, and no
 	 * more than makes a bounded piece of work. Returns how many bytes it took. */
@@ -161,9 +164,8 @@ void platform_apicv_eoi(struct platform *p, unsigned vcpu, uint8_t vector); /* E
 void platform_apicv_write(struct platform *p, unsigned vcpu, unsigned offset);
 /* True if anything is deliverable, so that HLT ends. Does not acknowledge. Ignores RFLAGS.IF. */
 bool platform_irq_waiting(struct platform *p, unsigned vcpu);
-/* True if this vector has a higher priority than the vCPU's PPR. Any CPU, while the vCPU halts, since its local APIC
- * does not change then. */
-bool platform_irq_above(const struct platform *p, unsigned vcpu, uint8_t vector);
+/* The vCPU's PPR: only a vector of higher priority (bits 7:4) interrupts it. */
+uint8_t platform_irq_ppr(const struct platform *p, unsigned vcpu);
 
 /*
  * Time. next_event: the guest TSC at which this vCPU has to run events (its APIC timer; vCPU 0 also the PIT, RTC,

@@ -150,7 +150,7 @@ bool platform_irq_waiting(struct platform *p, unsigned vcpu)
 	return vlapic_waiting(&p->interrupts.lapic[vcpu]);
 }
 
-bool platform_irq_above(const struct platform *p, unsigned vcpu, uint8_t vector)
+uint8_t platform_irq_ppr(const struct platform *p, unsigned vcpu)
 {
-	return (vector & 0xf0) > (vlapic_ppr(&p->interrupts.lapic[vcpu]) & 0xf0);
+	return vlapic_ppr(&p->interrupts.lapic[vcpu]);
 }

@@ -19,9 +19,9 @@ static void debugexit_write(void *dev, uint64_t off, unsigned size, uint64_t val
 	power_end(((struct device *)dev)->board->power, VM_END_DEBUG_EXIT, (uint32_t)(value << 1 | 1));
 }
 
-static bool vdebugexit_wanted(const struct device_options *o)
+static bool vdebugexit_wanted(const struct device_settings *s)
 {
-	return o->debug_exit;
+	return s->options.debug_exit;
 }
 
 static int vdebugexit_attach(struct device *d)

@@ -61,13 +61,14 @@ static uint64_t lapic_lowest(struct interrupts *s, uint64_t set)
 	unsigned best = CPUS_MAX, best_ppr = 256, turn = atomic_load_relaxed(&s->lowest_turn);
 
 	for (unsigned n = 0; n < s->vcpus; n++) {
-		unsigned i = (turn + n) % s->vcpus;
+		unsigned i = (turn + n) % s->vcpus, ppr;
 
 		if (!(set & BIT(i)) || !vlapic_enabled(&s->lapic[i]))
 			continue;
-		if (vlapic_ppr(&s->lapic[i]) < best_ppr) {
+		ppr = vlapic_ppr(&s->lapic[i]);
+		if (ppr < best_ppr) {
 			best = i;
-			best_ppr = vlapic_ppr(&s->lapic[i]);
+			best_ppr = ppr;
 		}
 	}
 	if (best == CPUS_MAX)
@@ -105,6 +106,9 @@ static bool lapic_deliver_set(struct interrupts *s, uint64_t set, const struct a
 
 	if (m->delivery == DELIVER_LOWEST)
 		set = lapic_lowest(s, set);
+	if (m->delivery == DELIVER_FIXED)
+		for (; set; set &= set - 1)
+			taken |= vlapic_post(&s->lapic[bit_lowest(set)], m->vector, m->level);
 	while (set) {
 		unsigned i = bit_lowest(set);
 

@@ -44,9 +44,19 @@ static uint8_t lapic_ppr(uint8_t tpr, int isrv)
 	return (tpr & 0xf0) >= serving ? tpr : serving;
 }
 
+/* A few instructions where nothing is in service: a message to the lowest priority asks that of each vCPU in one exit. */
+static bool lapic_serves(const struct vlapic *l)
+{
+	uint32_t any = 0;
+
+	for (unsigned i = 0; i < 8; i++)
+		any |= vlapic_get(l, APIC_ISR + 16 * i);
+	return any;
+}
+
 uint8_t vlapic_ppr(const struct vlapic *l)
 {
-	return lapic_ppr((uint8_t)vlapic_get(l, APIC_TPR), lapic_highest(l, APIC_ISR));
+	return lapic_ppr((uint8_t)vlapic_get(l, APIC_TPR), lapic_serves(l) ? lapic_highest(l, APIC_ISR) : -1);
 }
 
 void vlapic_merge(struct vlapic *l)

@@ -284,9 +284,9 @@ static bool vrom_destroy(struct device *dev, unsigned most)
 	       backing_free_some(&d->rom.backing, most);
 }
 
-static bool vrom_wanted(const struct device_options *o)
+static bool vrom_wanted(const struct device_settings *s)
 {
-	return o->rom_bytes;
+	return s->options.rom_bytes;
 }
 
 /* Takes the device's memory and fills in the ROM. -E_INVAL: sizes that lethe.conf would not let through. */

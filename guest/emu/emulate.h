@@ -129,6 +129,10 @@ int emulate(struct emu *e, const uint8_t *bytes, size_t n);
  * instructions instead of 330 for a MOV at a known gpa. */
 int emulate_cached(struct emu *e, struct insn_cache *cache, const uint8_t *bytes, size_t n);
 
+/* Reads a memory operand of n bytes (at most 32) at seg:offset, with the checks that an instruction's own read has. Uses of `e`
+ * what emulate_string_io() uses. 0; -E_FAULT: inject e->fault; others from ops. */
+int emulate_operand_read(struct emu *e, enum seg seg, uint64_t offset, void *to, unsigned n);
+
 /* For the dump: "0f 0b (not decoded): not an ...". Returns what fmt_snprintf returns. */
 int emulate_describe(const struct emu *e, const uint8_t *bytes, size_t n, char *buf, size_t size);
 

@@ -270,3 +270,17 @@ int emu_update(struct emu *e, struct emu_mem *m, const void *expected, const voi
 	device_write(e, m->at[0], desired, m->size); /* read-only RAM: the platform sees the write */
 	return 0;
 }
+
+int emulate_operand_read(struct emu *e, enum seg seg, uint64_t offset, void *to, unsigned n)
+{
+	struct emu_mem m;
+	int rc;
+
+	e->known = 0;
+	e->segs_known = 0;
+	e->hits = 0;
+	e->why = NULL;
+	e->insn = (struct insn){ .op = INSN_NONE };
+	rc = emu_open(e, &m, seg, offset, n, EMU_READ, false);
+	return rc ? rc : emu_read(e, &m, to);
+}

@@ -34,22 +34,41 @@ bool load_linux_probe(const struct load_file *f)
 	return h.boot_flag == LINUX_BOOT_FLAG && h.header == LINUX_MAGIC;
 }
 
-/* Copies the header: its end is told by the jump over it (boot.rst: "the end of the header"). */
+/* Copies the header: its end is told by the jump over it (boot.rst: "the end of the header"). False: it is truncated. */
+static bool copy_header(const struct load_file *f, struct linux_setup_header *h)
+{
+	uint64_t end = 0x202 + (uint64_t)((const uint8_t *)f->data)[0x201];
+
+	end = min(end, LINUX_SETUP_AT + sizeof(*h));
+	if (f->size < end || end < LINUX_SETUP_AT + offsetof(struct linux_setup_header, cmd_line_ptr))
+		return false;
+	memcpy(h, (const uint8_t *)f->data + LINUX_SETUP_AT, end - LINUX_SETUP_AT);
+	return true;
+}
+
+static bool has_entry64(const struct linux_setup_header *h)
+{
+	return h->version >= LINUX_PROTOCOL(2, 12) && h->xloadflags & LINUX_XLF_KERNEL_64;
+}
+
+bool load_linux64_probe(const struct load_file *f)
+{
+	struct linux_setup_header h = { 0 };
+
+	return load_linux_probe(f) && copy_header(f, &h) && has_entry64(&h);
+}
+
 static int read_header(struct load *l, struct bzimage *k)
 {
 	const struct load_file *f = &l->p->kernel;
-	uint64_t end;
 
 	if (!load_linux_probe(f))
 		return load_fail(l, -E_INVAL,
 			"%s: is no Linux bzImage (no \"HdrS\" at 0x202): name another file or leave format = linux out",
 			f->name);
-	end = 0x202 + (uint64_t)((const uint8_t *)f->data)[0x201];
-	end = min(end, LINUX_SETUP_AT + sizeof(k->h));
-	if (f->size < end || end < LINUX_SETUP_AT + offsetof(struct linux_setup_header, cmd_line_ptr))
+	if (!copy_header(f, &k->h))
 		return load_fail(
 			l, -E_INVAL, "%s: its setup header is truncated: copy the file again", f->name);
-	memcpy(&k->h, (const uint8_t *)f->data + LINUX_SETUP_AT, end - LINUX_SETUP_AT);
 
 	if (k->h.version < LINUX_PROTOCOL(2, 2))
 		return load_fail(l, -E_NOSUP,
@@ -90,7 +109,7 @@ static int read_needs(struct load *l, struct bzimage *k)
 {
 	const struct linux_setup_header *h = &k->h;
 
-	k->long_mode = h->version >= LINUX_PROTOCOL(2, 12) && (h->xloadflags & LINUX_XLF_KERNEL_64);
+	k->long_mode = has_entry64(h);
 	if (k->long_mode && k->code_size <= LINUX_ENTRY64)
 		return load_fail(l, -E_INVAL,
 			"%s: its 64-bit entry point lies behind the end of the file: copy it again", k->name);

@@ -80,6 +80,8 @@ int load_bda(struct load *l);
 
 /* True if the file has the format's header. */
 bool load_linux_probe(const struct load_file *f);
+/* ... and says that the file has a 64-bit entry point. */
+bool load_linux64_probe(const struct load_file *f);
 bool load_multiboot_probe(const struct load_file *f);
 bool load_elf_probe(const struct load_file *f);
 

@@ -73,20 +73,26 @@ static int take_files(struct load *l, enum conf_format format)
 	return 0;
 }
 
-static enum conf_format format_of(const struct load_params *p)
+static enum conf_format format_of(const struct conf_vm *conf, const struct load_file *kernel)
 {
-	if (p->conf->format != FORMAT_AUTO)
-		return p->conf->format;
-	if (load_linux_probe(&p->kernel))
+	if (conf->format != FORMAT_AUTO)
+		return conf->format;
+	if (load_linux_probe(kernel))
 		return FORMAT_LINUX;
-	if (load_multiboot_probe(&p->kernel))
+	if (load_multiboot_probe(kernel))
 		return FORMAT_MULTIBOOT;
 	return FORMAT_AUTO;
 }
 
+bool guest_image_linux64(const struct conf_vm *conf, const struct load_file *kernel)
+{
+	return kernel->data && format_of(conf, kernel) == FORMAT_LINUX && load_linux64_probe(kernel);
+}
+
 bool guest_image_may_want_bios(const struct load_params *p, const struct vcpu_state *start)
 {
-	return !(start->cr0 & CR0_PE) || (format_of(p) == FORMAT_LINUX && !(start->cr0 & CR0_PG));
+	return !(start->cr0 & CR0_PE) ||
+	       (format_of(p->conf, &p->kernel) == FORMAT_LINUX && !(start->cr0 & CR0_PG));
 }
 
 int guest_load(const struct load_params *p, struct vcpu_state *start, char *why, size_t n)
@@ -104,7 +110,7 @@ int guest_load(const struct load_params *p, struct vcpu_state *start, char *why,
 	if (p->kernel.size == 0)
 		return load_fail(&l, -E_INVAL, "%s: is empty: copy it again", p->kernel.name);
 
-	format = format_of(p);
+	format = format_of(p->conf, &p->kernel);
 	if (format == FORMAT_AUTO)
 		return refuse_unknown(&l);
 	err = take_files(&l, format);

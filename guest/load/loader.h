@@ -30,5 +30,9 @@ struct load_params {
  * it is a Linux image without a 64-bit entry point, as iPXE, memdisk and GRUB's core image are. For advice only. */
 bool guest_image_may_want_bios(const struct load_params *p, const struct vcpu_state *start);
 
+/* True if the image, which has not been loaded, is a Linux kernel with a 64-bit entry point. Such a kernel knows the wakeup
+ * mailbox (guest/dev/vmailbox.h), from Linux 5.19 on. */
+bool guest_image_linux64(const struct conf_vm *conf, const struct load_file *kernel);
+
 /* 0 and *start; or an error and, in why (of size n), a sentence that names the file, what is wrong and what to do. */
 int guest_load(const struct load_params *p, struct vcpu_state *start, char *why, size_t n);

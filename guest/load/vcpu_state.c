@@ -85,3 +85,11 @@ void vcpu_state_flat64(struct vcpu_state *s, uint64_t rip, uint64_t cr3)
 	s->cr4 = CR4_PAE;
 	s->efer = EFER_LME | EFER_LMA;
 }
+
+/* The specification says nothing of EFER.NXE. Linux 7.2 relies on it (6.1 does not): it goes on in 64-bit mode, and pushes to a
+ * stack that its own tables map with XD, which is a reserved bit without NXE, before it writes EFER. */
+void vcpu_state_wakeup(struct vcpu_state *s, uint64_t vector, uint64_t cr3)
+{
+	vcpu_state_flat64(s, vector, cr3);
+	s->efer |= EFER_NXE;
+}

@@ -34,3 +34,6 @@ void vcpu_state_sipi(struct vcpu_state *s, uint8_t vector);
 void vcpu_state_flat32(struct vcpu_state *s, uint32_t eip);
 /* 64-bit mode with flat segments, paging on with cr3. */
 void vcpu_state_flat64(struct vcpu_state *s, uint64_t rip, uint64_t cr3);
+/* The state after the wakeup mailbox (ACPI 6.4, 5.2.12.19): 64-bit mode, interrupts off, paging on with cr3, flat segments whose
+ * selectors mean nothing. */
+void vcpu_state_wakeup(struct vcpu_state *s, uint64_t vector, uint64_t cr3);

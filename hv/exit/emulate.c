@@ -100,6 +100,33 @@ static void op_mmio_write(struct emu *e, gpa_t at, unsigned n, uint64_t value)
 	platform_mmio_write(v->vm->platform, v->index, at, n, value);
 }
 
+/*
+ * With EMU_TABLE: the gpa of the exit is no device's but RAM, where a page table of the guest's lies. (If the map has changed
+ * since the exit, it is a device's after all.)
+ */
+static uint64_t op_table_read(struct emu *e, gpa_t at, unsigned n)
+{
+	uint64_t value = 0;
+
+	return guest_read(vcpu_of(e)->vm->mmu, at, &value, n) ? op_mmio_read(e, at, n) : value;
+}
+
+static void op_table_write(struct emu *e, gpa_t at, unsigned n, uint64_t value)
+{
+	if (guest_write(vcpu_of(e)->vm->mmu, at, &value, n))
+		op_mmio_write(e, at, n, value);
+}
+
+/* What the accessor's atomics cannot do is left to the CPU. */
+static int op_table_cmpxchg(struct emu *e, gpa_t at, const void *expected, const void *desired, unsigned n)
+{
+	if (n < 4 || at.v & (n - 1)) {
+		e->why = "a locked update of less than 4 bytes, or a misaligned one";
+		return -E_NOSUP;
+	}
+	return op_ram_cmpxchg(e, at, expected, desired, n);
+}
+
 static void op_segment(struct emu *e, enum seg seg, struct cpu_segment *out)
 {
 	vmcs_get_segment(&vcpu_of(e)->vmcs, seg, out);
@@ -210,21 +237,24 @@ static bool op_pause(struct emu *e)
 	return now - v->string_began >= v->cpu->fresh_ticks || vcpu_hurried(v);
 }
 
+/* clang-format off */
+#define COMMON_OPS                                                                                           \
+	.translate = op_translate, .ram_read = op_ram_read, .ram_write = op_ram_write,                       \
+	.segment = op_segment, .system = op_system, .has = op_has, .pause = op_pause,                        \
+	.xmm_read = op_xmm_read, .xmm_write = op_xmm_write, .ymm_read = op_ymm_read, .ymm_write = op_ymm_write
+/* clang-format on */
+
 static const struct emu_ops ops = {
-	.translate = op_translate,
-	.ram_read = op_ram_read,
-	.ram_write = op_ram_write,
+	COMMON_OPS,
 	.ram_cmpxchg = op_ram_cmpxchg,
 	.mmio_read = op_mmio_read,
 	.mmio_write = op_mmio_write,
-	.segment = op_segment,
-	.system = op_system,
-	.has = op_has,
-	.pause = op_pause,
-	.xmm_read = op_xmm_read,
-	.xmm_write = op_xmm_write,
-	.ymm_read = op_ymm_read,
-	.ymm_write = op_ymm_write,
+};
+static const struct emu_ops table_ops = {
+	COMMON_OPS,
+	.ram_cmpxchg = op_table_cmpxchg,
+	.mmio_read = op_table_read,
+	.mmio_write = op_table_write,
 };
 
 /* Fills in what does not depend on the instruction. Only the fields that the emulator reads are set. */
@@ -310,12 +340,31 @@ static void finish(struct vcpu *v, struct emulation *e, int err, const uint8_t *
 		break;
 	case -E_NOSUP:
 		emulate_describe(&e->emu, bytes, n, text, sizeof(text));
-		vm_unsupported(v, "an instruction on device memory at %#lx that Lethe cannot emulate: %s",
-			e->emu.gpa.v, text);
+		if (e->emu.ops == &table_ops)
+			fault_leave_store(v, e->emu.gpa, text);
+		else
+			vm_unsupported(v,
+				"an instruction on device memory at %#lx that Lethe cannot emulate: %s",
+				e->emu.gpa.v, text);
 		break;
 	default:
 		vm_unsupported(v, "emulation at %#lx failed: %s", e->emu.gpa.v, err_name(err));
 	}
+}
+
+/* The instruction, of which there are n bytes, goes on in a page that cannot be fetched: that page's fault is the guest's. */
+static void __attribute__((noinline, cold))
+fetch_failed(struct vcpu *v, const struct emulation *e, unsigned n)
+{
+	uint64_t next = v->regs.rip + n +
+			(e->emu.mode == INSN_MODE_64 ? 0 : vmcs_read(&v->vmcs, VMCS_SEG_BASE(SEG_CS)));
+	uint32_t error;
+	gpa_t where;
+
+	if (guest_walk(v->vm->mmu, &v->mmu.regs, gva(next), MMU_EXEC, &where, &error) == -E_FAULT)
+		inject_page_fault(v, next, error);
+	else
+		vm_unsupported(v, "an instruction runs on into address %#lx, where there is no RAM", next);
 }
 
 void emulate_at(struct vcpu *v, unsigned known, gpa_t at)
@@ -325,26 +374,29 @@ void emulate_at(struct vcpu *v, unsigned known, gpa_t at)
 	unsigned n;
 	int err;
 
-	begin(v, &e, known, at);
+	begin(v, &e, known & (EMU_READ | EMU_WRITE), at);
+	if (unlikely(known & EMU_TABLE))
+		e.emu.ops = &table_ops;
 	n = fetch(v, &e, bytes);
 	if (!n)
 		return;
 	err = emulate_cached(&e.emu, &v->insns, bytes, n);
-	if (err == -E_RANGE && n < INSN_MAX) {
-		/* The instruction goes on in a page that cannot be fetched: that page's fault is the guest's. */
-		uint64_t next = v->regs.rip + n +
-				(e.emu.mode == INSN_MODE_64 ? 0 : vmcs_read(&v->vmcs, VMCS_SEG_BASE(SEG_CS)));
-		uint32_t error;
-		gpa_t where;
+	if (err == -E_RANGE && n < INSN_MAX)
+		fetch_failed(v, &e, n);
+	else
+		finish(v, &e, err, bytes, n);
+}
 
-		if (guest_walk(v->vm->mmu, &v->mmu.regs, gva(next), MMU_EXEC, &where, &error) == -E_FAULT)
-			inject_page_fault(v, next, error);
-		else
-			vm_unsupported(
-				v, "an instruction runs on into address %#lx, where there is no RAM", next);
-		return;
-	}
-	finish(v, &e, err, bytes, n);
+bool emulate_operand(struct vcpu *v, enum seg seg, uint64_t offset, void *to, unsigned n)
+{
+	struct emulation e;
+	int err;
+
+	begin(v, &e, 0, gpa(0));
+	err = emulate_operand_read(&e.emu, seg, offset, to, n);
+	if (err)
+		finish(v, &e, err, NULL, 0);
+	return !err;
 }
 
 void emulate_string(struct vcpu *v, const struct emu_string_io *io)

@@ -4,15 +4,20 @@
 #include "hv/exit/exit.h"
 #include "hv/vm/events.h"
 
-static void out_of_memory(struct vcpu *v)
+void fault_no_memory(struct vcpu *v)
 {
 	dump_take(v, "no memory left for its page tables");
 	vm_end(v->vm, VM_END_NO_MEMORY, 0);
 }
 
-static void no_ram(struct vcpu *v, gpa_t at)
+void fault_no_ram(struct vcpu *v, gpa_t at)
 {
 	vm_unsupported(v, "its page tables or an event's delivery reach %#lx, where there is no RAM", at.v);
+}
+
+void fault_no_code(struct vcpu *v, gpa_t at)
+{
+	vm_unsupported(v, "it executes at %#lx, where there is no RAM", at.v);
 }
 
 /* EPT's A and D flags are off (mm/mmu/ept_ad.c), so this is a write of the CPU's own. */
@@ -21,12 +26,16 @@ static void tables_in_rom(struct vcpu *v, gpa_t at)
 	vm_unsupported(v, "its page tables at %#lx lie in read-only memory, and lack flags A or D", at.v);
 }
 
-/* NMIs that an IRET has unblocked are blocked again when it restarts (27.2.3). */
+void fault_block_nmis(struct vcpu *v)
+{
+	vmcs_write(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY,
+		vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
+}
+
 static void block_nmi_again(struct vcpu *v, uint64_t qualification, bool delivering)
 {
 	if (unlikely(qualification & BIT(12)) && !delivering)
-		vmcs_write(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY,
-			vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
+		fault_block_nmis(v);
 }
 
 /* Bit 7: there was a linear address. Bit 8: the access to what it translates to; 0: to a paging structure on the way. (Loads
@@ -40,7 +49,7 @@ static bool is_walk(uint64_t qualification)
  * The MMU has made an entry for device memory, and that has taken long: the access is made again, and exits at once by that
  * entry. The device's work then has a stretch of its own. Not twice in a row, for nested every exit takes long.
  */
-static bool put_off(struct vcpu *v)
+bool fault_put_off(struct vcpu *v)
 {
 	if (v->mmio_put_off == v->exits - 1 || host_hooks->fresh(v->cpu))
 		return false;
@@ -74,15 +83,15 @@ void exit_ept_violation(struct vcpu *v)
 		/* The access itself, not one to the guest's page tables on the way. What an event's delivery reads or
 		 * pushes is no operand of the instruction at RIP. */
 		if (!(q & BIT(7)) || !(q & BIT(8)) || delivering)
-			no_ram(v, at);
-		else if (verdict == MMU_ROM || !put_off(v))
+			fault_no_ram(v, at);
+		else if (verdict == MMU_ROM || !fault_put_off(v))
 			emulate_at(v, access & MMU_WRITE ? EMU_WRITE : EMU_READ, at);
 		break;
 	case MMU_EXEC_MMIO:
-		vm_unsupported(v, "it executes at %#lx, where there is no RAM", at.v);
+		fault_no_code(v, at);
 		break;
 	case MMU_NO_MEMORY:
-		out_of_memory(v);
+		fault_no_memory(v);
 		break;
 	case MMU_INJECT:
 	case MMU_TABLE:
@@ -107,7 +116,7 @@ void exit_ept_misconfig(struct vcpu *v)
 	if (mmu_misconfig(&v->mmu, at) != MMU_MMIO)
 		return;
 	if (unlikely(delivering))
-		no_ram(v, at);
+		fault_no_ram(v, at);
 	else
 		emulate_at(v, EMU_READ | EMU_WRITE, at);
 }

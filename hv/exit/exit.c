@@ -7,8 +7,6 @@
 static void __attribute__((noinline)) handle_rest(struct vcpu *v, uint16_t reason)
 {
 	switch (reason) {
-	case EXIT_EXCEPTION_NMI:
-		return exit_exception_nmi(v);
 	case EXIT_TRIPLE_FAULT:
 		return exit_triple_fault(v);
 	case EXIT_INIT:
@@ -40,8 +38,10 @@ static void __attribute__((noinline)) handle_rest(struct vcpu *v, uint16_t reaso
 	case EXIT_VMFUNC:
 	case EXIT_ENCLS:
 		return exit_undefined(v);
-	case EXIT_CR_ACCESS:
-		return exit_cr_access(v);
+	case EXIT_INVLPG:
+		return exit_invlpg(v);
+	case EXIT_INVPCID:
+		return exit_invpcid(v);
 	case EXIT_BAD_GUEST_STATE:
 		return exit_bad_guest_state(v);
 	case EXIT_BAD_MSR_LOAD:
@@ -84,6 +84,10 @@ static void handle(struct vcpu *v, uint16_t reason)
 		exit_ept_misconfig(v);
 	else if (reason == EXIT_IO)
 		exit_io(v);
+	else if (reason == EXIT_EXCEPTION_NMI)
+		exit_exception_nmi(v);
+	else if (reason == EXIT_CR_ACCESS)
+		exit_cr_access(v);
 	else if (reason == EXIT_EXTERNAL_INTERRUPT)
 		exit_external_interrupt(v);
 	else if (reason == EXIT_PREEMPTION_TIMER)

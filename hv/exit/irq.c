@@ -30,6 +30,8 @@ void exit_exception_nmi(struct vcpu *v)
 	uint32_t info = (uint32_t)vmcs_read(&v->vmcs, VMCS_EXIT_INTR_INFO);
 	unsigned vector = info & INTR_VECTOR;
 
+	if (likely((info & (INTR_TYPE | INTR_VECTOR)) == (INTR_HARDWARE | VEC_PF)))
+		return exit_page_fault(v, info);
 	events_redeliver(v);
 	if ((info & INTR_TYPE) == INTR_NMI) {
 		/* The exit has blocked NMIs, only an IRET opens them again (SDM Vol. 3C 27.5.5): by way of the IDT. */
@@ -40,8 +42,7 @@ void exit_exception_nmi(struct vcpu *v)
 		exit_machine_check(v);
 	/* The IRET that had unblocked NMIs faulted: they are blocked again when it restarts (SDM Vol. 3C 27.2.2). */
 	if (info & INTR_NMI_UNBLOCK && !v->event_pending && vector != VEC_DF)
-		vmcs_write(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY,
-			vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) | BLOCK_NMI);
+		fault_block_nmis(v);
 	if (vector == VEC_DB) {
 		uint64_t blocking =
 			vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) & (BLOCK_STI | BLOCK_MOV_SS);

@@ -44,7 +44,9 @@ void exit_hlt(struct vcpu *v)
 	/* A debug exception ends it at once. So does an interrupt that waits already: hv/sched.c looks before it idles. */
 	if (!(vmcs_read(&v->vmcs, VMCS_GUEST_PENDING_DEBUG) & (PENDING_BS | PENDING_ENABLED))) {
 		atomic_store(&v->halt_irqs_open, (vmcs_read(&v->vmcs, VMCS_GUEST_RFLAGS) & RFLAGS_IF) != 0);
-		v->halt_nmis_open = !(vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) & BLOCK_NMI);
+		atomic_store(
+			&v->halt_nmis_open, !(vmcs_read(&v->vmcs, VMCS_GUEST_INTERRUPTIBILITY) & BLOCK_NMI));
+		atomic_store(&v->halt_ppr, platform_irq_ppr(v->vm->platform, v->index));
 		atomic_store(&v->run, VCPU_HALTED);
 	}
 	vcpu_request(v, REQ_EVENTS);

@@ -44,7 +44,6 @@ static void setup(struct cpu *c, unsigned n, uint32_t apic_id)
 	c->self = c;
 	c->id = n;
 	c->apic_id = apic_id;
-	queue_init(&c->queue);
 	c->others_wake = UINT64_MAX;
 }
 

@@ -54,8 +54,14 @@ struct cpu {
 	uint64_t turn_began, turn_ends, others_wake;
 	uint64_t slice, granule; /* SLICE_US, GRANULE_US in TSC ticks */
 	struct vcpu *last;	 /* had the CPU before; NULL: it idled, or that one is gone */
-	bool look_again;	 /* VEC_KICK means: perhaps it is another's turn (atomic) */
-	uint64_t housekeeping;	 /* TSC of the next look at console and reports; CPU 0 */
+	/* Host TSC at which the one that runs was about to enter first in its turn (0: it was not), and at which its requests were
+	 * served last. */
+	uint64_t turn_entered, served_at;
+	uint64_t
+		turn_frame; /* ticks from a turn's beginning to that, and from the latter to its end, at least; 0: not known */
+	uint64_t choosing;     /* ticks that the choice has taken so far, if it is not finished */
+	bool look_again;       /* VEC_KICK means: perhaps it is another's turn (atomic) */
+	uint64_t housekeeping; /* TSC of the next look at console and reports; CPU 0 */
 	/* hv/clock.c */
 	uint64_t timer_at;    /* host TSC that the local APIC's timer is set to; 0: it is not set */
 	uint64_t look_ticks;  /* CLOCK_LOOK_US */

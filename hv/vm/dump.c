@@ -31,6 +31,22 @@ static unsigned read_code(struct vcpu *v, const struct vcpu_state *s, uint8_t co
 	return DUMP_CODE;
 }
 
+/* How the tables that the CPU walks translate what the exit is about: a guest-physical address with EPT, on shadow page tables the
+ * address that the guest used. */
+static void walk_tables(struct vcpu *v, struct dump *d)
+{
+	uint64_t reason = d->reason & 0xffff;
+
+	if (!d->shadow) {
+		d->physical = vmx.ept ? vmcs_read(&v->vmcs, VMCS_GUEST_PHYSICAL) : 0;
+		if (reason == EXIT_EPT_VIOLATION || reason == EXIT_EPT_MISCONFIG)
+			d->nsteps = mmu_walk(&v->mmu, gpa(d->physical), d->step);
+	} else if (reason == EXIT_EXCEPTION_NMI) {
+		d->physical = v->mmu.fault_at.v;
+		d->nsteps = mmu_walk(&v->mmu, gpa(d->qualification), d->step);
+	}
+}
+
 void dump_vtake(struct vcpu *v, const char *why, va_list ap)
 {
 	struct dump *d = &v->vm->dump;
@@ -41,9 +57,8 @@ void dump_vtake(struct vcpu *v, const char *why, va_list ap)
 	vmcs_get_state(v, &d->state);
 	d->reason = vmcs_read(&v->vmcs, VMCS_EXIT_REASON);
 	d->qualification = vmcs_read(&v->vmcs, VMCS_QUALIFICATION);
-	d->physical = vmx.ept ? vmcs_read(&v->vmcs, VMCS_GUEST_PHYSICAL) : 0;
-	if ((d->reason & 0xffff) == EXIT_EPT_VIOLATION || (d->reason & 0xffff) == EXIT_EPT_MISCONFIG)
-		d->nsteps = mmu_walk(&v->mmu, gpa(d->physical), d->step);
+	d->shadow = v->vm->policy.mmu.shadow;
+	walk_tables(v, d);
 	d->ncode = read_code(v, &d->state, d->code);
 	d->vcpu = v;
 }
@@ -110,8 +125,8 @@ static void dump_step(struct dump *d, unsigned i)
 	const struct mmu_step *s = &d->step[i];
 
 	if (i < d->nsteps)
-		log_error("  EPT level %u entry %3u: %016lx %s%s", s->level, s->index, s->entry,
-			kinds[s->kind], s->below ? ", with tables below it" : "");
+		log_error("  %s level %u entry %3u: %016lx %s%s", d->shadow ? "shadow" : "EPT", s->level,
+			s->index, s->entry, kinds[s->kind], s->below ? ", with tables below it" : "");
 }
 
 static void dump_segment(struct dump *d, unsigned i)

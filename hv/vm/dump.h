@@ -22,7 +22,8 @@ struct dump {
 	struct vcpu_state state;
 	const struct vcpu *vcpu; /* NULL: there is no dump */
 	uint64_t reason, qualification, physical;
-	/* How EPT translates `physical`, after a violation or misconfiguration. */
+	bool shadow; /* it runs on shadow page tables */
+	/* After a fault of the second stage: how EPT translates `physical`; how shadow page tables translate `qualification`. */
 	struct mmu_step step[LEVELS_MOST];
 	unsigned nsteps;
 	uint8_t code[DUMP_CODE];

@@ -8,6 +8,7 @@
 
 #include "hv/host/cpu.h"
 #include "hv/vm/vcpu.h"
+#include "hv/vmx/vmx_cpu.h"
 #include "lib/string.h"
 #include "mm/host/frames.h"
 
@@ -133,8 +134,15 @@ void guest_cpu_read_debug(uint64_t dr[4], uint64_t *dr6)
 	DR_READ(6, *dr6);
 }
 
+void guest_cpu_load_syscall(const struct guest_cpu *g)
+{
+	wrmsr(MSR_EFER, (rdmsr(MSR_EFER) & ~EFER_SCE) | (g->syscall ? EFER_SCE : 0));
+}
+
 void guest_cpu_load(struct guest_cpu *g)
 {
+	if (!vmx.efer)
+		guest_cpu_load_syscall(g);
 	wrmsr(MSR_STAR, g->star);
 	wrmsr(MSR_LSTAR, g->lstar);
 	wrmsr(MSR_CSTAR, g->cstar);

@@ -7,6 +7,7 @@
 struct guest_cpu {
 	uint64_t star, lstar, cstar, syscall_mask, kernel_gs_base, tsc_aux;
 	uint64_t xcr0, spec_ctrl;
+	bool syscall; /* EFER.SCE, where VM entry and exit do not switch EFER */
 	uint64_t cr2, dr[4], dr6;
 	void *xsave; /* XSAVE area of all that xcr0_supported names; or FXSAVE's 512 bytes */
 };
@@ -19,6 +20,9 @@ int guest_cpu_create(struct guest_cpu *g, bool firmware);
 void guest_cpu_destroy(struct guest_cpu *g);
 void guest_cpu_load(struct guest_cpu *g);
 void guest_cpu_save(struct guest_cpu *g);
+/* Gives the CPU the guest's EFER.SCE. VM entry and exit that do not switch EFER set LME and LMA, and root mode has the same NXE as
+ * guests on shadow page tables and uses no SYSCALL. */
+void guest_cpu_load_syscall(const struct guest_cpu *g);
 /* DR0 to DR3 and DR6 of the vCPU whose state is in the CPU; DR7 is in the VMCS. */
 void guest_cpu_write_debug(const uint64_t dr[4], uint64_t dr6);
 void guest_cpu_read_debug(uint64_t dr[4], uint64_t *dr6);

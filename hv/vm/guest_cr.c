@@ -7,13 +7,21 @@
 #include "hv/vm/vm.h"
 #include "hv/vm/vmcs_setup.h"
 #include "hv/vmx/vmx_cpu.h"
+#include "mm/shadow/shadow.h"
 #include "mm/space/guest_mem.h"
 
-#define CR0_HIDDEN (CR0_NE | CR0_CD | CR0_NW) /* always Lethe's: NE must be 1, the caches stay on */
-
-static uint64_t cr0_mask(void)
+static bool on_shadow(const struct vcpu *v)
 {
-	return CR0_HIDDEN | (vmx.unrestricted ? 0 : CR0_PE | CR0_PG);
+	return v->vm->policy.mmu.shadow;
+}
+
+static enum cr_paging paging(const struct vcpu *v)
+{
+	if (on_shadow(v))
+		return CR_SHADOW;
+	if (v->vm->policy.unrestricted)
+		return CR_UNRESTRICTED;
+	return v->hidden_paging ? CR_HIDDEN : CR_RESTRICTED;
 }
 
 uint64_t cr4_allowed(void)
@@ -36,8 +44,8 @@ uint64_t cr4_allowed(void)
 
 void cr_init(struct vcpu *v)
 {
-	vmcs_write(&v->vmcs, VMCS_CR0_MASK, cr0_mask() | ~(uint64_t)UINT32_MAX);
-	vmcs_write(&v->vmcs, VMCS_CR4_MASK, cr4_mask(cr4_allowed(), false));
+	vmcs_write(&v->vmcs, VMCS_CR0_MASK, cr0_mask(paging(v)) | ~(uint64_t)UINT32_MAX);
+	vmcs_write(&v->vmcs, VMCS_CR4_MASK, cr4_mask(paging(v), cr4_allowed()));
 }
 
 uint64_t cr0_read(struct vcpu *v)
@@ -56,11 +64,15 @@ uint64_t cr4_read(struct vcpu *v)
 
 uint64_t cr3_read(struct vcpu *v)
 {
+	if (on_shadow(v))
+		return v->mmu.regs.cr3;
 	return v->hidden_paging ? v->hidden_cr3 : vmcs_read(&v->vmcs, VMCS_GUEST_CR3);
 }
 
 uint64_t efer_read(struct vcpu *v)
 {
+	if (on_shadow(v))
+		return v->mmu.regs.efer;
 	return vmcs_read(&v->vmcs, VMCS_GUEST_EFER) | (v->hidden_lme ? EFER_LME : 0);
 }
 
@@ -77,11 +89,14 @@ static void read_state(struct vcpu *v, struct cr_state *s)
 		.tss16 = !(tr & BIT(3)) };
 }
 
-static void put_cr4(struct vcpu *v, uint64_t cr4)
+/* After put_hidden_paging(). */
+static void put_cr4(struct vcpu *v, const struct cr_state *s)
 {
-	vmcs_write(&v->vmcs, VMCS_CR4_SHADOW, cr4);
-	vmcs_write(&v->vmcs, VMCS_CR4_MASK, cr4_mask(cr4_allowed(), v->hidden_paging));
-	vmcs_write(&v->vmcs, VMCS_GUEST_CR4, cr4_real(cr4, v->hidden_paging) | vmx.cr4_fixed0);
+	vmcs_write(&v->vmcs, VMCS_CR4_SHADOW, s->cr4);
+	vmcs_write(&v->vmcs, VMCS_CR4_MASK, cr4_mask(paging(v), cr4_allowed()));
+	vmcs_write(&v->vmcs, VMCS_GUEST_CR4, cr4_real(paging(v), s) | vmx.cr4_fixed0);
+	if (on_shadow(v))
+		v->mmu.regs.cr4 = s->cr4;
 }
 
 static void put_hidden_paging(struct vcpu *v, bool on)
@@ -106,16 +121,27 @@ static int load_pdptes(struct vcpu *v, uint64_t cr3)
 		if (pdpte[i] & PTE_P && pdpte[i] & reserved)
 			return -E_INVAL;
 	for (unsigned i = 0; i < 4; i++)
-		vmcs_write(&v->vmcs, VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
+		if (on_shadow(v))
+			v->mmu.regs.pdpte[i] = pdpte[i];
+		else
+			vmcs_write(&v->vmcs, VMCS_GUEST_PDPTE0 + 2 * i, pdpte[i]);
 	return 0;
 }
 
-/* While paging is on LME must agree with LMA (SDM Vol. 3C 26.3.1.1), and behind the hidden page directory it is on: an
- * LME that waits for the guest's own paging is kept aside. After put_hidden_paging(). */
+/* An LME that waits for the guest's own paging is kept aside behind the hidden page directory. After put_hidden_paging(). */
 static void put_efer(struct vcpu *v, uint64_t efer)
 {
-	v->hidden_lme = v->hidden_paging && efer & EFER_LME;
-	vmcs_write(&v->vmcs, VMCS_GUEST_EFER, v->hidden_lme ? efer & ~EFER_LME : efer);
+	enum cr_paging how = paging(v);
+
+	v->hidden_lme = how == CR_HIDDEN && efer & EFER_LME;
+	if (on_shadow(v))
+		v->mmu.regs.efer = efer;
+	if (vmx.efer) {
+		vmcs_write(&v->vmcs, VMCS_GUEST_EFER, efer_real(how, efer));
+	} else {
+		v->guest.syscall = efer & EFER_SCE;
+		guest_cpu_load_syscall(&v->guest);
+	}
 	v->vmcs.entry =
 		efer & EFER_LMA ? v->vmcs.entry | ENTRY_IA32E : v->vmcs.entry & ~(uint32_t)ENTRY_IA32E;
 	vmcs_write(&v->vmcs, VMCS_ENTRY, v->vmcs.entry);
@@ -123,92 +149,141 @@ static void put_efer(struct vcpu *v, uint64_t efer)
 
 static void put_cr0(struct vcpu *v, uint64_t cr0)
 {
-	uint64_t real = (cr0 & ~(CR0_CD | CR0_NW)) | CR0_NE;
-
-	if (!vmx.unrestricted)
-		real |= CR0_PE | CR0_PG;
 	vmcs_write(&v->vmcs, VMCS_CR0_SHADOW, cr0);
-	vmcs_write(&v->vmcs, VMCS_GUEST_CR0, real);
+	vmcs_write(&v->vmcs, VMCS_GUEST_CR0, cr0_real(paging(v), cr0));
+	if (on_shadow(v))
+		v->mmu.regs.cr0 = cr0;
 }
 
-int cr0_write(struct vcpu *v, uint64_t new)
+/* The guest's paging is switched on or off, and EFER.LMA with it. */
+static void switch_paging(struct vcpu *v, struct cr_state *s)
 {
-	struct cr_state s;
+	bool on = s->cr0 & CR0_PG;
+
+	if (!v->vm->policy.unrestricted && !on_shadow(v))
+		put_hidden_paging(v, !on);
+	s->efer = on && s->efer & EFER_LME ? s->efer | EFER_LMA : s->efer & ~EFER_LMA;
+	put_efer(v, s->efer);
+	if (paging(v) != CR_UNRESTRICTED)
+		put_cr4(v, s);
+	/* What was cached under the other way of paging goes, as with the CPU's own MOV to CR0 (4.10.4.1). */
+	if (!on_shadow(v))
+		mmu_cpu_ops.invvpid_single(v->mmu.vpid);
+}
+
+/* Tells the shadow back end what has changed. */
+static void changed(struct vcpu *v, const struct cr_state *from, const struct cr_state *to)
+{
+	if (on_shadow(v) && cr_reloads(from, to))
+		shadow_load(&v->mmu);
+}
+
+int cr0_write(struct vcpu *v, uint64_t value)
+{
+	struct cr_state s, next;
 
 	read_state(v, &s);
-	if (!cr0_ok(&s, new) || (cr0_loads_pdptes(&s, new) && load_pdptes(v, s.cr3)))
+	if (!cr0_ok(&s, value) || (cr0_loads_pdptes(&s, value) && load_pdptes(v, s.cr3)))
 		return -E_INVAL;
-	new = (new &(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD |
-		      CR0_PG)) |
-	      CR0_ET;
-	if (!(new &CR0_PE) && !vmx.unrestricted) {
-		vm_unsupported(v,
-			"it leaves protected mode (CR0 = %#lx), and this CPU has no unrestricted guest", new);
+	next = s;
+	next.cr0 = (value & (CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD |
+				    CR0_PG)) |
+		   CR0_ET;
+	if (!(value & CR0_PE) && !v->vm->policy.unrestricted) {
+		vm_unsupported(v, "it leaves protected mode (CR0 = %#lx), and %s", value,
+			on_shadow(v) ? "shadow page tables cannot run real mode"
+				     : "this CPU has no unrestricted guest");
 		return -E_NOSUP;
 	}
-	if ((s.cr0 ^ new) & CR0_PG) {
-		if (!vmx.unrestricted)
-			put_hidden_paging(v, !(new &CR0_PG));
-		put_efer(v, new &CR0_PG &&s.efer &EFER_LME ? s.efer | EFER_LMA : s.efer & ~EFER_LMA);
-		if (!vmx.unrestricted)
-			put_cr4(v, s.cr4);
-		/* What was cached under the other way of paging goes, as with the CPU's own MOV to CR0 (4.10.4.1). */
-		mmu_cpu_ops.invvpid_single(v->mmu.vpid);
-	}
-	put_cr0(v, new);
+	if ((s.cr0 ^ value) & CR0_PG)
+		switch_paging(v, &next);
+	put_cr0(v, next.cr0);
+	changed(v, &s, &next);
 	return 0;
 }
 
-int cr3_write(struct vcpu *v, uint64_t new)
+/* What decides is in mmu.regs, without a look at the VMCS: guests on shadow page tables come here at each switch of processes. */
+static int cr3_write_shadow(struct vcpu *v, uint64_t value)
+{
+	struct paging_regs *r = &v->mmu.regs;
+
+	if (r->efer & EFER_LMA) {
+		if (r->cr4 & CR4_PCIDE)
+			value &= ~CR3_NOFLUSH;
+		if (value & BITS(63, guest_maxphyaddr()))
+			return -E_INVAL;
+	} else if (r->cr0 & CR0_PG && r->cr4 & CR4_PAE && load_pdptes(v, value)) {
+		return -E_INVAL;
+	}
+	r->cr3 = value;
+	shadow_load(&v->mmu);
+	return 0;
+}
+
+int cr3_write(struct vcpu *v, uint64_t value)
 {
 	struct cr_state s;
 
+	if (on_shadow(v))
+		return cr3_write_shadow(v, value);
 	read_state(v, &s);
 	if (s.efer & EFER_LMA && s.cr4 & CR4_PCIDE)
-		new &= ~CR3_NOFLUSH;
-	if (s.efer & EFER_LMA && new &BITS(63, guest_maxphyaddr()))
+		value &= ~CR3_NOFLUSH;
+	if (s.efer & EFER_LMA && value & BITS(63, guest_maxphyaddr()))
 		return -E_INVAL;
 	if (v->hidden_paging) {
-		v->hidden_cr3 = new;
+		v->hidden_cr3 = value;
 		return 0;
 	}
-	if (s.cr0 & CR0_PG && s.cr4 & CR4_PAE && !(s.efer & EFER_LMA) && load_pdptes(v, new))
+	if (s.cr0 & CR0_PG && s.cr4 & CR4_PAE && !(s.efer & EFER_LMA) && load_pdptes(v, value))
 		return -E_INVAL;
-	vmcs_write(&v->vmcs, VMCS_GUEST_CR3, new);
+	vmcs_write(&v->vmcs, VMCS_GUEST_CR3, value);
 	return 0;
 }
 
-int cr4_write(struct vcpu *v, uint64_t new)
+int cr4_write(struct vcpu *v, uint64_t value)
 {
-	struct cr_state s;
+	struct cr_state s, next;
 
 	read_state(v, &s);
-	if (!cr4_ok(&s, new) || (cr4_loads_pdptes(&s, new) && load_pdptes(v, s.cr3)))
+	if (!cr4_ok(&s, value) || (cr4_loads_pdptes(&s, value) && load_pdptes(v, s.cr3)))
 		return -E_INVAL;
-	put_cr4(v, new);
+	next = s;
+	next.cr4 = value;
+	put_cr4(v, &next);
+	changed(v, &s, &next);
 	return 0;
 }
 
-int efer_write(struct vcpu *v, uint64_t new)
+int efer_write(struct vcpu *v, uint64_t value)
 {
-	struct cr_state s;
+	struct cr_state s, next;
 
 	read_state(v, &s);
-	if (!efer_ok(&s, new))
+	if (!efer_ok(&s, value))
 		return -E_INVAL;
-	put_efer(v, (new & ~EFER_LMA) | (s.efer & EFER_LMA)); /* LMA is read-only; writes of it are ignored */
+	next = s;
+	next.efer =
+		(value & ~EFER_LMA) | (s.efer & EFER_LMA); /* LMA is read-only; writes of it are ignored */
+	put_efer(v, next.efer);
+	changed(v, &s, &next);
 	return 0;
 }
 
 void cr_set_all(struct vcpu *v, uint64_t cr0, uint64_t cr3, uint64_t cr4, uint64_t efer)
 {
-	v->hidden_paging = false;
-	vmcs_set_proc(v, PROC_CR3_LOAD | PROC_CR3_STORE, false);
-	vmcs_write(&v->vmcs, VMCS_GUEST_CR3, cr3);
-	if (!vmx.unrestricted)
-		put_hidden_paging(v, !(cr0 & CR0_PG));
-	put_efer(v, cr0 & CR0_PG && efer & EFER_LME ? efer | EFER_LMA : efer & ~EFER_LMA);
-	put_cr4(v, cr4);
-	put_cr0(v, cr0 | CR0_ET);
-	mmu_cpu_ops.invvpid_single(v->mmu.vpid); /* INIT leaves no translations */
+	struct cr_state s = { .cr0 = cr0 | CR0_ET, .cr3 = cr3, .cr4 = cr4, .efer = efer };
+
+	if (on_shadow(v)) {
+		v->mmu.regs = (struct paging_regs){ .cr3 = cr3 };
+	} else {
+		v->hidden_paging = false;
+		vmcs_set_proc(v, PROC_CR3_LOAD | PROC_CR3_STORE, false);
+		vmcs_write(&v->vmcs, VMCS_GUEST_CR3, cr3);
+	}
+	switch_paging(v, &s); /* INIT leaves no translations */
+	put_cr4(v, &s);
+	put_cr0(v, s.cr0);
+	if (on_shadow(v))
+		shadow_load(&v->mmu);
 }

@@ -6,6 +6,11 @@
  * Without unrestricted guest the CPU insists on CR0.PE and CR0.PG. A guest that has its paging off then runs behind a
  * hidden page directory that maps the lower 4 GiB to itself in 4 MiB pages (vm->identity_map); its own CR3 waits in
  * hidden_cr3, an EFER.LME in hidden_lme. A guest that leaves protected mode is refused.
+ *
+ * On shadow page tables the CPU has none of the guest's own paging. What the guest believes stands in mmu.regs, where the MMU
+ * reads it: of CR3, EFER and the latched PDPTEs always, of CR0 and CR4 the bits that decide on paging, which it cannot change
+ * without an exit. (Other bits of CR0 and CR4, such as TS, are the CPU's: vcpu_paging_regs() brings them there.) Each change
+ * that paging depends on ends in shadow_load().
  */
 #pragma once
 

@@ -73,6 +73,21 @@ static int efer_do_write(struct vcpu *v, uint32_t msr, uint64_t value)
 	return efer_write(v, value);
 }
 
+/* Where VM entry and exit do not switch it, from a field of the VMCS: a list does. */
+static int pat_read(struct vcpu *v, uint32_t msr, uint64_t *value)
+{
+	*value = v->entry_load[LOAD_PAT].value;
+	return 0;
+}
+
+static int pat_write(struct vcpu *v, uint32_t msr, uint64_t value)
+{
+	if (!guest_pat_ok(value))
+		return -E_INVAL;
+	v->entry_load[LOAD_PAT].value = value;
+	return 0;
+}
+
 static int misc_enable_read(struct vcpu *v, uint32_t msr, uint64_t *value)
 {
 	*value = v->misc_enable;
@@ -221,6 +236,7 @@ static const struct msr table[] = {
 	{ 0x1b0, 0x1b0, zero_read, ignore_write }, /* energy bias */
 	{ MSR_DEBUGCTL, MSR_DEBUGCTL, debugctl_read, debugctl_write },
 	{ MSR_MTRR_PHYSBASE0, MSR_MTRR_FIX4K_C0000 + 7, mtrr_read_, mtrr_write },
+	{ MSR_PAT, MSR_PAT, pat_read, pat_write },
 	{ MSR_MTRR_DEF_TYPE, MSR_MTRR_DEF_TYPE, mtrr_read_, mtrr_write },
 	{ MSR_TSC_DEADLINE, MSR_TSC_DEADLINE, apic_read, apic_write },
 	{ MSR_X2APIC, MSR_X2APIC + 0xff, apic_read, apic_write },

@@ -63,6 +63,15 @@ void guest_mtrr_firmware(uint64_t mtrr[GUEST_MTRRS], unsigned maxphyaddr)
 	mtrr[DEF_TYPE] = MTRR_ENABLE | MTRR_FIXED_ENABLE | MT_WB;
 }
 
+bool guest_pat_ok(uint64_t value)
+{
+	bool ok = true;
+
+	for (unsigned b = 0; b < 64; b += 8)
+		ok &= memtype_ok(value >> b & 0xff) || (value >> b & 0xff) == MT_UC_MINUS;
+	return ok;
+}
+
 /* ---- IA32_MISC_ENABLE ---- */
 
 uint64_t guest_misc_enable(uint64_t value)
@@ -107,7 +116,6 @@ static const uint32_t passed[] = {
 	MSR_FS_BASE,
 	MSR_GS_BASE,
 	MSR_KERNEL_GS_BASE,
-	MSR_PAT,
 };
 
 static void pass(uint8_t *bitmap, uint32_t msr, bool read, bool write)
@@ -138,7 +146,9 @@ void guest_msr_bitmap(uint8_t *bitmap, const struct msr_bitmap_params *p)
 	memset(bitmap, 0xff, PAGE_SIZE);
 	for (unsigned i = 0; i < ARRAY_SIZE(passed); i++)
 		pass(bitmap, passed[i], true, true);
-	if (p->unrestricted) /* else the VMCS may not hold what the guest believes (hv/vm/guest_cr.c) */
+	if (p->pat)
+		pass(bitmap, MSR_PAT, true, true);
+	if (p->efer) /* else the VMCS may not hold what the guest believes (hv/vm/guest_cr.c) */
 		pass(bitmap, MSR_EFER, true, false);
 	pass(bitmap, MSR_TSC, true, false);
 	if (p->tsc_aux)

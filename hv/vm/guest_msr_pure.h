@@ -21,6 +21,10 @@ bool guest_mtrr_ok(unsigned index, uint64_t value, unsigned maxphyaddr);
  * of ROMs and BIOS (write-protected), and the PCI window with the APICs. */
 void guest_mtrr_firmware(uint64_t mtrr[GUEST_MTRRS], unsigned maxphyaddr);
 
+/* True if WRMSR to IA32_PAT takes the value: each of its eight memory types exists (SDM Vol. 3A 11.12.2). */
+bool guest_pat_ok(uint64_t value);
+#define GUEST_PAT_POWER_UP 0x0007040600070406 /* 11.12.4 */
+
 /* IA32_MISC_ENABLE (SDM Vol. 4 table 2-2) as RDMSR shows it after a WRMSR of `value`; 0 is not special. */
 #define MISC_ENABLE_FAST_STRINGS BIT(0)
 uint64_t guest_misc_enable(uint64_t value);
@@ -31,9 +35,10 @@ uint64_t guest_arch_capabilities(uint64_t host, const struct mitigations *m);
 
 /* What of the machine and the VM the MSR bitmap depends on. */
 struct msr_bitmap_params {
-	bool unrestricted; /* the VMCS holds the guest's own IA32_EFER */
-	bool tsc_aux;	   /* the CPU has IA32_TSC_AUX */
-	bool x2apic;	   /* "virtualize x2APIC mode" is on with this bitmap */
+	bool efer;    /* the VMCS holds the guest's own IA32_EFER */
+	bool pat;     /* VM entry and exit switch IA32_PAT */
+	bool tsc_aux; /* the CPU has IA32_TSC_AUX */
+	bool x2apic;  /* "virtualize x2APIC mode" is on with this bitmap */
 	bool (*x2apic_register)(uint32_t msr, bool write); /* does x2APIC mode have it? */
 };
 /* Fills in an MSR bitmap of 4 KiB: a bit per MSR and direction, 0 passes (SDM Vol. 3C 24.6.9). */

@@ -17,25 +17,16 @@ void mitigate_other_vm(void)
 		vcpu_request(c->current, REQ_FLUSH);
 }
 
-static void load_at(struct vmcs *m, uint32_t field, struct msr_load *entry, uint64_t value)
-{
-	*entry = (struct msr_load){ .msr = MSR_SPEC_CTRL, .value = value };
-	vmcs_write(m, field, virt_to_hpa(entry).v);
-}
-
-void mitigate_vmcs_init(struct vcpu *v)
+bool mitigate_vmcs_init(struct vcpu *v)
 {
 	const struct mitigate_measures *m = &v->cpu->mitigations.measures;
-	unsigned loads = 0;
 
-	if (m->ibrs_at_exit) {
-		load_at(&v->vmcs, VMCS_EXIT_MSR_LOAD, &v->exit_load, m->spec_ctrl | SPEC_CTRL_IBRS);
-		load_at(&v->vmcs, VMCS_ENTRY_MSR_LOAD, &v->entry_load, m->spec_ctrl | v->guest.spec_ctrl);
-		loads = 1;
-	}
-	vmcs_write(&v->vmcs, VMCS_EXIT_MSR_LOAD_COUNT, loads);
-	vmcs_write(&v->vmcs, VMCS_ENTRY_MSR_LOAD_COUNT, loads);
+	v->exit_load[LOAD_SPEC_CTRL] =
+		(struct msr_load){ .msr = MSR_SPEC_CTRL, .value = m->spec_ctrl | SPEC_CTRL_IBRS };
+	v->entry_load[LOAD_SPEC_CTRL] =
+		(struct msr_load){ .msr = MSR_SPEC_CTRL, .value = m->spec_ctrl | v->guest.spec_ctrl };
 	vmcs_write(&v->vmcs, VMCS_HOST_RIP, (uint64_t)(v->cpu->exit_guards ? vmx_exit_guarded : vmx_exit));
+	return m->ibrs_at_exit;
 }
 
 void mitigate_spec_ctrl(struct vcpu *v, uint64_t value)
@@ -43,7 +34,7 @@ void mitigate_spec_ctrl(struct vcpu *v, uint64_t value)
 	const struct mitigate_measures *m = &v->cpu->mitigations.measures;
 
 	v->guest.spec_ctrl = value;
-	v->entry_load.value = value | m->spec_ctrl;
+	v->entry_load[LOAD_SPEC_CTRL].value = value | m->spec_ctrl;
 	if (v->cpu->spec_ctrl_bits && !m->ibrs_at_exit)
 		wrmsr(MSR_SPEC_CTRL, value | m->spec_ctrl);
 }

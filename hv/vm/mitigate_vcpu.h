@@ -22,7 +22,8 @@ struct vcpu;
  */
 void mitigate_other_vm(void);
 
-/* Where VM exits of v's VMCS arrive, and what IA32_SPEC_CTRL its exits and entries load. v's VMCS is current. */
-void mitigate_vmcs_init(struct vcpu *v);
+/* Where VM exits of v's VMCS arrive, and what IA32_SPEC_CTRL its exits and entries load: true if they are to load it. v's VMCS is
+ * current. */
+bool mitigate_vmcs_init(struct vcpu *v);
 /* v's guest has `value` in IA32_SPEC_CTRL, which the guest may write there, and v's state is in this CPU or comes to it. */
 void mitigate_spec_ctrl(struct vcpu *v, uint64_t value);

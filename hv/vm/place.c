@@ -3,8 +3,9 @@
 
 #include "hv/host/smt.h"
 #include "hv/vm/place_pure.h"
+#include "hv/vm/vm_parts.h"
 #include "hv/host/sched_pure.h"
-#include "hv/vmx/vmx_cpu.h"
+#include "hv/vm/vm.h"
 #include "lib/atomic.h"
 #include "lib/bits.h"
 #include "lib/log.h"
@@ -48,7 +49,19 @@ static void log_parked(const struct conf *conf, unsigned id)
 				vm->cpus_line, vm->name, i);
 }
 
-void place_all(const struct conf *conf)
+/*
+ * True if others than the first vCPU can start. They begin in real mode with a SIPI (SDM Vol. 3A 8.4.4), or, if the VM cannot run
+ * that, by the wakeup mailbox (guest/dev/vmailbox.h), which 64-bit Linux knows. Any other guest would wait in vain for CPUs that
+ * the MADT names, so it gets one.
+ */
+static bool others_start(const struct conf_vm *vm, const struct boot_info *bi)
+{
+	const struct load_file kernel = vm_file(bi, vm->kernel);
+
+	return vm_unrestricted(vm) || guest_image_linux64(vm, &kernel);
+}
+
+void place_all(const struct conf *conf, const struct boot_info *bi)
 {
 	plan = (struct place){ .same_vm = smt_same_vm(), .nvms = conf->nvms };
 	for (unsigned i = 0; i < ncpus; i++) {
@@ -58,7 +71,7 @@ void place_all(const struct conf *conf)
 	}
 	for (unsigned i = 0; i < conf->nvms; i++)
 		plan.vm[i] = (struct place_vm){
-			.vcpus = vcpus_given(conf->vm[i].vcpus, vmx.unrestricted),
+			.vcpus = vcpus_given(conf->vm[i].vcpus, others_start(&conf->vm[i], bi)),
 			.cpus = conf->vm[i].cpus,
 		};
 	place_vms(&plan);

@@ -27,40 +27,72 @@ static void policy_ram(struct policy *p)
 	policy_region_add(p, LAYOUT_HIGH, l->high_end, POLICY_RAM_HIGH, 0);
 }
 
-static void policy_page(struct policy *p, uint64_t at, enum policy_backing b)
+static void policy_pages(struct policy *p, uint64_t at, uint64_t bytes, enum policy_backing b)
 {
-	p->backing_bytes[b] = PAGE_SIZE;
-	policy_region_add(p, at, at + PAGE_SIZE, b, 0);
+	p->backing_bytes[b] = bytes;
+	policy_region_add(p, at, at + bytes, b, 0);
+}
+
+/* No SIPI starts the other vCPUs, for they cannot run in real mode. */
+static void policy_mailbox(struct policy *p)
+{
+	layout_add_mailbox(&p->layout);
+	policy_pages(p, LAYOUT_WAKEUP, layout_wakeup_bytes(&p->layout), POLICY_WAKEUP);
+}
+
+bool policy_shadow(enum conf_mmu mmu, const struct policy_host *host, int *err, const char **why)
+{
+	*err = 0;
+	if (mmu == CONF_MMU_EPT && !host->ept) {
+		*err = -E_NOSUP;
+		*why = "mmu = ept: this CPU has no EPT; without that line its guest runs on shadow page tables";
+	}
+	if (mmu == CONF_MMU_SHADOW && !host->shadow) {
+		*err = -E_NOSUP;
+		*why = "mmu = shadow: this CPU's VMX has no exits for CR3 and INVLPG, which shadow page tables need";
+	}
+	return mmu == CONF_MMU_SHADOW || (mmu == CONF_MMU_AUTO && !host->ept);
+}
+
+/* Expected tables: each holds 512 translations, of which a guest with many small address spaces uses few. */
+static uint64_t indirect_pages(uint64_t memory)
+{
+	return min(max((memory >> PAGE_SHIFT) / 64, 256ul), 1ul << 16);
 }
 
 int policy_from_conf(
 	struct policy *p, const struct conf_vm *conf, const struct policy_host *host, const char **why)
 {
+	int err;
+	bool shadow = policy_shadow(conf->mmu, host, &err, why), unrestricted = host->unrestricted && !shadow;
+
 	*p = (struct policy){ .images = conf,
-		.mmu = { .removal = conf->removal, .eager = conf->eager, .small_pages = conf->small_pages },
+		.mmu = { .shadow = shadow,
+			.removal = conf->removal,
+			.eager = conf->eager,
+			.small_pages = conf->small_pages,
+			.indirect_pages = shadow ? indirect_pages(conf->memory) : 0 },
+		.unrestricted = unrestricted,
 		.devices = { .debug_exit = conf->debug_exit,
 			.rom_bytes = conf->test_device ? conf->rom_bytes : 0,
 			.bar_bytes = conf->bar_bytes },
-		.msrs = { .unrestricted = host->unrestricted,
+		.msrs = { .efer = unrestricted,
+			.pat = host->pat,
 			.tsc_aux = host->tsc_aux,
 			.x2apic_register = platform_x2apic_register } };
-	if (conf->mmu == CONF_MMU_SHADOW) {
-		*why = "mmu = shadow: this version of Lethe has no shadow page tables; use mmu = ept";
-		return -E_NOSUP;
-	}
-	if (!host->ept) {
-		*why = "this CPU has no EPT, and this version of Lethe has no shadow page tables";
-		return -E_NOSUP;
-	}
+	if (err)
+		return err;
 	if (layout_init(&p->layout, conf->memory)) {
 		*why = "memory: expected a multiple of 4K, 2M at least";
 		return -E_RANGE;
 	}
 	policy_ram(p);
 	if (host->apicv)
-		policy_page(p, LAYOUT_LAPIC, POLICY_APIC_PAGE);
-	if (!host->unrestricted)
-		policy_page(p, LAYOUT_IDENTITY, POLICY_IDENTITY);
+		policy_pages(p, LAYOUT_LAPIC, PAGE_SIZE, POLICY_APIC_PAGE);
+	if (!unrestricted && !shadow)
+		policy_pages(p, LAYOUT_IDENTITY, PAGE_SIZE, POLICY_IDENTITY);
+	if (!unrestricted && host->vcpus > 1)
+		policy_mailbox(p);
 	return 0;
 }
 

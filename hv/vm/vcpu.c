@@ -3,6 +3,7 @@
 
 #include "drivers/lapic.h"
 #include "hv/vm/guest_cpuid.h"
+#include "hv/vm/guest_cr.h"
 #include "hv/vm/vm.h"
 #include "hv/vmx/vmx_cpu.h"
 #include "lib/printf.h"
@@ -16,7 +17,7 @@ static int create(struct vm *vm, struct vcpu *v, unsigned index)
 	v->apic_page = frame_alloc_zeroed(OWNER_LETHE);
 	if (!v->apic_page)
 		return -E_NOMEM;
-	if (vmx.pml) {
+	if (vmx.pml && !vm->policy.mmu.shadow) {
 		v->pml_buffer = frame_alloc_zeroed(OWNER_LETHE);
 		if (!v->pml_buffer)
 			return -E_NOMEM;
@@ -42,7 +43,6 @@ int vcpu_create(struct vm *vm, unsigned index, struct cpu *cpu, struct vcpu **ou
 	v->due = v->deadline = UINT64_MAX;
 	v->misc_enable = guest_misc_enable(MISC_ENABLE_FAST_STRINGS);
 	guest_mtrr_firmware(v->mtrr, guest_maxphyaddr());
-	list_init(&v->turn.in_queue);
 	err = create(vm, v, index);
 	if (err) {
 		vcpu_destroy(v);
@@ -69,6 +69,7 @@ void vcpu_kick(struct vcpu *v)
 {
 	struct cpu *c = v->cpu;
 
+	queue_rouse(&c->queue, &v->turn);
 	/* On its own CPU, which is in root mode: if it runs there, it looks at its requests before it enters. */
 	if (c == this_cpu()) {
 		if (c->current && c->current != v && atomic_load(&v->run) != VCPU_RUNNING)
@@ -170,14 +171,23 @@ unsigned vcpu_cpl(const struct vcpu *v)
 
 bool vcpu_long_mode(struct vcpu *v)
 {
-	return vmcs_read(&v->vmcs, VMCS_GUEST_EFER) & EFER_LMA &&
+	return vmcs_read(&v->vmcs, VMCS_ENTRY) & ENTRY_IA32E && /* EFER.LMA; exits write it, too (27.2) */
 	       vmcs_read(&v->vmcs, VMCS_GUEST_CS_ACCESS) & BIT(13);
+}
+
+static void __attribute__((noinline)) paging_regs_shadow(struct vcpu *v)
+{
+	v->mmu.regs.cr0 = cr0_read(v);
+	v->mmu.regs.cr4 = cr4_read(v);
+	vcpu_paging_regs_shadow(v);
 }
 
 void vcpu_paging_regs(struct vcpu *v)
 {
 	struct paging_regs *r = &v->mmu.regs;
 
+	if (unlikely(v->vm->policy.mmu.shadow))
+		return paging_regs_shadow(v);
 	r->cr0 = (vmcs_read_sure(&v->vmcs, VMCS_GUEST_CR0) & ~vmcs_read_sure(&v->vmcs, VMCS_CR0_MASK)) |
 		 (vmcs_read_sure(&v->vmcs, VMCS_CR0_SHADOW) & vmcs_read_sure(&v->vmcs, VMCS_CR0_MASK));
 	r->cr3 = vmcs_read_sure(&v->vmcs, VMCS_GUEST_CR3);
@@ -192,6 +202,8 @@ void vcpu_paging_regs(struct vcpu *v)
 
 void sched_look_again(struct cpu *c)
 {
+	if (!c->others_wake)
+		return; /* the request is there, or the end of the turn has been set for it */
 	c->others_wake = 0;
 	if (c->current)
 		vcpu_request(c->current, REQ_EVENTS);

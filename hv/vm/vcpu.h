@@ -34,7 +34,7 @@ enum vcpu_run { VCPU_WAIT_SIPI, VCPU_RUNNING, VCPU_HALTED, VCPU_STOPPED };
 #define REQ_EVENTS (1u << 8) /* an interrupt may be deliverable, or the next timer has changed */
 #define REQ_NMI	   (1u << 9)
 #define REQ_INIT   (1u << 10)
-#define REQ_SIPI   (1u << 11) /* vector in sipi_vector */
+#define REQ_SIPI   (1u << 11) /* vector in sipi_vector, or in wakeup_vector */
 #define REQ_STOP   (1u << 12) /* the VM ends */
 #define REQ_ALL	   0xffffff00u
 #define REQ_YIELD  (1u << 13) /* the time slice is over, or the CPU has other things to do */
@@ -45,6 +45,8 @@ struct msr_load {
 	uint32_t msr, reserved;
 	uint64_t value;
 } __aligned(16);
+/* Those that are switched so, where it is needed: the first, the second, or both. */
+enum { LOAD_SPEC_CTRL, LOAD_PAT, MSR_LOADS };
 
 struct vcpu {
 	struct mmu_vcpu mmu;
@@ -62,7 +64,8 @@ struct vcpu {
 	uint8_t sipi_vector;
 	bool sipi_wanted; /* an INIT has come, or none was needed, and no SIPI since (atomic) */
 	bool nmi_pending;
-	bool halt_irqs_open, halt_nmis_open; /* HALTED: what ends the HLT */
+	bool halt_irqs_open, halt_nmis_open; /* HALTED: what ends the HLT (atomic) */
+	uint8_t halt_ppr; /* ... and at what priority: PPR stays as it is until then (atomic) */
 
 	void *apic_page;
 	uint64_t *pml_buffer; /* 512 guest-physical addresses; NULL where the CPU cannot */
@@ -77,18 +80,25 @@ struct vcpu {
 	unsigned put_off; /* exits in a row in which long work was due and was put off (hv/run.c) */
 	uint64_t
 		mmio_put_off; /* the exit, as `exits` counts, in which an access to a device was put off (hv/exit/ept.c) */
+	/* The last store into a page table of its own that the guest was left to do by itself (hv/exit/pf.c). */
+	struct {
+		uint64_t rip, at, regs, exits; /* regs: a sum of the general registers */
+		unsigned times;
+	} own_store;
 	uint64_t
 		string_exit; /* the exit of the last string instruction, and when (TSC) its first element was done */
 	uint32_t string_began;
 
-	/* Without unrestricted guest: CR3 and EFER.LME as the guest believes them to be while its paging is off. */
+	/* With EPT but without unrestricted guest: CR3 and EFER.LME as the guest believes them to be while its paging is off. (On shadow
+	 * page tables mmu.regs has what it believes: hv/vm/guest_cr.h.) */
 	bool hidden_paging, hidden_lme;
 	uint64_t hidden_cr3;
+	uint64_t wakeup_vector; /* where it begins by the wakeup mailbox (guest/dev/vmailbox.h); atomic */
 
 	uint64_t misc_enable, mtrr[GUEST_MTRRS]; /* as the guest believes them to be */
 	struct guest_cpu guest;
-	/* IA32_SPEC_CTRL: the guest's, root mode's (hv/host/mitigate.c) */
-	struct msr_load entry_load, exit_load;
+	struct msr_load entry_load[MSR_LOADS],
+		exit_load[MSR_LOADS];	 /* the guest's, root mode's (hv/vm/vmcs_setup.c) */
 	uint64_t exits;			 /* ever */
 	uint16_t last_exits[LAST_EXITS]; /* basic reasons; the newest is at (exits - 1) % LAST_EXITS */
 	unsigned unknown_msrs;
@@ -107,8 +117,8 @@ static inline void vcpu_request(struct vcpu *v, uint32_t bits)
 	atomic_fetch_or(&v->mmu.requests, bits);
 }
 
-/* Something was asked of it that it did not know of: makes it look soon, wherever it is. One that waits for its turn
- * anyway is left alone. Any CPU. */
+/* Something was asked of it that it did not know of: makes it look soon, wherever it is. One that sleeps is roused: without that it
+ * is not looked at before its timer is due. One that waits for its turn anyway is left alone. Any CPU. */
 void vcpu_kick(struct vcpu *v);
 /* This CPU: another vCPU may have woken. The one that runs leaves its loop, once it has run for GRANULE_US, and the turn
  * is given anew. */
@@ -145,3 +155,9 @@ unsigned vcpu_cpl(const struct vcpu *v);
 bool vcpu_long_mode(struct vcpu *v); /* CS.L with EFER.LMA: 64-bit code */
 /* Fills in v->mmu.regs for the walker. */
 void vcpu_paging_regs(struct vcpu *v);
+/* The same for a walk only, on shadow page tables: what else paging depends on is in there already. */
+static inline void vcpu_paging_regs_shadow(struct vcpu *v)
+{
+	v->mmu.regs.rflags = vmcs_read_sure(&v->vmcs, VMCS_GUEST_RFLAGS);
+	v->mmu.regs.cpl = vcpu_cpl(v);
+}

@@ -15,18 +15,31 @@ unsigned nvms;
 static struct policy_host policy_host_of_cpu(void)
 {
 	return (struct policy_host){ .ept = vmx.ept,
+		.shadow = vmx.shadow,
+		.pat = vmx.pat,
 		.apicv = vmx.apicv,
 		.unrestricted = vmx.unrestricted,
 		.tsc_aux = cpuid_or_zero(0x80000001, 0).edx & BIT(27) };
 }
 
+bool vm_unrestricted(const struct conf_vm *conf)
+{
+	const struct policy_host host = policy_host_of_cpu();
+	const char *why;
+	int err;
+
+	return host.unrestricted && !policy_shadow(conf->mmu, &host, &err, &why);
+}
+
 static int vm_build(
 	struct vm *vm, const struct conf_vm *conf, const struct boot_info *bi, char *why, size_t n)
 {
-	const struct policy_host host = policy_host_of_cpu();
+	struct policy_host host = policy_host_of_cpu();
 	const char *refused;
-	int err = policy_from_conf(&vm->policy, conf, &host, &refused);
+	int err;
 
+	host.vcpus = vm->nvcpus;
+	err = policy_from_conf(&vm->policy, conf, &host, &refused);
 	if (err) {
 		str_copy(why, n, refused);
 		return err;
@@ -56,8 +69,9 @@ int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned i
 	vm->nvcpus = place_vcpus(id);
 	if (vm->nvcpus < conf->vcpus)
 		log_warn(
-			"vm %s: vcpus = %u, but it gets %u: others start in real mode, which this CPU's VMX cannot run",
-			vm->name, conf->vcpus, vm->nvcpus);
+			"vm %s: vcpus = %u, but it gets %u: others start in real mode, which %s cannot run, or by the ACPI wakeup mailbox, for which its image must be a 64-bit Linux kernel",
+			vm->name, conf->vcpus, vm->nvcpus,
+			vmx.unrestricted ? "shadow page tables" : "this CPU's VMX");
 	vm->tsc_offset = 0 - rdtsc();
 	err = vm_build(vm, conf, bi, why, n);
 	if (err) {

@@ -29,9 +29,9 @@ struct vm {
 	hpa_t io_bitmap, msr_bitmap; /* two frames in a row; one */
 	hpa_t apic_access;	     /* page for the APIC access address */
 	uint64_t tsc_offset;	     /* guest TSC = host TSC + this (+ tsc_adjust) */
-	gpa_t identity_map;	     /* without unrestricted guest: of the hidden page directory */
-	struct vcpu_state start;     /* of vCPU 0 */
-	bool image_may_want_bios;    /* guest_image_may_want_bios() */
+	gpa_t identity_map;	  /* with EPT but without unrestricted guest: of the hidden page directory */
+	struct vcpu_state start;  /* of vCPU 0 */
+	bool image_may_want_bios; /* guest_image_may_want_bios() */
 	unsigned nvcpus;
 	uint64_t started; /* its own TSC when vCPU 0 first entered it */
 	unsigned stopped; /* vCPUs that have stopped (atomic) */
@@ -74,6 +74,8 @@ extern unsigned nvms;
  * characters) says in words what could not be had. */
 int vm_create(const struct conf_vm *conf, const struct boot_info *bi, unsigned id, struct vm **out, char *why,
 	size_t n);
+/* True if a VM of this section can run in real mode: with EPT and unrestricted guest. */
+bool vm_unrestricted(const struct conf_vm *conf);
 /* Ends it: any CPU, any number of times; the first reason counts. Returns at once. */
 void vm_end(struct vm *vm, enum vm_end why, uint32_t code);
 /* All its vCPUs have stopped: does the next piece of what its end takes (hv/vm/vm_apart.c), and names it in *what. CPU 0. True:

@@ -39,17 +39,22 @@ static uint64_t op_clock(void *ctx)
 	return rdtsc() + vm->tsc_offset;
 }
 
-/* With a request that is pending already a kick is on its way, or a look at it is due: no second kick. One that waits for
- * a SIPI can be woken by nothing else; what comes before it waits with it. */
+/* With a request that is pending already a kick is on its way, or a look at it is due, unless it sleeps: no second kick. One that
+ * waits for a SIPI can be woken by nothing else; what comes before it waits with it. */
+static void kick_asked(struct vcpu *v, uint32_t request, uint32_t before)
+{
+	if (before & request && !atomic_load(&v->turn.sleeps))
+		return;
+	if (request == REQ_SIPI || atomic_load(&v->run) != VCPU_WAIT_SIPI)
+		vcpu_kick(v);
+}
+
 static void ask(void *ctx, unsigned vcpu, uint32_t request)
 {
 	struct vm *vm = ctx;
 	struct vcpu *v = vm->vcpu[vcpu];
 
-	if (atomic_fetch_or(&v->mmu.requests, request) & request)
-		return;
-	if (request == REQ_SIPI || atomic_load(&v->run) != VCPU_WAIT_SIPI)
-		vcpu_kick(v);
+	kick_asked(v, request, atomic_fetch_or(&v->mmu.requests, request));
 }
 
 static void op_wake(void *vm, unsigned vcpu)
@@ -90,9 +95,9 @@ static void op_interrupt(void *ctx, unsigned vcpu, int vector)
 	atomic_fence();
 	if (unlikely(atomic_load(&v->run) == VCPU_HALTED) &&
 		!(atomic_load(&v->halt_irqs_open) &&
-			(vector < 0 || platform_irq_above(vm->platform, vcpu, (uint8_t)vector))))
+			(vector < 0 || (vector & 0xf0) > (atomic_load(&v->halt_ppr) & 0xf0))))
 		return;
-	ask(vm, vcpu, REQ_EVENTS);
+	kick_asked(v, REQ_EVENTS, atomic_fetch_or(&v->mmu.requests, REQ_EVENTS));
 }
 
 static void op_init(void *ctx, unsigned vcpu)
@@ -112,13 +117,30 @@ static void op_sipi(void *ctx, unsigned vcpu, uint8_t vector)
 
 	if (!atomic_load(&v->sipi_wanted))
 		return; /* it runs: ignored (SDM Vol. 3A 8.4.3), and not even kicked */
+	if (vm->policy.layout.wakeup_gib)
+		return; /* it cannot run in real mode, and waits for the wakeup mailbox */
 	atomic_store_relaxed(&v->sipi_vector, vector); /* of two senders at once, either's */
 	ask(vm, vcpu, REQ_SIPI);
 }
 
-static void op_nmi(void *vm, unsigned vcpu)
+/* Once for each vCPU, as the mailbox has it. The vector is published before the request. */
+static void op_start(void *ctx, unsigned vcpu, uint64_t vector)
 {
-	ask(vm, vcpu, REQ_NMI);
+	struct vm *vm = ctx;
+
+	atomic_store(&vm->vcpu[vcpu]->wakeup_vector, vector);
+	ask(vm, vcpu, REQ_SIPI);
+}
+
+static void op_nmi(void *ctx, unsigned vcpu)
+{
+	struct vm *vm = ctx;
+	struct vcpu *v = vm->vcpu[vcpu];
+	uint32_t before = atomic_fetch_or(&v->mmu.requests, REQ_NMI);
+
+	/* One that halts in its NMI handler is left alone, as in op_interrupt(). */
+	if (atomic_load(&v->run) != VCPU_HALTED || atomic_load(&v->halt_nmis_open))
+		kick_asked(v, REQ_NMI, before);
 }
 
 static void write_line(void *ctx, const char *line, size_t n)
@@ -177,6 +199,7 @@ const struct vm_ops vm_ops = {
 	.interrupt = op_interrupt,
 	.init = op_init,
 	.sipi = op_sipi,
+	.start = op_start,
 	.nmi = op_nmi,
 	.console_write = op_console_write,
 	.console_room = op_console_room,

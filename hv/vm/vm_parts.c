@@ -16,6 +16,7 @@
 #include "lib/string.h"
 #include "mm/host/frames.h"
 #include "mm/map/backing.h"
+#include "mm/shadow/shadow.h"
 #include "mm/space/slots_change.h"
 
 #define PIECES 4u /* frames given back in one go: some 100 instructions each */
@@ -123,11 +124,12 @@ static int make_mmu(void *of)
 		[CONF_REMOVAL_TARGETED] = MMU_REMOVAL_TARGETED };
 	struct vm *vm = of;
 	struct mmu_params p = {
-		.backend = &mmu_backend_ept,
+		.backend = vm->policy.mmu.shadow ? &mmu_backend_shadow : &mmu_backend_ept,
 		.ops = &mmu_cpu_ops,
 		.caps = mmu_caps_of_host(),
 		.owner = vm_table_owner(vm),
 		.vcpus = vm->nvcpus,
+		.indirect_pages = vm->policy.mmu.indirect_pages,
 		.tick_us = ns_to_tsc(1000),
 		.vm = (uint16_t)vm->id,
 		.removal = removal[vm->policy.mmu.removal],
@@ -137,6 +139,8 @@ static int make_mmu(void *of)
 	p.guest_maxphyaddr = min(p.caps.maxphyaddr, 48u);
 	if (vm->policy.mmu.small_pages)
 		p.caps.ept_2m = p.caps.ept_1g = false;
+	if (vm->policy.mmu.shadow)
+		p.caps.pml = false; /* PML logs what EPT translates */
 	return parts_fail(vm, mmu_create(&p, &vm->mmu), "its page tables");
 }
 
@@ -243,7 +247,7 @@ static bool free_platform(void *of)
 
 /* ---- what lies in its memory ---- */
 
-static struct load_file file(const struct boot_info *bi, const char *path)
+struct load_file vm_file(const struct boot_info *bi, const char *path)
 {
 	for (unsigned i = 0; *path && i < bi->nfiles; i++)
 		if (!strcmp(bi->file[i].path, path))
@@ -261,17 +265,18 @@ static int make_image(void *of)
 
 	if (err)
 		return parts_fail(vm, err, "its tables");
-	p.kernel = file(bi, images->kernel);
-	p.initrd = file(bi, images->initrd);
+	p.kernel = vm_file(bi, images->kernel);
+	p.initrd = vm_file(bi, images->initrd);
 	for (unsigned i = 0; i < images->nmodules; i++)
-		p.module[i] = file(bi, images->module[i].path);
+		p.module[i] = vm_file(bi, images->module[i].path);
 	err = guest_load(&p, &vm->start, vm->building.why, vm->building.n);
 	if (err)
 		return err;
 	vm->image_may_want_bios = guest_image_may_want_bios(&p, &vm->start);
-	if (!vmx.unrestricted && !(vm->start.cr0 & CR0_PE))
-		return parts_refuse(vm, -E_NOSUP,
-			"its image starts in real mode, which this CPU's VMX cannot run (no unrestricted guest)");
+	if (!vm->policy.unrestricted && !(vm->start.cr0 & CR0_PE))
+		return parts_refuse(vm, -E_NOSUP, "its image starts in real mode, which %s",
+			vmx.unrestricted ? "takes EPT: it cannot have mmu = shadow"
+					 : "this CPU's VMX cannot run (no unrestricted guest)");
 	return 0;
 }
 

@@ -8,3 +8,6 @@
  * in, and a step that fails leaves the reason there, in words. */
 #define VM_PARTS 8
 extern const struct step vm_parts[VM_PARTS];
+
+/* A file that was read at boot, by its name in lethe.conf; its data is NULL if there is none. */
+struct load_file vm_file(const struct boot_info *bi, const char *path);

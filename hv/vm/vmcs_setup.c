@@ -37,8 +37,45 @@ static void init_host(struct vmcs *m, const struct cpu *c)
 	vmcs_write(m, VMCS_HOST_SYSENTER_CS, 0);
 	vmcs_write(m, VMCS_HOST_SYSENTER_ESP, 0);
 	vmcs_write(m, VMCS_HOST_SYSENTER_EIP, 0);
-	vmcs_write(m, VMCS_HOST_EFER, rdmsr(MSR_EFER));
-	vmcs_write(m, VMCS_HOST_PAT, rdmsr(MSR_PAT));
+	if (vmx.efer)
+		vmcs_write(m, VMCS_HOST_EFER, rdmsr(MSR_EFER));
+	if (vmx.pat)
+		vmcs_write(m, VMCS_HOST_PAT, rdmsr(MSR_PAT));
+}
+
+/* The controls that a VM on EPT and one on shadow page tables differ in. */
+static void choose_paging(struct vmcs *m, const struct policy *p)
+{
+	if (!p->unrestricted)
+		m->proc2 &= ~(uint32_t)PROC2_UNRESTRICTED;
+	m->root_field = VMCS_EPTP;
+	if (p->mmu.shadow) {
+		m->proc |= PROC_CR3_LOAD | PROC_CR3_STORE | PROC_INVLPG;
+		m->proc2 &= ~(uint32_t)PROC2_EPT;
+		m->root_field = VMCS_GUEST_CR3;
+	}
+	/* #MC belongs to the host. #DB and #AC would let a guest loop forever in their own delivery. A page fault on shadow page
+	 * tables may be theirs: with mask and match 0, each has an exit. */
+	vmcs_write(m, VMCS_EXCEPTIONS,
+		BIT(VEC_MC) | BIT(VEC_DB) | BIT(VEC_AC) | (p->mmu.shadow ? BIT(VEC_PF) : 0));
+	vmcs_write(m, VMCS_PF_MASK, 0);
+	vmcs_write(m, VMCS_PF_MATCH, 0);
+}
+
+/*
+ * MSRs that VM entry and exit load from lists (SDM Vol. 3C 24.7.2, 24.8.2), because they must differ in guest and root and the
+ * VMCS has no field for them. Both lists have the same MSRs.
+ */
+static void init_msr_lists(struct vcpu *v, bool spec_ctrl)
+{
+	unsigned first = spec_ctrl ? LOAD_SPEC_CTRL : LOAD_PAT, end = vmx.pat ? LOAD_PAT : MSR_LOADS;
+
+	v->entry_load[LOAD_PAT] = (struct msr_load){ .msr = MSR_PAT, .value = GUEST_PAT_POWER_UP };
+	v->exit_load[LOAD_PAT] = (struct msr_load){ .msr = MSR_PAT, .value = rdmsr(MSR_PAT) };
+	vmcs_write(&v->vmcs, VMCS_EXIT_MSR_LOAD, virt_to_hpa(&v->exit_load[first]).v);
+	vmcs_write(&v->vmcs, VMCS_ENTRY_MSR_LOAD, virt_to_hpa(&v->entry_load[first]).v);
+	vmcs_write(&v->vmcs, VMCS_EXIT_MSR_LOAD_COUNT, end - first);
+	vmcs_write(&v->vmcs, VMCS_ENTRY_MSR_LOAD_COUNT, end - first);
 }
 
 static void init_controls(struct vcpu *v)
@@ -51,16 +88,13 @@ static void init_controls(struct vcpu *v)
 	m->proc2 =
 		vmx.proc2 & ~(uint32_t)(PROC2_APIC_ACCESS | PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY);
 	m->entry = vmx.entry;
+	choose_paging(m, &vm->policy);
 	vmcs_write(m, VMCS_PIN, m->pin);
 	vmcs_write(m, VMCS_PROC, m->proc);
 	if (m->proc & PROC_SECONDARY)
 		vmcs_write(m, VMCS_PROC2, m->proc2);
 	vmcs_write(m, VMCS_EXIT, vmx.exit);
 	vmcs_write(m, VMCS_ENTRY, m->entry);
-	/* #MC belongs to the host. #DB and #AC would let a guest loop forever in their own delivery. */
-	vmcs_write(m, VMCS_EXCEPTIONS, BIT(VEC_MC) | BIT(VEC_DB) | BIT(VEC_AC));
-	vmcs_write(m, VMCS_PF_MASK, 0);
-	vmcs_write(m, VMCS_PF_MATCH, 0);
 	vmcs_write(m, VMCS_CR3_TARGETS, 0);
 	vmcs_write(m, VMCS_EXIT_MSR_STORE_COUNT, 0);
 	vmcs_write(m, VMCS_ENTRY_INTR_INFO, 0);
@@ -80,7 +114,7 @@ static void init_controls(struct vcpu *v)
 	}
 	if (vmx.vpid)
 		vmcs_write(m, VMCS_VPID, m->vpid);
-	if (vmx.pml)
+	if (v->pml_buffer)
 		vmcs_write(m, VMCS_PML_ADDRESS, virt_to_hpa(v->pml_buffer).v);
 	if (vmx.xsaves)
 		vmcs_write(m, VMCS_XSS_EXIT_BITMAP, ~0ull);
@@ -94,10 +128,10 @@ void vmcs_init(struct vcpu *v)
 	v->vmcs.host_rsp = 0;
 	init_host(&v->vmcs, v->cpu);
 	init_controls(v);
-	mitigate_vmcs_init(v);
+	init_msr_lists(v, mitigate_vmcs_init(v));
 	vmcs_write(&v->vmcs, VMCS_GUEST_DEBUGCTL, 0);
-	vmcs_write(&v->vmcs, VMCS_GUEST_PAT,
-		0x0007040600070406); /* the value after power-up (SDM Vol. 3A 11.12.4) */
+	if (vmx.pat)
+		vmcs_write(&v->vmcs, VMCS_GUEST_PAT, GUEST_PAT_POWER_UP);
 	vmcs_write(&v->vmcs, VMCS_GUEST_SYSENTER_CS, 0);
 	vmcs_write(&v->vmcs, VMCS_GUEST_SYSENTER_ESP, 0);
 	vmcs_write(&v->vmcs, VMCS_GUEST_SYSENTER_EIP, 0);

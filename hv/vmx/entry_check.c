@@ -3,13 +3,24 @@
 
 #include "hv/vmx/vmcs.h"
 #include "hv/vmx/vmx_cpu.h"
+#include "mm/host/frames.h"
+
+/* Without EPT the CPU reads the PDPTEs from where CR3 points, which is a table of Lethe's. */
+static uint64_t read_pdpte(const struct vmcs *m, const struct entry_state *e, unsigned i)
+{
+	if (!entry_has_pdptes(e))
+		return 0;
+	if (e->ept)
+		return vmcs_read(m, VMCS_GUEST_PDPTE0 + 2 * i);
+	return ((const uint64_t *)hpa_to_virt(hpa(e->s.cr3 & BITS(31, 5))))[i];
+}
 
 const char *entry_check(const struct vmcs *m, const struct vcpu_state *s)
 {
 	struct entry_state e = {
 		.s = *s,
 		.debugctl = vmcs_read(m, VMCS_GUEST_DEBUGCTL),
-		.pat = vmcs_read(m, VMCS_GUEST_PAT),
+		.pat = vmx.pat ? vmcs_read(m, VMCS_GUEST_PAT) : 0,
 		.pending_debug = vmcs_read(m, VMCS_GUEST_PENDING_DEBUG),
 		.link = vmcs_read(m, VMCS_LINK),
 		.sysenter_esp = vmcs_read(m, VMCS_GUEST_SYSENTER_ESP),
@@ -23,8 +34,8 @@ const char *entry_check(const struct vmcs *m, const struct vcpu_state *s)
 		.event_info = (uint32_t)vmcs_read(m, VMCS_ENTRY_INTR_INFO),
 		.maxphyaddr = cpu_phys_bits(),
 		.ia32e = vmcs_read(m, VMCS_ENTRY) & ENTRY_IA32E, /* exits write it, too (27.2) */
-		.unrestricted = vmx.unrestricted,
-		.ept = vmx.ept,
+		.unrestricted = m->proc2 & PROC2_UNRESTRICTED,
+		.ept = m->proc2 & PROC2_EPT,
 		.virtual_nmis = vmx.virtual_nmis,
 		.gdtr_limit = (uint32_t)vmcs_read(m, VMCS_GUEST_GDTR_LIMIT),
 		.idtr_limit = (uint32_t)vmcs_read(m, VMCS_GUEST_IDTR_LIMIT),
@@ -33,8 +44,11 @@ const char *entry_check(const struct vmcs *m, const struct vcpu_state *s)
 	e.s.cr0 = vmcs_read(m, VMCS_GUEST_CR0);
 	e.s.cr3 = vmcs_read(m, VMCS_GUEST_CR3);
 	e.s.cr4 = vmcs_read(m, VMCS_GUEST_CR4);
-	e.s.efer = vmcs_read(m, VMCS_GUEST_EFER);
-	for (unsigned i = 0; vmx.ept && i < 4; i++)
-		e.pdpte[i] = vmcs_read(m, VMCS_GUEST_PDPTE0 + 2 * i);
+	if (vmx.efer)
+		e.s.efer = vmcs_read(m, VMCS_GUEST_EFER);
+	else /* what VM entry makes of it */
+		e.s.efer = (s->efer & ~(EFER_LME | EFER_LMA)) | (e.ia32e ? EFER_LME | EFER_LMA : 0);
+	for (unsigned i = 0; i < 4; i++)
+		e.pdpte[i] = read_pdpte(m, &e, i);
 	return entry_check_rules(&e);
 }

@@ -21,6 +21,8 @@ struct entry_state {
 	uint32_t gdtr_limit, idtr_limit; /* as the VMCS has them: 32 bits */
 };
 
+/* True if the guest begins with PAE paging, whose PDPTEs the entry loads. */
+bool entry_has_pdptes(const struct entry_state *e);
 const char *entry_check_rules(const struct entry_state *e);
 /* Names the check that the guest state of a VMCS, which is current, breaks; NULL if none is found. s: its registers. */
 const char *entry_check(const struct vmcs *m, const struct vcpu_state *s);

@@ -228,10 +228,15 @@ static const char *non_register(const struct entry_state *e)
 	return NULL;
 }
 
+bool entry_has_pdptes(const struct entry_state *e)
+{
+	return e->s.cr0 & CR0_PG && e->s.cr4 & CR4_PAE && !e->ia32e;
+}
+
 /* 26.3.1.6 */
 static const char *pdptes(const struct entry_state *e)
 {
-	if (!(e->s.cr0 & CR0_PG) || !(e->s.cr4 & CR4_PAE) || e->ia32e || !e->ept)
+	if (!entry_has_pdptes(e))
 		return NULL;
 	for (unsigned i = 0; i < 4; i++)
 		REQUIRE(!(e->pdpte[i] & PTE_P) ||

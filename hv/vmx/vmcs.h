@@ -23,9 +23,10 @@ struct vmcs {
 	bool filled;	   /* has been current, and every field that is used was written */
 	bool launched;	   /* VMLAUNCH has succeeded: VMRESUME from now on */
 	uint16_t vpid;	   /* 0: the CPU has no VPIDs */
-	/* Controls and EPT pointer, as written. */
+	/* Controls, and the root of the tables that the MMU makes, as written. */
 	uint32_t pin, proc, proc2, entry;
-	uint64_t eptp;
+	uint32_t root_field; /* VMCS_EPTP, or VMCS_GUEST_CR3 on shadow page tables */
+	uint64_t root;
 };
 
 /* A region with this CPU's VMCS revision, and a VPID of its own if the CPU has them. On any CPU that is in VMX root operation.

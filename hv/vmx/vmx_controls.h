@@ -22,7 +22,9 @@ struct vmx_controls {
 	uint32_t revision;
 	unsigned preemption_shift; /* the preemption timer counts once every 2^shift TSC ticks */
 	bool mwait, monitor, secondary;
-	bool ept, vpid, unrestricted, preemption_timer, tpr_shadow, virtual_nmis;
+	bool efer, pat;	  /* VM entry and exit switch IA32_EFER, IA32_PAT: the VMCS has fields for them */
+	bool ept, shadow; /* guests can run on EPT, on shadow page tables: on at least one of them */
+	bool vpid, unrestricted, preemption_timer, tpr_shadow, virtual_nmis;
 	bool preemption_timer_wrong; /* the CPU has the preemption timer, but it counts at a wrong rate: not used */
 	bool apicv; /* APIC-register virtualization and virtual-interrupt delivery, with APIC access page */
 	bool x2apic_virtual;

@@ -26,14 +26,10 @@ static const struct rule proc_rules[] = {
 static const struct rule exit_rules[] = {
 	{ EXIT_HOST_64, "64-bit host" },
 	{ EXIT_ACK_INTERRUPT, "acknowledge interrupt on exit" },
-	{ EXIT_SAVE_EFER | EXIT_LOAD_EFER, "save and load IA32_EFER on exit" },
-	{ EXIT_SAVE_PAT | EXIT_LOAD_PAT, "save and load IA32_PAT on exit" },
 	{ EXIT_SAVE_DEBUG, "save debug controls" },
 };
 static const struct rule entry_rules[] = {
 	{ ENTRY_IA32E, "64-bit guests" },
-	{ ENTRY_LOAD_EFER, "load IA32_EFER on entry" },
-	{ ENTRY_LOAD_PAT, "load IA32_PAT on entry" },
 	{ ENTRY_LOAD_DEBUG, "load debug controls" },
 };
 
@@ -93,6 +89,9 @@ static const uint32_t preemption_timer_errata[] = {
 #define CONTROL(field)	((unsigned)offsetof(struct vmx_controls, field))
 #define EPT_NEEDED	(EPTCAP_4LEVEL | EPTCAP_WB | EPTCAP_INVEPT | EPTCAP_INVEPT_ONE | EPTCAP_INVEPT_ALL)
 #define INVVPID_NEEDED	(EPTCAP_INVVPID | EPTCAP_INVVPID_ONE | EPTCAP_INVVPID_ALL)
+/* Exits of a guest on shadow page tables, which a guest on EPT must not have. Every CPU allows them; those that lack the TRUE
+ * capability MSRs insist on them (A.3.2). */
+#define SHADOW_EXITS	(PROC_CR3_LOAD | PROC_CR3_STORE | PROC_INVLPG)
 #define APICV_SECONDARY (PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY | PROC2_APIC_ACCESS)
 
 /* An option whose control is set at once: text in the log, bool, what it builds on, control, bits in it. */
@@ -115,10 +114,15 @@ static const struct option options[] = {
 	{ OPTION(NULL, mwait, NOTHING, proc, PROC_MWAIT) },
 	{ OPTION(NULL, monitor, NOTHING, proc, PROC_MONITOR) },
 	{ OPTION("TPR shadow", tpr_shadow, NOTHING, proc, PROC_TPR_SHADOW) },
-	{ OPTION(NULL, secondary, NOTHING, proc, PROC_SECONDARY),
-		.degraded = "no secondary controls: no EPT, guests need shadow page tables" },
-	{ OPTION("EPT", ept, NOTHING, proc2, PROC2_EPT), .ept_vpid = EPT_NEEDED,
-		.degraded = "no EPT: guests need shadow page tables" },
+	{ OPTION(NULL, secondary, NOTHING, proc, PROC_SECONDARY), .degraded = "no secondary controls" },
+	/* Every CPU with EPT has these. Without them a guest's EFER and PAT are switched in other ways, which its own changes of
+	 * them (unrestricted guest) would get past. */
+	{ OPTION(NULL, efer, NOTHING, entry, ENTRY_LOAD_EFER), .exit_bits = EXIT_SAVE_EFER | EXIT_LOAD_EFER },
+	{ OPTION(NULL, pat, CONTROL(efer), entry, ENTRY_LOAD_PAT),
+		.exit_bits = EXIT_SAVE_PAT | EXIT_LOAD_PAT },
+	{ LATER(NULL, shadow, NOTHING, proc, SHADOW_EXITS) },
+	{ OPTION("EPT", ept, CONTROL(pat), proc2, PROC2_EPT), .ept_vpid = EPT_NEEDED,
+		.degraded = "no EPT: guests run on shadow page tables" },
 	{ OPTION("VPID", vpid, NOTHING, proc2, PROC2_VPID), .ept_vpid = INVVPID_NEEDED },
 	{ OPTION("unrestricted guest", unrestricted, CONTROL(ept), proc2, PROC2_UNRESTRICTED),
 		.degraded = "no unrestricted guest: guests cannot run in real mode" },
@@ -172,9 +176,10 @@ static void choose_option(
 {
 	uint64_t msr = *(const uint64_t *)((const char *)m + o->msr);
 
-	if ((o->on != NOTHING && !*flag(c, o->on)) || (o->msr == MSR(proc2) && !c->secondary))
-		return;
-	if (!may(msr, o->bits) || !may(m->exit, o->exit_bits) || (m->ept_vpid & o->ept_vpid) != o->ept_vpid) {
+	if ((o->on != NOTHING && !*flag(c, o->on)) || (o->msr == MSR(proc2) && !c->secondary) ||
+		!may(msr, o->bits) || !may(m->exit, o->exit_bits) ||
+		(m->ept_vpid & o->ept_vpid) != o->ept_vpid ||
+		(o->used == CONTROL(ept) && must(m->proc) & SHADOW_EXITS)) {
 		degrade(why, o->degraded);
 		return;
 	}
@@ -197,6 +202,7 @@ int vmx_controls_choose(const struct vmx_msrs *m, struct vmx_controls *c, struct
 	c->exit = mandatory(m->exit, exit_rules, ARRAY_SIZE(exit_rules), why);
 	c->pin = mandatory(m->pin, pin_rules, ARRAY_SIZE(pin_rules), why);
 	c->proc = mandatory(m->proc, proc_rules, ARRAY_SIZE(proc_rules), why);
+	c->entry = mandatory(m->entry, entry_rules, ARRAY_SIZE(entry_rules), why) & ~(uint32_t)ENTRY_IA32E;
 	for (unsigned i = 0; i < ARRAY_SIZE(options); i++)
 		choose_option(m, &options[i], c, why);
 	if (c->preemption_timer)
@@ -206,16 +212,13 @@ int vmx_controls_choose(const struct vmx_msrs *m, struct vmx_controls *c, struct
 		c->proc &= ~(uint32_t)(PROC_CR8_LOAD | PROC_CR8_STORE) | must(m->proc);
 	if (c->secondary)
 		c->proc2 |= must(m->proc2);
-	c->entry = mandatory(m->entry, entry_rules, ARRAY_SIZE(entry_rules), why) & ~(uint32_t)ENTRY_IA32E;
 	c->cr0_fixed0 = m->cr0_fixed0;
 	c->cr0_fixed1 = m->cr0_fixed1;
 	c->cr4_fixed0 = m->cr4_fixed0;
 	c->cr4_fixed1 = m->cr4_fixed1;
 	c->ept_vpid = m->ept_vpid;
-	/* Forced on by CPUs that lack the TRUE capability MSRs; with EPT they must be off (A.3.2). */
-	if (c->ept && must(m->proc) & (PROC_CR3_LOAD | PROC_CR3_STORE | PROC_INVLPG) &&
-		why->n < VMX_REASONS_MAX)
-		why->missing[why->n++] = "running without CR3 and INVLPG exits (the TRUE capability MSRs)";
+	if (!c->ept && !c->shadow && why->n < VMX_REASONS_MAX)
+		why->missing[why->n++] = "EPT, or CR3 and INVLPG exits for shadow page tables";
 	return why->n ? -E_NOSUP : 0;
 }
 

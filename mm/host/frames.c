@@ -225,6 +225,22 @@ void *frame_alloc_zeroed(owner_t owner)
 	return alloc(FRAME_4K, owner, true, &f) ? NULL : pfn_to_virt(f);
 }
 
+int frame_alloc_low(owner_t owner, pfn_t *out)
+{
+	bool dirty = false;
+	int err;
+
+	check_owner(owner);
+	spin_lock(&lock);
+	err = frames_fails() ? -E_NOMEM : piece_take_low(owner, out, &dirty);
+	if (!err)
+		owned[owner]++;
+	spin_unlock(&lock);
+	if (!err && dirty)
+		clear(out->v, 1);
+	return err;
+}
+
 int frames_alloc_run(uint64_t n, owner_t owner, pfn_t *out)
 {
 	bool dirty;

@@ -55,6 +55,8 @@ int frame_alloc(enum frame_size size, owner_t owner, pfn_t *out);
 int frame_alloc_uncleared(enum frame_size size, owner_t owner, pfn_t *out);
 /* As frame_alloc, but always zeroed, and never twice. */
 int frame_alloc_zero(enum frame_size size, owner_t owner, pfn_t *out);
+/* As frame_alloc with FRAME_4K, below 4 GiB: for what a register of 32 bits points to. */
+int frame_alloc_low(owner_t owner, pfn_t *out);
 /* As frame_alloc_zero with FRAME_4K, but as a pointer into the direct map. NULL if there is none. */
 void *frame_alloc_zeroed(owner_t owner);
 /* Contiguous run of n >= 1 4 KiB frames (start-up structures such as per-CPU areas); 2 MiB aligned if n >= 512.

@@ -4,6 +4,8 @@
 
 #include "lib/assert.h"
 
+#define LOW_END (4 * PAGES_1G)
+
 /* Does the page continue a run that began before it? (The first page of a used block, or a page of a split one.) */
 static bool continues(uint64_t page)
 {
@@ -133,20 +135,45 @@ static uint64_t blocks_find_run(uint64_t nblocks)
 	return NO_BLOCK;
 }
 
+/* Takes n pages from a block that is split already and lies below pfn `end`. */
+static bool take_from_splits(unsigned n, uint64_t end, owner_t owner, pfn_t *out, bool *dirty)
+{
+	for (uint64_t at = pieces_splits; at != NO_BLOCK; at = split_at(at)->next) {
+		unsigned p = map512_run(&split_at(at)->free, n);
+
+		if (p == 512 || at >= end)
+			continue;
+		*out = pfn(at + p);
+		*dirty = pages_take_run(split_at(at), p, n, owner, false);
+		return true;
+	}
+	return false;
+}
+
+int piece_take_low(owner_t owner, pfn_t *out, bool *dirty)
+{
+	if (take_from_splits(1, LOW_END, owner, out, dirty))
+		return 0;
+	for (uint32_t i = 0; i < pieces_ngigas; i++) {
+		struct giga *g = giga_of(i);
+		unsigned b = map512_first(&g->free);
+
+		if (b == 512 || giga_pfn(g, 0) >= LOW_END)
+			continue;
+		split_begin(g, b, 511, (uint8_t)block_take(g, b, BLOCK_SPLIT, OWNER_LETHE));
+		return take_from_splits(1, LOW_END, owner, out, dirty) ? 0 : -E_NOMEM;
+	}
+	return -E_NOMEM;
+}
+
 /* n < 512 pages within one block. */
 static int take_short_run(unsigned n, owner_t owner, pfn_t *out, bool *dirty)
 {
 	struct giga *g;
-	unsigned b, p;
+	unsigned b;
 
-	for (uint64_t at = pieces_splits; at != NO_BLOCK; at = split_at(at)->next) {
-		p = map512_run(&split_at(at)->free, n);
-		if (p == 512)
-			continue;
-		*out = pfn(at + p);
-		*dirty = pages_take_run(split_at(at), p, n, owner, false);
+	if (take_from_splits(n, NO_BLOCK, owner, out, dirty))
 		return 0;
-	}
 	if (!block_find(&g, &b))
 		return -E_NOMEM;
 	*out = pfn(giga_pfn(g, b));

@@ -40,6 +40,8 @@ int pieces_add(pfn_t first, uint64_t n);
 int piece_take(enum frame_size size, owner_t owner, pfn_t *out, struct piece_dirt *dirt);
 /* n contiguous pages, 2 MiB aligned if n >= 512. *dirty: some of it held another owner's data. */
 int piece_take_run(uint64_t n, owner_t owner, pfn_t *out, bool *dirty);
+/* A page below 4 GiB. */
+int piece_take_low(owner_t owner, pfn_t *out, bool *dirty);
 /* Asserts that exactly this piece is used by exactly this owner. */
 void piece_put(enum frame_size size, owner_t owner, pfn_t first);
 /* From its end, `most` blocks or pages of it. Returns how many pages are left of it, as a run of that length. */

@@ -7,7 +7,8 @@
  *	back end	what an entry means: which tables a fault needs, how an entry is taken away, what the CPU is given as a root
  *
  *	EPT		mm/mmu/ept*.c: tables that map gpas, made from the slots alone
- *	nested		tests/support/nested: tables made from tables of the guest's, on the ground of mm/mmu/indirect.h
+ *	shadow		mm/shadow/: tables that map gvas, made from the guest's page tables, on the ground of mm/mmu/indirect.h
+ *	nested		tests/support/nested: the smallest back end on that ground
  *
  * A VM has one back end, chosen when its MMU is made (mmu_params.backend). The files of the core name no function of a back end:
  * tests/tools/test_seam.py checks that.
@@ -37,7 +38,10 @@ struct backend {
 	unsigned roots_kept; /* that a vCPU keeps beside the one that it runs on: at most MMU_ROOTS_KEPT */
 	/* Instructions of unmapping above which a bump is the better way (removal = auto). */
 	unsigned crossover;
-	unsigned mmio_bits; /* low bits of the slot table's version that MMIO entries carry */
+	unsigned mmio_bits; /* low bits of the slot table's version that MMIO entries carry; 0: none carries any */
+	/* Translations are tagged by the vCPU (VPID) and not by the root: each new root and each flush epoch needs drop_tags(). */
+	bool tags_by_vcpu;
+	bool low_root; /* a vCPU needs a page below 4 GiB (v->low_root) */
 
 	/* 0, with mmu->shape filled in; -E_NOSUP: the CPU cannot do it, and the log says what. mmu has its parameters and nothing else
 	 * yet. No lock. */
@@ -54,7 +58,7 @@ struct backend {
 	 * Pages are made available in here, since most often none is needed. */
 	int (*root)(struct mmu_vcpu *v, struct spage **out);
 	/* What stands for it in the VMCS. */
-	uint64_t (*pointer)(const struct mmu *mmu, const struct spage *root);
+	uint64_t (*pointer)(const struct mmu_vcpu *v, const struct spage *root);
 	/* Drops what this CPU's TLB has from older roots in the frame of v's, or from this one before a flush. No lock; interrupts are
 	 * off. */
 	void (*drop_tags)(struct mmu_vcpu *v);
@@ -79,8 +83,8 @@ struct backend {
 	/* Dirty log: the next write to page `at` + n is to be seen again, for each bit n: by a D bit (pml) or by a fault. Returns how
 	 * many entries it looked at beyond one a page. */
 	unsigned (*rearm)(struct mmu *mmu, gfn_t at, uint64_t bits, bool pml);
-	/* The host has stored into these pages. NULL: tables do not depend on what guest memory holds. Takes the lock itself. */
-	void (*stored)(struct mmu *mmu, gfn_t first, uint64_t pages);
+	/* The host has stored these bytes. NULL: tables do not depend on what guest memory holds. Takes the lock itself. */
+	void (*stored)(struct mmu *mmu, gpa_t at, uint64_t bytes);
 	/* As mmu_rom_walked(). NULL: a walk of the guest's tables is never taken for a write. Takes the lock itself. */
 	enum mmu_verdict (*rom_walked)(struct mmu_vcpu *v, gpa_t at);
 	/* For dumps: the entries on the way from v's root, which is valid, to `at` (a gfn for EPT; the number of the page that the guest

@@ -12,9 +12,8 @@
  */
 #include "mm/mmu/ept.h"
 
-#include "mm/host/mtrr.h"
-#include "mm/map/backing.h"
 #include "mm/mmu/internal.h"
+#include "mm/mmu/leaf.h"
 
 /* Where in the tables a walk has got to. */
 struct cursor {
@@ -79,14 +78,6 @@ struct target {
 	bool clean;	  /* writable, but D is to be clear: the CPU logs the first write */
 };
 
-/* The memory type of a leaf around frame p, -1 if there is no single one. */
-static int leaf_type(const struct backing_run *r, uint64_t p, unsigned level)
-{
-	return r->memtype >= 0 ? r->memtype
-			       : mtrr_type(pfn_to_hpa(pfn(align_down(p, level_pages(level)))),
-					 level_pages(level) * PAGE_SIZE);
-}
-
 static void choose(
 	const struct mmu *mmu, const struct slot *s, uint64_t gfn, unsigned access, struct target *t)
 {
@@ -98,16 +89,7 @@ static void choose(
 	if (s->log && !MUTANT(dirty_lost_on_large))
 		most = 1;
 	t->pfn = pfn(r->pfn.v + (page - r->first));
-	t->uniform = 1;
-	for (unsigned l = 2; l <= most; l++) {
-		uint64_t n = level_pages(l), before = gfn & (n - 1);
-
-		if (((gfn ^ t->pfn.v) & (n - 1)) || gfn - before < s->base ||
-			gfn - before + n > s->base + s->pages || page - r->first < before ||
-			page - before + n > r->first + r->pages || leaf_type(r, t->pfn.v, l) < 0)
-			break;
-		t->uniform = l;
-	}
+	t->uniform = leaf_level(s, r, gfn, page, t->pfn.v, most);
 	/* Rule 15: where large leaves are not executable, what is fetched from is mapped by small ones. */
 	t->level = !large_exec(mmu) && (access & MMU_EXEC) ? 1 : t->uniform;
 	type = leaf_type(r, t->pfn.v, t->uniform);

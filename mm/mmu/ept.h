@@ -102,6 +102,7 @@ enum mmu_verdict ept_misconfig(struct mmu *mmu, uint64_t eptp, gfn_t at);
 int ept_setup(struct mmu *mmu, const struct mmu_params *p);
 int ept_root(struct mmu_vcpu *v, struct spage **out);
 uint64_t ept_pointer(const struct mmu *mmu, const struct spage *root);
+uint64_t ept_pointer_of(const struct mmu_vcpu *v, const struct spage *root);
 /* Lock not held. */
 void ept_drop_tags(struct mmu_vcpu *v);
 /* Was p used since the last time (the A flag of the entry that links it)? Clears that. */

@@ -30,6 +30,11 @@ uint64_t ept_pointer(const struct mmu *mmu, const struct spage *root)
 	       (uint64_t)(mmu->shape.levels - 1) << EPTP_LEVELS_AT | type;
 }
 
+uint64_t ept_pointer_of(const struct mmu_vcpu *v, const struct spage *root)
+{
+	return ept_pointer(v->mmu, root);
+}
+
 /* All vCPUs share one; the first that needs it makes it. */
 int ept_root(struct mmu_vcpu *v, struct spage **out)
 {
@@ -127,7 +132,7 @@ const struct backend mmu_backend_ept = {
 	.mmio_bits = EPT_MMIO_GEN_BITS,
 	.setup = ept_setup,
 	.root = ept_root,
-	.pointer = ept_pointer,
+	.pointer = ept_pointer_of,
 	.drop_tags = ept_drop_tags,
 	.stays = ept_stays,
 	.cut = ept_cut,

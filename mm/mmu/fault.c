@@ -18,8 +18,9 @@ static bool current(const struct mmu *mmu, const struct mmu_vcpu *v)
 	       (MUTANT(no_check_under_lock) && v->root.page);
 }
 
-/* f: NULL for an EPT violation. */
-static inline enum mmu_verdict fault(struct mmu_vcpu *v, gfn_t at, unsigned access, const struct mmu_fault *f)
+/* f: NULL for an EPT violation, which has a copy of its own. */
+static inline __attribute__((always_inline)) enum mmu_verdict fault(
+	struct mmu_vcpu *v, gfn_t at, unsigned access, const struct mmu_fault *f)
 {
 	struct mmu *mmu = v->mmu;
 	enum mmu_verdict verdict = MMU_RESUME;

@@ -47,12 +47,15 @@ static inline struct spage *indirect_find(const struct mmu *mmu, gfn_t at, role_
  *
  * Of one frame, a level has at most INDIRECT_SAME_MOST pages: in the place of one more, the oldest goes.
  */
-#define INDIRECT_SAME_MOST 8u /* a 32-bit table of level 1 has two quadrants, and four rights above */
+#define INDIRECT_SAME_MOST 16u /* a 32-bit directory has four quadrants, and there are NXE, PSE, WP, SMEP, rights above */
 struct spage *indirect_new(struct mmu *mmu, gfn_t at, role_t role, bool *flush);
 
 /* Entry i becomes a leaf of p's level that maps `at`. It loses its W if `at` is the frame of a table. Leaves above level
  * 1 are only for where indirect_large_allowed(). Returns whether to flush. */
 bool indirect_map(struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, uint64_t entry);
+/* The same with the record of `at` at that level at hand. */
+bool indirect_map_noted(
+	struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, uint64_t entry, uint64_t *record);
 bool indirect_large_allowed(const struct mmu *mmu, gfn_t at, unsigned level);
 
 /* Entry i links child, with these bits beside the address. Returns whether to flush. */
@@ -61,18 +64,26 @@ bool indirect_link(struct mmu *mmu, struct spage *p, unsigned i, struct spage *c
 /* Is there a page made from this frame? */
 bool indirect_tracked(const struct mmu *mmu, gfn_t at);
 
-/* The host has stored into these frames. Takes the lock. */
-void indirect_stored(struct mmu *mmu, gfn_t first, uint64_t pages);
+/* These bytes were stored into: entries made from them go, and a page whose table has had many stores. `flush`: a flush is asked for,
+ * if entries went. Else it is for the guest to order, as after its own stores. Takes the lock. */
+void indirect_stored(struct mmu *mmu, gpa_t at, uint64_t bytes, bool flush);
 
 /* ---- indirect_zap.c: taking away; each returns whether to flush ---- */
 /* Entry i becomes 0, and what its key says is undone. */
 bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i);
-/* All entries of p go, and all that link it; p waits for the next flush, if it is a root for its last pin. */
+/* All that link p go; p waits for the next flush, if it is a root for its last pin. Its entries are undone before it is freed, in
+ * pieces (reclaim.c): until then they stand in the records of what they map. */
 bool indirect_zap(struct mmu *mmu, struct spage *p);
-/* The same for the entries of p alone, in pieces (backend->detach). */
+/* One of the entries that link p. */
+void indirect_clear_parent(struct mmu *mmu, struct spage *p);
+/* The entries of p alone, in pieces (backend->detach). */
 bool indirect_detach(struct mmu *mmu, struct spage *p, unsigned *budget);
-/* No leaf that maps this frame can be written through any more. */
+/* All pages made from this frame. */
+bool indirect_zap_frame(struct mmu *mmu, gfn_t at);
+/* No leaf that maps this frame can be written through any more. Then also whether TLBs may still have what is gone from the tables. */
 bool indirect_write_protect(struct mmu *mmu, gfn_t at);
+/* The leaves of 4 KiB alone, and without what TLBs may have. */
+bool indirect_protect_small(struct mmu *mmu, gfn_t at);
 /* The same for the pages of a dirty log: page `at` + n for bit n. Returns how many entries and records it looked at. */
 unsigned indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits);
 /* All leaves that map [at, at + pages) go. False, and nothing is touched: that would cost more than `most` (instructions,
@@ -81,3 +92,22 @@ unsigned indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits);
 #define INDIRECT_WEIGHT_RECORD 70u  /* one of them read, twice */
 #define INDIRECT_WEIGHT_LEAF   310u /* taken off its record's chain */
 bool indirect_unmap(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most);
+
+/* ---- indirect_sync.c: tables that the guest may write to unnoticed ---- */
+/*
+ * A table of level 1 may be unsynchronised: the guest writes to it unnoticed, and the pages made from it say what it said before.
+ * That is what a TLB does, too, and as there it ends when the guest flushes: then indirect_sync() compares. What has not been in a
+ * TLB must be right at once: so a page is compared before it is linked anew (indirect_must_sync()).
+ */
+/* The frame is that of a table, and writes to it go unnoticed. */
+bool indirect_is_unsync(const struct mmu *mmu, gfn_t at);
+/* The guest stores into a frame that is a table: makes it unsynchronised, or takes what was made from it if nothing links that. False:
+ * the store must be emulated. */
+bool indirect_unsync(struct mmu *mmu, gfn_t at);
+/* p, which links will lead to, is out of date: the caller compares it, and calls indirect_synced(). */
+bool indirect_must_sync(const struct mmu *mmu, const struct spage *p);
+void indirect_synced(struct spage *p);
+/* All unsynchronised pages are compared by `sync`, up to `most` entries of them; what would be more is unlinked, and a page of which
+ * `sync` says false given up. If no vCPU is in the guest,
+ * they are synchronised from now on. */
+void indirect_sync(struct mmu *mmu, bool (*sync)(struct mmu *mmu, struct spage *p), unsigned most);

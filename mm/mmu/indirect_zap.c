@@ -9,7 +9,20 @@ static struct spage *page_of(const uint64_t *entry)
 	return spage_of(hpa_to_pfn(virt_to_hpa(entry)));
 }
 
-bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i)
+/* The record that a key names. Neighbours in a table are neighbours in memory as a rule: *last is the record found last, for `was`. */
+static uint64_t *record_of(const struct mmu *mmu, uint64_t key, uint64_t *was, uint64_t **last)
+{
+	int64_t step = (int64_t)(key_gfn(key).v - key_gfn(*was).v);
+
+	if (!*last || key_level(key) != 1 || key_level(*was) != 1 || (key_gfn(key).v ^ key_gfn(*was).v) >> 9)
+		*last = record_find(mmu, key_gfn(key), key_level(key));
+	else
+		*last += step;
+	*was = key;
+	return *last;
+}
+
+static bool clear_entry(struct mmu *mmu, struct spage *p, unsigned i, uint64_t *was, uint64_t **last)
 {
 	uint64_t *entry = &spage_table(p)[i], key = p->keys[i];
 
@@ -24,14 +37,22 @@ bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i)
 		child->parents = chain_remove(mmu, child->parents, entry);
 		p->children--;
 	} else {
-		uint64_t *record = record_find(mmu, key_gfn(key), key_level(key));
+		uint64_t *record = record_of(mmu, key, was, last);
 
 		ASSERT(record);
 		record_set(record, chain_remove(mmu, *record, entry));
 	}
 	spte_set(p, entry, 0);
 	mmu->pages.undone++;
+	mmu->pages.ahead_epoch = mmu->front.flush_epoch + 1;
 	return true;
+}
+
+bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i)
+{
+	uint64_t was = 0, *last = NULL;
+
+	return clear_entry(mmu, p, i, &was, &last);
 }
 
 bool indirect_clear_entry(struct mmu *mmu, uint64_t *entry)
@@ -53,24 +74,40 @@ static void reload_from(struct mmu *mmu, const struct spage *p)
 	}
 }
 
+/* What takes an entry off its chain takes as long as so many looks at entries without use. */
+#define UNDONE_LOOKS 16u
+
 bool indirect_detach(struct mmu *mmu, struct spage *p, unsigned *budget)
 {
+	uint64_t *table = spage_table(p), was = 0, *last = NULL;
+
+	/* Of an older generation: what was noted is forgotten already (rule 7). */
+	if (spage_obsolete(mmu, p))
+		return true;
 	for (; p->lo < p->hi; p->lo++) {
+		uint64_t since = mmu->pages.undone;
+
 		if (!*budget)
 			return false;
 		--*budget;
-		indirect_clear(mmu, p, p->lo);
+		if (!table[p->lo])
+			continue;
+		/* The blocks of its chain that were looked at for it count, too. */
+		clear_entry(mmu, p, p->lo, &was, &last);
+		*budget -= (unsigned)min((uint64_t)*budget, UNDONE_LOOKS * (mmu->pages.undone - since));
 	}
 	return true;
 }
 
+void indirect_clear_parent(struct mmu *mmu, struct spage *p)
+{
+	indirect_clear_entry(mmu, chain_first(p->parents));
+}
+
 bool indirect_zap(struct mmu *mmu, struct spage *p)
 {
-	unsigned all = UINT32_MAX;
-
-	indirect_detach(mmu, p, &all);
 	while (chain_count(p->parents))
-		indirect_clear_entry(mmu, chain_first(p->parents));
+		indirect_clear_parent(mmu, p);
 	if (!(p->role.v & ROLE_DIRECT))
 		record_untrack(mmu, p->gfn);
 	spage_detach(mmu, p);
@@ -82,6 +119,19 @@ bool indirect_zap(struct mmu *mmu, struct spage *p)
 		spage_pend(mmu, p, mmu->front.flush_epoch + 1);
 	}
 	return true;
+}
+
+bool indirect_zap_frame(struct mmu *mmu, gfn_t at)
+{
+	bool flush = false;
+
+	for (;;) {
+		struct spage *p = hash_find_any(mmu, at, ROLE_DIRECT | ROLE_NOTES, 0);
+
+		if (!p)
+			return flush;
+		flush |= indirect_zap(mmu, p);
+	}
 }
 
 /* All leaves of one record go. */
@@ -101,15 +151,23 @@ static void write_protect(uint64_t *entry, void *any)
 		*(bool *)any = true;
 }
 
-bool indirect_write_protect(struct mmu *mmu, gfn_t at)
+bool indirect_protect_small(struct mmu *mmu, gfn_t at)
 {
 	bool flush = false;
 
 	chain_each(record_get(record_find(mmu, at, 1)), write_protect, &flush);
+	return flush;
+}
+
+bool indirect_write_protect(struct mmu *mmu, gfn_t at)
+{
+	bool flush = indirect_protect_small(mmu, at);
+
 	/* Large ones go: what they map besides comes back in small pieces. */
 	for (unsigned level = 2; level <= RECORD_LEVELS && !MUTANT(large_over_table); level++)
 		flush |= zap_leaves(mmu, record_find(mmu, at, level));
-	return flush;
+	/* What went without a flush may have been a right to write to this frame. */
+	return flush || mmu->pages.ahead_epoch > mmu->front.flush_epoch;
 }
 
 unsigned indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits)

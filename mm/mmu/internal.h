@@ -21,6 +21,7 @@
  *	ept.h, ept.c, ept_zap.c	the EPT back end; ept_ad.c: its A and D flags, switched off for a VM
  *	indirect.h, indirect.c	pages made from tables of the guest's: what shadow page tables and shadow EPT stand on
  *	indirect_zap.c	taking their entries away
+ *	indirect_sync.c	those that the guest writes to unnoticed
  *	records.c	what is known of each guest frame: which leaves map it, is it a table
  *	chain.h, chain.c	chains of entries, and their blocks
  *	dirty.c, dirty_read.c, dirty_pml.c	which pages were written
@@ -43,6 +44,7 @@
 #include "mm/mmu/pool.h"
 #include "mm/mmu/reclaim.h"
 #include "mm/mmu/removal.h"
+#include "mm/mmu/unsync.h"
 #include "mm/mutant.h"
 
 /* What a VM's tables are like; the back end fills it in when they are made. */
@@ -87,6 +89,8 @@ struct mmu {
 	struct mmu_drain drain;
 	struct mmu_dirty dirty;
 	struct guest_window_cache window;
+	struct mmu_unsync unsync;
+	bool small_pages;
 	uint64_t tick_us;
 	uint64_t params_pool_pages; /* 0: the pool's limit follows the slots */
 };

@@ -116,6 +116,7 @@ int mmu_create(const struct mmu_params *p, struct mmu **out)
 			p->indirect_pages ? 8ull * MMU_LOW_WATER + 2 * p->vcpus : 2ull * MMU_LOW_WATER));
 	mmu->vcpu = frame_alloc_zeroed(p->owner);
 	mmu->indirect = p->backend->stored != NULL;
+	mmu->small_pages = p->small_pages;
 	if (!mmu->vcpu || hash_init(mmu, p->indirect_pages) || slots_init(&mmu->slots, mmu->pool.owner) ||
 		pool_grow(mmu)) {
 		mmu_destroy(mmu);

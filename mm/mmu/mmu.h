@@ -25,6 +25,7 @@
 #include "mm/mutant.h"
 
 struct backend;
+struct guest_walk;
 struct mmu;
 struct mmu_vcpu;
 struct spage;
@@ -64,6 +65,7 @@ struct mmu_params {
 	uint64_t pool_pages;	   /* most shadow pages; 0: from the size of guest memory */
 	/* Pages made from the guest's own tables that are expected; 0: there are none. */
 	uint64_t indirect_pages;
+	bool small_pages; /* shadow: no leaf is larger than 4 KiB */
 	uint64_t tick_us; /* ticks of the TSC in a microsecond; 0: 1000 */
 	uint16_t vm;	  /* number, for trace records */
 	enum mmu_removal removal;
@@ -127,6 +129,7 @@ struct mmu_vcpu {
 	struct mmu_root root;		      /* the one that it runs on */
 	struct mmu_root kept[MMU_ROOTS_KEPT]; /* newest first; those without a page come last */
 	unsigned cpu;			      /* the one that was last made ready for it; CPUS_MAX: none */
+	uint64_t *low_root; /* a page below 4 GiB, for the four PDPTEs of PAE paging (backend->low_root) */
 	/* The hole in the map where its last device access went, true as long as the slot table has this version. */
 	uint64_t hole_seq, hole_first, hole_pages;
 	uint64_t hole_hits;
@@ -139,7 +142,7 @@ struct mmu_vcpu {
 	struct paging_regs regs;
 } __aligned(64);
 
-/* v is zeroed or to be overwritten. index is its number in the VM, below params.vcpus. 0; -E_INVAL; -E_EXIST. */
+/* v is zeroed or to be overwritten. index is its number in the VM, below params.vcpus. 0; -E_INVAL; -E_EXIST; -E_NOMEM. */
 int mmu_vcpu_init(struct mmu_vcpu *v, struct mmu *mmu, unsigned index, uint16_t vpid);
 /* v is outside the guest for good. */
 void mmu_vcpu_fini(struct mmu_vcpu *v);
@@ -325,6 +328,7 @@ struct mmu_fault {
 	gva_t gva;	 /* the address that the guest used */
 	uint32_t error;	 /* the error code of the CPU (PF_*) */
 	unsigned access; /* MMU_* */
+	const struct guest_walk *walk; /* the guest's own translation of gva, as it was read (mm/space/walker.h) */
 };
 enum mmu_verdict mmu_fault(struct mmu_vcpu *v, const struct mmu_fault *f);
 /* v is to run on another root, since its guest has loaded another address space: the back end chooses it in the next mmu_serve(),

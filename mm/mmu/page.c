@@ -62,6 +62,7 @@ void spage_detach(struct mmu *mmu, struct spage *p)
 void spage_pend(struct mmu *mmu, struct spage *p, uint64_t epoch)
 {
 	p->epoch = epoch;
+	mmu->pages.wait_epoch = max(mmu->pages.wait_epoch, epoch);
 	p->flags |= SPAGE_PENDING;
 	list_add_tail(&mmu->pages.pending, &p->link);
 	mmu->count.pending += spage_frames(p);

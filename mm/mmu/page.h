@@ -9,7 +9,6 @@
 
 /*
  * All that decides whether a table may be shared: same gfn and same role, same table.
- * (Bits 31:16 are for the guest's paging mode, when a table is built from the guest's: CR0.WP, SMEP, SMAP, NX, ...)
  */
 typedef struct {
 	uint32_t v;
@@ -19,6 +18,15 @@ typedef struct {
 #define ROLE_ACCESS   BITS(6, 4)  /* rights inherited from above, MMU_* << 4 */
 #define ROLE_QUADRANT BITS(8, 7)  /* which quarter of a 32-bit guest table */
 #define ROLE_SPACE    BITS(11, 9) /* address space (0: the only one so far) */
+/* Tables that are made from the guest's page tables (mm/shadow/): how the guest's entries are read. */
+#define ROLE_NARROW BIT(16)	/* 4 bytes each: 32-bit paging */
+#define ROLE_PSE    BIT(17)	/* CR4.PSE, in 32-bit paging */
+#define ROLE_NXE    BIT(18)	/* EFER.NXE */
+#define ROLE_WP0    BIT(19)	/* CR0.WP is 0: ROLE_ACCESS counts, and links give all rights */
+#define ROLE_SMEP   BIT(20)	/* CR4.SMEP and SMAP, with ROLE_WP0 only */
+#define ROLE_SMAP   BIT(21)
+#define ROLE_PAT    BITS(24, 22) /* linear pages: PWT, PCD and PAT of the guest's large leaf */
+#define ROLE_PAE    BIT(25) /* PAE paging: more bits are reserved than in IA-32e mode */
 /* Not tables: the MMU's own notes, which live and die with their generation like tables (rule 7). */
 #define ROLE_RECORDS  BIT(12) /* words about guest frames (records.c) */
 #define ROLE_BLOCKS   BIT(13) /* blocks of chains (chain.c) */
@@ -61,6 +69,10 @@ _Static_assert(sizeof(struct spage) == 80, "8.2 bytes per mapped 4 KiB page coun
 #define SPAGE_ACTIVE	 BIT(3) /* on the active list */
 #define SPAGE_PENDING	 BIT(4) /* on pending-free */
 #define SPAGE_FREE	 BIT(5)
+#define SPAGE_STALE	 BIT(6) /* indirect: nothing links it, and it is to be compared before anything does (indirect_sync.c) */
+/* Bits 15:8: stores into the guest's table since a fault last went through the page made from it (indirect.c). */
+#define SPAGE_STORE  BIT(8)
+#define SPAGE_STORES BITS(15, 8)
 
 static inline bool spage_is_indirect(const struct spage *p)
 {
@@ -85,6 +97,10 @@ struct mmu_pages {
 	struct list pending; /* invalid, wait for their flush epoch or generation; oldest first */
 	uint64_t live_set;   /* the most that were valid at one time */
 	uint64_t cut_epoch;  /* the flush that the pinned root cut off last waits for (indirect_zap) */
+	uint64_t wait_epoch; /* the latest that a page on pending-free waits for: perhaps not asked for yet */
+	/* TLBs may hold rights that no entry gives any more, until this flush epoch: perhaps not asked for yet, either. What relies
+	 * on a right's being gone asks for it (indirect_write_protect). */
+	uint64_t ahead_epoch;
 	/* Entries of indirect pages undone, and blocks walked for it: bounds what is done in one go. */
 	uint64_t undone;
 };

@@ -17,7 +17,7 @@
  * what a page had marked elsewhere carries its generation and is read as empty by now (rule 7).
  */
 #include "lib/x86.h"
-#include "mm/mmu/internal.h"
+#include "mm/mmu/backend.h"
 
 /* No caller asks for more; it bounds the stack. */
 #define BATCH_MOST 64u
@@ -39,9 +39,23 @@ static void put(struct mmu *mmu, struct spage *p)
 	pool_put(&mmu->pool, p, !(p->role.v & ROLE_BLOCKS));
 }
 
-/* The next page that may be freed, off its list; NULL if there is none. Pinned roots are put aside on the way: they
- * are not met again, their memory goes with the last pin. */
-static struct spage *next(struct mmu *mmu, const struct horizon *h, unsigned *touched)
+/* To look at an entry of an indirect page counts as to clear so many. */
+#define UNDO_WEIGHT 16u
+
+/* An indirect page that was given up in its generation: its entries stand in records still. Undoes some, as long as *touched stays
+ * below `most`, one at least. True: none is left. */
+static bool undo(struct mmu *mmu, struct spage *p, unsigned *touched, unsigned most)
+{
+	unsigned budget = max((most - min(*touched, most)) / UNDO_WEIGHT, 1u), left = budget;
+	bool done = mmu->backend->detach(mmu, p, &left);
+
+	*touched += (budget - left) * UNDO_WEIGHT;
+	return done;
+}
+
+/* The next page that may be freed, off its list; NULL if there is none, or *touched has reached `most`. Pinned roots are put aside on the
+ * way: they are not met again, their memory goes with the last pin. */
+static struct spage *next(struct mmu *mmu, const struct horizon *h, unsigned *touched, unsigned most)
 {
 	while (!list_empty(&mmu->pages.pending)) {
 		struct spage *p = list_first(&mmu->pages.pending, struct spage, link);
@@ -49,6 +63,8 @@ static struct spage *next(struct mmu *mmu, const struct horizon *h, unsigned *to
 		/* Oldest first, so the first that must wait is not the only one. */
 		if (p->epoch > h->epoch && !MUTANT(flush_without_ack))
 			break;
+		if (p->keys && !spage_obsolete(mmu, p) && !undo(mmu, p, touched, most))
+			return NULL;
 		list_del(&p->link);
 		mmu->count.pending -= spage_frames(p);
 		p->flags &= (uint16_t)~SPAGE_PENDING;
@@ -70,9 +86,17 @@ static struct spage *next(struct mmu *mmu, const struct horizon *h, unsigned *to
 	return NULL;
 }
 
+/* Pages that were given up wait for a flush that was not asked for yet: one for all of them, when the first could be freed. */
+static struct horizon horizon_flushed(struct mmu *mmu)
+{
+	if (!list_empty(&mmu->pages.pending) && mmu->pages.wait_epoch > mmu->front.flush_epoch)
+		mmu_flush_request(mmu, false);
+	return mmu_horizon(mmu);
+}
+
 static void detach_batch(struct mmu *mmu, struct batch *b, unsigned pages, unsigned entries)
 {
-	struct horizon h = mmu_horizon(mmu);
+	struct horizon h = horizon_flushed(mmu);
 
 	if (mmu->drain.partial) {
 		b->page[b->n++] = mmu->drain.partial;
@@ -80,7 +104,7 @@ static void detach_batch(struct mmu *mmu, struct batch *b, unsigned pages, unsig
 		mmu->drain.partial = NULL;
 	}
 	while (b->n < pages && b->entries < entries) {
-		struct spage *p = next(mmu, &h, &b->entries);
+		struct spage *p = next(mmu, &h, &b->entries, entries);
 
 		if (!p)
 			break;
@@ -163,11 +187,11 @@ unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 
 unsigned mmu_retire(struct mmu *mmu, unsigned n)
 {
-	struct horizon h = mmu_horizon(mmu);
+	struct horizon h = horizon_flushed(mmu);
 	unsigned done = 0, touched = 0;
 
 	while (done < n) {
-		struct spage *p = next(mmu, &h, &touched);
+		struct spage *p = next(mmu, &h, &touched, min(n * ENTRIES, (unsigned)MMU_BATCH_ENTRIES));
 
 		if (!p)
 			break;
@@ -190,7 +214,7 @@ void mmu_reclaim_all(struct mmu *mmu)
 	while (!mmu_quiescent_below(mmu, mmu->front.valid_gen))
 		cpu_relax();
 	h = mmu_horizon(mmu);
-	while ((p = next(mmu, &h, &touched)) != NULL) {
+	while ((p = next(mmu, &h, &touched, UINT32_MAX)) != NULL) {
 		clear(p, ENTRIES);
 		put(mmu, p);
 		mmu->stats.pages_freed++;

@@ -47,7 +47,7 @@ static bool add(uint64_t *record, int by)
 {
 	unsigned was = record_blocks(*record), is = was + (unsigned)by;
 
-	ASSERT(is <= bits_get(RECORD_BLOCKS, 63, 48));
+	ASSERT(is <= bits_get(RECORD_BLOCKS, 62, 48));
 	record_set(record, (*record & ~RECORD_BLOCKS) | (uint64_t)is << 48);
 	return !was != !is;
 }
@@ -61,6 +61,10 @@ void record_track(struct mmu *mmu, gfn_t at)
 
 void record_untrack(struct mmu *mmu, gfn_t at)
 {
+	uint64_t *record = record_find(mmu, at, 1);
+
+	if (record_blocks(*record) == 1)
+		record_set(record, *record & ~RECORD_UNSYNC);
 	for (unsigned level = 1; level <= RECORD_LEVELS; level++)
 		if (!add(record_find(mmu, at, level), -1))
 			return;

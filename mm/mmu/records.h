@@ -3,12 +3,13 @@
  * Records: what the MMU has noted about guest frames. A word for each frame (level 1), and one for each region of 2 MiB
  * (2) and 1 GiB (3) that a large leaf could map:
  *
- *	 63      48 47                          0
- *	+----------+-----------------------------+
- *	|  blocks  | chain of the leaves of this |	(chain.h)
- *	|          | level that map it	 |
- *	+----------+-----------------------------+
+ *	 63  62    48 47                         0
+ *	+---+--------+-----------------------------+
+ *	| u | blocks | chain of the leaves of this |	(chain.h)
+ *	|   |        | level that map it	   |
+ *	+---+--------+-----------------------------+
  *
+ *	u	level 1: the guest may write to it though it is a table: the pages made from it are unsynchronised (indirect_sync.c)
  *	blocks	level 1: indirect pages made from this frame: it is a table of the guest's, its leaves are write-protected
  *		above: words of the level below with blocks: no large leaf may map the region
  *
@@ -25,7 +26,8 @@
 
 #include "mm/mmu/internal.h"
 
-#define RECORD_BLOCKS BITS(63, 48)
+#define RECORD_UNSYNC BIT(63)
+#define RECORD_BLOCKS BITS(62, 48)
 #define RECORD_LEVELS 3u
 
 /* All with the MMU lock held. */
@@ -41,7 +43,7 @@ static inline uint64_t record_get(const uint64_t *record)
 }
 static inline unsigned record_blocks(uint64_t v)
 {
-	return (unsigned)bits_get(v, 63, 48);
+	return (unsigned)bits_get(v, 62, 48);
 }
 /* One more indirect page is made from gfn, or one less. Takes up to RECORD_LEVELS pages of the pool. */
 void record_track(struct mmu *mmu, gfn_t at);

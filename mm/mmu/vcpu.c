@@ -13,6 +13,13 @@
 #include "lib/string.h"
 #include "mm/mmu/backend.h"
 
+static void free_low_root(struct mmu_vcpu *v)
+{
+	if (v->low_root)
+		frame_free(FRAME_4K, v->mmu->pool.owner, hpa_to_pfn(virt_to_hpa(v->low_root)));
+	v->low_root = NULL;
+}
+
 int mmu_vcpu_init(struct mmu_vcpu *v, struct mmu *mmu, unsigned index, uint16_t vpid)
 {
 	int err = 0;
@@ -27,12 +34,23 @@ int mmu_vcpu_init(struct mmu_vcpu *v, struct mmu *mmu, unsigned index, uint16_t 
 	v->vpid = vpid;
 	v->cpu = CPUS_MAX;
 	v->requests = MMU_REQ_RELOAD;
+	if (mmu->backend->low_root) {
+		pfn_t low;
+
+		err = frame_alloc_low(mmu->pool.owner, &low);
+		if (err)
+			return err;
+		v->low_root = pfn_to_virt(low);
+		memset(v->low_root, 0, PAGE_SIZE);
+	}
 	mmu_lock(mmu);
 	if (mmu->vcpu[index])
 		err = -E_EXIST;
 	else
 		atomic_store(&mmu->vcpu[index], v);
 	mmu_unlock(mmu);
+	if (err)
+		free_low_root(v);
 	return err;
 }
 
@@ -55,6 +73,7 @@ void mmu_vcpu_fini(struct mmu_vcpu *v)
 	mmu->stats.faults_mmio += v->hole_hits;
 	atomic_store(&mmu->vcpu[v->index], NULL);
 	mmu_unlock(mmu);
+	free_low_root(v);
 }
 
 /* Is it worth keeping? Not if it is what v is about to run on. */
@@ -94,7 +113,7 @@ void mmu_load_root(struct mmu_vcpu *v, struct spage *root)
 	/* First the pin: what keep_root() drops may be the same page. */
 	spage_pin(root);
 	keep_root(v, root);
-	v->root = (struct mmu_root){ root, root->gen, v->mmu->backend->pointer(v->mmu, root) };
+	v->root = (struct mmu_root){ root, root->gen, v->mmu->backend->pointer(v, root) };
 	atomic_store_relaxed(&v->entered_epoch, 0); /* no CPU is ready for it (mmu_make_ready) */
 }
 

@@ -113,8 +113,7 @@ static void mark(const struct piece *p, uint64_t bytes)
 static void tell(struct mmu *mmu, uint64_t at, uint64_t bytes)
 {
 	if (unlikely(mmu->indirect) && !MUTANT(host_store_untold))
-		mmu->backend->stored(
-			mmu, gpa_to_gfn(gpa(at)), (((at & PAGE_MASK) + bytes - 1) >> PAGE_SHIFT) + 1);
+		mmu->backend->stored(mmu, gpa(at), bytes);
 }
 
 static int transfer(struct mmu *mmu, uint64_t at, char *host, uint64_t n, enum how how)

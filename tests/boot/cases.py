@@ -21,7 +21,9 @@ LINUX_CPUS = [SKYLAKE, "corei7_haswell_4770", "corei7_icelake_u", "corei5_lynnfi
 EVERY_CPU = ["corei5_lynnfield_750", "corei5_arrandale_m520", "corei7_sandy_bridge_2600k", "corei7_ivy_bridge_3770k",
              "corei7_haswell_4770", "broadwell_ult", SKYLAKE, "corei3_cnl", "corei7_icelake_u", "tigerlake",
              "sapphire_rapids", "arrow_lake", "wildcat_lake"]
-# Those with unrestricted guest: a VM has more than one vCPU.
+# VMX without EPT, VPID, preemption timer, and fields of the VMCS for EFER and PAT.
+PENRYN = "core2_penryn_t9600"
+# Those with unrestricted guest: a vCPU can begin in real mode, by SIPI or by its image.
 UNRESTRICTED_CPUS = EVERY_CPU[1:]
 
 MACHINE_OFF = r"^lethe: machine off"
@@ -61,7 +63,8 @@ class Case:
 
 # Bochs with several CPUs has the VMX-preemption timer count a REP MOVS or STOS as one tick, and the TSC as one for each element. So
 # a guest's long string instruction looks like time in root mode, and Linux has some of a million elements as it starts. Where all
-# other CPUs halt, each instruction of the one that runs takes four ticks: what is measured there looks four times as long.
+# other CPUs halt, each instruction of the one that runs takes four ticks: what is measured there looks four times as long. (storm-print
+# with a screen and a second CPU: 10,804 ticks and a share of 0.422 if that one halts, 4,248 and 0.504 if a VM spins on it.)
 NO_STRETCH = None
 
 
@@ -262,6 +265,37 @@ LINUX = [
         cost=18,
         timeout=600,
     ),
+    *[
+        Case(
+            # Without unrestricted guest no vCPU begins in real mode: Linux starts the others by the wakeup mailbox, and work is
+            # done on each.
+            "linux-mailbox-%d" % vcpus,
+            [
+                r"^lethe: VMX: .*not there: .*unrestricted guest",
+                r"^lethe: vm demo: \d+ MiB, %d vCPUs$" % vcpus,
+                r"demo:~# ",
+                ("send", "nproc; for i in $(seq 0 %d); do taskset $((1 << i)) sh -c"
+                 " 'load 20000000 >/tmp/load && echo on $(awk \"{ print \\$39 }\" /proc/self/stat)'; done\\r" % (vcpus - 1)),
+                r"^%d\n" % vcpus + "".join(r"on %d\n" % i for i in range(vcpus)),
+                ("send", "for i in $(seq %d); do load 50000000 & done; wait\\r" % vcpus),
+                *[r"^load: [1-9]\d* units in "] * vcpus,
+                r"demo:~# ",
+                ("send", "dmesg | grep -ciE 'oops|BUG:|WARNING|stall|lockup|unstable|segfault'; poweroff\\r"),
+                r"^0$",
+                r"^lethe: vm demo exited: power-off",
+                MACHINE_OFF,
+            ],
+            never=[PANIC, "FAILED", r"vcpus = \d, but it gets"],
+            cpus=["corei5_lynnfield_750"],
+            all_cpus=[PENRYN],
+            stretch=NO_STRETCH,
+            args=["--cpus", str(cpus), "--vcpus", str(vcpus), "--cmdline",
+                  "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+            cost=18,
+            timeout=600,
+        )
+        for vcpus, cpus in [(2, 2), (4, 2)]
+    ],
     Case(
         "guest-slots",  # 10,000 tables forgotten at once, and again; the bench has the figures
         [r"^slots: delete_call_10000 \d+$", r"^slots: reclaim_pages [1-9]\d*$", r"^slots: done", MACHINE_OFF],
@@ -442,6 +476,7 @@ STORMS = {
     "uart": 1,
     "alarm": 1,
     "timer": 1,
+    "oneshot": 1,
     "sipi": 2,
     "init": 2,
     "ipi": 2,
@@ -477,6 +512,7 @@ GUESTS += [
         [r"^neighbour: (done|FAILED)", r"^lethe: root stretch: .*\)$"],
         seen=[r"storm: begins"]
         + [r"^share (9[5-9]\d|1000)$"] * (kind in STORMS_ELSEWHERE)
+        + [r"^share (4[89]\d|[5-9]\d\d)$"] * (kind == "oneshot")  # 469 if the neighbour pays for its turns' beginnings and ends
         + [r"^lethe: console: screen "] * screen,
         never=[PANIC, "FAILED", r"^lethe: vm storm exited"],
         timeout=120,
@@ -491,6 +527,49 @@ GUESTS += [
         cost=10,
         cpus=[SKYLAKE, "corei5_lynnfield_750"],  # the latter's preemption timer is not used: erratum
         **guests(["storm"]),
+    ),
+]
+
+# What a storm's other vCPUs do, with as many as a VM may have on one CPU: no stretch is longer for that.
+CROWDS = ["sleepers", "fast", "spin", "pause", "ipi", "high", "inside", "lowest", "init", "base"]
+
+
+def crowd(kind, vms, vcpus):
+    """Arguments of a case: so many VMs with so many vCPUs each flood the CPU of one that measures, but is not judged."""
+    return {
+        "conf": "[hypervisor]\nlog = debug\n"
+        + vm("neighbour", kernel="neighbour.bin", memory="16M", cmdline="crowd")
+        + "".join(vm("storm%d" % n, kernel="storm.bin", memory="16M", cmdline=kind, vcpus=vcpus) for n in range(vms)),
+        "files": {name: demo(name) for name in ("neighbour.bin", "storm.bin")},
+    }
+
+
+GUESTS += [
+    Case(
+        "crowd-%s" % kind,
+        [r"^neighbour: done", r"^lethe: root stretch: .*\)$"],
+        seen=[r"storm: begins"],
+        never=[PANIC, "FAILED", r"^lethe: vm storm\d+ exited"],
+        timeout=120,
+        cost=8,
+        **crowd(kind, 1, 64),
+    )
+    for kind in CROWDS
+]
+GUESTS += [
+    Case(
+        "crowd-of-vms",  # ... of as many VMs as there may be
+        [r"^neighbour: done", r"^lethe: root stretch: .*\)$"],
+        never=[PANIC, "FAILED", r"^lethe: vm storm\d+ exited"],
+        timeout=120,
+        cost=8,
+        **crowd("ipi", 15, 5),
+    ),
+    Case(
+        "crowd-ends",  # all vCPUs of a VM end at once
+        [r"^lethe: vm storm0 exited: triple-fault", r"^neighbour: done", MACHINE_OFF],
+        timeout=120,
+        **crowd("stop", 1, 64),
     ),
 ]
 
@@ -553,7 +632,7 @@ GUESTS += [
 
 GUESTS += [
     Case(
-        "guest-vcpus-cut",  # a second vCPU would begin in real mode: the VM has one, and is told of no other
+        "guest-vcpus-cut",  # a second vCPU would begin in real mode, for this is no 64-bit Linux: the VM has one, and is told of no other
         [
             r"^lethe: .*vm two: vcpus = 2, but it gets 1: others start in real mode",
             r"^lethe: vm two: 16 MiB, 1 vCPU$",
@@ -564,6 +643,29 @@ GUESTS += [
         cpus=["corei5_lynnfield_750"],
         conf=vm("two", kernel="hello.bin", memory="16M", vcpus=2),
         files={"hello.bin": demo("hello.bin")},
+    ),
+]
+
+# Where mailbox.bin has its last vCPU begin, by a word on its command line, and how its VM ends.
+MAILBOX_ENDS = {
+    "canonical": ("triple-fault", r"vcpu 3: triple fault: its wakeup vector, 0x8000000000000000, is not canonical$"),
+    "unmapped": ("triple-fault", r"vcpu 3: triple fault$"),
+    "hole": ("unsupported", r"vcpu 3: it executes at 0xd0000000, where there is no RAM$"),
+}
+
+GUESTS += [
+    Case(
+        "guests-mailbox",  # the wakeup mailbox obeys its specification and nothing else; a bad vector ends the VM that wrote it
+        [MACHINE_OFF],
+        seen=[r"^(?:\[mailbox\] )?mailbox: done", r"^lethe: vm mailbox exited: power-off", GOOD["hello"]]
+        + [r"^lethe: vm %s exited: %s " % (word, end) for word, (end, _) in MAILBOX_ENDS.items()]
+        + [r"^lethe: error: vm %s %s" % (word, said) for word, (_, said) in MAILBOX_ENDS.items()],
+        cpus=["corei5_lynnfield_750"],
+        all_cpus=[PENRYN],
+        conf=vm("mailbox", kernel="mailbox.bin", memory="16M", vcpus=4)
+        + "".join(vm(word, kernel="mailbox.bin", memory="16M", vcpus=4, cmdline=word) for word in MAILBOX_ENDS)
+        + vm("hello", kernel="hello.bin", memory="16M"),
+        files={name: demo(name) for name in ("mailbox.bin", "hello.bin")},
     ),
 ]
 
@@ -1022,6 +1124,43 @@ OTHERS = [
         **debian("vmlinuz-i386-686", i386_initrd),
     ),
     Case(
+        "other-i386-vcpus-cut",  # where a SIPI starts no vCPU: it knows no wakeup mailbox, and has one vCPU, for which it waits not
+        [
+            r"^lethe: .*vm debian: vcpus = 2, but it gets 1: ",
+            r"demo:~# ",
+            ("send", "uname -m; nproc; dmesg | grep -c 'failed to report alive'; poweroff\\r"),
+            r"^i686\n1\n0$",
+            r"^lethe: vm debian exited: power-off",
+            MACHINE_OFF,
+        ],
+        never=[PANIC, TABLES_WRONG],
+        needs=["vmlinuz-i386-686-pae", "busybox-i386"],
+        cpus=["corei5_lynnfield_750"],
+        where="all",
+        cost=30,
+        timeout=480,
+        **debian("vmlinuz-i386-686-pae", i386_initrd, vcpus=2),
+    ),
+    Case(
+        "other-testing-mailbox",  # the newest kernel starts another vCPU by the wakeup mailbox
+        [
+            r"demo:~# ",
+            ("send", "nproc; dmesg | grep -ciE 'oops|BUG:|WARNING|stall|lockup'; poweroff\\r"),
+            r"^2\n0$",
+            r"^lethe: vm debian exited: power-off",
+            MACHINE_OFF,
+        ],
+        never=[PANIC, TABLES_WRONG],
+        needs=["vmlinuz-testing"],
+        cpus=["corei5_lynnfield_750"],
+        where="all",
+        cost=40,
+        timeout=480,
+        stretch=NO_STRETCH,
+        args=["--cpus", "2"],
+        **debian("vmlinuz-testing", initrd, vcpus=2),
+    ),
+    Case(
         "other-testing",  # the newest kernel that Debian has
         [
             r"^lethe-demo: ready, tsc \d+",
@@ -1126,4 +1265,105 @@ SPECULATION = [
     ),
 ]
 
-CASES = LINUX + GUESTS + SPECULATION + TRACES + INPUT + OTHERS
+SHADOW_CPUS = [SKYLAKE, "corei5_lynnfield_750", PENRYN]
+# A first fault makes tables of all levels, and their notes; two exits one after the other count as one stretch (hv/clock.c).
+SHADOW_STRETCH = 20000
+
+
+def on_shadow(names, **more):
+    """lethe.conf with these demo guests on shadow page tables, and their files."""
+    return {
+        "conf": "".join(vm(name, kernel=name + ".bin", memory="16M", mmu="shadow") for name in names),
+        "files": {name + ".bin": demo(name + ".bin") for name in names},
+        **more,
+    }
+
+
+# Those of GOOD that know real mode do so from their first instruction on.
+SHADOW_GOOD = [name for name in GOOD if name != "realmode"] + ["debug", "exceptions", "msrs", "apic", "early"]
+BOTH = ["exits", "longmode", "interrupt"]
+
+SHADOW = [
+    Case(
+        "shadow-guests",  # paging off, 32-bit and 4-level, faults and devices, and guests that end badly
+        [MACHINE_OFF],
+        seen=[GOOD.get(name, r"^(?:\[\w+\] )?%s: done" % name) for name in SHADOW_GOOD]
+        + list(BAD.values())
+        + [r"^lethe: vm fault exited: triple-fault"],
+        cpus=SHADOW_CPUS,
+        stretch=SHADOW_STRETCH,
+        cost=12,
+        timeout=600,
+        **on_shadow([*SHADOW_GOOD, *BAD]),
+    ),
+    Case(
+        "shadow-and-ept",  # VMs of both kinds take turns on one CPU
+        [MACHINE_OFF],
+        stretch=SHADOW_STRETCH,
+        seen=[r"^(?:\[%s-%s\] )?%s: done" % (name, mmu, name) for name in BOTH for mmu in ("ept", "shadow")]
+        + [r"^lethe: vm %s-%s exited: power-off" % (name, mmu) for name in BOTH for mmu in ("ept", "shadow")],
+        cpus=[SKYLAKE, "corei5_lynnfield_750"],
+        conf="".join(
+            vm("%s-%s" % (name, mmu), kernel=name + ".bin", memory="16M", mmu=mmu) for name in BOTH for mmu in ("ept", "shadow")
+        ),
+        files={name + ".bin": demo(name + ".bin") for name in BOTH},
+    ),
+    Case(
+        "shadow-hostile",  # one that tries everything, and some that end badly
+        [MACHINE_OFF],
+        seen=[r"^(?:\[hostile\] )?hostile: survived", r"^lethe: vm hostile exited: power-off 0", GOOD["exits"]]
+        + [r"^lethe: vm %s exited: %s " % end for end in HOSTILE_ENDS.items()],
+        conf=vm("hostile", kernel="hostile.bin", memory="16M", mmu="shadow")
+        + "".join(vm(word, kernel="hostile.bin", memory="16M", cmdline=word, mmu="shadow") for word in HOSTILE_ENDS)
+        + vm("exits", kernel="exits.bin", memory="16M", mmu="shadow"),
+        files={name: demo(name) for name in ("hostile.bin", "exits.bin")},
+        cpus=[SKYLAKE],
+        stretch=SHADOW_STRETCH,
+        all_cpus=["corei5_lynnfield_750", PENRYN],
+        cost=36,
+        timeout=600,
+    ),
+    Case(
+        "shadow-refusals",  # real mode is for EPT with unrestricted guest
+        [MACHINE_OFF],
+        stretch=SHADOW_STRETCH,
+        seen=[
+            r"^lethe: error: vm realmode: its image starts in real mode, which takes EPT: it cannot have mmu = shadow$",
+            r"^lethe: error: vm trampoline vcpu 0: it leaves protected mode \(CR0 = 0x[0-9a-f]+\), and shadow page tables cannot "
+            r"run real mode$",
+            r"^lethe: vm trampoline exited: unsupported",
+            r"^lethe: .*vm two: vcpus = 2, but it gets 1: others start in real mode, which shadow page tables cannot run, ",
+            r"^lethe: vm two exited: power-off",
+            r"^lethe: vm ept exited: power-off",
+        ],
+        conf=vm("realmode", kernel="realmode.bin", memory="16M", mmu="shadow", **FLAT["realmode"])
+        + vm("trampoline", kernel="trampoline.bin", memory="16M", mmu="shadow")
+        + vm("two", kernel="hello.bin", memory="16M", vcpus=2, mmu="shadow")
+        + vm("ept", kernel="realmode.bin", memory="16M", mmu="ept", **FLAT["realmode"]),
+        files={name: demo(name) for name in ("realmode.bin", "trampoline.bin", "hello.bin")},
+        never=[PANIC, r"^(?:\[\w+\] )?FAILED"],
+    ),
+    Case(
+        "shadow-without-ept",  # a CPU that has no EPT: guests run on shadow page tables, one that insists on EPT does not
+        [MACHINE_OFF],
+        seen=[
+            r"^lethe: VMX: no EPT: guests run on shadow page tables$",
+            r"^lethe: error: vm ept: mmu = ept: this CPU has no EPT; without that line its guest runs on shadow page tables$",
+            DONE % "hello",
+            r"^lethe: vm auto exited: power-off",
+        ],
+        cpus=[PENRYN],
+        conf=vm("ept", kernel="hello.bin", memory="16M", mmu="ept") + vm("auto", kernel="hello.bin", memory="16M"),
+        files={"hello.bin": demo("hello.bin")},
+    ),
+    Case(
+        "linux-shadow",
+        TO_SHELL + [("send", "poweroff\\r"), r"^lethe: vm demo exited: power-off", MACHINE_OFF],
+        cpus=SHADOW_CPUS,
+        stretch=NO_STRETCH,
+        args=["--mmu", "shadow", "--cmdline", "console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet"],
+        cost=20,
+    ),
+]
+
+CASES = LINUX + GUESTS + SHADOW + SPECULATION + TRACES + INPUT + OTHERS

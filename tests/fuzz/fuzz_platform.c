@@ -4,7 +4,7 @@
  *
  *	0 what (low 4 bits), which vCPU (next 2), size (top 2)	1 selects an address	2-3 more of it	4-7 the value
  *
- * Whatever a guest does: no crash, no interrupt below vector 16 from the local APIC, every timer's queue is right, and
+ * Whatever a guest does: no crash, no interrupt below vector 16 from the local APIC, no vCPU started twice by the mailbox, every timer's queue is right, and
  * the timers run in a span of time are bounded by its length.
  */
 #include <stdio.h>
@@ -75,6 +75,8 @@ static gpa_t address_of(const uint8_t *op)
 		0x1000000000, 0xfffffffffffff000, 0xa0000 };
 	uint64_t off = (op[2] | op[3] << 8) & 0xfff;
 
+	if ((op[1] & 0x78) == 0x78)
+		return gpa(LAYOUT_MAILBOX + (op[1] & 0x80 ? off : off & 15));
 	/* Registers lie on multiples of sixteen. */
 	return gpa(base[op[1] & 7] + (op[1] & 0x80 ? off : off & 0xff0));
 }
@@ -214,11 +216,14 @@ static void check(void)
 	for (unsigned i = 0; i + 1 < f->p->bus.mmios; i++)
 		must(f->p->bus.mmio[i]->base + f->p->bus.mmio[i]->size <= f->p->bus.mmio[i + 1]->base);
 	must(!fake_vm_locked(f));
+	must(!f->starts[0]);
+	for (unsigned i = 1; i < VCPUS; i++)
+		must(f->starts[i] <= 1);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	f = fake_vm_open(VCPUS, NULL);
+	f = fake_vm_open_mailbox(VCPUS, NULL);
 	add_device();
 	for (; size >= 8; data += 8, size -= 8)
 		step(data);

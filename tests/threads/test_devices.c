@@ -91,6 +91,9 @@ static void op_init(void *vm, unsigned vcpu)
 static void op_sipi(void *vm, unsigned vcpu, uint8_t vector)
 {
 }
+static void op_start(void *vm, unsigned vcpu, uint64_t vector)
+{
+}
 static void op_nmi(void *vm, unsigned vcpu)
 {
 }
@@ -124,6 +127,7 @@ static const struct vm_ops ops = {
 	.interrupt = op_interrupt,
 	.init = op_init,
 	.sipi = op_sipi,
+	.start = op_start,
 	.nmi = op_nmi,
 	.console_write = op_console_write,
 	.console_room = op_console_room,

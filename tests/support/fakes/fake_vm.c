@@ -34,6 +34,11 @@ static void op_sipi(void *vm, unsigned vcpu, uint8_t vector)
 	((struct fake_vm *)vm)->sipis[vcpu]++;
 	((struct fake_vm *)vm)->sipi_vector[vcpu] = vector;
 }
+static void op_start(void *vm, unsigned vcpu, uint64_t vector)
+{
+	((struct fake_vm *)vm)->starts[vcpu]++;
+	((struct fake_vm *)vm)->start_vector[vcpu] = vector;
+}
 static void op_nmi(void *vm, unsigned vcpu)
 {
 	((struct fake_vm *)vm)->nmis[vcpu]++;
@@ -82,6 +87,7 @@ static const struct vm_ops ops = {
 	.interrupt = op_interrupt,
 	.init = op_init,
 	.sipi = op_sipi,
+	.start = op_start,
 	.nmi = op_nmi,
 	.console_write = op_console_write,
 	.console_room = op_console_room,
@@ -98,12 +104,8 @@ static void must(int ok, const char *what)
 	abort();
 }
 
-struct fake_vm *fake_vm_open(unsigned vcpus, struct mmu *mmu)
-{
-	return fake_vm_open_rom(vcpus, mmu, 0, 0);
-}
-
-struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, uint64_t bar)
+static struct fake_vm *open_with(
+	unsigned vcpus, struct mmu *mmu, const struct device_options *options, bool mailbox)
 {
 	struct fake_vm *f = calloc(1, sizeof(*f));
 	struct platform_params params = {
@@ -114,14 +116,15 @@ struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, 
 		.vcpus = vcpus,
 		.tsc_hz = FAKE_TSC_HZ,
 		.maxphyaddr = FAKE_MAXPHYADDR,
-		.settings = { .start_time = FAKE_START,
-			.options = { .debug_exit = true, .rom_bytes = rom, .bar_bytes = bar } },
+		.settings = { .start_time = FAKE_START, .options = *options },
 		.cpu_signature = FAKE_SIGNATURE,
 		.cpu_features = FAKE_FEATURES,
 	};
 
 	must(f != NULL, "calloc");
 	must(!layout_init(&params.settings.layout, 64 * MiB), "layout_init");
+	if (mailbox)
+		layout_add_mailbox(&params.settings.layout);
 	f->vcpus = vcpus;
 	f->now = SEC;
 	for (unsigned i = 0; i < vcpus; i++) {
@@ -139,6 +142,25 @@ struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, 
 		must(!platform_init(f->p, &params), "platform_init");
 	}
 	return f;
+}
+
+struct fake_vm *fake_vm_open(unsigned vcpus, struct mmu *mmu)
+{
+	return fake_vm_open_rom(vcpus, mmu, 0, 0);
+}
+
+struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, uint64_t bar)
+{
+	const struct device_options options = { .debug_exit = true, .rom_bytes = rom, .bar_bytes = bar };
+
+	return open_with(vcpus, mmu, &options, false);
+}
+
+struct fake_vm *fake_vm_open_mailbox(unsigned vcpus, struct mmu *mmu)
+{
+	const struct device_options options = { .debug_exit = true };
+
+	return open_with(vcpus, mmu, &options, true);
 }
 
 void fake_vm_close(struct fake_vm *f)

@@ -14,6 +14,7 @@
 #include "guest/dev/vacpi.h"
 #include "guest/dev/vioapic.h"
 #include "guest/dev/vkbc.h"
+#include "guest/dev/vmailbox.h"
 #include "guest/dev/vpci.h"
 #include "guest/dev/vpic.h"
 #include "guest/dev/vpit.h"
@@ -34,6 +35,8 @@ struct fake_vm {
 	uint64_t per_look; /* the clock advances by this much each time that a device reads it */
 	unsigned wakes[CPUS_MAX], inits[CPUS_MAX], sipis[CPUS_MAX], nmis[CPUS_MAX];
 	uint8_t sipi_vector[CPUS_MAX];
+	unsigned starts[CPUS_MAX];
+	uint64_t start_vector[CPUS_MAX];
 	unsigned events; /* timers run by fake_vm_advance */
 	char out[65536];
 	size_t out_n;
@@ -54,6 +57,8 @@ struct fake_vm *fake_vm_open(unsigned vcpus, struct mmu *mmu);
 void fake_vm_close(struct fake_vm *f);
 /* With the test device (guest/dev/vrom.h): bytes of its ROM and of its BAR. It needs an MMU. */
 struct fake_vm *fake_vm_open_rom(unsigned vcpus, struct mmu *mmu, uint64_t rom, uint64_t bar);
+/* With the wakeup mailbox. The MMU, if there is one, has RAM for the page tables at LAYOUT_WAKEUP. */
+struct fake_vm *fake_vm_open_mailbox(unsigned vcpus, struct mmu *mmu);
 /* Advances the clock, and runs every vCPU's events when they are due. */
 void fake_vm_advance(struct fake_vm *f, uint64_t ticks);
 

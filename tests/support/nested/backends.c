@@ -46,6 +46,11 @@ static unsigned rearm(struct mmu *mmu, gfn_t at, uint64_t bits, bool pml)
 	return indirect_rearm(mmu, at, bits);
 }
 
+static void stored(struct mmu *mmu, gpa_t at, uint64_t bytes)
+{
+	indirect_stored(mmu, at, bytes, true);
+}
+
 static int setup_nested(struct mmu *mmu, const struct mmu_params *p)
 {
 	int err = ept_setup(mmu, p);
@@ -55,9 +60,9 @@ static int setup_nested(struct mmu *mmu, const struct mmu_params *p)
 }
 
 #define MIXED                                                                                                \
-	.crossover = EPT_CROSSOVER, .mmio_bits = EPT_MMIO_GEN_BITS, .pointer = ept_pointer,                  \
+	.crossover = EPT_CROSSOVER, .mmio_bits = EPT_MMIO_GEN_BITS, .pointer = ept_pointer_of,                  \
 	.drop_tags = ept_drop_tags, .stays = stays, .cut = cut, .below = tables_below, .detach = detach,     \
-	.unmap = unmap, .rearm = rearm, .stored = indirect_stored, .walk = ept_walk
+	.unmap = unmap, .rearm = rearm, .stored = stored, .walk = ept_walk
 
 const struct backend backend_mixed = {
 	.name = "EPT and indirect pages",

@@ -266,6 +266,33 @@ static void without_a_64_bit_entry_the_32_bit_one_is_taken(void **state)
 	assert_int_equal(zero_page().hdr.code32_start, 0x1000000);
 }
 
+static bool linux64(enum conf_format format, uint64_t size)
+{
+	const struct conf_vm conf = { .format = format };
+	const struct load_file kernel = { "vmlinuz", size ? bz.data : NULL, size };
+
+	return guest_image_linux64(&conf, &kernel);
+}
+
+static void a_64_bit_kernel_is_told_before_it_is_loaded(void **state)
+{
+	assert_true(linux64(FORMAT_AUTO, bz.size));
+	assert_true(linux64(FORMAT_LINUX, bz.size));
+	assert_false(linux64(FORMAT_FLAT, bz.size));
+	assert_false(linux64(FORMAT_LINUX, 0));
+	for (uint64_t size = 1; size < 0x26c; size++) /* truncated in its header */
+		assert_false(linux64(FORMAT_LINUX, size));
+	bz_header(bz)->xloadflags = LINUX_XLF_CAN_BE_LOADED_ABOVE_4G;
+	assert_false(linux64(FORMAT_AUTO, bz.size));
+	bz_header(bz)->xloadflags = LINUX_XLF_KERNEL_64;
+	assert_true(linux64(FORMAT_AUTO, bz.size));
+	bz_header(bz)->version = LINUX_PROTOCOL(2, 11);
+	assert_false(linux64(FORMAT_AUTO, bz.size));
+	memset(bz.data, 0, bz.size);
+	assert_false(linux64(FORMAT_AUTO, bz.size));
+	assert_false(linux64(FORMAT_LINUX, bz.size));
+}
+
 static void only_a_kernel_without_64_bit_entry_may_want_a_bios(void **state)
 {
 	(void)state;
@@ -449,6 +476,7 @@ int main(void)
 		TEST(a_relocatable_kernel_is_aligned_and_never_below_1_mib),
 		TEST(a_fixed_kernel_lies_where_it_says_or_is_refused),
 		TEST(without_a_64_bit_entry_the_32_bit_one_is_taken),
+		TEST(a_64_bit_kernel_is_told_before_it_is_loaded),
 		TEST(only_a_kernel_without_64_bit_entry_may_want_a_bios),
 		TEST(old_protocols_have_their_defaults),
 		TEST(a_command_line_too_long_is_refused),

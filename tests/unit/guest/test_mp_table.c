@@ -16,15 +16,20 @@ enum { PROCESSOR, BUS, IOAPIC, INPUT, LOCAL_INPUT, TYPES };
 static struct fake_vm *f;
 static const uint8_t *madt, *config;
 
+static bool mailbox; /* how vCPUs start */
+
 static void open_vm(unsigned vcpus)
 {
 	guest_memory_open(64 * MiB, vcpus);
 	guest_memory_add(0, LAYOUT_VGA);
-	f = fake_vm_open(vcpus, guest_memory.mmu);
+	if (mailbox)
+		guest_memory_add(LAYOUT_WAKEUP, LAYOUT_IDENTITY);
+	f = mailbox ? fake_vm_open_mailbox(vcpus, guest_memory.mmu) : fake_vm_open(vcpus, guest_memory.mmu);
 }
 
 static int teardown(void **state)
 {
+	mailbox = false;
 	guest_memory_destroy_mmu();
 	fake_vm_close(f);
 	guest_memory_close();
@@ -135,6 +140,19 @@ static void one_processor_is_that_of_the_madt(void **state)
 static void as_many_processors_as_there_can_be_are_those_of_the_madt(void **state)
 {
 	processors_are_those_of_the_madt(CPUS_MAX);
+}
+
+static void processors_that_no_sipi_starts_are_left_out(void **state)
+{
+	const uint8_t *boot;
+
+	mailbox = true;
+	read_tables(4);
+	boot = next_entry(PROCESSOR, NULL);
+	assert_non_null(boot);
+	assert_int_equal(boot[3], 3); /* enabled, the boot processor */
+	assert_null(next_entry(PROCESSOR, boot));
+	assert_non_null(next_of_madt(0, next_of_madt(0, NULL)));
 }
 
 static void the_io_apic_is_that_of_the_madt(void **state)
@@ -260,6 +278,7 @@ int main(void)
 		T(entries_are_counted_and_sorted),
 		T(one_processor_is_that_of_the_madt),
 		T(as_many_processors_as_there_can_be_are_those_of_the_madt),
+		T(processors_that_no_sipi_starts_are_left_out),
 		T(the_io_apic_is_that_of_the_madt),
 		T(isa_interrupts_follow_the_overrides),
 		T(pci_interrupts_arrive_where_the_table_says),

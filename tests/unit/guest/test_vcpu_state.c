@@ -119,6 +119,25 @@ static void states_of_boot_protocols(void **state)
 	assert_int_equal(s.cr3, 0x9000);
 }
 
+static void state_after_the_wakeup_mailbox(void **state)
+{
+	struct vcpu_state s;
+
+	disturb(&s);
+	vcpu_state_wakeup(&s, 0x9a000, 0x8000);
+	assert_int_equal(s.regs.rip, 0x9a000);
+	assert_int_equal(s.regs.rflags, RFLAGS_ONE); /* interrupts are off */
+	assert_int_equal(s.cr0 & (CR0_PE | CR0_PG | CR0_CD | CR0_NW), CR0_PE | CR0_PG);
+	assert_int_equal(s.cr3, 0x8000);
+	assert_int_equal(s.cr4, CR4_PAE);
+	assert_int_equal(s.efer, EFER_LME | EFER_LMA | EFER_NXE);
+	assert_int_equal(s.seg[SEG_CS].access, 0xa09b);
+	for (unsigned i = 0; i < SEGS; i++) {
+		assert_int_equal(s.seg[i].base, 0);
+		assert_int_equal(s.seg[i].limit, UINT32_MAX);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -126,6 +145,7 @@ int main(void)
 		cmocka_unit_test(state_after_init),
 		cmocka_unit_test(state_after_sipi),
 		cmocka_unit_test(states_of_boot_protocols),
+		cmocka_unit_test(state_after_the_wakeup_mailbox),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

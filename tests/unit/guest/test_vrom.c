@@ -372,11 +372,11 @@ static void sizes_that_pci_cannot_express_are_refused(void **state)
 	uint64_t owned = frames_owned(RIG_RAM);
 
 	other.dev.board = &board;
-	assert_false(vrom_kind.wanted(&settings.options));
+	assert_false(vrom_kind.wanted(&settings));
 	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
 		settings.options.rom_bytes = bad[i][0];
 		settings.options.bar_bytes = bad[i][1];
-		assert_true(vrom_kind.wanted(&settings.options));
+		assert_true(vrom_kind.wanted(&settings));
 		assert_int_equal(vrom_kind.init(&other.dev), -E_INVAL);
 	}
 	assert_int_equal(frames_owned(RIG_RAM), owned);

@@ -45,8 +45,10 @@ static void all_controls_are_chosen_where_the_cpu_has_them(void **state)
 	m.proc &= ~(PROC_CR3_LOAD | PROC_CR3_STORE);
 	assert_int_equal(vmx_controls_choose(&m, &c, &why), 0);
 	assert_int_equal(why.n + why.ndegraded, 0);
-	assert_true(
-		c.ept && c.vpid && c.unrestricted && c.preemption_timer && c.tpr_shadow && c.apicv && c.pml);
+	assert_true(c.ept && c.shadow && c.efer && c.pat);
+	assert_int_equal(c.proc & (PROC_CR3_LOAD | PROC_CR3_STORE | PROC_INVLPG),
+		0); /* only with shadow page tables */
+	assert_true(c.vpid && c.unrestricted && c.preemption_timer && c.tpr_shadow && c.apicv && c.pml);
 	assert_int_equal(c.pin & 0x16, 0x16); /* what must be 1 is */
 	assert_int_equal(c.preemption_shift, 5);
 	assert_int_equal(c.revision, 0x12);
@@ -69,7 +71,6 @@ static void each_mandatory_control_is_named(void **state)
 		{ offsetof(struct vmx_msrs, proc), PROC_IO_BITMAPS, "I/O bitmaps" },
 		{ offsetof(struct vmx_msrs, exit), EXIT_HOST_64, "64-bit host" },
 		{ offsetof(struct vmx_msrs, exit), EXIT_ACK_INTERRUPT, "acknowledge" },
-		{ offsetof(struct vmx_msrs, entry), ENTRY_LOAD_EFER, "IA32_EFER" },
 		{ offsetof(struct vmx_msrs, entry), ENTRY_IA32E, "64-bit guests" },
 	};
 
@@ -101,6 +102,8 @@ static void optional_controls_degrade(void **state)
 	m.proc &= ~((uint64_t)PROC_SECONDARY << 32);
 	assert_int_equal(vmx_controls_choose(&m, &c, &why), 0);
 	assert_false(c.ept || c.apicv);
+	assert_true(c.shadow);
+	assert_true(says(why.degraded, why.ndegraded, "unrestricted guest")); /* it builds on EPT */
 
 	m = full();
 	m.proc &= ~((uint64_t)PROC_TPR_SHADOW << 32) & ~(PROC_CR3_LOAD | PROC_CR3_STORE);
@@ -117,15 +120,51 @@ static void optional_controls_degrade(void **state)
 	assert_false(c.ept);
 }
 
-static void forced_cr3_exits_with_ept_are_refused(void **state)
+/* A CPU without the TRUE capability MSRs: shadow page tables want those exits. */
+static void forced_cr3_exits_rule_ept_out(void **state)
 {
 	struct vmx_msrs m = full();
 	struct vmx_controls c;
 	struct vmx_reasons why;
 
-	m.proc |= PROC_CR3_LOAD;
+	m.proc |= PROC_CR3_LOAD | PROC_CR3_STORE | PROC_INVLPG;
+	assert_int_equal(vmx_controls_choose(&m, &c, &why), 0);
+	assert_true(c.shadow && !c.ept && !c.unrestricted && !(c.proc2 & PROC2_EPT));
+	assert_true(says(why.degraded, why.ndegraded, "no EPT"));
+}
+
+static void without_exits_for_cr3_ept_is_the_only_way(void **state)
+{
+	struct vmx_msrs m = full();
+	struct vmx_controls c;
+	struct vmx_reasons why;
+
+	m.proc &= ~(PROC_CR3_LOAD | PROC_CR3_STORE);
+	m.proc &= ~((uint64_t)PROC_INVLPG << 32);
+	assert_int_equal(vmx_controls_choose(&m, &c, &why), 0);
+	assert_true(c.ept && !c.shadow);
+	m.proc2 &= ~((uint64_t)PROC2_EPT << 32);
 	assert_int_equal(vmx_controls_choose(&m, &c, &why), -E_NOSUP);
-	assert_true(says(why.missing, why.n, "TRUE"));
+	assert_true(says(why.missing, why.n, "shadow page tables"));
+}
+
+/* As the first CPUs with VT-x are: guests run on shadow page tables, and EFER and PAT are switched in other ways. */
+static void efer_and_pat_need_not_be_switched_by_the_vmcs(void **state)
+{
+	struct vmx_msrs m = full();
+	struct vmx_controls c;
+	struct vmx_reasons why;
+
+	m.proc &= ~(PROC_CR3_LOAD | PROC_CR3_STORE);
+	m.exit &= ~((uint64_t)EXIT_SAVE_PAT << 32);
+	assert_int_equal(vmx_controls_choose(&m, &c, &why), 0);
+	assert_true(c.efer && !c.pat && !c.ept && !c.unrestricted);
+	assert_true(c.entry & ENTRY_LOAD_EFER && c.exit & EXIT_LOAD_EFER);
+	assert_false(c.entry & ENTRY_LOAD_PAT || c.exit & EXIT_LOAD_PAT);
+	m.entry &= ~((uint64_t)ENTRY_LOAD_EFER << 32);
+	assert_int_equal(vmx_controls_choose(&m, &c, &why), 0);
+	assert_true(!c.efer && !c.pat && !c.ept && c.shadow);
+	assert_false(c.entry & ENTRY_LOAD_EFER || c.exit & (EXIT_LOAD_EFER | EXIT_SAVE_EFER));
 }
 
 /* The line of the log for a CPU with these MSRs, cut to size bytes. */
@@ -205,7 +244,9 @@ int main(void)
 		cmocka_unit_test(a_preemption_timer_that_counts_wrongly_is_not_used),
 		cmocka_unit_test(each_mandatory_control_is_named),
 		cmocka_unit_test(optional_controls_degrade),
-		cmocka_unit_test(forced_cr3_exits_with_ept_are_refused),
+		cmocka_unit_test(forced_cr3_exits_rule_ept_out),
+		cmocka_unit_test(without_exits_for_cr3_ept_is_the_only_way),
+		cmocka_unit_test(efer_and_pat_need_not_be_switched_by_the_vmcs),
 		cmocka_unit_test(the_options_are_listed_as_used_or_missing),
 	};
 

@@ -109,6 +109,8 @@ static void broken_states_are_named(void **state)
 	BREAKS(e.link = 0, "link pointer");
 	BREAKS(e.unrestricted = false; e.s.seg[SEG_SS].selector = 3, "RPL of SS");
 	BREAKS((e.ia32e = false, e.s.efer = 0, e.pdpte[2] = 3), "PDPTE");
+	BREAKS((e.ia32e = e.ept = false, e.s.efer = 0, e.pdpte[2] = 3),
+		"PDPTE"); /* in the table that CR3 names */
 }
 
 int main(void)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes of CR0, CR4, EFER and XCR0: which raise #GP, by the manual's own list of reasons. */
+/* Writes of CR0, CR4, EFER and XCR0: which raise #GP, by the manual's own list of reasons; and what the CPU is given. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -129,19 +129,101 @@ static void xcr0_rules(void **state)
 	assert_false(xcr0_ok(BIT(63) | 1, all));
 }
 
+static const enum cr_paging ways[] = { CR_UNRESTRICTED, CR_RESTRICTED, CR_HIDDEN, CR_SHADOW };
+
+static uint64_t real_cr4(enum cr_paging how, uint64_t cr0, uint64_t cr4, uint64_t efer)
+{
+	struct cr_state s = { .cr0 = cr0, .cr4 = cr4, .efer = efer };
+
+	return cr4_real(how, &s);
+}
+
 /* MCE is always on, whatever the guest has written; the guest reads its own value from the shadow. */
 static void cr4_mce_is_on_and_the_guest_sees_its_own(void **state)
 {
-	for (unsigned hidden = 0; hidden < 2; hidden++) {
-		assert_true(cr4_real(0, hidden) & CR4_MCE);
-		assert_true(cr4_real(CR4_MCE | CR4_PAE, hidden) & CR4_MCE);
-		assert_true(cr4_mask(ALLOWED | CR4_MCE, hidden) & CR4_MCE);
+	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++) {
+		assert_true(real_cr4(ways[i], PAGED, 0, 0) & CR4_MCE);
+		assert_true(real_cr4(ways[i], PAGED, CR4_MCE | CR4_PAE, 0) & CR4_MCE);
+		assert_true(cr4_mask(ways[i], ALLOWED | CR4_MCE) & CR4_MCE);
 	}
-	assert_int_equal(cr4_real(CR4_PAE | CR4_PGE, false), CR4_PAE | CR4_PGE | CR4_MCE);
-	assert_int_equal(cr4_real(CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP, true),
+	assert_int_equal(real_cr4(CR_RESTRICTED, PAGED, CR4_PAE | CR4_PGE, 0), CR4_PAE | CR4_PGE | CR4_MCE);
+	assert_int_equal(
+		real_cr4(CR_HIDDEN, PROTECTED, CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP, 0),
 		CR4_PSE | CR4_PGE | CR4_MCE);
-	assert_true(cr4_mask(ALLOWED, false) == (~(uint64_t)ALLOWED | CR4_MCE));
-	assert_true(cr4_mask(ALLOWED, true) == ~0ull);
+	assert_true(cr4_mask(CR_UNRESTRICTED, ALLOWED) == (~(uint64_t)ALLOWED | CR4_MCE));
+	assert_true(cr4_mask(CR_RESTRICTED, ALLOWED) == (~(uint64_t)ALLOWED | CR4_MCE));
+	assert_true(cr4_mask(CR_HIDDEN, ALLOWED) == ~0ull);
+}
+
+/* The CPU's CR0 keeps VMX's rules, and a bit that it has otherwise than the guest wrote it is one that the guest reads from the
+ * shadow. */
+static void cr0_is_what_vmx_wants_and_the_guest_sees_its_own(void **state)
+{
+	static const uint64_t values[] = { CR0_ET, PROTECTED, PAGED, PAGED | CR0_WP | CR0_AM,
+		PROTECTED | CR0_CD | CR0_NW, PROTECTED | CR0_TS | CR0_MP };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(ways); i++)
+		for (unsigned j = 0; j < ARRAY_SIZE(values); j++) {
+			uint64_t real = cr0_real(ways[i], values[j]);
+
+			assert_true(real & CR0_NE && !(real & (CR0_CD | CR0_NW)));
+			assert_true(ways[i] == CR_UNRESTRICTED || (real & CR0_PE && real & CR0_PG));
+			assert_int_equal((real ^ values[j]) & ~cr0_mask(ways[i]), 0);
+		}
+	assert_false(cr0_real(CR_UNRESTRICTED, PROTECTED) & CR0_PG);
+	assert_false(cr0_mask(CR_RESTRICTED) & CR0_WP);
+	assert_false(cr0_real(CR_RESTRICTED, PAGED) & CR0_WP);
+	assert_true(cr0_real(CR_SHADOW, PAGED) & CR0_WP);
+	assert_true(cr0_mask(CR_SHADOW) & CR0_WP);
+}
+
+/* mm/shadow/shadow.h: entries of 8 bytes in every mode of the guest's; SMEP and SMAP while its paging is on. */
+static void on_shadow_tables_the_cpu_has_none_of_the_guests_paging(void **state)
+{
+	const uint64_t paging = CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_LA57;
+	const uint64_t lm = EFER_LME | EFER_LMA;
+
+	assert_int_equal(cr4_mask(CR_SHADOW, ~0ull) & paging, paging);
+	assert_int_equal(real_cr4(CR_SHADOW, PROTECTED, paging | CR4_TSD, 0), CR4_PAE | CR4_TSD | CR4_MCE);
+	assert_int_equal(real_cr4(CR_SHADOW, PROTECTED, 0, EFER_LME), CR4_PAE | CR4_MCE);
+	assert_int_equal(real_cr4(CR_SHADOW, PAGED, paging, 0), CR4_PAE | CR4_SMEP | CR4_SMAP | CR4_MCE);
+	assert_int_equal(real_cr4(CR_SHADOW, PAGED, CR4_PSE, 0), CR4_PAE | CR4_MCE);
+	assert_int_equal(
+		real_cr4(CR_SHADOW, PAGED, paging, lm), CR4_PAE | CR4_SMEP | CR4_SMAP | CR4_LA57 | CR4_MCE);
+	assert_int_equal(real_cr4(CR_SHADOW, PAGED, CR4_PAE, lm), CR4_PAE | CR4_MCE);
+}
+
+/* With paging on, VM entry wants LME to be what LMA is. */
+static void efer_of_the_cpu(void **state)
+{
+	const uint64_t lm = EFER_LME | EFER_LMA;
+
+	assert_int_equal(efer_real(CR_UNRESTRICTED, EFER_SCE | EFER_LME), EFER_SCE | EFER_LME);
+	assert_int_equal(efer_real(CR_RESTRICTED, EFER_NXE | lm), EFER_NXE | lm);
+	assert_int_equal(efer_real(CR_HIDDEN, EFER_SCE | EFER_LME), EFER_SCE);
+	assert_int_equal(efer_real(CR_SHADOW, EFER_SCE | EFER_LME), EFER_SCE | EFER_NXE);
+	assert_int_equal(efer_real(CR_SHADOW, lm), lm | EFER_NXE);
+	assert_int_equal(efer_real(CR_SHADOW, 0), EFER_NXE);
+}
+
+/* Each bit that the tables depend on, or whose change drops translations, and no other. */
+static void changes_that_shadow_tables_must_hear_of(void **state)
+{
+	const uint64_t cr4 = CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCIDE | CR4_SMEP | CR4_SMAP | CR4_LA57;
+
+	for (unsigned bit = 0; bit < 64; bit++) {
+		struct cr_state from = long_mode(), to = from;
+
+		assert_false(cr_reloads(&from, &to));
+		to.cr0 ^= BIT(bit);
+		assert_int_equal(cr_reloads(&from, &to), (CR0_PG | CR0_WP) >> bit & 1);
+		to = from;
+		to.cr4 ^= BIT(bit);
+		assert_int_equal(cr_reloads(&from, &to), cr4 >> bit & 1);
+		to = from;
+		to.efer ^= BIT(bit);
+		assert_int_equal(cr_reloads(&from, &to), (EFER_NXE | EFER_LME | EFER_LMA) >> bit & 1);
+	}
 }
 
 int main(void)
@@ -153,6 +235,10 @@ int main(void)
 		cmocka_unit_test(efer_rules),
 		cmocka_unit_test(xcr0_rules),
 		cmocka_unit_test(cr4_mce_is_on_and_the_guest_sees_its_own),
+		cmocka_unit_test(cr0_is_what_vmx_wants_and_the_guest_sees_its_own),
+		cmocka_unit_test(on_shadow_tables_the_cpu_has_none_of_the_guests_paging),
+		cmocka_unit_test(efer_of_the_cpu),
+		cmocka_unit_test(changes_that_shadow_tables_must_hear_of),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

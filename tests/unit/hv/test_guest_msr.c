@@ -139,13 +139,24 @@ static bool passes(const uint8_t *bitmap, uint32_t msr, bool write)
 	return !(bitmap[bit / 8] >> (bit & 7) & 1);
 }
 
+/* SDM Vol. 3A table 11-10: 2 and 3 are reserved, 7 is UC-. */
+static void pat_takes_only_memory_types(void **state)
+{
+	assert_true(guest_pat_ok(GUEST_PAT_POWER_UP));
+	for (unsigned place = 0; place < 64; place += 8)
+		for (uint64_t type = 0; type < 256; type++)
+			assert_int_equal(
+				guest_pat_ok((GUEST_PAT_POWER_UP & ~(0xffull << place)) | type << place),
+				type < 8 && type != 2 && type != 3);
+}
+
 /* All that a bitmap can pass is what this list says, over both of its ranges. */
 static void only_these_msrs_reach_the_cpu(void **state)
 {
 	static const uint32_t both[] = { 0x174, 0x175, 0x176, 0x277, 0xc0000081, 0xc0000082, 0xc0000083,
 		0xc0000084, 0xc0000100, 0xc0000101, 0xc0000102, 0xc0000103 };
 	struct msr_bitmap_params p = {
-		.unrestricted = true, .tsc_aux = true, .x2apic_register = platform_x2apic_register
+		.efer = true, .pat = true, .tsc_aux = true, .x2apic_register = platform_x2apic_register
 	};
 	uint8_t bitmap[PAGE_SIZE];
 
@@ -159,9 +170,10 @@ static void only_these_msrs_reach_the_cpu(void **state)
 		assert_int_equal(passes(bitmap, msr, true), listed);
 		assert_int_equal(passes(bitmap, msr, false), listed || msr == MSR_TSC || msr == MSR_EFER);
 	}
-	p.unrestricted = p.tsc_aux = false;
+	p.efer = p.pat = p.tsc_aux = false;
 	guest_msr_bitmap(bitmap, &p);
 	assert_false(passes(bitmap, MSR_EFER, false));
+	assert_false(passes(bitmap, MSR_PAT, false) || passes(bitmap, MSR_PAT, true));
 	assert_false(passes(bitmap, MSR_TSC_AUX, false));
 	assert_false(passes(bitmap, MSR_TSC_AUX, true));
 }
@@ -197,6 +209,7 @@ int main(void)
 		cmocka_unit_test(misc_enable_has_its_fixed_bits_and_drops_unknown_ones),
 		cmocka_unit_test(spec_ctrl_takes_the_bits_that_cpuid_shows),
 		cmocka_unit_test(arch_capabilities_promise_no_msr),
+		cmocka_unit_test(pat_takes_only_memory_types),
 		cmocka_unit_test(only_these_msrs_reach_the_cpu),
 		cmocka_unit_test(x2apic_msrs_that_reach_the_cpu),
 	};

@@ -130,7 +130,7 @@ static void a_step_that_fails_is_undone_with_those_before_it(void **state)
 
 /* ---- policy ---- */
 
-static const struct policy_host host = { .ept = true, .apicv = true, .unrestricted = true };
+static const struct policy_host host = { .ept = true, .shadow = true, .apicv = true, .unrestricted = true };
 static struct conf_vm conf;
 static struct policy p;
 
@@ -178,7 +178,72 @@ static void pages_of_lethes_own_are_there_only_where_the_cpu_needs_them(void **s
 	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
 	assert_int_equal(mapped(POLICY_APIC_PAGE), 0);
 	assert_int_equal(mapped(POLICY_IDENTITY), PAGE_SIZE);
-	assert_false(p.msrs.unrestricted);
+	assert_false(p.unrestricted || p.msrs.efer);
+	/* Shadow page tables serve a guest without paging, too. */
+	conf.mmu = CONF_MMU_SHADOW;
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
+	assert_int_equal(mapped(POLICY_IDENTITY), 0);
+}
+
+static void shadow_page_tables_are_for_vms_that_ask_and_for_cpus_without_ept(void **state)
+{
+	static const struct {
+		enum conf_mmu mmu;
+		bool ept, shadow;
+	} cases[] = {
+		{ CONF_MMU_AUTO, true, false },
+		{ CONF_MMU_AUTO, false, true },
+		{ CONF_MMU_EPT, true, false },
+		{ CONF_MMU_SHADOW, true, true },
+		{ CONF_MMU_SHADOW, false, true },
+	};
+	const char *why;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct policy_host h = host;
+
+		h.ept = h.unrestricted = cases[i].ept;
+		conf = (struct conf_vm){ .memory = 64 * MiB, .mmu = cases[i].mmu };
+		assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
+		assert_int_equal(p.mmu.shadow, cases[i].shadow);
+		assert_int_equal(p.unrestricted, !cases[i].shadow);
+		/* A guest on shadow page tables reads an EFER that is not the CPU's. */
+		assert_int_equal(p.msrs.efer, !cases[i].shadow);
+		assert_int_equal(p.mmu.indirect_pages, cases[i].shadow ? 256 : 0);
+	}
+	conf.memory = 512 * MiB;
+	assert_int_equal(policy_from_conf(&p, &conf, &host, &why), 0);
+	assert_int_equal(p.mmu.indirect_pages, 2048);
+	conf.memory = 512 * GiB;
+	assert_int_equal(policy_from_conf(&p, &conf, &host, &why), 0);
+	assert_int_equal(p.mmu.indirect_pages, 1 << 16);
+}
+
+static void vcpus_that_no_sipi_starts_have_a_mailbox(void **state)
+{
+	struct policy_host h = host;
+	const char *why;
+
+	conf = (struct conf_vm){ .memory = 6 * GiB };
+	h.vcpus = 4;
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
+	assert_int_equal(p.layout.wakeup_gib, 0); /* SIPI starts them */
+	assert_int_equal(p.backing_bytes[POLICY_WAKEUP], 0);
+	h.unrestricted = false;
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
+	assert_int_equal(p.layout.wakeup_gib, 7);
+	assert_int_equal(mapped(POLICY_WAKEUP), layout_wakeup_bytes(&p.layout));
+	h.vcpus = 1;
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
+	assert_int_equal(p.layout.wakeup_gib, 0); /* there are none */
+	assert_int_equal(mapped(POLICY_WAKEUP), 0);
+	/* On shadow page tables no SIPI starts them, whatever the CPU has. */
+	h = host;
+	h.vcpus = 2;
+	conf.mmu = CONF_MMU_SHADOW;
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), 0);
+	assert_int_equal(p.layout.wakeup_gib, 7);
+	assert_int_equal(mapped(POLICY_WAKEUP), layout_wakeup_bytes(&p.layout));
 }
 
 static void a_policy_the_host_cannot_offer_is_refused_with_a_reason(void **state)
@@ -186,13 +251,16 @@ static void a_policy_the_host_cannot_offer_is_refused_with_a_reason(void **state
 	struct policy_host h = host;
 	const char *why = NULL;
 
-	conf = (struct conf_vm){ .memory = 64 * MiB, .mmu = CONF_MMU_SHADOW };
+	conf = (struct conf_vm){ .memory = 64 * MiB, .mmu = CONF_MMU_EPT };
+	h.ept = false;
+	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), -E_NOSUP);
+	assert_non_null(strstr(why, "mmu = ept: this CPU has no EPT"));
+	h = host;
+	h.shadow = false;
+	conf.mmu = CONF_MMU_SHADOW;
 	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), -E_NOSUP);
 	assert_non_null(strstr(why, "mmu = shadow"));
 	conf.mmu = CONF_MMU_AUTO;
-	h.ept = false;
-	assert_int_equal(policy_from_conf(&p, &conf, &h, &why), -E_NOSUP);
-	assert_non_null(strstr(why, "EPT"));
 	conf.memory = 64 * MiB + 1;
 	assert_int_equal(policy_from_conf(&p, &conf, &host, &why), -E_RANGE);
 	assert_non_null(strstr(why, "memory"));
@@ -240,6 +308,8 @@ int main(void)
 		cmocka_unit_test(a_step_that_fails_is_undone_with_those_before_it),
 		cmocka_unit_test(ram_lies_around_the_holes_of_a_pc),
 		cmocka_unit_test(pages_of_lethes_own_are_there_only_where_the_cpu_needs_them),
+		cmocka_unit_test(shadow_page_tables_are_for_vms_that_ask_and_for_cpus_without_ept),
+		cmocka_unit_test(vcpus_that_no_sipi_starts_have_a_mailbox),
 		cmocka_unit_test(a_policy_the_host_cannot_offer_is_refused_with_a_reason),
 		cmocka_unit_test(devices_are_those_that_lethe_conf_names),
 		cmocka_unit_test(every_port_exits_but_those_that_are_passed),

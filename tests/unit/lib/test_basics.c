@@ -11,6 +11,7 @@
 
 #include "lib/bits.h"
 #include "lib/calendar.h"
+#include "lib/heap.h"
 #include "lib/list.h"
 #include "lib/log.h"
 #include "lib/spinlock.h"
@@ -342,6 +343,49 @@ static void trace_keeps_the_newest(void **state)
 	free(memory);
 }
 
+#define HEAP_NODES 500
+
+/* Checks what lib/heap.h promises of the tree below n; returns its number of nodes. */
+static unsigned heap_nodes(const struct heap_node *n, const struct heap_node *parent)
+{
+	if (!n)
+		return 0;
+	assert_ptr_equal(n->parent, parent);
+	assert_false(parent && heap_before(n, parent));
+	assert_in_range(n->right ? n->right->dist : 0, 0, n->left ? n->left->dist : 0);
+	assert_int_equal(n->dist, (n->right ? n->right->dist : 0) + 1);
+	return heap_nodes(n->left, n) + heap_nodes(n->right, n) + 1;
+}
+
+/* Nodes come and go by chance, from wherever in the tree; the first is the smallest at all times. */
+static void a_heap_gives_the_smallest_first(void **state)
+{
+	static struct heap_node node[HEAP_NODES];
+	static bool in[HEAP_NODES];
+	struct heap h = { 0 };
+	unsigned n = 0, seed = 1;
+
+	for (unsigned step = 0; step < 20000; step++) {
+		unsigned i = (seed = seed * 1103515245 + 12345) >> 8 & 0xffff, least = HEAP_NODES;
+
+		i %= step < 10000 ? HEAP_NODES : 8;
+		if (in[i]) {
+			heap_remove(&h, &node[i]);
+		} else {
+			node[i].key = step % 5 ? seed >> 24 : 7; /* many are equal */
+			node[i].order = step;
+			heap_insert(&h, &node[i]);
+		}
+		in[i] = !in[i];
+		n += in[i] ? 1 : -1;
+		for (unsigned k = 0; k < HEAP_NODES; k++)
+			if (in[k] && (least == HEAP_NODES || heap_before(&node[k], &node[least])))
+				least = k;
+		assert_ptr_equal(h.first, least == HEAP_NODES ? NULL : &node[least]);
+		assert_int_equal(heap_nodes(h.first, NULL), n);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -352,6 +396,7 @@ int main(void)
 		cmocka_unit_test(copies_end_with_nul),
 		cmocka_unit_test(bit_ranges),
 		cmocka_unit_test(list_order),
+		cmocka_unit_test(a_heap_gives_the_smallest_first),
 		cmocka_unit_test(lock_excludes),
 		cmocka_unit_test(log_lines),
 		cmocka_unit_test(log_levels_by_line),

@@ -126,7 +126,7 @@ static void a_frame_that_becomes_a_table_loses_its_writable_leaves(void **state)
 	assert_false(spage_table(p)[2] & SPTE_W);
 	assert_true(indirect_tracked(rig.mmu, gfn(100)));
 	mmu_unlock(rig.mmu);
-	indirect_stored(rig.mmu, gfn(100), 1);
+	indirect_stored(rig.mmu, gpa(100ull << PAGE_SHIFT), PAGE_SIZE, true);
 	mmu_lock(rig.mmu);
 	assert_false(indirect_tracked(rig.mmu, gfn(100)));
 	leaf(p, 2, 100);
@@ -315,27 +315,9 @@ static struct {
 	bool flush;
 } between;
 
-/* Where a host store tells of itself: the work since the last time, and a page is made from the same frame. */
-static void between_two_goes(void)
+/* Pages made from frame 10, of all the roles that there may be, with all their entries in use. Locked. */
+static void full_pages(void)
 {
-	bool flush = false;
-
-	between.most = max(between.most, rig.mmu->pages.undone - between.undone);
-	between.undone = rig.mmu->pages.undone;
-	if (!between.undone || between.calls++)
-		return;
-	mmu_lock(rig.mmu);
-	assert_false(mmu_make_available(rig.mmu, INDIRECT_NEW_NEEDS, gfn(0)));
-	indirect_new(rig.mmu, gfn(10), (role_t){ 3 }, &flush);
-	mmu_unlock(rig.mmu);
-}
-
-static void a_host_store_undoes_a_little_at_a_time(void **state)
-{
-	uint64_t value = 0;
-
-	(void)state;
-	start(0);
 	for (unsigned n = 0; n < INDIRECT_SAME_MOST; n++) {
 		bool flush = false;
 		struct spage *p;
@@ -345,19 +327,57 @@ static void a_host_store_undoes_a_little_at_a_time(void **state)
 		for (unsigned i = 0; i < ENTRIES; i++)
 			leaf(p, i, 512 + i);
 	}
+}
+
+static void a_store_takes_the_entries_that_it_hits(void **state)
+{
+	uint64_t value[2] = { 0 };
+
+	(void)state;
+	start(0);
+	full_pages();
 	mmu_unlock(rig.mmu);
-	memset(&between, 0, sizeof(between));
-	mmu_yield = between_two_goes;
-	assert_int_equal(guest_write(rig.mmu, gpa(10 << PAGE_SHIFT), &value, 8), 0);
-	mmu_yield = NULL;
-	/* Each entry is undone by looking at one block or two. */
-	assert_true(rig.mmu->pages.undone >= INDIRECT_SAME_MOST * ENTRIES);
-	assert_true(between.calls && between.most < 2048 + 3 * ENTRIES);
+	/* Bytes 20 to 35 are of entries 2, 3 and 4. */
+	assert_int_equal(guest_write(rig.mmu, gpa(10 << PAGE_SHIFT | 20), value, sizeof(value)), 0);
+	for (unsigned n = 0; n < INDIRECT_SAME_MOST; n++) {
+		struct spage *p = indirect_find(rig.mmu, gfn(10), kind(n));
+
+		assert_non_null(p);
+		for (unsigned i = 0; i < 8; i++)
+			assert_true(!spage_table(p)[i] == (i >= 2 && i <= 4));
+	}
+	/* A table that is stored into again and again without being used is given up. */
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(guest_write(rig.mmu, gpa(10 << PAGE_SHIFT | i * 8), value, 8), 0);
 	for (unsigned n = 0; n < INDIRECT_SAME_MOST; n++)
 		assert_null(indirect_find(rig.mmu, gfn(10), kind(n)));
-	/* It was made when the store was done. To go on with such pages could be without end. */
-	assert_non_null(indirect_find(rig.mmu, gfn(10), (role_t){ 3 }));
-	assert_true(rig_drain() >= INDIRECT_SAME_MOST);
+	mmu_lock(rig.mmu);
+	stop();
+}
+
+/* To give a page up costs as much as links lead to it. Its entries are undone in the batches that free it. */
+static void a_page_that_is_given_up_is_undone_a_little_at_a_time(void **state)
+{
+	uint64_t undone, all = 0;
+
+	(void)state;
+	start(0);
+	full_pages();
+	undone = rig.mmu->pages.undone;
+	mmu_unlock(rig.mmu);
+	assert_int_equal(guest_zero(rig.mmu, gpa(10 << PAGE_SHIFT), PAGE_SIZE), 0);
+	assert_int_equal(rig.mmu->pages.undone, undone);
+	for (unsigned n = 0; n < INDIRECT_SAME_MOST; n++)
+		assert_null(indirect_find(rig.mmu, gfn(10), kind(n)));
+	for (unsigned batches = 0; mmu_reclaim_waiting(rig.mmu); batches++) {
+		undone = rig.mmu->pages.undone;
+		mmu_reclaim(rig.mmu, MMU_BATCH_PAGES, MMU_BATCH_ENTRIES);
+		/* An entry is undone by looking at three blocks of its chain at most. */
+		assert_true(rig.mmu->pages.undone - undone <= 4 * MMU_BATCH_ENTRIES / 64);
+		all += rig.mmu->pages.undone - undone;
+		assert_true(batches < 1000);
+	}
+	assert_true(all >= INDIRECT_SAME_MOST * ENTRIES);
 	mmu_lock(rig.mmu);
 	stop();
 }
@@ -592,7 +612,8 @@ int main(void)
 		cmocka_unit_test(a_root_cut_off_waits_for_the_flush_even_over_a_bump),
 		cmocka_unit_test(a_root_cut_off_and_left_at_once_waits_for_the_flush),
 		cmocka_unit_test(a_frame_has_few_pages_of_a_level),
-		cmocka_unit_test(a_host_store_undoes_a_little_at_a_time),
+		cmocka_unit_test(a_store_takes_the_entries_that_it_hits),
+		cmocka_unit_test(a_page_that_is_given_up_is_undone_a_little_at_a_time),
 		cmocka_unit_test(a_pool_full_of_blocks_is_no_lack_of_memory),
 		cmocka_unit_test(a_need_above_low_water_is_met_or_refused),
 		cmocka_unit_test(a_batch_of_indirect_pages_keeps_its_bounds),
