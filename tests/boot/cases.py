@@ -50,6 +50,9 @@ class Case:
     args: List[str] = field(default_factory=list)  # further arguments of tools/run
     conf: str = ""  # a lethe.conf; without one, tools/run writes one for the demo guest
     files: Dict[str, Callable] = field(default_factory=dict)  # name on the disk -> makes its bytes
+    # Lines, without the VM's name, of which two VMs print the same ones: each must come as often from one as from the other.
+    twins: str = ""
+    native: str = ""  # a demo guest that the firmware starts on the bare machine, without Lethe
     needs: List[str] = field(default_factory=list)  # of `tools/setup guests`; skipped where one could not be had
     backend: str = ""  # "": wherever there is VMX; "tcg", "bochs": there only
     timeout: float = 240
@@ -567,6 +570,46 @@ GUESTS += [
         [r"^lethe: vm storm0 exited: triple-fault", r"^neighbour: done", MACHINE_OFF],
         timeout=120,
         **crowd("stop", 1, 64),
+    ),
+]
+
+# The guest that crosses every mode of paging with every right, on CPUs that have more of them and on those that have less.
+PAGING = r"paging: all [1-9]\d* checks passed$"
+PAGING_CPUS = [SKYLAKE, "corei7_sandy_bridge_2600k", "corei5_lynnfield_750", "sapphire_rapids"]
+
+
+def paging(*mmus):
+    """Arguments of a case: a VM with the guest `paging` for each of these back ends. Of two, each line comes twice, and so
+    do the hashes of memory."""
+    return {
+        "conf": "".join(vm(mmu + str(n), kernel="paging.bin", memory="16M", mmu=mmu) for n, mmu in enumerate(mmus)),
+        "files": {"paging.bin": demo("paging.bin")},
+        "twins": r"paging: .*" if len(mmus) == 2 else "",
+    }
+
+
+GUESTS += [
+    Case(
+        "guest-paging",  # under EPT the CPU does it all itself
+        ["^" + PAGING, r"^lethe: vm ept0 exited: power-off", MACHINE_OFF],
+        cpus=[SKYLAKE],
+        all_cpus=PAGING_CPUS,
+        **paging("ept"),
+    ),
+    Case(
+        "guest-paging-twins",  # two runs end with the same memory
+        [PAGING, PAGING, MACHINE_OFF],
+        where="all",
+        cost=8,
+        **paging("ept", "ept"),
+    ),
+    Case(
+        "native-paging",  # the same without Lethe: what the guest expects is what the CPU does
+        ["^" + PAGING],
+        native="paging.bin",
+        backend="bochs",
+        cpus=[SKYLAKE, "core2_penryn_t9600"],
+        all_cpus=PAGING_CPUS + ["core2_penryn_t9600"],
     ),
 ]
 

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * native: starts a Linux kernel on the bare machine as Lethe's loader starts it in a guest, for comparison.
+ * native: starts a kernel on the bare machine as Lethe's loader starts it in a guest, for comparison.
  *
  * Beside this program lie the files `vmlinuz`, `initrd.img` (may be missing) and `cmdline`. They are read, the firmware
- * is left, and the kernel is entered by the 64-bit boot protocol (Linux: Documentation/arch/x86/boot.rst), at the very
- * instruction at which it begins under Lethe. Right before it the line
+ * is left, and the kernel is entered: a multiboot kernel as multiboot.c says, a Linux kernel by the 64-bit boot protocol
+ * (Linux: Documentation/arch/x86/boot.rst), at the very instruction at which it begins under Lethe. Right before it the
+ * line
  *
  *     native: start tsc N
  *
  * says what the clock was. (Through the kernel's EFI stub, the other way in, firmware and stub would do what a loader
  * does, unpacking the kernel among it, and the two boots could not be compared.)
  */
-#include <efi.h>
-#include <efilib.h>
+#include "tools/native/native.h"
 
 #include "guest/dev/layout.h"
 #include "guest/load/linux_boot.h"
@@ -22,12 +22,8 @@
 #define FOUR_GIB      (1ull << 32)
 #define SECTOR	      512
 
-struct file {
-	UINT8 *data;
-	UINTN size;
-};
-
 static struct file vmlinuz, cmdline, initrd;
+static UINT64 own_image;		 /* where this program begins */
 static struct linux_boot_params *params; /* the zero page; rows of the memory map up to its end */
 static UINT64 kernel;
 
@@ -65,7 +61,7 @@ static void announce_start(void)
 	put('\n');
 }
 
-static EFI_STATUS fail(CHAR16 *what, EFI_STATUS status)
+EFI_STATUS fail(CHAR16 *what, EFI_STATUS status)
 {
 	Print(L"native: failed: %s: %r\r\n", what, status);
 	return status;
@@ -111,6 +107,7 @@ static EFI_STATUS read_files(EFI_HANDLE image)
 
 	if (EFI_ERROR(status))
 		return fail(L"own image", status);
+	own_image = (UINT64)self->ImageBase;
 	volume = LibOpenRoot(self->DeviceHandle);
 	if (!volume)
 		return fail(L"own volume", EFI_NOT_FOUND);
@@ -204,8 +201,11 @@ static void add_row(UINT64 base, UINT64 size, UINT32 type)
 {
 	const UINTN most = (EFI_PAGE_SIZE - LINUX_E820_AT) / sizeof(struct linux_e820);
 	struct linux_e820 *row = (struct linux_e820 *)((UINT8 *)params + LINUX_E820_AT);
-	struct linux_e820 *last = params->e820_entries ? &row[params->e820_entries - 1] : NULL;
+	struct linux_e820 *last;
 
+	if (!params) /* a multiboot kernel */
+		return;
+	last = params->e820_entries ? &row[params->e820_entries - 1] : NULL;
 	if (last && last->type == type && last->base + last->size == base)
 		last->size += size;
 	else if (type && params->e820_entries < (most < 128 ? most : 128))
@@ -260,18 +260,22 @@ static void __attribute__((noreturn)) enter(void)
 
 EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 {
+	BOOLEAN multiboot;
 	EFI_STATUS status;
 
 	InitializeLib(image, table);
 	uefi_call_wrapper(BS->SetWatchdogTimer, 4, 0, 0, 0, NULL);
 	status = read_files(image);
+	multiboot = !EFI_ERROR(status) && multiboot_found(&vmlinuz);
 	if (!EFI_ERROR(status))
-		status = place();
+		status = multiboot ? multiboot_check(&vmlinuz, own_image) : place();
 	if (!EFI_ERROR(status))
 		status = leave(image);
 	if (EFI_ERROR(status))
 		return status;
 	__asm__ volatile("cli");
 	announce_start();
+	if (multiboot)
+		multiboot_enter(&vmlinuz);
 	enter();
 }

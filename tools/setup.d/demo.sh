@@ -69,8 +69,9 @@ demo_initramfs() {
 
 # The loader that lets the firmware start a kernel without Lethe, for comparison (tools/run --native).
 demo_native() {
-	stale "$made/demo/native.efi" "$top/tools/native/native.c" "$top/tools/native/build" \
-		"$top/guest/linux_boot.h" "$top/guest/layout.h" || return 0
+	stale "$made/demo/native.efi" "$top/tools/native/native.c" "$top/tools/native/native.h" "$top/tools/native/multiboot.c" \
+		"$top/tools/native/build" "$top/guest/load/linux_boot.h" "$top/guest/load/multiboot_format.h" \
+		"$top/guest/dev/layout.h" || return 0
 	lock
 	say "building the native loader (tools/native)"
 	logged "$top/tools/native/build" "$made/demo/native.efi.part" || die "tools/native does not build"
