@@ -23,7 +23,7 @@ static uint64_t sum_of_registers(const struct vcpu *v)
 	return sum;
 }
 
-/* False: the guest has been left to do this store by itself again and again, and has not done it. */
+/* False: the guest has been left to do this store by itself again and again, and has not done it. own_store.times: how often. */
 static bool own_store_counts(struct vcpu *v, gpa_t at)
 {
 	uint64_t rip = vcpu_rip(v), regs = sum_of_registers(v);
@@ -40,12 +40,16 @@ static bool own_store_counts(struct vcpu *v, gpa_t at)
 
 /*
  * A store into a page table of the guest's that cannot be emulated, or a push of an event's delivery: the table is given up, so that
- * the page can be written, and the guest does it. If it needs the very table for it, the two take turns.
+ * the page can be written, and the guest does it. If it needs the very table for it, that is let be until the guest invalidates it.
  */
 void fault_leave_store(struct vcpu *v, gpa_t at, const char *why)
 {
-	if (own_store_counts(v, at))
+	bool counts = own_store_counts(v, at);
+
+	if (!v->own_store.times)
 		shadow_unprotect(&v->mmu, at);
+	else if (counts)
+		shadow_let_store(&v->mmu, at);
 	else
 		vm_unsupported(v,
 			"a store into its own page table at %#lx, by which it is translated itself: %s", at.v,

@@ -62,25 +62,29 @@ bool indirect_large_allowed(const struct mmu *mmu, gfn_t at, unsigned level)
 	       (!record_blocks(record_get(record_find(mmu, at, level))) || MUTANT(large_over_table));
 }
 
-/* Room for one more in a full chain. */
-static bool make_room(struct mmu *mmu, uint64_t head)
+/* Links of one page, and large leaves for one region, are all taken away in one go, which takes long; small leaves lose a bit. */
+#define FEW 64u
+
+/* Room for one more in a chain of `most`. */
+static bool make_room(struct mmu *mmu, uint64_t head, unsigned most)
 {
-	return chain_count(head) == CHAIN_MOST && indirect_clear_entry(mmu, chain_victim(mmu, head));
+	return chain_count(head) >= most && indirect_clear_entry(mmu, chain_victim(mmu, head));
 }
 
 bool indirect_map_noted(
 	struct mmu *mmu, struct spage *p, unsigned i, gfn_t at, uint64_t entry, uint64_t *record)
 {
 	unsigned level = role_level(p->role);
-	bool flush = indirect_clear(mmu, p, i);
+	uint64_t *at_entry = &spage_table(p)[i];
+	bool flush = *at_entry && indirect_clear(mmu, p, i);
 
 	if (level == 1 && record_blocks(*record) && !(*record & RECORD_UNSYNC))
 		entry &= ~SPTE_W;
-	flush |= make_room(mmu, *record);
-	record_set(record, chain_add(mmu, *record, &spage_table(p)[i]));
+	flush |= make_room(mmu, *record, level > 1 ? FEW : CHAIN_MOST);
+	record_set(record, chain_add(mmu, *record, at_entry));
 	p->keys[i] = key_leaf(at, level);
 	p->flags |= SPAGE_REFERENCED;
-	spte_set(p, &spage_table(p)[i], entry);
+	spte_set(p, at_entry, entry);
 	return flush;
 }
 
@@ -96,7 +100,7 @@ bool indirect_link(struct mmu *mmu, struct spage *p, unsigned i, struct spage *c
 {
 	bool flush = indirect_clear(mmu, p, i);
 
-	flush |= make_room(mmu, child->parents);
+	flush |= make_room(mmu, child->parents, FEW);
 	child->parents = chain_add(mmu, child->parents, &spage_table(p)[i]);
 	p->keys[i] = KEY_LINK;
 	p->children++;

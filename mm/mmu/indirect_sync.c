@@ -60,6 +60,15 @@ static bool unsync_note(struct mmu *mmu, gfn_t at)
 	return true;
 }
 
+/* Pages of a level above 1 cannot be compared: they are given up instead. */
+static bool has_directories(const struct mmu *mmu, gfn_t at)
+{
+	for (struct spage *p = hash_find_any(mmu, at, TABLE_MASK, 0); p; p = hash_next_any(p, TABLE_MASK, 0))
+		if (role_level(p->role) > 1)
+			return true;
+	return false;
+}
+
 bool indirect_unsync(struct mmu *mmu, gfn_t at)
 {
 	uint64_t *record;
@@ -68,13 +77,37 @@ bool indirect_unsync(struct mmu *mmu, gfn_t at)
 	record = record_find(mmu, at, 1);
 	if (!record_blocks(record_get(record)) || *record & RECORD_UNSYNC)
 		return true;
-	for (struct spage *p = hash_find_any(mmu, at, TABLE_MASK, 0); p; p = hash_next_any(p, TABLE_MASK, 0))
-		if (role_level(p->role) > 1)
-			return false;
-	if (!unsync_note(mmu, at))
+	if (has_directories(mmu, at) || !unsync_note(mmu, at))
 		return false;
 	record_set(record, *record | RECORD_UNSYNC);
 	return true;
+}
+
+void indirect_let_store(struct mmu *mmu, gfn_t at)
+{
+	uint64_t *record = record_find(mmu, at, 1);
+	struct mmu_unsync *u = unsync_list(mmu);
+
+	if (!record_blocks(record_get(record)))
+		return;
+	if (!unsync_note(mmu, at)) {
+		indirect_zap_frame(mmu, (gfn_t){ u->gfn[0] });
+		u->gfn[0] = at.v;
+	}
+	record = record_find(mmu, at, 1);
+	record_set(record, *record | RECORD_UNSYNC);
+}
+
+void indirect_end_stores(struct mmu *mmu)
+{
+	const struct mmu_unsync *u = unsync_list(mmu);
+
+	for (unsigned i = 0; i < u->n; i++) {
+		gfn_t at = { u->gfn[i] };
+
+		if (indirect_is_unsync(mmu, at) && has_directories(mmu, at))
+			indirect_zap_frame(mmu, at);
+	}
 }
 
 bool indirect_must_sync(const struct mmu *mmu, const struct spage *p)
@@ -98,7 +131,7 @@ static void sync_frame(
 		unsigned n = p->lo < p->hi ? (unsigned)(p->hi - p->lo) : 0;
 
 		next = hash_next_any(p, TABLE_MASK, 0);
-		if (!p->pins && !chain_count(p->parents)) {
+		if ((!p->pins && !chain_count(p->parents)) || role_level(p->role) > 1) {
 			indirect_zap(mmu, p);
 		} else if (n <= *left) {
 			uint64_t since = mmu->pages.undone;

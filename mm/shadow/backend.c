@@ -91,6 +91,14 @@ void shadow_unprotect(struct mmu_vcpu *v, gpa_t at)
 	mmu_unlock(v->mmu);
 }
 
+void shadow_let_store(struct mmu_vcpu *v, gpa_t at)
+{
+	mmu_lock(v->mmu);
+	indirect_let_store(v->mmu, gpa_to_gfn(at));
+	mmu_account(v->mmu);
+	mmu_unlock(v->mmu);
+}
+
 const struct backend mmu_backend_shadow = {
 	.name = "shadow page tables",
 	.roots_kept = MMU_ROOTS_KEPT,

@@ -43,3 +43,7 @@ void shadow_invlpg(struct mmu_vcpu *v, gva_t at);
 /* After MMU_TABLE: from the frame at this gpa no table is made any more, so that the guest can store into it by itself. Locks:
  * takes the MMU lock. */
 void shadow_unprotect(struct mmu_vcpu *v, gpa_t at);
+
+/* The same, where the store is translated by that very table, so that it is made from again at once: the guest stores unnoticed, until
+ * it invalidates what its TLB may hold of what the table said. Locks: takes the MMU lock. */
+void shadow_let_store(struct mmu_vcpu *v, gpa_t at);
