@@ -27,6 +27,8 @@ typedef struct {
 #define ROLE_SMAP   BIT(21)
 #define ROLE_PAT    BITS(24, 22) /* linear pages: PWT, PCD and PAT of the guest's large leaf */
 #define ROLE_PAE    BIT(25) /* PAE paging: more bits are reserved than in IA-32e mode */
+/* Linear pages, with ROLE_WP0: D is set in the guest's large leaf. Another leaf for the same memory may not be stored through yet. */
+#define ROLE_DIRTY BIT(26)
 /* Not tables: the MMU's own notes, which live and die with their generation like tables (rule 7). */
 #define ROLE_RECORDS  BIT(12) /* words about guest frames (records.c) */
 #define ROLE_BLOCKS   BIT(13) /* blocks of chains (chain.c) */

@@ -91,6 +91,9 @@ static void key_below(const struct build *b, unsigned level, gfn_t *at, role_t *
 
 	if (level <= b->leaf) {
 		pat = leaf_pat(b);
+		/* While its paging is off, the guest has no leaf. */
+		if (b->g.role & ROLE_WP0 && guest_entry(b, b->leaf, &e) && e & PTE_D)
+			common |= (uint32_t)ROLE_DIRTY;
 		*role = (role_t){ common | (level - 1) | (uint32_t)ROLE_DIRECT | rights_above(b, level) |
 				  (pat & PTE_PWT ? 1u << 22 : 0) | (pat & PTE_PCD ? 1u << 23 : 0) |
 				  (pat & PTE_PAT4K ? 1u << 24 : 0) };

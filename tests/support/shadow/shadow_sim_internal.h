@@ -83,6 +83,8 @@ struct shadow_sim {
 	unsigned ntables;
 	struct backing *ram, *rom;
 	struct shadow_hot hot[HOTS];
+	struct shadow_hot
+		now;	/* a fault that is handled: others change the entries on its way. No frame: none */
 	unsigned depth; /* steps within a step */
 	bool orderly;	/* most tables are of one level, as in real guests */
 	bool calm;	/* flushes, moves and changes of registers are seldom in the life of this VM */

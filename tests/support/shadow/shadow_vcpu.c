@@ -143,7 +143,8 @@ static uint64_t entry_of(const struct paging_regs *r, uint64_t at)
 
 uint64_t shadow_vcpu_hot_entry(void)
 {
-	const struct shadow_hot *h = hot(NULL);
+	const struct shadow_hot *h =
+		shadow_sim.depth && shadow_sim.now.frame && below(2) ? &shadow_sim.now : hot(NULL);
 
 	return h ? entry_of(&h->regs, h->at) : 0;
 }
@@ -374,7 +375,9 @@ void shadow_vcpu_access(struct shadow_vcpu *v)
 	v->v.regs = r;
 	if (q.access & MMU_WRITE)
 		shadow_model_write_begin(&q);
+	shadow_sim.now = (struct shadow_hot){ v->mode, r, v->access.at, 1 };
 	d = shadow_fault(&v->v, gva(v->access.at), out.error);
+	shadow_sim.now.frame = 0;
 	shadow_model_scan();
 	if (d == MMU_TABLE || d == MMU_RESUME)
 		hot_add(v, shadow_model_frame(v->v.fault_at.v >> PAGE_SHIFT) << PAGE_SHIFT);

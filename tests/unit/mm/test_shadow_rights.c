@@ -289,7 +289,41 @@ static void flags_are_set_again(void **state)
 	}
 }
 
-/* The same by the guest's own stores into a table that it can write to without an exit; and nothing is dirty that was only read. */
+/* Two entries for the same large page have flags of their own, whatever of ours they share: with CR0.WP and without. */
+static void entries_for_one_large_page_have_their_own_flags(void **state)
+{
+	for (const struct shape *s = shapes; s < shapes + ARRAY_SIZE(shapes); s++)
+		for (unsigned n = 0; n < 8; n++) {
+			/* The guest's tables lie in it, so it is mapped in small pieces. */
+			uint64_t at = align_down(address(s), 1 << 21) + 100 * PAGE_SIZE;
+			uint64_t rights[6], other = at + (1ull << (s->narrow ? 22 : 21)), e;
+
+			for (unsigned l = 0; l < 6; l++)
+				rights[l] = PTE_W | PTE_U;
+			shadow_rig_start(1, NULL);
+			load(s);
+			entries(s, rights, 2);
+			e = PTE_P | PTE_PS | (n & 1 ? PTE_W : 0) | (n & 2 ? PTE_U : 0);
+			set(s, 2, e);
+			if (s->narrow)
+				shadow_rig_entry32(TABLE(2), 2, (uint32_t)e);
+			else
+				shadow_rig_entry(TABLE(2), 2, e);
+			registers(n & 4 ? 9 : 8);
+			shadow_rig_check(0, other, MMU_READ, 0);
+			shadow_rig_check(0, at, MMU_WRITE, 0);
+			shadow_rig_check(0, other, MMU_READ, 0);
+			e = s->narrow ? shadow_rig_read(TABLE(2), 1) : shadow_rig_read(TABLE(2), 2);
+			assert_int_equal(e & AD, PTE_A);
+			shadow_rig_invlpg(0, other);
+			shadow_rig_check(0, other, MMU_WRITE, 0);
+			e = s->narrow ? shadow_rig_read(TABLE(2), 1) : shadow_rig_read(TABLE(2), 2);
+			assert_int_equal(e & PTE_D, (n & 5) == 4 ? 0 : PTE_D);
+			shadow_rig_stop();
+		}
+}
+
+/* Flags cleared by the guest's own stores into a table that it can write to without an exit; and nothing is dirty that was only read. */
 static void flags_are_set_again_in_an_unsynchronised_table(void **state)
 {
 	static const uint64_t gfns[] = { 10, 11, 12, 13, 100 };
@@ -325,6 +359,7 @@ int main(void)
 		cmocka_unit_test(smap_stops_implicit_accesses),
 		cmocka_unit_test(reserved_bits_are_reported),
 		cmocka_unit_test(flags_are_set_again),
+		cmocka_unit_test(entries_for_one_large_page_have_their_own_flags),
 		cmocka_unit_test(flags_are_set_again_in_an_unsynchronised_table),
 	};
 
