@@ -37,7 +37,7 @@ struct guest_cpuid {
 		BITS(31,                                                                                     \
 			28)) /* FSGSBASE TSC_ADJUST BMI1 AVX2 SMEP BMI2 ERMS INVPCID AVX512* SMAP CLFLUSHOPT CLWB SHA */
 #define LEAF7_ECX                                                                                            \
-	(BIT(1) | BIT(2) | BITS(6, 6) | BITS(12, 8) | BIT(14) | BIT(16) | BIT(22) | BIT(27) |                          \
+	(BIT(1) | BIT(2) | BITS(6, 6) | BITS(12, 8) | BIT(14) | BIT(22) | BIT(27) |                          \
 		BIT(28)) /* AVX512_VBMI UMIP VBMI2 GFNI VAES VPCLMUL VNNI BITALG VPOPCNTDQ RDPID MOVDIRI MOVDIR64B */
 #define LEAF7_EDX                                                                                            \
 	(BITS(3, 2) | BIT(4) | BIT(8) | BIT(10) | BITS(27, 26) | BIT(28) | BIT(29) |                         \

@@ -37,7 +37,7 @@ uint64_t cr4_allowed(void)
 		  CR4_OSFXSR | CR4_OSXMMEXCPT | (one.ecx & BIT(26) ? CR4_OSXSAVE : 0) |
 		  (one.ecx & BIT(17) ? CR4_PCIDE : 0) | (seven.ebx & BIT(0) ? CR4_FSGSBASE : 0) |
 		  (seven.ebx & BIT(7) ? CR4_SMEP : 0) | (seven.ebx & BIT(20) ? CR4_SMAP : 0) |
-		  (seven.ecx & BIT(2) ? CR4_UMIP : 0) | (seven.ecx & BIT(16) ? CR4_LA57 : 0);
+		  (seven.ecx & BIT(2) ? CR4_UMIP : 0);
 	allowed &= vmx.cr4_fixed1;
 	return allowed;
 }
