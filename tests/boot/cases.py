@@ -1346,6 +1346,25 @@ SHADOW = [
         timeout=600,
     ),
     Case(
+        # Stores into page tables of all kinds have the same effect on both; only one that its own table stands in the way of ends.
+        "shadow-table-stores",
+        [MACHINE_OFF],
+        seen=[
+            r"^(?:\[(stores|shadow)\] )?tablestores: done(?s:.*)^(?:\[(stores|shadow)\] )?tablestores: done",
+            r"^lethe: vm stores exited: power-off",
+            r"^lethe: vm shadow exited: power-off",
+            r"^lethe: error: vm root vcpu 0: a store into its own page table at 0x[0-9a-f]+, by which it is translated itself: df 3d ",
+            r"^lethe: vm root exited: unsupported",
+        ],
+        cpus=SHADOW_CPUS,
+        stretch=SHADOW_STRETCH,
+        conf="".join(
+            vm(name, kernel="tablestores.bin", memory="16M", **keys)
+            for name, keys in [("stores", {}), ("shadow", {"mmu": "shadow"}), ("root", {"mmu": "shadow", "cmdline": "root"})]
+        ),
+        files={"tablestores.bin": demo("tablestores.bin")},
+    ),
+    Case(
         "shadow-refusals",  # real mode is for EPT with unrestricted guest
         [MACHINE_OFF],
         stretch=SHADOW_STRETCH,
