@@ -37,7 +37,7 @@ struct spage *indirect_new(struct mmu *mmu, gfn_t at, role_t role, bool *flush)
 	if (!(role.v & ROLE_DIRECT)) {
 		*flush |= make_room_at(mmu, at, role);
 		/* Only tables of level 1 can be unsynchronised. */
-		if (role_level(role) > 1 && indirect_is_unsync(mmu, at))
+		if (role_level(role) > 1 && indirect_is_unsync(mmu, at) && !MUTANT(unsync_linked_above))
 			*flush |= indirect_zap_frame(mmu, at);
 	}
 	p = spage_new(mmu, at, role, NULL);
@@ -115,15 +115,16 @@ bool indirect_link(struct mmu *mmu, struct spage *p, unsigned i, struct spage *c
 #define STORED_WORK   2048u
 /* A page is given up whole after so many stores without a fault that goes through it, or a store of so many bytes: the guest
  * fills in a table that it does not use yet, or uses the frame for something else. */
-#define STORED_FLOOD 4u
-#define STORED_MOST  64u
+#define STORED_FLOOD  4u
+#define STORED_MOST   64u
 
 /* Which entries of p were made from bytes [from, end) of the guest's table: [*first, *last). A 4-byte entry of level 2 maps 4 MiB,
  * which are two entries of p's; a quadrant is what p has of the 1024. */
 static void entries_of(role_t role, uint64_t from, uint64_t end, unsigned *first, unsigned *last)
 {
 	bool narrow = role.v & ROLE_NARROW;
-	unsigned size = narrow ? 4 : 8, each = narrow && role_level(role) == 2 ? 2 : 1;
+	unsigned size = narrow ? 4 : 8,
+		 each = narrow && role_level(role) == 2 && !MUTANT(half_entry_kept) ? 2 : 1;
 	unsigned base = narrow ? (unsigned)bits_get(role.v, 8, 7) * ENTRIES : 0;
 	unsigned a = (unsigned)(from / size) * each, b = (unsigned)((end + size - 1) / size) * each;
 
@@ -137,7 +138,7 @@ static bool stored_into(struct mmu *mmu, struct spage *p, uint64_t from, uint64_
 	unsigned first, last;
 	bool flush = false;
 
-	if ((p->flags & SPAGE_STORES) >= STORED_FLOOD * SPAGE_STORE)
+	if ((p->flags & SPAGE_STORES) >= STORED_FLOOD * SPAGE_STORE && !MUTANT(flood_ignored))
 		return indirect_zap(mmu, p);
 	p->flags = (uint16_t)(p->flags + SPAGE_STORE);
 	entries_of(p->role, from, end, &first, &last);

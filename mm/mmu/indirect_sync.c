@@ -77,7 +77,7 @@ bool indirect_unsync(struct mmu *mmu, gfn_t at)
 	record = record_find(mmu, at, 1);
 	if (!record_blocks(record_get(record)) || *record & RECORD_UNSYNC)
 		return true;
-	if (has_directories(mmu, at) || !unsync_note(mmu, at))
+	if ((has_directories(mmu, at) && !MUTANT(unsync_above_leaf)) || !unsync_note(mmu, at))
 		return false;
 	record_set(record, *record | RECORD_UNSYNC);
 	return true;
@@ -112,8 +112,8 @@ void indirect_end_stores(struct mmu *mmu)
 
 bool indirect_must_sync(const struct mmu *mmu, const struct spage *p)
 {
-	return p->flags & SPAGE_STALE || (!(p->role.v & ROLE_DIRECT) && role_level(p->role) == 1 &&
-						 indirect_is_unsync(mmu, p->gfn));
+	return p->flags & SPAGE_STALE ||
+	       (!(p->role.v & ROLE_DIRECT) && role_level(p->role) == 1 && indirect_is_unsync(mmu, p->gfn));
 }
 
 void indirect_synced(struct spage *p)
@@ -144,7 +144,7 @@ static void sync_frame(
 		} else {
 			while (chain_count(p->parents))
 				indirect_clear_parent(mmu, p);
-			p->flags |= SPAGE_STALE;
+			p->flags |= MUTANT(stale_forgotten) ? 0 : SPAGE_STALE;
 		}
 	}
 }
@@ -171,7 +171,7 @@ static bool protect_all(struct mmu *mmu, const struct mmu_unsync *u)
 	/* Another vCPU is in the guest. */
 	if (!mmu_flushed(mmu, mmu->front.flush_epoch + 1))
 		return false;
-	for (unsigned i = 0; i < u->n; i++)
+	for (unsigned i = 0; i < u->n && !MUTANT(sync_unprotected); i++)
 		flush |= indirect_protect_small(mmu, (gfn_t){ u->gfn[i] });
 	if (flush || mmu->pages.ahead_epoch > mmu->front.flush_epoch)
 		mmu_flush_request(mmu, false);

@@ -167,7 +167,7 @@ bool indirect_write_protect(struct mmu *mmu, gfn_t at)
 	for (unsigned level = 2; level <= RECORD_LEVELS && !MUTANT(large_over_table); level++)
 		flush |= zap_leaves(mmu, record_find(mmu, at, level));
 	/* What went without a flush may have been a right to write to this frame. */
-	return flush || mmu->pages.ahead_epoch > mmu->front.flush_epoch;
+	return flush || (mmu->pages.ahead_epoch > mmu->front.flush_epoch && !MUTANT(ahead_forgotten));
 }
 
 unsigned indirect_rearm(struct mmu *mmu, gfn_t at, uint64_t bits)

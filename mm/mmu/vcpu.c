@@ -79,7 +79,8 @@ void mmu_vcpu_fini(struct mmu_vcpu *v)
 /* Is it worth keeping? Not if it is what v is about to run on. */
 static bool keeps(const struct mmu_vcpu *v, const struct mmu_root *root, const struct spage *next)
 {
-	return root->page && root->page != next && !spage_obsolete(v->mmu, root->page) &&
+	return root->page && root->page != next &&
+	       (!spage_obsolete(v->mmu, root->page) || MUTANT(previous_root_kept)) &&
 	       !(root->page->flags & SPAGE_INVALID);
 }
 
@@ -114,7 +115,8 @@ void mmu_load_root(struct mmu_vcpu *v, struct spage *root)
 	spage_pin(root);
 	keep_root(v, root);
 	v->root = (struct mmu_root){ root, root->gen, v->mmu->backend->pointer(v, root) };
-	atomic_store_relaxed(&v->entered_epoch, 0); /* no CPU is ready for it (mmu_make_ready) */
+	if (!MUTANT(cr3_without_flush))
+		atomic_store_relaxed(&v->entered_epoch, 0); /* no CPU is ready for it (mmu_make_ready) */
 }
 
 static int reload(struct mmu_vcpu *v)

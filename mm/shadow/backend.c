@@ -72,7 +72,8 @@ static unsigned shadow_walk(const struct mmu_vcpu *v, uint64_t at, struct mmu_st
 	unsigned n = 0;
 
 	for (unsigned level = role_level(p->role); p; level--) {
-		unsigned i = level_index(at, level) & (level == 3 && role_level(v->root.page->role) == 3 ? 3u : ~0u);
+		unsigned i = level_index(at, level) &
+			     (level == 3 && role_level(v->root.page->role) == 3 ? 3u : ~0u);
 		uint64_t e = atomic_load_relaxed(&spage_table(p)[i]);
 		bool leaf = e & PTE_P && (level == 1 || e & PTE_PS);
 

@@ -21,8 +21,8 @@ struct build {
 	const struct guest_walk *w;
 	struct paging g;
 	struct target to;
-	unsigned leaf;	   /* level of the guest's leaf; while its paging is off: above all levels */
-	unsigned end;	   /* level of ours */
+	unsigned leaf; /* level of the guest's leaf; while its paging is off: above all levels */
+	unsigned end;  /* level of ours */
 	struct spage *page[LEVELS_MOST + 1]; /* by level */
 	unsigned linked; /* from the root down to this level the path was linked already */
 	bool flush;
@@ -106,7 +106,7 @@ static void key_below(const struct build *b, unsigned level, gfn_t *at, role_t *
 	}
 	guest_entry(b, level, &e);
 	*role = (role_t){ b->g.role | (level - 1) | rights_above(b, level) |
-			  (b->g.narrow ? (i & 1u) << 7 : 0) };
+			  (b->g.narrow && !MUTANT(quadrant_lost) ? (i & 1u) << 7 : 0) };
 	*at = paging_table(&b->g, e);
 }
 
@@ -123,7 +123,8 @@ static void find_path(struct build *b)
 	b->v->root.page->flags &= (uint16_t)~SPAGE_STORES;
 	for (unsigned level = b->g.levels; level > 1; level--) {
 		struct spage *p = b->page[level];
-		struct spage *child = child_of(atomic_load_relaxed(&spage_table(p)[index_at(b, level)]), level);
+		struct spage *child =
+			child_of(atomic_load_relaxed(&spage_table(p)[index_at(b, level)]), level);
 		role_t role;
 		gfn_t at;
 
@@ -224,7 +225,8 @@ static uint64_t leaf_flags(const struct build *b)
 	if (!(b->g.role & ROLE_WP0)) {
 		if (b->end < b->leaf || !guest_entry(b, b->leaf, &e))
 			return flags | PTE_U | PTE_W;
-		return flags | (without_clean(b, b->leaf, e) & (PTE_U | PTE_W)) | (b->g.narrow ? 0 : e & PTE_NX);
+		return flags | (without_clean(b, b->leaf, e) & (PTE_U | PTE_W)) |
+		       (b->g.narrow ? 0 : e & PTE_NX);
 	}
 	rights = rights_above(b, b->leaf) >> 4;
 	flags |= (rights & MMU_READ ? PTE_U : 0) | (rights & MMU_WRITE ? PTE_W : 0) |
@@ -233,9 +235,9 @@ static uint64_t leaf_flags(const struct build *b)
 		return flags;
 	/* The CPU runs with WP = 1, so only a supervisor's page can be stored to, and not by a user. What the user may do comes by its
 	 * own fault. A user's page is none of the supervisor's to execute with SMEP. */
-	if (flags & PTE_U && b->g.role & ROLE_SMEP)
+	if (flags & PTE_U && b->g.role & ROLE_SMEP && !MUTANT(wp0_exec_kept))
 		flags |= PTE_NX;
-	return (flags & ~(uint64_t)PTE_U) | PTE_W;
+	return (flags & ~(uint64_t)(MUTANT(wp0_user_kept) ? 0 : PTE_U)) | PTE_W;
 }
 
 /* The frame is that of a table, and the guest's stores into it must be seen. */
@@ -259,7 +261,8 @@ static bool look(struct build *b, enum mmu_verdict *verdict)
 	} else if (access & MMU_WRITE && protected_table(record_get(b->to.record)) &&
 		   !indirect_unsync(b->mmu, b->to.gfn)) {
 		*verdict = MMU_TABLE;
-	} else if (store_without_w(b) && b->g.role & ROLE_SMAP && b->w->all & PTE_U) {
+	} else if (store_without_w(b) && b->g.role & ROLE_SMAP && b->w->all & PTE_U &&
+		   !MUTANT(wp0_smap_escaped)) {
 		/* As a supervisor's page it would escape SMAP. */
 		*verdict = MMU_TABLE;
 	}
@@ -283,12 +286,12 @@ enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f)
 		return MMU_RESUME;
 	if (!look(&b, &verdict))
 		return verdict;
-	if (b.to.slot->log && f->access & MMU_WRITE)
+	if (b.to.slot->log && f->access & MMU_WRITE && !MUTANT(fault_unlogged))
 		dirty_mark(b.to.slot->log, b.to.gfn.v - b.to.slot->base);
 	b.leaf = b.g.on ? b.w->leaf : LEVELS_MOST;
 	b.end = leaf_most(b.mmu, &b.to, min(b.leaf, b.g.levels), f->access);
 	find_path(&b);
-	if (b.flush) {
+	if (b.flush && !MUTANT(protect_without_ack)) {
 		mmu_flush_request(b.mmu, true);
 		if (!mmu_flushed(b.mmu, b.mmu->front.flush_epoch))
 			return MMU_RESUME;
@@ -301,7 +304,7 @@ enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f)
 	if (f->access & MMU_WRITE && protected_table(record_get(b.to.record)))
 		return MMU_TABLE;
 	/* A table that is new on the path may lie in what was to be one large leaf. */
-	if (b.end > 1 && leaf_most(b.mmu, &b.to, b.end, f->access) < b.end)
+	if (b.end > 1 && !MUTANT(large_over_new_table) && leaf_most(b.mmu, &b.to, b.end, f->access) < b.end)
 		return MMU_RESUME;
 	if (!link_path(&b))
 		return MMU_RESUME;

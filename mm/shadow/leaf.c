@@ -40,7 +40,8 @@ unsigned leaf_most(struct mmu *mmu, const struct target *to, unsigned most, unsi
 	return most;
 }
 
-void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, const struct target *to, uint64_t flags, unsigned access)
+void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, const struct target *to, uint64_t flags,
+	unsigned access)
 {
 	unsigned level = role_level(p->role);
 	uint64_t within = level_pages(level) - 1;
@@ -48,7 +49,8 @@ void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, const struct target 
 	gfn_t at = { to->gfn.v & ~within };
 
 	/* In a logged slot the first store to a page faults. */
-	if (flags & PTE_W && !(to->slot->flags & SLOT_READONLY) && (!to->slot->log || access & MMU_WRITE))
+	if (flags & PTE_W && (!(to->slot->flags & SLOT_READONLY) || MUTANT(rom_writable)) &&
+		(!to->slot->log || access & MMU_WRITE || MUTANT(log_writable)))
 		e |= PTE_W | PTE_D;
 	if (level == 1) {
 		indirect_map_noted(mmu, p, i, at, e, to->record ? to->record : record_make(mmu, at, 1));

@@ -13,19 +13,21 @@ struct paging paging_of(const struct paging_regs *r)
 
 	if (!g.on)
 		return g;
-	if (r->efer & EFER_NXE)
+	if (r->efer & EFER_NXE && !MUTANT(role_without_nxe))
 		g.role |= (uint32_t)ROLE_NXE;
 	if (r->efer & EFER_LMA) {
 		g.levels = r->cr4 & CR4_LA57 ? 5 : 4;
 	} else if (r->cr4 & CR4_PAE) {
 		g.pae = true;
-		g.role |= (uint32_t)ROLE_PAE;
+		g.role |= MUTANT(role_without_pae) ? 0 : (uint32_t)ROLE_PAE;
 	} else {
 		g.narrow = true;
-		g.role = (uint32_t)(ROLE_NARROW | (r->cr4 & CR4_PSE ? ROLE_PSE : 0));
+		g.role = (uint32_t)(ROLE_NARROW |
+				    (r->cr4 & CR4_PSE && !MUTANT(role_without_pse) ? ROLE_PSE : 0));
 	}
 	if (!(r->cr0 & CR0_WP))
-		g.role |= (uint32_t)(ROLE_WP0 | (r->cr4 & CR4_SMEP ? ROLE_SMEP : 0) |
+		g.role |= (uint32_t)(ROLE_WP0 |
+				     (r->cr4 & CR4_SMEP && !MUTANT(role_without_smep) ? ROLE_SMEP : 0) |
 				     (r->cr4 & CR4_SMAP ? ROLE_SMAP : 0));
 	return g;
 }
@@ -39,7 +41,8 @@ gfn_t paging_root(const struct mmu_vcpu *v, const struct paging *g, role_t *role
 		return (gfn_t){ (cr3 & PTE_ADDR) >> PAGE_SHIFT };
 	}
 	/* A vCPU's own: it has latched the PDPTEs when it loaded CR3, and another vCPU may have done so at another time. */
-	*role = (role_t){ (uint32_t)(g->role | 3 | ROLE_DIRECT | ROLE_ACCESS | (g->on ? SPACE_ROOT : SPACE_OFF)) };
+	*role = (role_t){ (
+		uint32_t)(g->role | 3 | ROLE_DIRECT | ROLE_ACCESS | (g->on ? SPACE_ROOT : SPACE_OFF)) };
 	return (gfn_t){ (uint64_t)v->index << 32 | (g->on ? (cr3 & BITS(31, 5)) >> 5 : 0) };
 }
 

@@ -16,7 +16,7 @@ bool root_below(const struct mmu_vcpu *v, const struct paging *g, unsigned i, gf
 {
 	*role = (role_t){ (uint32_t)(g->role | 2 | ROLE_ACCESS) };
 	if (g->narrow) {
-		role->v |= i << 7;
+		role->v |= MUTANT(directory_quadrant_lost) ? 0 : i << 7;
 		*at = (gfn_t){ (v->regs.cr3 & BITS(31, 12)) >> PAGE_SHIFT };
 		return true;
 	}
@@ -61,7 +61,8 @@ int shadow_root(struct mmu_vcpu *v, struct spage **out)
 	gfn_t at = paging_root(v, &g, &role);
 	struct spage *root;
 
-	indirect_sync(mmu, shadow_sync_page, SYNC_MOST);
+	if (!MUTANT(cr3_without_sync))
+		indirect_sync(mmu, shadow_sync_page, SYNC_MOST);
 	root = indirect_find(mmu, at, role);
 	if (!root) {
 		int err = mmu_make_available(mmu, INDIRECT_NEW_NEEDS, gfn(0));
@@ -87,7 +88,8 @@ uint64_t shadow_pointer(const struct mmu_vcpu *v, const struct spage *root)
 
 void shadow_drop_tags(struct mmu_vcpu *v)
 {
-	root_fill_low(v);
+	if (!MUTANT(low_root_late))
+		root_fill_low(v);
 	if (!v->mmu->caps.vpid)
 		return; /* VM entries and exits drop all */
 	TRACE(TRACE_MMU, "INVVPID of VPID %lu, root %#lx", v->vpid, v->root.pointer, 0);

@@ -34,11 +34,13 @@ static bool holds(const struct mmu *mmu, role_t role, uint64_t e, gfn_t at, uint
 	/* Made for one access, of a supervisor without WP: seldom, so that it may fault again. */
 	if (role.v & ROLE_WP0)
 		return false;
-	if ((g & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || g & shadow_reserved(mmu, role) || address >> PAGE_SHIFT != at.v)
+	if ((g & (PTE_P | PTE_A)) != (PTE_P | (MUTANT(sync_ignores_a) ? g & PTE_A : PTE_A)) ||
+		g & shadow_reserved(mmu, role) || address >> PAGE_SHIFT != at.v)
 		return false;
-	if ((e ^ g) & same || (!(role.v & ROLE_NARROW) && (e ^ g) & PTE_NX))
+	if (((e ^ g) & same && !MUTANT(sync_ignores_rights)) || (!(role.v & ROLE_NARROW) && (e ^ g) & PTE_NX))
 		return false;
-	return !(e & PTE_W) || (g & (PTE_W | PTE_D)) == (PTE_W | PTE_D);
+	return !(e & PTE_W) ||
+	       (g & (PTE_W | PTE_D)) == (PTE_W | (MUTANT(sync_ignores_d) ? g & PTE_D : PTE_D));
 }
 
 /* The guest's entry that entry i of p was made from, by way of its table, which is one page of RAM. NULL: it is none any more. */
@@ -116,8 +118,10 @@ void shadow_invlpg(struct mmu_vcpu *v, gva_t at)
 		p = spage_of(pfn((e & SPTE_ADDR) >> PAGE_SHIFT));
 	}
 	/* Above level 1 each store is seen, and below a large page of the guest's there is nothing to compare. */
-	if (level == 1 && !(p->role.v & ROLE_DIRECT) && indirect_must_sync(mmu, p))
+	if (level == 1 && !(p->role.v & ROLE_DIRECT) && indirect_must_sync(mmu, p) &&
+		!MUTANT(invlpg_without_sync))
 		shadow_sync_entry(mmu, p, level_index(at.v >> PAGE_SHIFT, 1));
 	mmu_unlock(mmu);
-	v->entered_epoch = 0; /* this vCPU's tags go (mmu_make_ready) */
+	if (!MUTANT(invlpg_without_flush))
+		v->entered_epoch = 0; /* this vCPU's tags go (mmu_make_ready) */
 }

@@ -169,7 +169,9 @@ static inline __attribute__((always_inline)) int descend(const struct mmu *mmu, 
 #undef STEP
 out:
 	if (unlikely(last != STEP_LEAF))
-		return fault(r, access, w, last == STEP_ABSENT ? 0 : PF_PRESENT | PF_RSVD);
+		return fault(r, access, w,
+			last == STEP_ABSENT ? 0
+					    : PF_PRESENT | (MUTANT(error_code_without_rsvd) ? 0 : PF_RSVD));
 	w->all = s.all;
 	w->any = s.any;
 	if (unlikely(!allowed(r, access, s.all, wide ? s.any : 0)))

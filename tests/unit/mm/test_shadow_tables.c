@@ -421,6 +421,9 @@ static void a_table_that_is_flooded_is_given_up(void **state)
 	for (unsigned level = 1; level <= 4; level++)
 		for (unsigned linked = 0; linked < 2; linked++)
 			assert_true(stores_emulated(level, linked) <= 8);
+	mutant_select("flood_ignored");
+	assert_int_equal(stores_emulated(2, true), 64);
+	mutant_select("none");
 }
 
 /* Page tables with entries at both ends, so that comparing one counts as 512 entries: how many of `tables` say what they said before
@@ -457,6 +460,9 @@ static void many_tables_may_be_edited_at_once(void **state)
 {
 	for (unsigned tables = 1; tables < 40; tables += 6)
 		assert_int_equal(stale_after_load(tables), 0);
+	mutant_select("stale_forgotten");
+	assert_int_not_equal(stale_after_load(20), 0);
+	mutant_select("none");
 }
 
 /* A right to write that went without a flush, for the guest had ordered none, may be in another vCPU's TLB when the frame becomes a
