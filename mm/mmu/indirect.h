@@ -104,6 +104,8 @@ bool indirect_is_unsync(const struct mmu *mmu, gfn_t at);
 /* The guest stores into a frame that is a table: makes it unsynchronised, or takes what was made from it if nothing links that. False:
  * the store must be emulated. */
 bool indirect_unsync(struct mmu *mmu, gfn_t at);
+/* A page of a level above 1 is made from this frame. */
+bool indirect_has_directories(const struct mmu *mmu, gfn_t at);
 /* The guest is to make one store into a frame that is a table, also of a level above 1, by which the store is translated. Until
  * indirect_end_stores() or indirect_sync() its stores go unnoticed; then all pages made from it are given up. */
 void indirect_let_store(struct mmu *mmu, gfn_t at);

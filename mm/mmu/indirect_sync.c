@@ -61,7 +61,7 @@ static bool unsync_note(struct mmu *mmu, gfn_t at)
 }
 
 /* Pages of a level above 1 cannot be compared: they are given up instead. */
-static bool has_directories(const struct mmu *mmu, gfn_t at)
+bool indirect_has_directories(const struct mmu *mmu, gfn_t at)
 {
 	for (struct spage *p = hash_find_any(mmu, at, TABLE_MASK, 0); p; p = hash_next_any(p, TABLE_MASK, 0))
 		if (role_level(p->role) > 1)
@@ -77,7 +77,7 @@ bool indirect_unsync(struct mmu *mmu, gfn_t at)
 	record = record_find(mmu, at, 1);
 	if (!record_blocks(record_get(record)) || *record & RECORD_UNSYNC)
 		return true;
-	if ((has_directories(mmu, at) && !MUTANT(unsync_above_leaf)) || !unsync_note(mmu, at))
+	if ((indirect_has_directories(mmu, at) && !MUTANT(unsync_above_leaf)) || !unsync_note(mmu, at))
 		return false;
 	record_set(record, *record | RECORD_UNSYNC);
 	return true;
@@ -105,7 +105,7 @@ void indirect_end_stores(struct mmu *mmu)
 	for (unsigned i = 0; i < u->n; i++) {
 		gfn_t at = { u->gfn[i] };
 
-		if (indirect_is_unsync(mmu, at) && has_directories(mmu, at))
+		if (indirect_is_unsync(mmu, at) && indirect_has_directories(mmu, at))
 			indirect_zap_frame(mmu, at);
 	}
 }

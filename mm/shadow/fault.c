@@ -246,6 +246,35 @@ static bool protected_table(uint64_t record)
 	return record_blocks(record) && !(record & RECORD_UNSYNC);
 }
 
+/* No RAM is there any more: if an entry for some is left, it goes (rule 12). */
+static void drop_leaf(const struct build *b)
+{
+	struct spage *p = b->v->root.page;
+
+	for (unsigned level = b->g.levels; p; level--) {
+		unsigned i = index_at(b, level);
+		struct spage *child = child_of(atomic_load_relaxed(&spage_table(p)[i]), level);
+
+		if (!child && spage_table(p)[i])
+			indirect_clear(b->mmu, p, i);
+		p = child;
+	}
+}
+
+/*
+ * Our tables allow the access already, so far as the fault told what it was: another vCPU has seen to it, or it is an implicit access
+ * with AC set, which SMAP stops all the same, and of which the CPU says no more than of an explicit one (SDM Vol. 3A 4.6.1). The
+ * second time in a row it is the latter.
+ */
+static bool nothing_missing(const struct build *b)
+{
+	uint64_t e = atomic_load_relaxed(&spage_table(b->page[b->end])[index_at(b, b->end)]);
+
+	return b->linked == b->end && e & PTE_P && b->f->error & PF_PRESENT && supervisor(b) &&
+	       b->v->regs.cr4 & CR4_SMAP && b->w->all & PTE_U && !(b->f->access & MMU_EXEC) &&
+	       (e & PTE_W || !(b->f->access & MMU_WRITE));
+}
+
 /* Step 2. True: there is something to map. */
 static bool look(struct build *b, enum mmu_verdict *verdict)
 {
@@ -255,6 +284,7 @@ static bool look(struct build *b, enum mmu_verdict *verdict)
 	*verdict = MMU_RESUME;
 	if (!leaf_target(b->mmu, gpa_to_gfn(b->f->at), &b->to)) {
 		b->mmu->stats.faults_mmio++;
+		drop_leaf(b);
 		*verdict = access & MMU_EXEC ? MMU_EXEC_MMIO : MMU_MMIO;
 	} else if (access & MMU_WRITE && b->to.slot->flags & SLOT_READONLY) {
 		*verdict = MMU_ROM;
@@ -308,6 +338,13 @@ enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f)
 		return MMU_RESUME;
 	if (!link_path(&b))
 		return MMU_RESUME;
+	if (unlikely(nothing_missing(&b))) {
+		v->spurious_times = v->spurious == f->gva.v ? v->spurious_times + 1 : 1;
+		v->spurious = f->gva.v;
+		v->entered_epoch = 0; /* that it is not for what its TLB has, that goes */
+		return MMU_RESUME;
+	}
+	v->spurious_times = 0;
 	flags = leaf_flags(&b);
 	leaf_map(b.mmu, b.page[b.end], index_at(&b, b.end), &b.to, flags, f->access);
 	if (b.end == 1 && (b.to.record || (b.to.record = record_find(b.mmu, b.to.gfn, 1))))
@@ -321,13 +358,19 @@ enum mmu_verdict shadow_fault(struct mmu_vcpu *v, gva_t at, uint32_t error)
 	struct guest_walk w;
 	struct mmu_fault f = { .gva = at, .error = error, .walk = &w };
 	unsigned implicit = v->regs.cpl == 3 && !(error & PF_USER) ? WALK_IMPLICIT : 0;
+	enum mmu_verdict verdict;
 
 	f.access = error & PF_WRITE ? MMU_WRITE : error & PF_FETCH ? MMU_EXEC : MMU_READ;
 	switch (guest_walk_record(v->mmu, &v->regs, at, f.access | implicit, &w)) {
 	case 0:
 		f.at = w.out;
-		return mmu_fault(v, &f);
+		verdict = mmu_fault(v, &f);
+		if (likely(v->spurious_times < 2) ||
+			guest_walk_record(v->mmu, &v->regs, at, f.access | WALK_IMPLICIT, &w) != -E_FAULT)
+			return verdict;
+		__attribute__((fallthrough));
 	case -E_FAULT:
+		v->spurious_times = 0;
 		v->inject = w.error_code;
 		return MMU_INJECT;
 	default: /* the guest's entries change all the time: it tries again */

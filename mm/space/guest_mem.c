@@ -209,8 +209,9 @@ int guest_cmpxchg(struct mmu *mmu, gpa_t at, uint64_t *expected, uint64_t desire
 	if (!swapped)
 		return -E_AGAIN;
 	mark(&p, n);
-	/* A page made from an entry without its A and D flags is as right as one made from it with them. */
-	if (desired != (was | PTE_A) && desired != (was | PTE_A | PTE_D))
+	/* A page made from an entry without its A and D flags is as right as one made from it with them. (Those of 4 bytes may be bits 37
+	 * and 38 of an entry of 8, in another way of paging.) */
+	if (n == 4 || (desired != (was | PTE_A) && desired != (was | PTE_A | PTE_D)))
 		tell(mmu, at.v, n);
 	return 0;
 }
