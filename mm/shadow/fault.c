@@ -268,11 +268,15 @@ static void drop_leaf(const struct build *b)
  */
 static bool nothing_missing(const struct build *b)
 {
-	uint64_t e = atomic_load_relaxed(&spage_table(b->page[b->end])[index_at(b, b->end)]);
+	uint64_t need = PTE_P | (b->f->access & MMU_WRITE ? PTE_W : 0);
 
-	return b->linked == b->end && e & PTE_P && b->f->error & PF_PRESENT && supervisor(b) &&
-	       b->v->regs.cr4 & CR4_SMAP && b->w->all & PTE_U && !(b->f->access & MMU_EXEC) &&
-	       (e & PTE_W || !(b->f->access & MMU_WRITE));
+	if (b->linked != b->end || !(b->f->error & PF_PRESENT) || !supervisor(b) ||
+		!(b->v->regs.cr4 & CR4_SMAP) || !(b->w->all & PTE_U) || b->f->access & MMU_EXEC)
+		return false;
+	for (unsigned level = b->g.levels; level >= b->end; level--)
+		if ((atomic_load_relaxed(&spage_table(b->page[level])[index_at(b, level)]) & need) != need)
+			return false;
+	return true;
 }
 
 /* Step 2. True: there is something to map. */
@@ -342,6 +346,7 @@ enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f)
 		v->spurious_times = v->spurious == f->gva.v ? v->spurious_times + 1 : 1;
 		v->spurious = f->gva.v;
 		v->entered_epoch = 0; /* that it is not for what its TLB has, that goes */
+		root_fill_low(v);
 		return MMU_RESUME;
 	}
 	v->spurious_times = 0;
