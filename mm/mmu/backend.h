@@ -78,7 +78,7 @@ struct backend {
 	bool (*detach)(struct mmu *mmu, struct spage *p, unsigned *budget);
 
 	/* All that maps [at, at + pages) goes, if that takes at most `most` instructions (EPT_WEIGHT_* says how they are weighed): else
-	 * nothing is touched. Returns what it takes, or anything above `most`. */
+	 * nothing is touched. Returns what it took (0: that was not counted), or anything above `most`. */
 	unsigned (*unmap)(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most);
 	/* Dirty log: the next write to page `at` + n is to be seen again, for each bit n: by a D bit (pml) or by a fault. Returns how
 	 * many entries it looked at beyond one a page. */

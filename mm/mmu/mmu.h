@@ -60,7 +60,7 @@ struct mmu_params {
 	const struct mmu_cpu_ops *ops;
 	struct mmu_caps caps;
 	owner_t owner;		   /* of the tables */
-	unsigned guest_maxphyaddr; /* at most 48, or 52 with ept_5level */
+	unsigned guest_maxphyaddr; /* EPT: at most 48, or 52 with ept_5level; shadow: 32 to 52 */
 	unsigned vcpus;		   /* how many will be added, at most MMU_VCPUS_MAX */
 	uint64_t pool_pages;	   /* most shadow pages; 0: from the size of guest memory */
 	/* Pages made from the guest's own tables that are expected; 0: there are none. */
@@ -113,7 +113,8 @@ struct paging_regs {
 	unsigned cpl;
 };
 
-/* The MMU's part of a vCPU. hv/ embeds it and looks inside at nothing but `regs` (its to fill in) and `vpid`. */
+/* The MMU's part of a vCPU. hv/ embeds it and looks inside at nothing but `regs` (its to fill in), `vpid`, and what a verdict leaves in
+ * `inject` and `fault_at`. */
 struct mmu_vcpu {
 	/* Read by other CPUs: */
 	uint64_t entered; /* generation on which it is in the guest; 0 outside */

@@ -17,7 +17,7 @@ typedef struct {
 #define ROLE_DIRECT   BIT(3)	  /* maps gpas linearly; not built from a table of the guest's */
 #define ROLE_ACCESS   BITS(6, 4)  /* rights inherited from above, MMU_* << 4 */
 #define ROLE_QUADRANT BITS(8, 7)  /* which quarter of a 32-bit guest table */
-#define ROLE_SPACE    BITS(11, 9) /* address space (0: the only one so far) */
+#define ROLE_SPACE    BITS(11, 9) /* 0; of roots that stand for registers: of which (mm/shadow/paging.c) */
 /* Tables that are made from the guest's page tables (mm/shadow/): how the guest's entries are read. */
 #define ROLE_NARROW BIT(16)	/* 4 bytes each: 32-bit paging */
 #define ROLE_PSE    BIT(17)	/* CR4.PSE, in 32-bit paging */
@@ -58,7 +58,7 @@ struct spage {
 	};
 	uint64_t *keys; /* indirect pages: what each entry was made from (rule 10); NULL for direct ones */
 	role_t role;
-	uint32_t pins;	   /* vCPUs that have it loaded as a root */
+	uint32_t pins;	   /* vCPUs that have it loaded as a root, or keep it */
 	uint16_t lo, hi;   /* entries [lo, hi) may be other than 0; lo >= hi: none */
 	uint16_t children; /* entries that link tables; of records: words that are not 0 */
 	uint16_t flags;	   /* SPAGE_* */
