@@ -38,7 +38,8 @@ struct backend {
 	unsigned roots_kept; /* that a vCPU keeps beside the one that it runs on: at most MMU_ROOTS_KEPT */
 	/* Instructions of unmapping above which a bump is the better way (removal = auto). */
 	unsigned crossover;
-	unsigned mmio_bits; /* low bits of the slot table's version that MMIO entries carry; 0: none carries any */
+	unsigned
+		mmio_bits; /* low bits of the slot table's version that MMIO entries carry; 0: none carries any */
 	/* Translations are tagged by the vCPU (VPID) and not by the root: each new root and each flush epoch needs drop_tags(). */
 	bool tags_by_vcpu;
 	bool low_root; /* a vCPU needs a page below 4 GiB (v->low_root) */

@@ -317,7 +317,7 @@ enum mmu_verdict {
 	MMU_EXEC_MMIO, /* instruction fetch from what is not RAM: the guest ends */
 	MMU_NO_MEMORY, /* no table page could be had: the guest ends */
 	MMU_INJECT, /* a fault of the guest's own: inject #PF with v->inject, and the address that it used in CR2 */
-	MMU_TABLE,  /* a store into a page table of the guest's, at v->fault_at: emulate it (mm/shadow/shadow.h) */
+	MMU_TABLE, /* a store into a page table of the guest's, at v->fault_at: emulate it (mm/shadow/shadow.h) */
 };
 
 /* EPT violation at a gpa; access: MMU_*. Locks: takes the MMU lock. */
@@ -329,7 +329,8 @@ struct mmu_fault {
 	gva_t gva;	 /* the address that the guest used */
 	uint32_t error;	 /* the error code of the CPU (PF_*) */
 	unsigned access; /* MMU_* */
-	const struct guest_walk *walk; /* the guest's own translation of gva, as it was read (mm/space/walker.h) */
+	/* the guest's own translation of gva, as it was read (mm/space/walker.h) */
+	const struct guest_walk *walk;
 };
 enum mmu_verdict mmu_fault(struct mmu_vcpu *v, const struct mmu_fault *f);
 /* v is to run on another root, since its guest has loaded another address space: the back end chooses it in the next mmu_serve(),
