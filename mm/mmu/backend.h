@@ -38,7 +38,8 @@ struct backend {
 	unsigned roots_kept; /* that a vCPU keeps beside the one that it runs on: at most MMU_ROOTS_KEPT */
 	/* Instructions of unmapping above which a bump is the better way (removal = auto). */
 	unsigned crossover;
-	unsigned mmio_bits; /* low bits of the slot table's version that MMIO entries carry; 0: none carries any */
+	unsigned
+		mmio_bits; /* low bits of the slot table's version that MMIO entries carry; 0: none carries any */
 	/* Translations are tagged by the vCPU (VPID) and not by the root: each new root and each flush epoch needs drop_tags(). */
 	bool tags_by_vcpu;
 	bool low_root; /* a vCPU needs a page below 4 GiB (v->low_root) */
@@ -78,7 +79,7 @@ struct backend {
 	bool (*detach)(struct mmu *mmu, struct spage *p, unsigned *budget);
 
 	/* All that maps [at, at + pages) goes, if that takes at most `most` instructions (EPT_WEIGHT_* says how they are weighed): else
-	 * nothing is touched. Returns what it takes, or anything above `most`. */
+	 * nothing is touched. Returns what it took (0: that was not counted), or anything above `most`. */
 	unsigned (*unmap)(struct mmu *mmu, gfn_t at, uint64_t pages, unsigned most);
 	/* Dirty log: the next write to page `at` + n is to be seen again, for each bit n: by a D bit (pml) or by a fault. Returns how
 	 * many entries it looked at beyond one a page. */

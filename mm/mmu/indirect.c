@@ -36,7 +36,7 @@ struct spage *indirect_new(struct mmu *mmu, gfn_t at, role_t role, bool *flush)
 	ASSERT(mmu->indirect && !(role.v & ROLE_NOTES));
 	if (!(role.v & ROLE_DIRECT)) {
 		*flush |= make_room_at(mmu, at, role);
-		/* Only tables of level 1 can be unsynchronised, but for those that the guest is let store into. */
+		/* Pages above level 1 are not compared: what is made from an unsynchronised frame goes, but where the guest is let store. */
 		if (role_level(role) > 1 && indirect_is_unsync(mmu, at) && !indirect_has_directories(mmu, at) &&
 			!MUTANT(unsync_linked_above))
 			*flush |= indirect_zap_frame(mmu, at);

@@ -47,7 +47,8 @@ static inline struct spage *indirect_find(const struct mmu *mmu, gfn_t at, role_
  *
  * Of one frame, a level has at most INDIRECT_SAME_MOST pages: in the place of one more, the oldest goes.
  */
-#define INDIRECT_SAME_MOST 16u /* a 32-bit directory has four quadrants, and there are NXE, PSE, WP, SMEP, rights above */
+#define INDIRECT_SAME_MOST                                                                                   \
+	16u /* a 32-bit directory has four quadrants, and there are NXE, PSE, WP, SMEP, rights above */
 struct spage *indirect_new(struct mmu *mmu, gfn_t at, role_t role, bool *flush);
 
 /* Entry i becomes a leaf of p's level that maps `at`. It loses its W if `at` is the frame of a table. Leaves above level

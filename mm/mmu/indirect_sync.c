@@ -15,7 +15,7 @@
 #include "mm/mmu/indirect.h"
 #include "mm/mmu/records.h"
 
-#define TABLE_MASK (ROLE_DIRECT | ROLE_NOTES)
+#define TABLE_MASK   (ROLE_DIRECT | ROLE_NOTES)
 /* An entry that goes takes as long as so many that are compared. */
 #define UNDONE_LOOKS 24u
 
@@ -140,7 +140,8 @@ static void sync_frame(
 				p->flags &= (uint16_t)~SPAGE_STALE;
 			else
 				indirect_zap(mmu, p);
-			*left -= (unsigned)min((uint64_t)*left, n + UNDONE_LOOKS * (mmu->pages.undone - since));
+			*left -= (unsigned)min(
+				(uint64_t)*left, n + UNDONE_LOOKS * (mmu->pages.undone - since));
 		} else {
 			while (chain_count(p->parents))
 				indirect_clear_parent(mmu, p);

@@ -24,9 +24,9 @@ static inline unsigned leaf_level(const struct slot *s, const struct backing_run
 	for (unsigned l = 2; l <= most; l++) {
 		uint64_t n = level_pages(l), before = gfn & (n - 1);
 
-		if (((gfn ^ to) & (n - 1)) || gfn - before < s->base || gfn - before + n > s->base + s->pages ||
-			page - r->first < before || page - before + n > r->first + r->pages ||
-			leaf_type(r, to, l) < 0)
+		if (((gfn ^ to) & (n - 1)) || gfn - before < s->base ||
+			gfn - before + n > s->base + s->pages || page - r->first < before ||
+			page - before + n > r->first + r->pages || leaf_type(r, to, l) < 0)
 			break;
 		level = l;
 	}

@@ -60,7 +60,7 @@ struct mmu_params {
 	const struct mmu_cpu_ops *ops;
 	struct mmu_caps caps;
 	owner_t owner;		   /* of the tables */
-	unsigned guest_maxphyaddr; /* at most 48, or 52 with ept_5level */
+	unsigned guest_maxphyaddr; /* EPT: at most 48, or 52 with ept_5level; shadow: 32 to 52 */
 	unsigned vcpus;		   /* how many will be added, at most MMU_VCPUS_MAX */
 	uint64_t pool_pages;	   /* most shadow pages; 0: from the size of guest memory */
 	/* Pages made from the guest's own tables that are expected; 0: there are none. */
@@ -113,7 +113,8 @@ struct paging_regs {
 	unsigned cpl;
 };
 
-/* The MMU's part of a vCPU. hv/ embeds it and looks inside at nothing but `regs` (its to fill in) and `vpid`. */
+/* The MMU's part of a vCPU. hv/ embeds it and looks inside at nothing but `regs` (its to fill in), `vpid`, and what a verdict leaves in
+ * `inject` and `fault_at`. */
 struct mmu_vcpu {
 	/* Read by other CPUs: */
 	uint64_t entered; /* generation on which it is in the guest; 0 outside */
@@ -318,7 +319,7 @@ enum mmu_verdict {
 	MMU_EXEC_MMIO, /* instruction fetch from what is not RAM: the guest ends */
 	MMU_NO_MEMORY, /* no table page could be had: the guest ends */
 	MMU_INJECT, /* a fault of the guest's own: inject #PF with v->inject, and the address that it used in CR2 */
-	MMU_TABLE,  /* a store into a page table of the guest's, at v->fault_at: emulate it (mm/shadow/shadow.h) */
+	MMU_TABLE, /* a store into a page table of the guest's, at v->fault_at: emulate it (mm/shadow/shadow.h) */
 };
 
 /* EPT violation at a gpa; access: MMU_*. Locks: takes the MMU lock. */
@@ -330,7 +331,8 @@ struct mmu_fault {
 	gva_t gva;	 /* the address that the guest used */
 	uint32_t error;	 /* the error code of the CPU (PF_*) */
 	unsigned access; /* MMU_* */
-	const struct guest_walk *walk; /* the guest's own translation of gva, as it was read (mm/space/walker.h) */
+	/* the guest's own translation of gva, as it was read (mm/space/walker.h) */
+	const struct guest_walk *walk;
 };
 enum mmu_verdict mmu_fault(struct mmu_vcpu *v, const struct mmu_fault *f);
 /* v is to run on another root, since its guest has loaded another address space: the back end chooses it in the next mmu_serve(),

@@ -17,18 +17,18 @@ typedef struct {
 #define ROLE_DIRECT   BIT(3)	  /* maps gpas linearly; not built from a table of the guest's */
 #define ROLE_ACCESS   BITS(6, 4)  /* rights inherited from above, MMU_* << 4 */
 #define ROLE_QUADRANT BITS(8, 7)  /* which quarter of a 32-bit guest table */
-#define ROLE_SPACE    BITS(11, 9) /* address space (0: the only one so far) */
+#define ROLE_SPACE    BITS(11, 9) /* 0; of roots that stand for registers: of which (mm/shadow/paging.c) */
 /* Tables that are made from the guest's page tables (mm/shadow/): how the guest's entries are read. */
-#define ROLE_NARROW BIT(16)	/* 4 bytes each: 32-bit paging */
-#define ROLE_PSE    BIT(17)	/* CR4.PSE, in 32-bit paging */
-#define ROLE_NXE    BIT(18)	/* EFER.NXE */
-#define ROLE_WP0    BIT(19)	/* CR0.WP is 0: ROLE_ACCESS counts, and links give all rights */
-#define ROLE_SMEP   BIT(20)	/* CR4.SMEP and SMAP, with ROLE_WP0 only */
-#define ROLE_SMAP   BIT(21)
-#define ROLE_PAT    BITS(24, 22) /* linear pages: PWT, PCD and PAT of the guest's large leaf */
-#define ROLE_PAE    BIT(25) /* PAE paging: more bits are reserved than in IA-32e mode */
+#define ROLE_NARROW   BIT(16) /* 4 bytes each: 32-bit paging */
+#define ROLE_PSE      BIT(17) /* CR4.PSE, in 32-bit paging */
+#define ROLE_NXE      BIT(18) /* EFER.NXE */
+#define ROLE_WP0      BIT(19) /* CR0.WP is 0: ROLE_ACCESS counts, and links give all rights */
+#define ROLE_SMEP     BIT(20) /* CR4.SMEP and SMAP, with ROLE_WP0 only */
+#define ROLE_SMAP     BIT(21)
+#define ROLE_PAT      BITS(24, 22) /* linear pages: PWT, PCD and PAT of the guest's large leaf */
+#define ROLE_PAE      BIT(25)	   /* PAE paging: more bits are reserved than in IA-32e mode */
 /* Linear pages, with ROLE_WP0: D is set in the guest's large leaf. Another leaf for the same memory may not be stored through yet. */
-#define ROLE_DIRTY BIT(26)
+#define ROLE_DIRTY    BIT(26)
 /* Not tables: the MMU's own notes, which live and die with their generation like tables (rule 7). */
 #define ROLE_RECORDS  BIT(12) /* words about guest frames (records.c) */
 #define ROLE_BLOCKS   BIT(13) /* blocks of chains (chain.c) */
@@ -58,7 +58,7 @@ struct spage {
 	};
 	uint64_t *keys; /* indirect pages: what each entry was made from (rule 10); NULL for direct ones */
 	role_t role;
-	uint32_t pins;	   /* vCPUs that have it loaded as a root */
+	uint32_t pins;	   /* vCPUs that have it loaded as a root, or keep it */
 	uint16_t lo, hi;   /* entries [lo, hi) may be other than 0; lo >= hi: none */
 	uint16_t children; /* entries that link tables; of records: words that are not 0 */
 	uint16_t flags;	   /* SPAGE_* */
@@ -71,10 +71,11 @@ _Static_assert(sizeof(struct spage) == 80, "8.2 bytes per mapped 4 KiB page coun
 #define SPAGE_ACTIVE	 BIT(3) /* on the active list */
 #define SPAGE_PENDING	 BIT(4) /* on pending-free */
 #define SPAGE_FREE	 BIT(5)
-#define SPAGE_STALE	 BIT(6) /* indirect: nothing links it, and it is to be compared before anything does (indirect_sync.c) */
+/* indirect: nothing links it, and it is to be compared before anything does (indirect_sync.c) */
+#define SPAGE_STALE	 BIT(6)
 /* Bits 15:8: stores into the guest's table since a fault last went through the page made from it (indirect.c). */
-#define SPAGE_STORE  BIT(8)
-#define SPAGE_STORES BITS(15, 8)
+#define SPAGE_STORE	 BIT(8)
+#define SPAGE_STORES	 BITS(15, 8)
 
 static inline bool spage_is_indirect(const struct spage *p)
 {

@@ -16,7 +16,8 @@ __hot void mmu_slots_published(struct mmu *mmu, uint64_t before)
 {
 	/* MMIO entries carry the low bits of the version. When those have gone once around, entries that were left
 	 * from the last round must not come true again: all tables go. */
-	if (mmu->backend->mmio_bits && mmu->slots.seq >> mmu->backend->mmio_bits != before >> mmu->backend->mmio_bits &&
+	if (mmu->backend->mmio_bits &&
+		mmu->slots.seq >> mmu->backend->mmio_bits != before >> mmu->backend->mmio_bits &&
 		!MUTANT(mmio_wrap_no_bump))
 		mmu_bump(mmu);
 }
@@ -28,9 +29,9 @@ void mmu_slots_resized(struct mmu *mmu)
 {
 	/* All of guest memory mapped by 4 KiB pages, twice for the debt, and MMIO, is below 0.6 % of it. */
 	if (!mmu->params_pool_pages)
-		mmu->pool.limit = max(mmu->pool.limit,
-			mmu->indirect ? 1024 + mmu->slots.pages / INDIRECT_SHARE
-				      : 256 + 3 * (mmu->slots.pages / ENTRIES));
+		mmu->pool.limit =
+			max(mmu->pool.limit, mmu->indirect ? 1024 + mmu->slots.pages / INDIRECT_SHARE
+							   : 256 + 3 * (mmu->slots.pages / ENTRIES));
 	mmu->pool.exhausted = false;
 }
 

@@ -27,7 +27,8 @@ static bool neighbour(struct mmu *mmu, const struct target *to, gfn_t at, struct
 	n->page = page;
 	n->frame = pfn(to->run->pfn.v + (page - to->run->first));
 	/* 512 records lie together. */
-	n->record = (at.v ^ to->gfn.v) >> 9 ? record_find(mmu, at, 1) : to->record + (int64_t)(at.v - to->gfn.v);
+	n->record =
+		(at.v ^ to->gfn.v) >> 9 ? record_find(mmu, at, 1) : to->record + (int64_t)(at.v - to->gfn.v);
 	return n->record && !chain_count(*n->record);
 }
 

@@ -66,7 +66,8 @@ bool leaf_target(struct mmu *mmu, gfn_t at, struct target *to);
 /* The level of the largest leaf for it, at most `most`. access: MMU_* of the fault. */
 unsigned leaf_most(struct mmu *mmu, const struct target *to, unsigned most, unsigned access);
 /* Makes entry i of p the leaf for it. flags: PTE_U, PTE_NX, PTE_PWT, PTE_PCD, PTE_PAT4K, and PTE_W if it may be stored through. */
-void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, const struct target *to, uint64_t flags, unsigned access);
+void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, const struct target *to, uint64_t flags,
+	unsigned access);
 
 /* sync.c: compares all of p, or one entry, with what the guest's table says. False: so much is different that p is to be given up. */
 bool shadow_sync_page(struct mmu *mmu, struct spage *p);

@@ -109,7 +109,8 @@ void shadow_invlpg(struct mmu_vcpu *v, gva_t at)
 
 	mmu_lock(mmu);
 	indirect_end_stores(mmu);
-	p = v->root.gen == mmu->front.valid_gen && !(v->root.page->flags & SPAGE_INVALID) ? v->root.page : NULL;
+	p = v->root.gen == mmu->front.valid_gen && !(v->root.page->flags & SPAGE_INVALID) ? v->root.page
+											  : NULL;
 	for (level = p ? role_level(p->role) : 0; level > 1; level--) {
 		uint64_t e = atomic_load_relaxed(&spage_table(p)[level_index(at.v >> PAGE_SHIFT, level)]);
 

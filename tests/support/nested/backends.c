@@ -60,7 +60,7 @@ static int setup_nested(struct mmu *mmu, const struct mmu_params *p)
 }
 
 #define MIXED                                                                                                \
-	.crossover = EPT_CROSSOVER, .mmio_bits = EPT_MMIO_GEN_BITS, .pointer = ept_pointer_of,                  \
+	.crossover = EPT_CROSSOVER, .mmio_bits = EPT_MMIO_GEN_BITS, .pointer = ept_pointer_of,               \
 	.drop_tags = ept_drop_tags, .stays = stays, .cut = cut, .below = tables_below, .detach = detach,     \
 	.unmap = unmap, .rearm = rearm, .stored = stored, .walk = ept_walk
 

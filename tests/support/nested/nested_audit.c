@@ -104,7 +104,8 @@ static void audit_given_up(struct mmu *mmu, struct totals *t)
 			struct spage *p = k < MMU_ROOTS_KEPT ? v->kept[k].page : v->root.page;
 			bool again = false;
 
-			if (!p || !(p->flags & SPAGE_INVALID) || !spage_is_indirect(p) || spage_obsolete(mmu, p))
+			if (!p || !(p->flags & SPAGE_INVALID) || !spage_is_indirect(p) ||
+				spage_obsolete(mmu, p))
 				continue;
 			for (unsigned s = 0; s < n; s++)
 				again |= seen[s] == p;
