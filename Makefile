@@ -109,7 +109,7 @@ run: setup-run all
 include tools/make/hosted.mk
 
 bench: setup-test all $(BENCHES)
-	$(Q)failed=; for b in $(BENCHES) tests/bench/boot tests/bench/boot_mmu tests/bench/boot_storm; do \
+	$(Q)failed=; for b in $(BENCHES) tests/bench/boot tests/bench/boot_mmu tests/bench/boot_shadow tests/bench/boot_storm; do \
 		case $$b in tests/*) $$b --out $(O);; *) $$b;; esac || failed=1; done; [ -z "$$failed" ]
 	$(Q)tests/nested/run --out $(O) --only '^(linux|bench|kvm-bench)$$'
 

@@ -16,8 +16,6 @@
 %include "multiboot.inc"
 %include "numbers.inc"
 
-N	equ	1000
-WARM	equ	16
 MSR	equ	0x1a0			; IA32_MISC_ENABLE
 PIC	equ	0x21			; the 8259's mask: a device in the hypervisor, the shortest path to one
 PMTIMER	equ	0x608
@@ -38,51 +36,15 @@ LVT_DEADLINE equ 2 << 17
 IPI_VECTOR equ	0xb0
 TIMER_VECTOR equ 0xb1
 PAGE	equ	4096
-ROUNDS	equ	16
 
 main32:	mov	[info], ebx
 	jmp	enter_long
 
 %include "long.inc"
 	bits	64
-
-; TIMED setup, instruction: runs WARM + N of them. R13 = sum of ticks, R14 = the least. RDTSC's low half is enough for
-; a difference. LFENCE keeps a real CPU from reading the clock early.
-%macro TIMED 2
-	xor	r13d, r13d
-	mov	r14, -1
-	mov	r15, -WARM
-%%next:	lfence
-	rdtsc
-	mov	r12d, eax
-	%1
-	%2
-	lfence
-	rdtsc
-	sub	eax, r12d
-	test	r15, r15
-	js	%%warm
-	add	r13, rax
-	cmp	rax, r14
-	cmovb	r14, rax
-%%warm:	add	r15, 1
-	cmp	r15, N
-	jne	%%next
-%endmacro
-
-; MEASURE "name", setup, instruction
-%macro MEASURE 3
-	TIMED	%2, no_input
-	mov	rbp, r14
-	TIMED	%2, {%3}
-	mov	r15d, N
-	PRINT	"bench ", %1, " "
-	call	report
-%endmacro
+%include "measure.inc"
 
 ; What the instructions want in registers.
-%macro no_input 0
-%endmacro
 %macro zero_eax 0
 	xor	eax, eax
 	xor	ecx, ecx
@@ -120,31 +82,6 @@ main64:	mov	eax, DATA
 	call	interrupts		; last: in x2APIC mode the local APIC's page is gone
 	PRINT	"bench: done", 13, 10
 	jmp	power_off
-
-; EAX = counter ECX of the hypervisor; negative if it has none. Spoils EBX.
-counter:
-	mov	ebx, ecx
-	mov	eax, HYPERCALL_COUNTER
-	vmcall
-	ret
-
-; COUNTED counter, instruction: ESI = the least that the counter went up by from one reading to the next over ROUNDS,
-; with the instruction in between.
-%macro COUNTED 2
-	mov	esi, -1
-	mov	r15d, ROUNDS
-%%next:	mov	ecx, %1
-	call	counter
-	mov	ebp, eax
-	%2
-	mov	ecx, %1
-	call	counter
-	sub	eax, ebp
-	cmp	eax, esi
-	cmovb	esi, eax
-	sub	r15d, 1
-	jnz	%%next
-%endmacro
 
 ; ACCESSES "name", counter: of a CPUID; what the hypercalls themselves count is taken off.
 %macro ACCESSES 2
@@ -319,25 +256,6 @@ set_gate:
 	mov	word [rdi + 4], 0x8e00	; present, interrupt gate
 	shr	rax, 16
 	mov	[rdi + 6], eax		; the handler lies below 4 GiB
-	ret
-
-; R13 = sum, R14 = least, R15 = how many, RBP = ticks of the loop itself. Prints the rest of the line and, in another
-; that no script reads, the details.
-report:	mov	rax, r15
-	shr	rax, 1
-	add	rax, r13
-	xor	edx, edx
-	div	r15
-	sub	rax, rbp
-	call	print_dec
-	PRINT	" ticks", 13, 10, "  least "
-	mov	rax, r14
-	sub	rax, rbp
-	call	print_dec
-	PRINT	", of "
-	mov	eax, r15d
-	call	print_dec
-	PRINT	13, 10
 	ret
 
 section .data

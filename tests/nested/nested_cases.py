@@ -37,6 +37,8 @@ KVM = Outer()
 BARE = Outer(cmdline='kvm_intel="enable_shadow_vmcs=0 enable_apicv=0"', says="enable_apicv=N enable_shadow_vmcs=N")
 # Two CPUs, with MWAIT, whose controls KVM needs and without which tools/run starts several CPUs.
 TWO_CPUS = Outer(cmdline="idle=halt", cpus=2, says=" 2 CPU, ", machine=('cpu: exclude_features="rdseed"',))
+# Guests of KVM on shadow page tables, to compare with.
+SHADOW = Outer(cmdline='kvm_intel="ept=0"', says=" ept=N ")
 # Twice as slow; a nested exit, which takes 0.3 ms else, is short beside a millisecond then.
 FAST_CLOCK = Outer(machine=("cpu: ips=500000000",))
 
@@ -113,6 +115,19 @@ def kvm_command(names):
     ]
 
 
+def kvm_procs(names):
+    """The demo Linux as a guest of KVM: ticks of programs in it (tools/initramfs/procs.c; tests/bench/boot_shadow)."""
+    return [
+        *names.qemu("q35", "host", 1), "-m", "512M", "-kernel", names.kernel, "-initrd", names.demo,
+        "-append", CMDLINE + ' nokaslr initcall_blacklist=tracer_init_tracefs run="procs fork 200 mmap 200"',
+    ]
+
+
+def kvm_spaces(names):
+    """The demo guest spaces as a guest of KVM."""
+    return [*names.qemu("q35", "host", 1), "-m", "64M", "-kernel", names.spaces]
+
+
 # ---- cases -------------------------------------------------------------------------------------------
 
 
@@ -143,6 +158,10 @@ CASES = [
     Case("linux-pc", linux(vcpus=2), LINUX_SEEN, cpus=2, machine="pc"),
     Case("bench", BENCH, [r"^bench exit_cpuid_ticks \d+ ticks", r"^bench: done", MACHINE_OFF]),
     Case("kvm-bench", {}, [r"^bench kvm_exit_cpuid_ticks \d+ ticks"], command=kvm_command),
+    *[Case("kvm-%s-%s" % (name, kind), {}, [seen], command=command, until=until, outer=around)
+      for kind, around in (("ept", KVM), ("shadow", SHADOW))
+      for name, command, seen, until in (("procs", kvm_procs, r"^procs: mmap 200 in \d+ ticks", ""),
+                                         ("spaces", kvm_spaces, r"^spaces: done", "spaces: done"))],
     # What KVM may leave out: the guests run all the same.
     reduced("no-preemption-timer", "vmx-preemption-timer=off", "preemption timer"),
     reduced("no-apicv", "vmx-apicv-xapic=off,vmx-apicv-x2apic=off,vmx-apicv-register=off,vmx-apicv-vid=off", "APIC virtualization"),

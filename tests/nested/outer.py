@@ -21,9 +21,9 @@ sys.path.insert(0, os.path.join(TOP, "tools", "initramfs"))
 import newc  # noqa: E402 (the path comes first)
 
 PROGRAM = "/usr/bin/qemu-system-x86_64"
-# QEMU's own files: for the README's line the display's ROM; KVM's for the local APIC; the rest for a Linux that QEMU loads.
+# QEMU's own files: for the README's line the display's ROM; KVM's for the local APIC; the rest for a guest that QEMU loads.
 QEMU_FILES = ["/usr/share/seabios/vgabios-stdvga.bin", "/usr/share/qemu/kvmvapic.bin", "/usr/share/seabios/bios-256k.bin",
-              "/usr/share/qemu/linuxboot_dma.bin"]
+              "/usr/share/qemu/linuxboot_dma.bin", "/usr/share/qemu/multiboot_dma.bin"]
 # Debian 12's firmware asks 50,000 times for a TPM that is not there, which takes 20 s here; the one of Bochs does not.
 FIRMWARE = "/usr/share/ovmf/OVMF.fd"
 CC = ["gcc", "-Os", "-Wall", "-Wextra", "-s", "-static"]

@@ -52,18 +52,18 @@ demo_files() {
 demo_initramfs() {
 	from=$top/tools/initramfs
 	image=$made/demo/initrd.img
-	stale "$image" "$from/init" "$from/tsc.c" "$from/load.c" "$from/romread" "$from/build" "$from/newc.py" \
+	stale "$image" "$from/init" "$from/tsc.c" "$from/load.c" "$from/procs.c" "$from/romread" "$from/build" "$from/newc.py" \
 		"$made/demo/busybox" || return 0
 	lock
 	say "building the demo guest's initramfs"
-	for program in tsc load; do
+	for program in tsc load procs; do
 		logged gcc -Os -Wall -Wextra -ffreestanding -fno-pie -no-pie -static -nostdlib -fno-stack-protector \
 			-fcf-protection=none -fno-tree-loop-distribute-patterns -Wl,--build-id=none -s \
 			-o "$made/demo/$program.part" "$from/$program.c" || die "tools/initramfs/$program.c does not build"
 	done
 	logged python3 "$from/build" "$image.part" "$from/init" "$made/demo/busybox" \
-		"$made/demo/tsc.part" "$made/demo/load.part" "$from/romread" || die "the initramfs could not be built"
-	rm "$made/demo/tsc.part" "$made/demo/load.part"
+		"$made/demo/tsc.part" "$made/demo/load.part" "$made/demo/procs.part" "$from/romread" || die "the initramfs could not be built"
+	rm "$made/demo/tsc.part" "$made/demo/load.part" "$made/demo/procs.part"
 	mv "$image.part" "$image"
 }
 
