@@ -37,6 +37,10 @@ static bool shadow_stays(struct mmu *mmu, struct spage *p, gfn_t at, bool hard)
 	return !hard && (used || p->children);
 }
 
+/* A bump costs a guest with tables of its own a million instructions of faults, so what unmapping takes is bounded by how long a
+ * slot's deletion may take (2,000), with the call's own work. */
+#define SHADOW_CROSSOVER 1500u
+
 static void shadow_cut(struct mmu *mmu, struct spage *p)
 {
 	indirect_zap(mmu, p);
@@ -103,7 +107,7 @@ void shadow_let_store(struct mmu_vcpu *v, gpa_t at)
 const struct backend mmu_backend_shadow = {
 	.name = "shadow page tables",
 	.roots_kept = MMU_ROOTS_KEPT,
-	.crossover = EPT_CROSSOVER,
+	.crossover = SHADOW_CROSSOVER,
 	.tags_by_vcpu = true,
 	.low_root = true,
 	.setup = shadow_setup,

@@ -62,12 +62,27 @@ uint64_t shadow_guest_entry(const struct spage *p, const void *table, unsigned i
 				       : atomic_load_relaxed((const uint64_t *)table + i);
 }
 
-/* The usual case of holds(), which has nothing new: rights, flags and address are those that e was made with. */
-static inline bool same(uint64_t e, uint64_t key, uint64_t g)
+/*
+ * The usual case of holds(), which has nothing new: rights, flags and address are those that the entry was made with. Returns the first
+ * entry from `from` on that is not so, or `end`: a guest's flush passes some hundred entries here.
+ */
+static unsigned first_changed(
+	const uint64_t *entry, const uint64_t *key, const uint64_t *table, unsigned from, unsigned end)
 {
 	const uint64_t flags = PTE_P | PTE_W | PTE_U | PTE_PWT | PTE_PCD | PTE_A | PTE_PAT4K | PTE_NX;
+	const uint64_t address = PTE_ADDR;
 
-	return !((e ^ g) & flags) && !((key ^ g) & PTE_ADDR) && (!(e & PTE_W) || g & PTE_D);
+	for (; from < end; from++) {
+		uint64_t e = entry[from], g;
+
+		if (!e)
+			continue;
+		g = table[from];
+		/* Shifted by 5, W is where D is: an entry with W needs a D of the guest's. */
+		if (((e ^ g) & flags) | ((key[from] ^ g) & address) | (e << 5 & ~g & PTE_D))
+			break;
+	}
+	return from;
 }
 
 static void sync_entry(struct mmu *mmu, struct spage *p, const void *table, unsigned i)
@@ -88,12 +103,13 @@ bool shadow_sync_page(struct mmu *mmu, struct spage *p)
 	const uint64_t *table = shadow_guest_table(mmu, p), *entry = spage_table(p);
 	uint64_t since = mmu->pages.undone;
 	unsigned from = p->lo, end = p->hi;
-	/* Where other bits are reserved than in same(): PAE's high ones. */
+	/* Else other bits count: PAE reserves high ones. */
 	bool plain = table && !(p->role.v & (ROLE_NARROW | ROLE_PAE | ROLE_WP0)) && p->role.v & ROLE_NXE;
 
-	for (unsigned i = from; i < end; i++) {
-		if (!entry[i] || (plain && same(entry[i], p->keys[i], atomic_load_relaxed(&table[i]))))
-			continue;
+	for (unsigned i = from;; i++) {
+		i = plain ? first_changed(entry, p->keys, table, i, end) : i;
+		if (i >= end)
+			break;
 		sync_entry(mmu, p, table, i);
 		if (mmu->pages.undone - since > SYNC_UNDONE)
 			return false;
@@ -111,6 +127,8 @@ void shadow_invlpg(struct mmu_vcpu *v, gva_t at)
 	indirect_end_stores(mmu);
 	p = v->root.gen == mmu->front.valid_gen && !(v->root.page->flags & SPAGE_INVALID) ? v->root.page
 											  : NULL;
+	if (p && role_level(p->role) == 3)
+		at.v = (uint32_t)at.v;
 	for (level = p ? role_level(p->role) : 0; level > 1; level--) {
 		uint64_t e = atomic_load_relaxed(&spage_table(p)[level_index(at.v >> PAGE_SHIFT, level)]);
 
