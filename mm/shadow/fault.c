@@ -268,15 +268,19 @@ static void drop_leaf(const struct build *b)
  */
 static bool nothing_missing(const struct build *b)
 {
-	uint64_t need = PTE_P | (b->f->access & MMU_WRITE ? PTE_W : 0);
+	uint64_t e = 0, need = PTE_P | (b->f->access & MMU_WRITE ? PTE_W : 0);
 
 	if (b->linked != b->end || !(b->f->error & PF_PRESENT) || !supervisor(b) ||
 		!(b->v->regs.cr4 & CR4_SMAP) || !(b->w->all & PTE_U) || b->f->access & MMU_EXEC)
 		return false;
-	for (unsigned level = b->g.levels; level >= b->end; level--)
-		if ((atomic_load_relaxed(&spage_table(b->page[level])[index_at(b, level)]) & need) != need)
+	for (unsigned level = b->g.levels; level >= b->end; level--) {
+		e = atomic_load_relaxed(&spage_table(b->page[level])[index_at(b, level)]);
+		if ((e & need) != need)
 			return false;
-	return true;
+	}
+	/* The last is the leaf. */
+	return (b->end == 1 || e & PTE_PS) &&
+	       !(((e & SPTE_ADDR) >> PAGE_SHIFT ^ b->to.frame.v) & ~(level_pages(b->end) - 1));
 }
 
 /* Step 2. True: there is something to map. */
