@@ -135,10 +135,12 @@ struct mmu_vcpu {
 	uint64_t hole_seq, hole_first, hole_pages;
 	uint64_t hole_hits;
 	uint32_t inject; /* MMU_INJECT: the error code that the guest's own hardware would give */
-	uint64_t spurious; /* shadow: the address of the last fault, and how often in a row nothing was missing for it in our tables */
+	uint64_t
+		spurious; /* shadow: the address of the last fault, and how often in a row nothing was missing for it in our tables */
 	uint32_t spurious_times;
-	gpa_t fault_at;	 /* shadow: the guest-physical address of the access, where it is to be emulated */
-	bool pml;	 /* page-modification logging is on in its VMCS */
+	bool smap_let; /* shadow: the next store that CR0.WP = 0 allows is mapped, though it then escapes SMAP (shadow_let_store()) */
+	gpa_t fault_at; /* shadow: the guest-physical address of the access, where it is to be emulated */
+	bool pml;	/* page-modification logging is on in its VMCS */
 	/* What it pays of the debt (pay.c), in ticks of the TSC: when it last paid (low half), when it pays again, exits since,
 	 * and what a page took. */
 	uint32_t paid_at, pay_after, unpaid, price;

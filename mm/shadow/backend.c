@@ -100,6 +100,7 @@ void shadow_let_store(struct mmu_vcpu *v, gpa_t at)
 {
 	mmu_lock(v->mmu);
 	indirect_let_store(v->mmu, gpa_to_gfn(at));
+	v->smap_let = true;
 	mmu_account(v->mmu);
 	mmu_unlock(v->mmu);
 }

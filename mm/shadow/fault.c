@@ -300,7 +300,7 @@ static bool look(struct build *b, enum mmu_verdict *verdict)
 		   !indirect_unsync(b->mmu, b->to.gfn)) {
 		*verdict = MMU_TABLE;
 	} else if (store_without_w(b) && b->g.role & ROLE_SMAP && b->w->all & PTE_U &&
-		   !MUTANT(wp0_smap_escaped)) {
+		   !MUTANT(wp0_smap_escaped) && !b->v->smap_let) {
 		/* As a supervisor's page it would escape SMAP. */
 		*verdict = MMU_TABLE;
 	}
@@ -358,6 +358,7 @@ enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f)
 	leaf_map(b.mmu, b.page[b.end], index_at(&b, b.end), &b.to, flags, f->access);
 	if (b.end == 1 && (b.to.record || (b.to.record = record_find(b.mmu, b.to.gfn, 1))))
 		shadow_prefetch(b.mmu, b.page[1], index_at(&b, 1), &b.to, flags);
+	v->smap_let = false;
 	root_fill_low(v);
 	return MMU_RESUME;
 }

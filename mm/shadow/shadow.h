@@ -45,5 +45,6 @@ void shadow_invlpg(struct mmu_vcpu *v, gva_t at);
 void shadow_unprotect(struct mmu_vcpu *v, gpa_t at);
 
 /* The same, where the store is translated by that very table, so that it is made from again at once: the guest stores unnoticed, until
- * it invalidates what its TLB may hold of what the table said. Locks: takes the MMU lock. */
+ * it invalidates what its TLB may hold of what the table said. And where the store is to be emulated because CR0.WP = 0 allows it and SMAP
+ * would not see the page any more: the page is mapped for it, until its next INVLPG. Locks: takes the MMU lock. */
 void shadow_let_store(struct mmu_vcpu *v, gpa_t at);

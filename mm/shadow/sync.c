@@ -137,8 +137,8 @@ void shadow_invlpg(struct mmu_vcpu *v, gva_t at)
 		p = spage_of(pfn((e & SPTE_ADDR) >> PAGE_SHIFT));
 	}
 	/* Above level 1 each store is seen, and below a large page of the guest's there is nothing to compare. */
-	if (level == 1 && !(p->role.v & ROLE_DIRECT) && indirect_must_sync(mmu, p) &&
-		!MUTANT(invlpg_without_sync))
+	if (level == 1 && !(p->role.v & ROLE_DIRECT) &&
+		(indirect_must_sync(mmu, p) || p->role.v & ROLE_WP0) && !MUTANT(invlpg_without_sync))
 		shadow_sync_entry(mmu, p, level_index(at.v >> PAGE_SHIFT, 1));
 	mmu_unlock(mmu);
 	if (!MUTANT(invlpg_without_flush))
