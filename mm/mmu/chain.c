@@ -84,11 +84,6 @@ unsigned chain_count(uint64_t head)
 	return blocks(head) ? blocks(head)->all : (head & POINTER) != 0;
 }
 
-uint64_t *chain_first(uint64_t head)
-{
-	return blocks(head) ? blocks(head)->entry[blocks(head)->n - 1] : pointer(head);
-}
-
 /* Not in the first block, where new ones are. What was added last takes the place of the one that goes (chain_remove),
  * and the turn comes round to it when all others had theirs. */
 uint64_t *chain_victim(struct mmu *mmu, uint64_t head)
@@ -159,4 +154,21 @@ void chain_each(uint64_t head, void (*f)(uint64_t *entry, void *with), void *wit
 	for (struct chain_block *b = blocks(head); b; b = b->next)
 		for (unsigned i = 0; i < b->n; i++)
 			f(b->entry[i], with);
+}
+
+void chain_drain(struct mmu *mmu, uint64_t head, void (*f)(uint64_t *entry, void *with), void *with)
+{
+	struct chain_block *next;
+
+	if (!blocks(head)) {
+		if (head & POINTER)
+			f(pointer(head), with);
+		return;
+	}
+	for (struct chain_block *b = blocks(head); b; b = next) {
+		next = b->next;
+		for (unsigned i = 0; i < b->n; i++)
+			f(b->entry[i], with);
+		block_put(mmu, b);
+	}
 }

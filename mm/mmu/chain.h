@@ -41,8 +41,6 @@ struct chain_blocks {
 /* All with the MMU lock held. The owner's bits of the head stay as they are. */
 
 unsigned chain_count(uint64_t head);
-/* Any entry of it, or NULL. */
-uint64_t *chain_first(uint64_t head);
 /* The one that goes when the chain is full: each in turn, but none of those added last, for the instruction that they
  * were added for may need them all at one time. */
 uint64_t *chain_victim(struct mmu *mmu, uint64_t head);
@@ -52,3 +50,5 @@ uint64_t chain_add(struct mmu *mmu, uint64_t head, uint64_t *entry);
 uint64_t chain_remove(struct mmu *mmu, uint64_t head, const uint64_t *entry);
 /* Calls f for each entry. It must not change the chain. */
 void chain_each(uint64_t head, void (*f)(uint64_t *entry, void *with), void *with);
+/* The same, and the chain is no more: the caller forgets its head, but for the owner's bits. f may change what the entries are in. */
+void chain_drain(struct mmu *mmu, uint64_t head, void (*f)(uint64_t *entry, void *with), void *with);

@@ -75,8 +75,8 @@ bool indirect_clear(struct mmu *mmu, struct spage *p, unsigned i);
 /* All that link p go; p waits for the next flush, if it is a root for its last pin. Its entries are undone before it is freed, in
  * pieces (reclaim.c): until then they stand in the records of what they map. */
 bool indirect_zap(struct mmu *mmu, struct spage *p);
-/* One of the entries that link p. */
-void indirect_clear_parent(struct mmu *mmu, struct spage *p);
+/* The entries that link p go. */
+void indirect_unlink(struct mmu *mmu, struct spage *p);
 /* The entries of p alone, in pieces (backend->detach). */
 bool indirect_detach(struct mmu *mmu, struct spage *p, unsigned *budget);
 /* All pages made from this frame. */

@@ -143,8 +143,7 @@ static void sync_frame(
 			*left -= (unsigned)min(
 				(uint64_t)*left, n + UNDONE_LOOKS * (mmu->pages.undone - since));
 		} else {
-			while (chain_count(p->parents))
-				indirect_clear_parent(mmu, p);
+			indirect_unlink(mmu, p);
 			p->flags |= MUTANT(stale_forgotten) ? 0 : SPAGE_STALE;
 		}
 	}
@@ -159,8 +158,7 @@ void indirect_unlink_unsync(struct mmu *mmu)
 		struct spage *p = indirect_is_unsync(mmu, at) ? hash_find_any(mmu, at, TABLE_MASK, 0) : NULL;
 
 		for (; p; p = hash_next_any(p, TABLE_MASK, 0))
-			while (chain_count(p->parents))
-				indirect_clear_parent(mmu, p);
+			indirect_unlink(mmu, p);
 	}
 }
 

@@ -99,15 +99,29 @@ bool indirect_detach(struct mmu *mmu, struct spage *p, unsigned *budget)
 	return true;
 }
 
-void indirect_clear_parent(struct mmu *mmu, struct spage *p)
+/* One entry of a chain that goes as a whole. */
+static void drop_entry(uint64_t *entry, void *with)
 {
-	indirect_clear_entry(mmu, chain_first(p->parents));
+	struct mmu *mmu = with;
+	struct spage *p = page_of(entry);
+
+	p->children -= p->keys[(uint64_t)entry % PAGE_SIZE / 8] == KEY_LINK;
+	spte_set(p, entry, 0);
+	mmu->pages.undone++;
+}
+
+void indirect_unlink(struct mmu *mmu, struct spage *p)
+{
+	if (!p->parents)
+		return;
+	chain_drain(mmu, p->parents, drop_entry, mmu);
+	p->parents = 0;
+	mmu->pages.ahead_epoch = mmu->front.flush_epoch + 1;
 }
 
 bool indirect_zap(struct mmu *mmu, struct spage *p)
 {
-	while (chain_count(p->parents))
-		indirect_clear_parent(mmu, p);
+	indirect_unlink(mmu, p);
 	if (!(p->role.v & ROLE_DIRECT))
 		record_untrack(mmu, p->gfn);
 	spage_detach(mmu, p);
@@ -137,11 +151,12 @@ bool indirect_zap_frame(struct mmu *mmu, gfn_t at)
 /* All leaves of one record go. */
 static bool zap_leaves(struct mmu *mmu, uint64_t *record)
 {
-	bool any = false;
-
-	while (chain_count(record_get(record)))
-		any |= indirect_clear_entry(mmu, chain_first(*record));
-	return any;
+	if (!chain_count(record_get(record)))
+		return false;
+	chain_drain(mmu, *record, drop_entry, mmu);
+	record_set(record, *record & (RECORD_UNSYNC | RECORD_BLOCKS));
+	mmu->pages.ahead_epoch = mmu->front.flush_epoch + 1;
+	return true;
 }
 
 static void write_protect(uint64_t *entry, void *any)

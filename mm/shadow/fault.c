@@ -186,9 +186,11 @@ static bool link_path(struct build *b)
 		 * INVLPG, which finds no entry to compare where the path was broken. */
 		if (child_of(e, level) != child && child->children && !MUTANT(unsync_linked))
 			indirect_unlink_unsync(b->mmu);
-		/* The guest stores into a table above level 1 unnoticed (indirect_let_store()): what is in it goes. */
+		/* The guest stores into a table above level 1 unnoticed (indirect_let_store()): what is in it goes, but for the store
+		 * itself, which goes this way. */
 		if (child_of(e, level) != child && level > 2 && child->lo < child->hi &&
-			!(child->role.v & ROLE_DIRECT) && unlikely(indirect_is_unsync(b->mmu, child->gfn))) {
+			child->gfn.v != b->to.gfn.v && !(child->role.v & ROLE_DIRECT) &&
+			unlikely(indirect_is_unsync(b->mmu, child->gfn))) {
 			indirect_zap(b->mmu, child);
 			return false;
 		}
