@@ -1301,6 +1301,9 @@ def on_shadow(names, **more):
     }
 
 
+# This guest has tables that are linked from everywhere: to give one up, and to undo what was made from it, takes longer.
+PAGING_STRETCH = 60000
+
 # Those of GOOD that know real mode do so from their first instruction on.
 SHADOW_GOOD = [name for name in GOOD if name != "realmode"] + ["debug", "exceptions", "msrs", "apic", "early"]
 BOTH = ["exits", "longmode", "interrupt"]
@@ -1344,6 +1347,24 @@ SHADOW = [
         all_cpus=["corei5_lynnfield_750", PENRYN],
         cost=36,
         timeout=600,
+    ),
+    Case(
+        "shadow-paging-twins",  # under EPT and on shadow tables the guest ends with the same memory
+        [PAGING, PAGING, MACHINE_OFF],
+        cost=12,
+        timeout=600,
+        stretch=PAGING_STRETCH,
+        **paging("ept", "shadow"),
+    ),
+    Case(
+        "shadow-paging",
+        ["^" + PAGING, MACHINE_OFF],
+        cpus=[PENRYN],
+        all_cpus=[PENRYN, "corei5_lynnfield_750", "corei7_sandy_bridge_2600k", "sapphire_rapids"],
+        cost=12,
+        timeout=600,
+        stretch=PAGING_STRETCH,
+        **paging("shadow"),
     ),
     Case(
         # Stores into page tables of all kinds have the same effect on both; only one that its own table stands in the way of ends.
