@@ -4,6 +4,7 @@
  *
  *	paging.c	from the guest's registers to the shape of its tables, and the pages that stand for them
  *	fault.c		a page fault: the guest's own, or a missing entry of ours
+ *	path.c		the pages on its way, from the root to the leaf (build.h)
  *	leaf.c		a leaf: from a guest's entry and a slot to what the CPU may do
  *	root.c		the root for a vCPU's CR3, and PAE's four PDPTEs
  *	prefetch.c	neighbours of a leaf, mapped by the same fault
