@@ -117,7 +117,7 @@ void indirect_synced(struct spage *p);
 /* A page that links others is linked anew: unsynchronised pages may lie anywhere below it. So all of these are unlinked; each is
  * compared when it is linked again. */
 void indirect_unlink_unsync(struct mmu *mmu);
-/* All unsynchronised pages are compared by `sync`, up to `most` entries of them; what would be more is unlinked, and a page of which
+/* All unsynchronised pages are compared by `sync`, which is to take at most some `most` instructions; what would be more is unlinked, and a page of which
  * `sync` says false given up. If no vCPU is in the guest,
  * they are synchronised from now on. */
 void indirect_sync(struct mmu *mmu, bool (*sync)(struct mmu *mmu, struct spage *p), unsigned most);

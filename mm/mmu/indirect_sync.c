@@ -15,9 +15,11 @@
 #include "mm/mmu/indirect.h"
 #include "mm/mmu/records.h"
 
-#define TABLE_MASK   (ROLE_DIRECT | ROLE_NOTES)
-/* An entry that goes takes as long as so many that are compared. */
-#define UNDONE_LOOKS 24u
+#define TABLE_MASK  (ROLE_DIRECT | ROLE_NOTES)
+/* Instructions: of a page that is compared, of an entry of it, of one that has 4 bytes, and of one that goes. */
+#define SYNC_PAGE   200u
+#define SYNC_NARROW 32u
+#define SYNC_UNDO   300u
 
 /* The list, emptied if it is of an older generation. */
 static struct mmu_unsync *unsync_list(struct mmu *mmu)
@@ -121,7 +123,7 @@ void indirect_synced(struct spage *p)
 	p->flags &= (uint16_t)~SPAGE_STALE;
 }
 
-/* Compares the pages of one frame, and takes those that nothing links. *left: entries that may still be looked at. */
+/* Compares the pages of one frame, and takes those that nothing links. *left: instructions that this may still take. */
 static void sync_frame(
 	struct mmu *mmu, gfn_t at, bool (*sync)(struct mmu *mmu, struct spage *p), unsigned *left)
 {
@@ -129,6 +131,8 @@ static void sync_frame(
 
 	for (; p; p = next) {
 		unsigned n = p->lo < p->hi ? (unsigned)(p->hi - p->lo) : 0;
+
+		n = SYNC_PAGE + n * (p->role.v & ROLE_NARROW ? SYNC_NARROW : 1);
 
 		next = hash_next_any(p, TABLE_MASK, 0);
 		if ((!p->pins && !chain_count(p->parents)) || role_level(p->role) > 1) {
@@ -140,8 +144,7 @@ static void sync_frame(
 				p->flags &= (uint16_t)~SPAGE_STALE;
 			else
 				indirect_zap(mmu, p);
-			*left -= (unsigned)min(
-				(uint64_t)*left, n + UNDONE_LOOKS * (mmu->pages.undone - since));
+			*left -= (unsigned)min((uint64_t)*left, n + SYNC_UNDO * (mmu->pages.undone - since));
 		} else {
 			indirect_unlink(mmu, p);
 			p->flags |= MUTANT(stale_forgotten) ? 0 : SPAGE_STALE;

@@ -9,13 +9,15 @@ static struct spage *page_of(const uint64_t *entry)
 	return spage_of(hpa_to_pfn(virt_to_hpa(entry)));
 }
 
-/* The record that a key names. Neighbours in a table are neighbours in memory as a rule: *last is the record found last, for `was`. */
-static uint64_t *record_of(const struct mmu *mmu, uint64_t key, uint64_t *was, uint64_t **last)
+/* The record that a key of p names. Neighbours in a table are neighbours in memory as a rule: *last is the record found last, for
+ * `was`. */
+static uint64_t *record_of(
+	const struct mmu *mmu, const struct spage *p, uint64_t key, uint64_t *was, uint64_t **last)
 {
 	int64_t step = (int64_t)(key_gfn(key).v - key_gfn(*was).v);
 
-	if (!*last || key_level(key) != 1 || key_level(*was) != 1 || (key_gfn(key).v ^ key_gfn(*was).v) >> 9)
-		*last = record_find(mmu, key_gfn(key), key_level(key));
+	if (!*last || role_level(p->role) != 1 || (key_gfn(key).v ^ key_gfn(*was).v) >> 9)
+		*last = record_find(mmu, key_gfn(key), key_level(p, key));
 	else
 		*last += step;
 	*was = key;
@@ -29,15 +31,15 @@ static bool clear_entry(struct mmu *mmu, struct spage *p, unsigned i, uint64_t *
 	if (!*entry)
 		return false;
 	/* What it would be if the guest mapped its memory one to one, as it so often does. */
-	if (MUTANT(recomputed_rmap) && key != KEY_LINK)
-		key = key_leaf((gfn_t){ align_down(p->gfn.v, ENTRIES) + i }, key_level(key));
-	if (key == KEY_LINK) {
+	if (MUTANT(recomputed_rmap) && !key_is_link(p, key))
+		key = key_leaf((gfn_t){ align_down(p->gfn.v, ENTRIES) + i }, key_level(p, key));
+	if (key_is_link(p, key)) {
 		struct spage *child = spage_of(pfn((*entry & SPTE_ADDR) >> PAGE_SHIFT));
 
 		child->parents = chain_remove(mmu, child->parents, entry);
 		p->children--;
 	} else {
-		uint64_t *record = record_of(mmu, key, was, last);
+		uint64_t *record = record_of(mmu, p, key, was, last);
 
 		ASSERT(record);
 		record_set(record, chain_remove(mmu, *record, entry));
@@ -105,7 +107,7 @@ static void drop_entry(uint64_t *entry, void *with)
 	struct mmu *mmu = with;
 	struct spage *p = page_of(entry);
 
-	p->children -= p->keys[(uint64_t)entry % PAGE_SIZE / 8] == KEY_LINK;
+	p->children -= key_is_link(p, p->keys[(uint64_t)entry % PAGE_SIZE / 8]);
 	spte_set(p, entry, 0);
 	mmu->pages.undone++;
 }

@@ -128,6 +128,8 @@ enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f)
 	v->spurious_times = 0;
 	flags = path_leaf_flags(&b);
 	leaf_map(b.mmu, b.page[b.end], path_index(&b, b.end), &b.to, flags, f->access);
+	if (b.leaf == 1)
+		b.page[1]->keys[path_index(&b, 1)] = b.w->step[0].entry;
 	if (b.end == 1 && (b.to.record || (b.to.record = record_find(b.mmu, b.to.gfn, 1))))
 		shadow_prefetch(b.mmu, b.page[1], path_index(&b, 1), &b.to, flags);
 	v->smap_let = false;

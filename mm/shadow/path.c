@@ -116,8 +116,11 @@ void path_find(struct build *b)
 			b->linked = level - 1;
 		if (!child)
 			child = indirect_find(b->mmu, at, role);
-		if (!child)
+		if (!child) {
 			child = indirect_new(b->mmu, at, role, &b->flush);
+			if (level == 2 && level > b->leaf)
+				shadow_copy_keys(b->mmu, child);
+		}
 		child->flags &= (uint16_t)~SPAGE_STORES;
 		b->page[level - 1] = child;
 	}

@@ -45,12 +45,12 @@ void shadow_prefetch(struct mmu *mmu, struct spage *p, unsigned i, const struct 
 	for (unsigned k = first; k < first + AROUND; k++) {
 		gfn_t at = { to->gfn.v + k - i };
 		struct target n;
+		uint64_t g = 0;
 
 		if (entry[k])
 			continue;
 		if (!linear) {
-			uint64_t g = shadow_guest_entry(p, table, k);
-
+			g = shadow_guest_entry(p, table, k);
 			if ((g & (PTE_P | PTE_A)) != (PTE_P | PTE_A) || g & reserved)
 				continue;
 			at = (gfn_t){ (g & PTE_ADDR) >> PAGE_SHIFT };
@@ -58,7 +58,10 @@ void shadow_prefetch(struct mmu *mmu, struct spage *p, unsigned i, const struct 
 			if ((g & (PTE_W | PTE_D)) == (PTE_W | PTE_D))
 				flags |= PTE_W;
 		}
-		if (neighbour(mmu, to, at, &n))
-			leaf_map(mmu, p, k, &n, flags, MMU_READ);
+		if (!neighbour(mmu, to, at, &n))
+			continue;
+		leaf_map(mmu, p, k, &n, flags, MMU_READ);
+		if (!linear)
+			p->keys[k] = g;
 	}
 }

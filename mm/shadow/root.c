@@ -10,7 +10,8 @@
 #include "lib/x86.h"
 #include "mm/shadow/shadow_internal.h"
 
-#define SYNC_MOST 384u /* entries compared at once; pages beyond that are compared when they are used again */
+#define SYNC_MOST                                                                                            \
+	4000u /* instructions of comparing at once; pages beyond that are compared when they are used again */
 
 bool root_below(const struct mmu_vcpu *v, const struct paging *g, unsigned i, gfn_t *at, role_t *role)
 {

@@ -74,6 +74,8 @@ void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, const struct target 
 bool shadow_sync_page(struct mmu *mmu, struct spage *p);
 void shadow_sync_entry(struct mmu *mmu, struct spage *p, unsigned i);
 
+/* p, of level 1, is new: its keys become the guest's entries. */
+void shadow_copy_keys(struct mmu *mmu, struct spage *p);
 /* The guest's table that p was made from, at the entry for p's first: one page of RAM, or NULL. Valid as long as the lock is held. */
 const void *shadow_guest_table(struct mmu *mmu, const struct spage *p);
 /* Its entry for entry i of p; all ones if there is no table. */

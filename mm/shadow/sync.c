@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Entries of level 1 compared with what the guest's table says now. What is still right stays, so that a flush costs no faults. */
+/*
+ * Entries of level 1 compared with what the guest's table says now. What is still right stays, so that a flush costs no faults.
+ *
+ * The key of each entry is the guest's entry as it was when ours was made, or when it was looked at last (also where ours is empty): so the
+ * guest's table and the keys are two tables that are the same, but for what has changed.
+ */
 #include "lib/x86.h"
 #include "mm/mmu/indirect_keys.h"
 #include "mm/shadow/shadow_internal.h"
@@ -62,35 +67,26 @@ uint64_t shadow_guest_entry(const struct spage *p, const void *table, unsigned i
 				       : atomic_load_relaxed((const uint64_t *)table + i);
 }
 
-/*
- * The usual case of holds(), which has nothing new: rights, flags and address are those that the entry was made with. Returns the first
- * entry from `from` on that is not so, or `end`: a guest's flush passes some hundred entries here.
- */
-static unsigned first_changed(
-	const uint64_t *entry, const uint64_t *key, const uint64_t *table, unsigned from, unsigned end)
+/* How many of the n words at a and b are the same, before the first that is not. One instruction: a guest's flush passes hundreds of them
+ * here. (The guest may be storing into its table: each word is read once.) */
+static unsigned same_words(const uint64_t *a, const uint64_t *b, unsigned n)
 {
-	const uint64_t flags = PTE_P | PTE_W | PTE_U | PTE_PWT | PTE_PCD | PTE_A | PTE_PAT4K | PTE_NX;
-	const uint64_t address = PTE_ADDR;
+	uint64_t left = n;
+	bool same = true;
 
-	for (; from < end; from++) {
-		uint64_t e = entry[from], g;
-
-		if (!e)
-			continue;
-		g = table[from];
-		/* Shifted by 5, W is where D is: an entry with W needs a D of the guest's. */
-		if (((e ^ g) & flags) | ((key[from] ^ g) & address) | (e << 5 & ~g & PTE_D))
-			break;
-	}
-	return from;
+	if (n)
+		__asm__ volatile("repe cmpsq" : "+S"(a), "+D"(b), "+c"(left), "=@ccz"(same) : : "memory");
+	return same ? n : n - (unsigned)left - 1;
 }
 
+/* The key becomes what the guest's entry is now. */
 static void sync_entry(struct mmu *mmu, struct spage *p, const void *table, unsigned i)
 {
-	uint64_t e = atomic_load_relaxed(&spage_table(p)[i]);
+	uint64_t e = atomic_load_relaxed(&spage_table(p)[i]), g = shadow_guest_entry(p, table, i);
 
-	if (e && !holds(mmu, p->role, e, key_gfn(p->keys[i]), shadow_guest_entry(p, table, i)))
+	if (e && !holds(mmu, p->role, e, key_gfn(p->keys[i]), g))
 		indirect_clear(mmu, p, i);
+	p->keys[i] = g;
 }
 
 void shadow_sync_entry(struct mmu *mmu, struct spage *p, unsigned i)
@@ -98,17 +94,25 @@ void shadow_sync_entry(struct mmu *mmu, struct spage *p, unsigned i)
 	sync_entry(mmu, p, shadow_guest_table(mmu, p), i);
 }
 
+void shadow_copy_keys(struct mmu *mmu, struct spage *p)
+{
+	const uint64_t *table = shadow_guest_table(mmu, p);
+	uint64_t *key = p->keys, n = ENTRIES;
+
+	if (table && !(p->role.v & ROLE_NARROW))
+		__asm__ volatile("rep movsq" : "+S"(table), "+D"(key), "+c"(n) : : "memory");
+}
+
 bool shadow_sync_page(struct mmu *mmu, struct spage *p)
 {
-	const uint64_t *table = shadow_guest_table(mmu, p), *entry = spage_table(p);
+	const uint64_t *table = shadow_guest_table(mmu, p);
+	bool wide = table && !(p->role.v & ROLE_NARROW);
 	uint64_t since = mmu->pages.undone;
-	unsigned from = p->lo, end = p->hi;
-	/* Else other bits count: PAE reserves high ones. */
-	bool plain = table && !(p->role.v & (ROLE_NARROW | ROLE_PAE | ROLE_WP0)) && p->role.v & ROLE_NXE;
+	unsigned end = p->hi;
 
-	for (unsigned i = from;; i++) {
-		i = plain ? first_changed(entry, p->keys, table, i, end) : i;
-		if (i >= end)
+	for (unsigned i = p->lo; i < end; i++) {
+		i += wide ? same_words(p->keys + i, table + i, end - i) : 0;
+		if (i == end)
 			break;
 		sync_entry(mmu, p, table, i);
 		if (mmu->pages.undone - since > SYNC_UNDONE)

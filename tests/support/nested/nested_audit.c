@@ -43,7 +43,7 @@ static void audit_table(struct mmu *mmu, struct spage *p, struct totals *t)
 			continue;
 		if (i < p->lo || i >= p->hi)
 			oracle_fail("entry %u of a page is in use outside [%u, %u)", i, p->lo, p->hi);
-		if (key == KEY_LINK) {
+		if (key_is_link(p, key)) {
 			struct spage *child = spage_of(pfn((*entry & SPTE_ADDR) >> PAGE_SHIFT));
 
 			links++;
@@ -51,13 +51,13 @@ static void audit_table(struct mmu *mmu, struct spage *p, struct totals *t)
 				oracle_fail("a valid page links one that is not");
 			in_chain_once(child->parents, entry, "page", child->gfn.v);
 		} else {
-			uint64_t *record = record_find(mmu, key_gfn(key), key_level(key));
+			uint64_t *record = record_find(mmu, key_gfn(key), key_level(p, key));
 
 			t->leaves++;
 			if (!record)
 				oracle_fail("nothing is noted of gfn %#lx, which is mapped", key_gfn(key).v);
 			in_chain_once(*record, entry, "gfn", key_gfn(key).v);
-			if (key_level(key) > 1 && record_blocks(*record))
+			if (key_level(p, key) > 1 && record_blocks(*record))
 				oracle_fail("a large leaf maps a table of the guest's");
 			if ((*entry & SPTE_W) && indirect_tracked(mmu, key_gfn(key)) &&
 				!indirect_is_unsync(mmu, key_gfn(key)))

@@ -61,7 +61,7 @@ static void random_mode(struct shadow_vcpu *v)
 	while (!(shadow_sim.c->modes & BIT(v->mode)));
 	v->guest.cr0 = CR0_PE | (v->mode != SHADOW_OFF ? CR0_PG : 0);
 	v->guest.cr4 = v->mode >= SHADOW_PAE || (v->mode == SHADOW_OFF && below(2)) ? CR4_PAE : 0;
-	v->guest.cr4 |= v->mode == SHADOW_32_PSE || below(2) * (v->mode != SHADOW_32) ? CR4_PSE : 0;
+	v->guest.cr4 |= v->mode == SHADOW_32_PSE || (below(2) && v->mode != SHADOW_32) ? CR4_PSE : 0;
 	v->guest.cr4 |= v->mode == SHADOW_5 ? CR4_LA57 : 0;
 	v->guest.cr4 |= v->mode >= SHADOW_4 && below(2) ? CR4_PCIDE : 0;
 	v->guest.efer = v->mode >= SHADOW_4 ? EFER_LME | EFER_LMA : 0;
