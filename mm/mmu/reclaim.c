@@ -185,13 +185,16 @@ unsigned mmu_reclaim(struct mmu *mmu, unsigned pages, unsigned entries)
 	return done + logs;
 }
 
+/* What a page of mmu_retire() may take: a fault calls it for each page that it takes. */
+#define RETIRE_ENTRIES 128u
+
 unsigned mmu_retire(struct mmu *mmu, unsigned n)
 {
 	struct horizon h = horizon_flushed(mmu);
 	unsigned done = 0, touched = 0;
 
 	while (done < n) {
-		struct spage *p = next(mmu, &h, &touched, min(n * ENTRIES, (unsigned)MMU_BATCH_ENTRIES));
+		struct spage *p = next(mmu, &h, &touched, min(n * RETIRE_ENTRIES, (unsigned)MMU_BATCH_ENTRIES));
 
 		if (!p)
 			break;
