@@ -10,8 +10,10 @@
 #include "mm/shadow/shadow_internal.h"
 #include "mm/space/guest_entry.h"
 
-/* Entries that do not hold, and the blocks of their chains: a page in which there are more of them goes as a whole, which takes no time now. */
-#define SYNC_UNDONE 16u
+/* Entries that have changed, and of those that were in use, with the blocks of their chains, such as do not hold any more: a page in which
+ * there are more of them goes as a whole, which takes no time now. */
+#define SYNC_CHANGED 128u
+#define SYNC_UNDONE  16u
 
 /* Where in the guest's table entry i was made from. */
 static uint64_t entry_at(const struct spage *p, unsigned i)
@@ -105,17 +107,23 @@ void shadow_copy_keys(struct mmu *mmu, struct spage *p)
 
 bool shadow_sync_page(struct mmu *mmu, struct spage *p)
 {
-	const uint64_t *table = shadow_guest_table(mmu, p);
+	const uint64_t *table = shadow_guest_table(mmu, p), *entry = spage_table(p);
 	bool wide = table && !(p->role.v & ROLE_NARROW);
 	uint64_t since = mmu->pages.undone;
-	unsigned end = p->hi;
+	unsigned changed = 0, end = p->hi;
 
 	for (unsigned i = p->lo; i < end; i++) {
-		i += wide ? same_words(p->keys + i, table + i, end - i) : 0;
+		/* Changes come in runs. */
+		if (wide && p->keys[i] == table[i])
+			i += same_words(p->keys + i, table + i, end - i);
 		if (i == end)
 			break;
-		sync_entry(mmu, p, table, i);
-		if (mmu->pages.undone - since > SYNC_UNDONE)
+		changed++;
+		if (wide && !entry[i])
+			p->keys[i] = atomic_load_relaxed(&table[i]);
+		else
+			sync_entry(mmu, p, table, i);
+		if (mmu->pages.undone - since > SYNC_UNDONE || (wide && changed > SYNC_CHANGED))
 			return false;
 	}
 	return true;
