@@ -194,7 +194,8 @@ unsigned mmu_retire(struct mmu *mmu, unsigned n)
 	unsigned done = 0, touched = 0;
 
 	while (done < n) {
-		struct spage *p = next(mmu, &h, &touched, min(n * RETIRE_ENTRIES, (unsigned)MMU_BATCH_ENTRIES));
+		struct spage *p =
+			next(mmu, &h, &touched, min(n * RETIRE_ENTRIES, (unsigned)MMU_BATCH_ENTRIES));
 
 		if (!p)
 			break;
