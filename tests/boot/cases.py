@@ -1419,6 +1419,21 @@ SHADOW = [
         files={"hello.bin": demo("hello.bin")},
     ),
     Case(
+        "linux-twins",  # what Linux works out is the same under EPT and on shadow tables
+        [r"^lethe: vm ept exited: power-off", MACHINE_OFF],
+        seen=[r"^lethe: vm shadow exited: power-off"],
+        stretch=NO_STRETCH,
+        twins=r"twin: \w+ [0-9a-f]{32}",
+        conf="".join(
+            vm(mmu, kernel="vmlinuz", initrd="initrd.img", memory="256M", mmu=mmu,
+               cmdline="console=ttyS0,115200 cryptomgr.notests=1 mitigations=off quiet run=twin after=poweroff")
+            for mmu in ("ept", "shadow")
+        ),
+        files={"vmlinuz": kernel, "initrd.img": initrd},
+        cost=45,
+        timeout=600,
+    ),
+    Case(
         "linux-shadow",
         TO_SHELL + [("send", "poweroff\\r"), r"^lethe: vm demo exited: power-off", MACHINE_OFF],
         cpus=SHADOW_CPUS,

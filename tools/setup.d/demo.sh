@@ -52,7 +52,7 @@ demo_files() {
 demo_initramfs() {
 	from=$top/tools/initramfs
 	image=$made/demo/initrd.img
-	stale "$image" "$from/init" "$from/tsc.c" "$from/load.c" "$from/procs.c" "$from/romread" "$from/build" "$from/newc.py" \
+	stale "$image" "$from/init" "$from/tsc.c" "$from/load.c" "$from/procs.c" "$from/romread" "$from/twin" "$from/build" "$from/newc.py" \
 		"$made/demo/busybox" || return 0
 	lock
 	say "building the demo guest's initramfs"
@@ -62,7 +62,7 @@ demo_initramfs() {
 			-o "$made/demo/$program.part" "$from/$program.c" || die "tools/initramfs/$program.c does not build"
 	done
 	logged python3 "$from/build" "$image.part" "$from/init" "$made/demo/busybox" \
-		"$made/demo/tsc.part" "$made/demo/load.part" "$made/demo/procs.part" "$from/romread" || die "the initramfs could not be built"
+		"$made/demo/tsc.part" "$made/demo/load.part" "$made/demo/procs.part" "$from/romread" "$from/twin" || die "the initramfs could not be built"
 	rm "$made/demo/tsc.part" "$made/demo/load.part" "$made/demo/procs.part"
 	mv "$image.part" "$image"
 }
