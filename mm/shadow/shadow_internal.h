@@ -70,9 +70,8 @@ unsigned leaf_most(struct mmu *mmu, const struct target *to, unsigned most, unsi
 void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, const struct target *to, uint64_t flags,
 	unsigned access);
 
-/* sync.c: compares all of p, or one entry, with what the guest's table says. False: so much is different that p is to be given up. */
+/* sync.c: compares all of p with what the guest's table says. False: so much is different that p is to be given up. */
 bool shadow_sync_page(struct mmu *mmu, struct spage *p);
-void shadow_sync_entry(struct mmu *mmu, struct spage *p, unsigned i);
 
 /* p, of level 1, is new: its keys become the guest's entries. */
 void shadow_copy_keys(struct mmu *mmu, struct spage *p);

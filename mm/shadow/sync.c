@@ -91,11 +91,6 @@ static void sync_entry(struct mmu *mmu, struct spage *p, const void *table, unsi
 	p->keys[i] = g;
 }
 
-void shadow_sync_entry(struct mmu *mmu, struct spage *p, unsigned i)
-{
-	sync_entry(mmu, p, shadow_guest_table(mmu, p), i);
-}
-
 void shadow_copy_keys(struct mmu *mmu, struct spage *p)
 {
 	const uint64_t *table = shadow_guest_table(mmu, p);
@@ -151,7 +146,7 @@ void shadow_invlpg(struct mmu_vcpu *v, gva_t at)
 	/* Above level 1 each store is seen, and below a large page of the guest's there is nothing to compare. */
 	if (level == 1 && !(p->role.v & ROLE_DIRECT) &&
 		(indirect_must_sync(mmu, p) || p->role.v & ROLE_WP0) && !MUTANT(invlpg_without_sync))
-		shadow_sync_entry(mmu, p, level_index(at.v >> PAGE_SHIFT, 1));
+		sync_entry(mmu, p, shadow_guest_table(mmu, p), level_index(at.v >> PAGE_SHIFT, 1));
 	mmu_unlock(mmu);
 	if (!MUTANT(invlpg_without_flush))
 		v->entered_epoch = 0; /* this vCPU's tags go (mmu_make_ready) */
