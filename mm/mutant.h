@@ -42,7 +42,6 @@
 	X(role_without_nxe)	   /* 8	the role does not say whether NX is reserved */                           \
 	X(role_without_pse)	   /* 8	the role does not say whether PS counts in 32-bit paging */               \
 	X(role_without_smep)	   /* 8	with WP = 0, the role does not say SMEP */                                \
-	X(role_without_pae)	   /* 8	PAE paging and IA-32e paging share tables */                              \
 	X(wp0_user_kept)	   /* 8	a page that a supervisor may store to by WP = 0 stays the user's */       \
 	X(wp0_exec_kept)	   /* 8	the same page can be executed with SMEP */                                \
 	X(wp0_smap_escaped)	   /* 8	the same page is mapped with SMAP */                                      \
@@ -54,8 +53,6 @@
 	X(sync_ignores_rights)	   /* 8	comparing takes no notice of U */                                         \
 	X(sync_unprotected)	   /* 8	a table is synchronised and stays writable */                             \
 	X(stale_forgotten)	   /* 8	pages that a sync had no time for are linked again as they were */        \
-	X(unsync_above_leaf)	   /* 8	a table above level 1 is left unsynchronised */                           \
-	X(unsync_linked_above)	   /* 8	an unsynchronised table becomes a directory */                            \
 	X(flood_ignored)	   /* 8	a page whose table has many stores is not given up */                     \
 	X(large_over_new_table)	   /* 7	a large leaf is mapped over a table that its own fault has found */       \
 	X(cr3_without_flush)	   /* 6	another root is entered with what the TLB has of the last */              \

@@ -37,8 +37,7 @@ struct spage *indirect_new(struct mmu *mmu, gfn_t at, role_t role, bool *flush)
 	if (!(role.v & ROLE_DIRECT)) {
 		*flush |= make_room_at(mmu, at, role);
 		/* Pages above level 1 are not compared: what is made from an unsynchronised frame goes, but where the guest is let store. */
-		if (role_level(role) > 1 && indirect_is_unsync(mmu, at) &&
-			!indirect_has_directories(mmu, at) && !MUTANT(unsync_linked_above))
+		if (role_level(role) > 1 && indirect_is_unsync(mmu, at) && !indirect_has_directories(mmu, at))
 			*flush |= indirect_zap_frame(mmu, at);
 	}
 	p = spage_new(mmu, at, role, NULL);

@@ -79,7 +79,7 @@ bool indirect_unsync(struct mmu *mmu, gfn_t at)
 	record = record_find(mmu, at, 1);
 	if (!record_blocks(record_get(record)) || *record & RECORD_UNSYNC)
 		return true;
-	if ((indirect_has_directories(mmu, at) && !MUTANT(unsync_above_leaf)) || !unsync_note(mmu, at))
+	if (indirect_has_directories(mmu, at) || !unsync_note(mmu, at))
 		return false;
 	record_set(record, *record | RECORD_UNSYNC);
 	return true;

@@ -19,7 +19,7 @@ struct paging paging_of(const struct paging_regs *r)
 		g.levels = r->cr4 & CR4_LA57 ? 5 : 4;
 	} else if (r->cr4 & CR4_PAE) {
 		g.pae = true;
-		g.role |= MUTANT(role_without_pae) ? 0 : (uint32_t)ROLE_PAE;
+		g.role |= (uint32_t)ROLE_PAE;
 	} else {
 		g.narrow = true;
 		g.role = (uint32_t)(ROLE_NARROW |
