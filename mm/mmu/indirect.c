@@ -76,7 +76,7 @@ bool indirect_map_noted(
 {
 	unsigned level = role_level(p->role);
 	uint64_t *at_entry = &spage_table(p)[i];
-	bool flush = *at_entry && indirect_clear(mmu, p, i);
+	bool flush = atomic_load_relaxed(at_entry) && indirect_clear(mmu, p, i);
 
 	if (level == 1 && record_blocks(*record) && !(*record & RECORD_UNSYNC))
 		entry &= ~SPTE_W;

@@ -26,15 +26,15 @@ static uint64_t *record_of(
 
 static bool clear_entry(struct mmu *mmu, struct spage *p, unsigned i, uint64_t *was, uint64_t **last)
 {
-	uint64_t *entry = &spage_table(p)[i], key = p->keys[i];
+	uint64_t *entry = &spage_table(p)[i], key = p->keys[i], e = atomic_load_relaxed(entry);
 
-	if (!*entry)
+	if (!e)
 		return false;
 	/* What it would be if the guest mapped its memory one to one, as it so often does. */
 	if (MUTANT(recomputed_rmap) && !key_is_link(p, key))
 		key = key_leaf((gfn_t){ align_down(p->gfn.v, ENTRIES) + i }, key_level(p, key));
 	if (key_is_link(p, key)) {
-		struct spage *child = spage_of(pfn((*entry & SPTE_ADDR) >> PAGE_SHIFT));
+		struct spage *child = spage_of(pfn((e & SPTE_ADDR) >> PAGE_SHIFT));
 
 		child->parents = chain_remove(mmu, child->parents, entry);
 		p->children--;

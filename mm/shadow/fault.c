@@ -25,9 +25,10 @@ static void drop_leaf(const struct build *b)
 
 	for (unsigned level = b->g.levels; p; level--) {
 		unsigned i = path_index(b, level);
-		struct spage *child = path_child(atomic_load_relaxed(&spage_table(p)[i]), level);
+		uint64_t e = atomic_load_relaxed(&spage_table(p)[i]);
+		struct spage *child = path_child(e, level);
 
-		if (!child && spage_table(p)[i])
+		if (!child && e)
 			indirect_clear(b->mmu, p, i);
 		p = child;
 	}
@@ -121,7 +122,8 @@ enum mmu_verdict shadow_build(struct mmu_vcpu *v, const struct mmu_fault *f)
 	if (unlikely(nothing_missing(&b))) {
 		v->spurious_times = v->spurious == f->gva.v ? v->spurious_times + 1 : 1;
 		v->spurious = f->gva.v;
-		v->entered_epoch = 0; /* that it is not for what its TLB has, that goes */
+		atomic_store_relaxed(
+			&v->entered_epoch, 0ull); /* that it is not for what its TLB has, that goes */
 		root_fill_low(v);
 		return MMU_RESUME;
 	}

@@ -109,7 +109,7 @@ bool shadow_sync_page(struct mmu *mmu, struct spage *p)
 
 	for (unsigned i = p->lo; i < end; i++) {
 		/* Changes come in runs. */
-		if (wide && p->keys[i] == table[i])
+		if (wide && p->keys[i] == atomic_load_relaxed(&table[i]))
 			i += same_words(p->keys + i, table + i, end - i);
 		if (i == end)
 			break;
@@ -149,5 +149,5 @@ void shadow_invlpg(struct mmu_vcpu *v, gva_t at)
 		sync_entry(mmu, p, shadow_guest_table(mmu, p), level_index(at.v >> PAGE_SHIFT, 1));
 	mmu_unlock(mmu);
 	if (!MUTANT(invlpg_without_flush))
-		v->entered_epoch = 0; /* this vCPU's tags go (mmu_make_ready) */
+		atomic_store_relaxed(&v->entered_epoch, 0ull); /* this vCPU's tags go (mmu_make_ready) */
 }
