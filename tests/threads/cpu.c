@@ -12,14 +12,6 @@
 #define TIME_SLICE   60u /* accesses until the timer ends it */
 #define NO_TIMER     ~0u /* until kicked */
 
-/* What a vCPU reaches for. */
-struct reach {
-	unsigned place, home, access;
-	uint64_t page, told;
-};
-
-enum why { WHY_TIMER, WHY_KICK, WHY_FAULT, WHY_CHANGE };
-
 static uint64_t reach_gfn(const struct reach *r)
 {
 	return HOME(r->place, r->home) + r->page;
@@ -38,20 +30,27 @@ static struct reach reach_random(const struct vm *vm)
 	return r;
 }
 
-static void reached(const struct vcpu *v, const struct reach *r, uint64_t e, unsigned level)
+void reach_check(struct vcpu *v, const struct reach *r, const uint64_t *w)
 {
-	struct place *p = &v->vm->place[r->place];
-	uint64_t *w = words(pfn(ept_pfn(e).v + (reach_gfn(r) & (level_pages(level) - 1)))), is, after;
-	struct hw_cpu *cpu = &hw_cpu[this_cpu_id()];
-	enum expected x;
+	uint64_t is = atomic_load_relaxed(&w[STAMP]), after = atomic_load(&v->vm->place[r->place].told);
+	enum expected x = place_expected(r->told, after, r->home, r->page);
 
-	is = atomic_load_relaxed(&w[STAMP]);
-	after = atomic_load(&p->told);
-	x = place_expected(r->told, after, r->home, r->page);
 	if (x == NOTHING || (x == ROM && (r->access & MMU_WRITE)))
-		oracle_fail("vCPU %u.%u on CPU %u reaches gfn %#lx by entry %#lx, access %u; it is told %#lx",
-			v->vm->number, v->number, this_cpu_id(), reach_gfn(r), e, r->access, after);
+		oracle_fail("vCPU %u.%u on CPU %u reaches gfn %#lx, access %u; it is told %#lx",
+			v->vm->number, v->number, this_cpu_id(), reach_gfn(r), r->access, after);
 	stamp_check(v->vm, r->place, is, x == ANYTHING ? 0 : after, "a vCPU");
+	if (bits_get(is, 47, 32) != r->page)
+		oracle_fail("vCPU %u.%u on CPU %u reaches page %lu of place %u, not %lu", v->vm->number,
+			v->number, this_cpu_id(), bits_get(is, 47, 32), r->place, r->page);
+	atomic_store_relaxed(&v->hits, v->hits + 1);
+	count(hits, 1);
+}
+
+static void reached(struct vcpu *v, const struct reach *r, uint64_t e, uint64_t *w)
+{
+	struct hw_cpu *cpu = &hw_cpu[this_cpu_id()];
+
+	reach_check(v, r, w);
 	if (bits_get(e, 5, 3) != MT_WB)
 		oracle_fail("leaf %#lx has the wrong memory type", e);
 	if (cpu->linear[v->v.vpid] && cpu->linear[v->v.vpid] != v->linear)
@@ -60,27 +59,21 @@ static void reached(const struct vcpu *v, const struct reach *r, uint64_t e, uns
 	cpu->linear[v->v.vpid] = v->linear;
 }
 
-static void store(struct vcpu *v, const struct reach *r, uint64_t e, unsigned level)
+bool interrupted(const struct vcpu *v)
 {
-	uint64_t *w = words(pfn(ept_pfn(e).v + (reach_gfn(r) & (level_pages(level) - 1))));
-
-	atomic_store_relaxed(&w[WORD_VCPU + v->number], ++v->stores);
+	/* An interrupt takes a while to arrive. */
+	return !below(8) && (atomic_load(&v->kicked) || atomic_load_relaxed(&world.stop));
 }
 
 /* In the guest. *r: what it reaches for first if `again`, what it could not reach if WHY_FAULT. */
 static enum why guest(
 	struct vcpu *v, uint64_t eptp, struct reach *r, bool again, unsigned slice, enum hw_result *result)
 {
-	struct place *mine = &v->vm->place[1 + DEVICES + v->number];
 	unsigned cpu = this_cpu_id(), level;
-	uint64_t e;
+	uint64_t e, *w;
 
-	/* It runs again, so what it changed is changed for all (rule 3), and it says so. */
-	if (mine->unsaid)
-		place_tell(mine);
 	for (unsigned n = 0; n < slice; n++, again = false) {
-		/* An interrupt takes a while to arrive. */
-		if (!below(8) && (atomic_load(&v->kicked) || atomic_load_relaxed(&world.stop)))
+		if (interrupted(v))
 			return WHY_KICK;
 		if (!below(200))
 			return WHY_CHANGE;
@@ -95,30 +88,21 @@ static enum why guest(
 		*result = hw_access(cpu, eptp, reach_gfn(r), r->access, &e, &level);
 		if (*result != HW_HIT)
 			return WHY_FAULT;
+		w = words(pfn(ept_pfn(e).v + (reach_gfn(r) & (level_pages(level) - 1))));
 		if (r->access & MMU_WRITE)
-			store(v, r, e, level);
-		reached(v, r, e, level);
-		atomic_store_relaxed(&v->hits, v->hits + 1);
-		count(hits, 1);
+			atomic_store_relaxed(&w[WORD_VCPU + v->number], ++v->stores);
+		reached(v, r, e, w);
 	}
 	return WHY_TIMER;
 }
 
-/* True: it is to try again. */
-static bool fault(struct vcpu *v, const struct reach *r, enum hw_result result)
+void reach_verdict(const struct vcpu *v, const struct reach *r, enum mmu_verdict d)
 {
-	gpa_t at = gfn_to_gpa(gfn(reach_gfn(r)));
-	enum mmu_verdict d = result == HW_PML_FULL    ? MMU_RESUME
-			     : result == HW_MISCONFIG ? mmu_misconfig(&v->v, at)
-						      : mmu_violation(&v->v, at, r->access);
 	enum expected x =
 		place_expected(r->told, atomic_load(&v->vm->place[r->place].told), r->home, r->page);
 	bool ok = true;
 
-	count(faults, 1);
 	switch (d) {
-	case MMU_RESUME:
-		return true;
 	case MMU_MMIO:
 		count(mmio, 1);
 		ok = x == ANYTHING || x == NOTHING;
@@ -130,25 +114,42 @@ static bool fault(struct vcpu *v, const struct reach *r, enum hw_result result)
 		count(rom, 1);
 		ok = (r->access & MMU_WRITE) && (x == ANYTHING || x == ROM);
 		break;
+	case MMU_TABLE:
+		ok = (r->access & MMU_WRITE) && (x == ANYTHING || x == RAM);
+		break;
 	default:
 		ok = false;
 	}
 	if (!ok)
 		oracle_fail("vCPU %u.%u: verdict %d for gfn %#lx, access %u, it is told %#lx", v->vm->number,
 			v->number, d, reach_gfn(r), r->access, r->told);
-	return false;
+}
+
+/* True: it is to try again. */
+static bool fault(struct vcpu *v, const struct reach *r, enum hw_result result)
+{
+	gpa_t at = gfn_to_gpa(gfn(reach_gfn(r)));
+	enum mmu_verdict d = result == HW_PML_FULL    ? MMU_RESUME
+			     : result == HW_MISCONFIG ? mmu_misconfig(&v->v, at)
+						      : mmu_violation(&v->v, at, r->access);
+
+	count(faults, 1);
+	if (d != MMU_RESUME)
+		reach_verdict(v, r, d);
+	return d == MMU_RESUME;
 }
 
 static void run(struct vcpu *v)
 {
 	struct mmu *mmu = v->vm->mmu;
-	unsigned cpu = this_cpu_id();
-	bool again = false, served = false;
+	struct place *mine = &v->vm->place[1 + DEVICES + v->number];
+	unsigned cpu = this_cpu_id(), slice;
+	bool again = false, served = false, shadow = v->vm->what->shadow;
 	struct reach r;
 
 	for (unsigned n = 0; n < ENTRIES_EACH && !atomic_load_relaxed(&world.stop); n++) {
 		enum hw_result result = HW_HIT;
-		uint64_t eptp;
+		uint64_t pointer;
 		enum why why;
 		int err;
 
@@ -169,17 +170,22 @@ static void run(struct vcpu *v)
 		if (err)
 			oracle_fail("no root: %d", err);
 		hw_load(cpu, &v->v);
-		if (mmu_enter(&v->v, &eptp)) {
+		if (mmu_enter(&v->v, &pointer)) {
 			count(backed_out, 1);
 			continue;
 		}
-		why = guest(v, eptp, &r, again, below(8) ? TIME_SLICE : NO_TIMER, &result);
+		/* It runs again, so what it changed is changed for all (rule 3), and it says so. */
+		if (mine->unsaid)
+			place_tell(mine);
+		slice = below(8) ? TIME_SLICE : NO_TIMER;
+		why = shadow ? shadow_guest(v, pointer, again, slice)
+			     : guest(v, pointer, &r, again, slice, &result);
 		mmu_exit(&v->v);
 		served = true;
 		count(kicked, why == WHY_KICK);
-		again = why == WHY_FAULT && fault(v, &r, result);
+		again = shadow ? shadow_exit(v, why) : why == WHY_FAULT && fault(v, &r, result);
 		if (why == WHY_CHANGE)
-			place_change(v->vm, &v->vm->place[1 + DEVICES + v->number], &v->owner);
+			place_change(v->vm, mine, &v->owner);
 	}
 }
 

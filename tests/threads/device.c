@@ -72,6 +72,10 @@ void device_store(struct device *d, struct vm *vm)
 	struct spot s = spot_in(vm, number || vm->number == d->number ? number : 1 + d->number);
 	int err;
 
+	if (vm->what->shadow && vm->number == d->number && below(2)) {
+		shadow_device_store(vm);
+		return;
+	}
 	d->stores++;
 	err = guest_write(vm->mmu, gpa(s.at.v + 8 * (WORD_DEVICE + d->number)), &d->stores, 8);
 	spot_check(&s, err, true, NULL);

@@ -2,14 +2,14 @@
 /*
  * The MMU under real threads, which run at the same time and whose stores wait in real store buffers; compiled with
  * ThreadSanitizer, which says of any two accesses whether the MMU's own atomics keep them apart. Four CPUs run the
- * vCPUs of two VMs, two devices change the maps; what is checked stands in world.h, cpu.c and device.c.
+ * vCPUs of two VMs, two devices change the maps; what is checked stands in world.h, cpu.c, shadow.c and device.c.
  *
- *	THREADS_SECONDS=n	for each pair of VMs, 3 by default
+ *	THREADS_SECONDS=n	for each pair of VMs, 2 by default
  *	LETHE_SEED=n		what each thread throws; the order of threads is the host's, so no run comes again
  *	LETHE_MUTANT=name	a planted fault (mm/mutant.h) is on all the time, to see what is said to it
  *
- * Of those, nine are hunted each time: tables and RAM in use after they were given back, the old map beside the new, and
- * stores that the dirty log misses. By hand, as long as one likes:
+ * Of those, fourteen are hunted each time: tables and RAM in use after they were given back, the old map beside the new, stores
+ * that the dirty log misses, and what shadow page tables show of the guest's when it has changed them. By hand, as long as one likes:
  *
  *	make build/unit/threads/test_mmu
  *	LETHE_MUTANT=free_before_grace THREADS_SECONDS=30 build/unit/threads/test_mmu
@@ -37,14 +37,16 @@
 #include "mm/mutant.h"
 #include "tests/threads/world.h"
 
-#define SECONDS	     3u
+#define SECONDS	     2u
 #define LATE_SECONDS 60u /* until all was met, at most; a machine may be busy */
 #define STUCK	     20u /* seconds without any progress */
 #define HUNTS	     12u /* runs for each mutant, at most; as a rule it is dead in the first */
 
 #define CAPS_LITTLE .ept = true, .ept_wb = true, .vpid = true, .maxphyaddr = 39
+#define CAPS_SHADOW .vpid = true, .maxphyaddr = 39, .pschange_mc_no = true
 #define CAPS_MUCH   CAPS_LITTLE, .ept_2m = true, .ept_ad = true, .ept_uc = true
 
+/* The last runs on shadow page tables. */
 static const struct pair {
 	const char *name;
 	struct world_vm vm[VMS];
@@ -55,14 +57,33 @@ static const struct pair {
 	{ "dirty pages logged by the CPU; all freed inside the bump",
 		{ { .caps = { CAPS_MUCH, .pml = true }, .removal = MMU_REMOVAL_AUTO },
 			{ .caps = { CAPS_MUCH }, .freeing = MMU_FREE_EAGER } } },
+	{ "shadow page tables: bumps; unmapped entry by entry",
+		{ { .caps = { CAPS_SHADOW }, .shadow = true },
+			{ .caps = { CAPS_SHADOW }, .removal = MMU_REMOVAL_TARGETED, .shadow = true } } },
 };
 
 #define PAIRS (sizeof(pairs) / sizeof(pairs[0]))
 
 /* Each is dead within a second or so. */
-static const char *const hunted[] = { "no_recheck", "entered_late", "no_wait", "free_before_grace",
-	"ticket_guest_only", "ticket_at_once", "no_invept_new_root", "dirty_no_flush",
-	"host_store_unlogged" };
+static const struct hunted {
+	const char *name;
+	bool shadow;
+} hunted[] = {
+	{ "no_recheck", false },
+	{ "entered_late", false },
+	{ "no_wait", false },
+	{ "free_before_grace", false },
+	{ "ticket_guest_only", false },
+	{ "ticket_at_once", false },
+	{ "no_invept_new_root", false },
+	{ "dirty_no_flush", false },
+	{ "host_store_unlogged", false },
+	{ "free_before_grace", true },
+	{ "cr3_without_flush", true },
+	{ "invlpg_without_sync", true },
+	{ "sync_ignores_d", true },
+	{ "host_store_untold", true },
+};
 #define HUNTED (sizeof(hunted) / sizeof(hunted[0]))
 
 /* The first report ends the program, and a test of its own fails for it. */
@@ -182,6 +203,7 @@ static void pair_runs(void **state)
 /* In a process of its own, which is to die. */
 static void mutant_is_killed(void **state)
 {
+	const struct hunted *h = *state;
 	int status, null;
 	pid_t child;
 
@@ -194,14 +216,14 @@ static void mutant_is_killed(void **state)
 		null = open("/dev/null", O_WRONLY);
 		dup2(null, 1);
 		dup2(null, 2);
-		mutant_select(*state);
+		mutant_select(h->name);
 		for (unsigned i = 0; i < HUNTS; i++)
-			run_pair(&pairs[i % PAIRS], SECONDS, i);
+			run_pair(&pairs[h->shadow ? PAIRS - 1 : i % (PAIRS - 1)], SECONDS, i);
 		_exit(0);
 	}
 	assert_int_equal(waitpid(child, &status, 0), child);
 	if (!status)
-		fail_msg("mutant %s lives", (const char *)*state);
+		fail_msg("mutant %s lives%s", h->name, h->shadow ? " on shadow page tables" : "");
 }
 
 int main(void)
@@ -213,8 +235,8 @@ int main(void)
 	for (unsigned i = 0; i < PAIRS; i++)
 		all[i] = (struct CMUnitTest){ pairs[i].name, pair_runs, NULL, NULL, (void *)&pairs[i] };
 	for (unsigned i = 0; i < HUNTED; i++)
-		all[PAIRS + i] =
-			(struct CMUnitTest){ hunted[i], mutant_is_killed, NULL, NULL, (void *)hunted[i] };
+		all[PAIRS + i] = (struct CMUnitTest){ hunted[i].name, mutant_is_killed, NULL, NULL,
+			(void *)&hunted[i] };
 	panic_hook = panicked;
 	if (mutant && !mutant_select(mutant)) {
 		fprintf(stderr, "there is no mutant %s\n", mutant);

@@ -7,22 +7,27 @@
 #include <time.h>
 
 #include "mm/mmu/internal.h"
+#include "mm/shadow/shadow.h"
 #include "mm/space/slots_change.h"
 #include "tests/support/fakes/cpu_id.h"
 #include "tests/support/rig/arena.h"
+#include "tests/support/shadow/shadow_hw.h"
 
 #define WIDTH	      40
 #define RAM_OWNER(n)  ((owner_t)(OWNER_VM0 + 2 * (n)))
 #define POOL_OWNER(n) ((owner_t)(OWNER_VM0 + 2 * (n) + 1))
 #define MAGIC	      0xa5ull
 #define DEAD	      0xddddddddddddddddull
+/* On both sides of 4 GiB: shadow page tables need pages below. */
+#define MACHINE	      hpa(4 * GiB - 64 * MiB)
+#define MACHINE_BYTES (512 * MiB)
 
 struct world world;
 static struct arena arena;
 
 static uint64_t stamp(const struct vm *vm, unsigned place, uint64_t life)
 {
-	return MAGIC << 56 | (uint64_t)vm->number << 52 | (uint64_t)place << 48 | (life & BITS(47, 0));
+	return MAGIC << 56 | (uint64_t)vm->number << 52 | (uint64_t)place << 48 | (life & BITS(31, 0));
 }
 
 void stamp_check(const struct vm *vm, unsigned number, uint64_t is, uint64_t k, const char *who)
@@ -63,7 +68,7 @@ static void fill(const struct backing *b, uint64_t with)
 	for (uint64_t page = 0; page < backing_pages(b); page++) {
 		uint64_t *w = words(backing_pfn(b, page));
 
-		w[STAMP] = with;
+		w[STAMP] = with == DEAD ? DEAD : with | page << 32;
 		for (unsigned i = STAMP + 1; i < STAMPED; i++)
 			w[i] = with == DEAD ? DEAD : 0;
 	}
@@ -204,8 +209,9 @@ static void vm_start(unsigned n, const struct world_vm *what)
 {
 	struct vm *vm = &world.vm[n];
 	struct mmu_params params = {
-		.backend = &mmu_backend_ept,
-		.ops = &hw_ops,
+		.backend = what->shadow ? &mmu_backend_shadow : &mmu_backend_ept,
+		.ops = what->shadow ? &shadow_hw_ops : &hw_ops,
+		.indirect_pages = what->shadow ? 64 : 0,
 		.caps = what->caps,
 		.owner = POOL_OWNER(n),
 		.guest_maxphyaddr = WIDTH,
@@ -231,6 +237,8 @@ static void vm_start(unsigned n, const struct world_vm *what)
 	place_add(vm, &vm->place[0], RAM_PAGES, 0);
 	for (unsigned p = 0; p < PLACES; p++)
 		place_tell(&vm->place[p]);
+	if (what->shadow)
+		shadow_start(vm);
 }
 
 void world_start(const struct world_vm what[VMS], uint64_t seed)
@@ -238,8 +246,9 @@ void world_start(const struct world_vm what[VMS], uint64_t seed)
 	memset(&world, 0, sizeof(world));
 	world.seed = seed;
 	oracle_begin(seed, kicked, oracle_debug(seed));
-	arena_open(&arena, hpa(4 * GiB), 512 * MiB);
+	arena_open(&arena, MACHINE, MACHINE_BYTES);
 	arena_start(&arena);
+	shadow_hw_reset(MACHINE, MACHINE_BYTES, what[0].caps.maxphyaddr);
 	for (unsigned i = 0; i < VMS; i++)
 		vm_start(i, &what[i]);
 	mmu_yield = yield;

@@ -3,7 +3,8 @@
  * Two VMs on a machine whose CPUs are threads: what the files of this test share.
  *
  *	world.c		creation and end of VMs, what a guest may rely on, RAM and its stamps
- *	cpu.c		CPUs: the run loop, and the guest in it
+ *	cpu.c		CPUs: the run loop, and the guest in it with EPT
+ *	shadow.c	the guest on shadow page tables, with page tables of its own
  *	device.c	devices: they change the map, store, hold pointers; copy.c: they copy a running VM
  *	test_mmu.c	the pairs of VMs that there are, and the watch over progress
  *
@@ -43,7 +44,8 @@
 #define STAMP	    64 /* whose it is; see stamp() */
 #define WORD_VCPU   65 /* one for each vCPU, stored by it alone */
 #define WORD_DEVICE 70
-#define STAMPED	    80 /* [STAMP, STAMPED): what is compared and what dies with the RAM */
+#define WORD_ENTRY  80 /* where the page is a table of the guest's: the entries in use (shadow.c) */
+#define STAMPED	    96 /* [STAMP, STAMPED): what is compared and what dies with the RAM */
 #define LONG_BYTES  96 /* stored by devices across the end of a page */
 
 /* What told says; bits 63:32 are a number that never comes again. */
@@ -101,6 +103,7 @@ struct world_vm {
 	uint64_t pool_pages;
 	enum mmu_removal removal;
 	enum mmu_freeing freeing;
+	bool shadow; /* on shadow page tables */
 };
 
 /* Counted by each thread for itself; the watcher adds up. All by relaxed atomics. */
@@ -153,6 +156,31 @@ static inline uint64_t *words(pfn_t f)
 {
 	return pfn_to_virt(f);
 }
+
+/* ---- cpu.c ---- */
+/* What a vCPU reaches for: MMU_* access to a page of a place, while told said this. */
+struct reach {
+	unsigned place, home, access;
+	uint64_t page, told;
+};
+enum why { WHY_TIMER, WHY_KICK, WHY_FAULT, WHY_CHANGE, WHY_FLUSH };
+
+/* In the guest: has an interrupt arrived? */
+bool interrupted(const struct vcpu *v);
+/* An access to r led to the page at w: may it? */
+void reach_check(struct vcpu *v, const struct reach *r, const uint64_t *w);
+/* An access to r ended in verdict d, which is not MMU_RESUME: may it? */
+void reach_verdict(const struct vcpu *v, const struct reach *r, enum mmu_verdict d);
+
+/* ---- shadow.c ---- */
+/* Builds the page tables of vm's guest, and sets the registers of its vCPUs. */
+void shadow_start(struct vm *vm);
+/* v in the guest, after mmu_enter(); again: it repeats its last access. Returns why it leaves. */
+enum why shadow_guest(struct vcpu *v, uint64_t pointer, bool again, unsigned slice);
+/* After mmu_exit(): serves the exit. True: the access is to be repeated. */
+bool shadow_exit(struct vcpu *v, enum why why);
+/* A device stores into one of its entries in the tables of vm's guest. */
+void shadow_device_store(struct vm *vm);
 
 /* ---- cpu.c, device.c: threads, until world.stop ---- */
 void *cpu_thread(void *number);

@@ -53,7 +53,7 @@ $(foreach r,$(HOUSES),$(eval $(call unit_rules,$(r))))
 # Tests with real threads: lib, mm and the virtual devices once more, with ThreadSanitizer. THREADS_SECONDS=n makes them longer.
 THREADBIN := $(patsubst tests/threads/%.c,$(O)/unit/threads/%,$(sort $(wildcard tests/threads/test_*.c)))
 TSANOBJS := $(patsubst %.c,$(O)/tsan/%.o,$(call hosted_srcs,lib) $(call hosted_srcs,mm) $(wildcard guest/dev/*.c) \
-	$(addprefix tests/support/,rig/arena.c fakes/cpu_id.c sim/oracle.c) $(filter-out tests/threads/test_%,$(wildcard tests/threads/*.c)))
+	$(addprefix tests/support/,rig/arena.c fakes/cpu_id.c sim/oracle.c shadow/shadow_hw.c) $(filter-out tests/threads/test_%,$(wildcard tests/threads/*.c)))
 $(O)/tsan/%.o: %.c | $(GEN) setup-unit
 	$(call say,TSAN,$<)
 	$(Q)mkdir -p $(@D) && $(HOSTCC) $(HOSTFLAGS) $(TSAN) -DLETHE_DEBUG=1 -include tests/threads/relax.h -MMD -MP -c -o $@ $<

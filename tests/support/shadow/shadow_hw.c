@@ -30,7 +30,7 @@ static struct {
 	unsigned maxphyaddr;
 } machine;
 
-struct shadow_hw_seen shadow_hw_seen;
+_Thread_local struct shadow_hw_seen shadow_hw_seen;
 
 static void kick(struct mmu_vcpu *v)
 {

@@ -43,7 +43,7 @@ struct shadow_hw_result {
 struct shadow_hw_seen {
 	uint64_t tlb, psc, walks, faults, guesses, invvpids, large;
 };
-extern struct shadow_hw_seen shadow_hw_seen;
+extern _Thread_local struct shadow_hw_seen shadow_hw_seen;
 
 /* Kick calls hw_kick of the oracle; invvpid_single acts on the CPU this_cpu_id(). */
 extern const struct mmu_cpu_ops shadow_hw_ops;
