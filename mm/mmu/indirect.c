@@ -178,13 +178,12 @@ static bool stored_go(
 
 		if (!p)
 			continue;
-		*left = min(*left, n);
 		/* Few bytes: entries go, and the pages stay. */
 		if (end - from <= STORED_MOST) {
 			flush |= stored_each(mmu, frame, from, end);
 			continue;
 		}
-		for (; *left; p = oldest(mmu, frame, 0, 0, &n)) {
+		for (*left = min(*left, n); *left; p = oldest(mmu, frame, 0, 0, &n)) {
 			if (mmu->pages.undone - since > STORED_WORK)
 				return flush;
 			flush |= indirect_zap(mmu, p);

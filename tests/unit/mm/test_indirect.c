@@ -355,6 +355,27 @@ static void a_store_takes_the_entries_that_it_hits(void **state)
 	stop();
 }
 
+/* A store that begins with a few bytes of one table goes on with much of the next: all that is made from that goes, whatever the
+ * first had. */
+static void a_store_over_two_tables_takes_all_of_the_second(void **state)
+{
+	uint8_t bytes[256] = { 0 };
+	bool flush = false;
+
+	(void)state;
+	start(0);
+	assert_false(mmu_make_available(rig.mmu, INDIRECT_NEW_NEEDS, gfn(0)));
+	indirect_new(rig.mmu, gfn(9), kind(0), &flush);
+	full_pages();
+	mmu_unlock(rig.mmu);
+	assert_int_equal(guest_write(rig.mmu, gpa((10 << PAGE_SHIFT) - 16), bytes, sizeof(bytes)), 0);
+	assert_non_null(indirect_find(rig.mmu, gfn(9), kind(0)));
+	for (unsigned n = 0; n < INDIRECT_SAME_MOST; n++)
+		assert_null(indirect_find(rig.mmu, gfn(10), kind(n)));
+	mmu_lock(rig.mmu);
+	stop();
+}
+
 /* To give a page up costs as much as links lead to it. Its entries are undone in the batches that free it. */
 static void a_page_that_is_given_up_is_undone_a_little_at_a_time(void **state)
 {
@@ -614,6 +635,7 @@ int main(void)
 		cmocka_unit_test(a_root_cut_off_and_left_at_once_waits_for_the_flush),
 		cmocka_unit_test(a_frame_has_few_pages_of_a_level),
 		cmocka_unit_test(a_store_takes_the_entries_that_it_hits),
+		cmocka_unit_test(a_store_over_two_tables_takes_all_of_the_second),
 		cmocka_unit_test(a_page_that_is_given_up_is_undone_a_little_at_a_time),
 		cmocka_unit_test(a_pool_full_of_blocks_is_no_lack_of_memory),
 		cmocka_unit_test(a_need_above_low_water_is_met_or_refused),
