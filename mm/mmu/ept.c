@@ -61,13 +61,6 @@ static void link_table(struct cursor *w, struct spage *child)
 	cursor_set(w, virt_to_hpa(spage_table(child)).v | EPT_RWX);
 }
 
-/* Rule 15: a guest that fetches through a large leaf while it is taken apart can lock up a CPU with the iTLB
- * multihit erratum. */
-static bool large_exec(const struct mmu *mmu)
-{
-	return mmu->caps.pschange_mc_no || MUTANT(exec_large);
-}
-
 /* What backs a gfn, and how large a leaf may be there. */
 struct target {
 	pfn_t pfn;
@@ -91,7 +84,7 @@ static void choose(
 	t->pfn = pfn(r->pfn.v + (page - r->first));
 	t->uniform = leaf_level(s, r, gfn, page, t->pfn.v, most);
 	/* Rule 15: where large leaves are not executable, what is fetched from is mapped by small ones. */
-	t->level = !large_exec(mmu) && (access & MMU_EXEC) ? 1 : t->uniform;
+	t->level = !leaf_large_exec(mmu) && (access & MMU_EXEC) ? 1 : t->uniform;
 	type = leaf_type(r, t->pfn.v, t->uniform);
 	t->memtype = type < 0 ? MT_UC : (unsigned)type;
 	t->rights = EPT_R | EPT_X | (s->flags & SLOT_READONLY ? 0 : EPT_W);
@@ -111,7 +104,7 @@ static uint64_t leaf_entry(const struct mmu *mmu, const struct target *t, uint64
 
 	if (level > 1) {
 		e |= EPT_PS;
-		if (!large_exec(mmu))
+		if (!leaf_large_exec(mmu))
 			e &= ~EPT_X;
 	}
 	/* It is about to be used: set here, the CPU need not. (Nothing relies on D, rule 13.) */

@@ -150,12 +150,11 @@ static bool stored_into(struct mmu *mmu, struct spage *p, uint64_t from, uint64_
 /* The same for all pages made from this frame. */
 static bool stored_each(struct mmu *mmu, gfn_t frame, uint64_t from, uint64_t end)
 {
-	const uint32_t mask = ROLE_DIRECT | ROLE_NOTES;
-	struct spage *p = hash_find_any(mmu, frame, mask, 0), *next;
+	struct spage *p = indirect_first(mmu, frame), *next;
 	bool flush = false;
 
 	for (; p; p = next) {
-		next = hash_next_any(p, mask, 0);
+		next = indirect_next(p);
 		flush |= stored_into(mmu, p, from, end);
 	}
 	return flush;

@@ -39,6 +39,15 @@ static inline struct spage *indirect_find(const struct mmu *mmu, gfn_t at, role_
 {
 	return hash_find(mmu, at, role);
 }
+/* The pages made from the guest's table in frame `at`, whatever their roles: the newest, or NULL; the one before p. */
+static inline struct spage *indirect_first(const struct mmu *mmu, gfn_t at)
+{
+	return hash_find_any(mmu, at, ROLE_DIRECT | ROLE_NOTES, 0);
+}
+static inline struct spage *indirect_next(const struct spage *p)
+{
+	return hash_next_any(p, ROLE_DIRECT | ROLE_NOTES, 0);
+}
 /*
  * A new one, empty. From now on (unless it is linear) the guest cannot write to that frame unnoticed: leaves that map it
  * are write-protected, large ones are gone; *flush: some of them could be written through. Others may have asked for a

@@ -15,7 +15,6 @@
 #include "mm/mmu/indirect.h"
 #include "mm/mmu/records.h"
 
-#define TABLE_MASK  (ROLE_DIRECT | ROLE_NOTES)
 /* Instructions: of a page that is compared, of an entry of it, of one that has 4 bytes, and of one that goes. */
 #define SYNC_PAGE   200u
 #define SYNC_NARROW 32u
@@ -39,10 +38,10 @@ bool indirect_is_unsync(const struct mmu *mmu, gfn_t at)
 /* Pages that nothing links: the guest uses the frame for something else, as a rule. */
 static void zap_orphans(struct mmu *mmu, gfn_t at)
 {
-	struct spage *p = hash_find_any(mmu, at, TABLE_MASK, 0), *next;
+	struct spage *p = indirect_first(mmu, at), *next;
 
 	for (; p; p = next) {
-		next = hash_next_any(p, TABLE_MASK, 0);
+		next = indirect_next(p);
 		if (!p->pins && !chain_count(p->parents))
 			indirect_zap(mmu, p);
 	}
@@ -65,7 +64,7 @@ static bool unsync_note(struct mmu *mmu, gfn_t at)
 /* Pages of a level above 1 cannot be compared: they are given up instead. */
 bool indirect_has_directories(const struct mmu *mmu, gfn_t at)
 {
-	for (struct spage *p = hash_find_any(mmu, at, TABLE_MASK, 0); p; p = hash_next_any(p, TABLE_MASK, 0))
+	for (struct spage *p = indirect_first(mmu, at); p; p = indirect_next(p))
 		if (role_level(p->role) > 1)
 			return true;
 	return false;
@@ -96,7 +95,6 @@ void indirect_let_store(struct mmu *mmu, gfn_t at)
 		indirect_zap_frame(mmu, (gfn_t){ u->gfn[0] });
 		u->gfn[0] = at.v;
 	}
-	record = record_find(mmu, at, 1);
 	record_set(record, *record | RECORD_UNSYNC);
 }
 
@@ -127,14 +125,14 @@ void indirect_synced(struct spage *p)
 static void sync_frame(
 	struct mmu *mmu, gfn_t at, bool (*sync)(struct mmu *mmu, struct spage *p), unsigned *left)
 {
-	struct spage *p = hash_find_any(mmu, at, TABLE_MASK, 0), *next;
+	struct spage *p = indirect_first(mmu, at), *next;
 
 	for (; p; p = next) {
 		unsigned n = p->lo < p->hi ? (unsigned)(p->hi - p->lo) : 0;
 
 		n = SYNC_PAGE + n * (p->role.v & ROLE_NARROW ? SYNC_NARROW : 1);
 
-		next = hash_next_any(p, TABLE_MASK, 0);
+		next = indirect_next(p);
 		if ((!p->pins && !chain_count(p->parents)) || role_level(p->role) > 1) {
 			indirect_zap(mmu, p);
 		} else if (n <= *left) {
@@ -158,9 +156,9 @@ void indirect_unlink_unsync(struct mmu *mmu)
 
 	for (unsigned i = 0; i < u->n; i++) {
 		gfn_t at = { u->gfn[i] };
-		struct spage *p = indirect_is_unsync(mmu, at) ? hash_find_any(mmu, at, TABLE_MASK, 0) : NULL;
+		struct spage *p = indirect_is_unsync(mmu, at) ? indirect_first(mmu, at) : NULL;
 
-		for (; p; p = hash_next_any(p, TABLE_MASK, 0))
+		for (; p; p = indirect_next(p))
 			indirect_unlink(mmu, p);
 	}
 }

@@ -142,7 +142,7 @@ bool indirect_zap_frame(struct mmu *mmu, gfn_t at)
 	bool flush = false;
 
 	for (;;) {
-		struct spage *p = hash_find_any(mmu, at, ROLE_DIRECT | ROLE_NOTES, 0);
+		struct spage *p = indirect_first(mmu, at);
 
 		if (!p)
 			return flush;

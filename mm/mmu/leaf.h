@@ -5,7 +5,14 @@
 #include "mm/host/mtrr.h"
 #include "mm/map/backing.h"
 #include "mm/map/slot_table.h"
-#include "mm/mmu/levels.h"
+#include "mm/mmu/internal.h"
+
+/* Rule 15: a guest that fetches through a large leaf while it is taken apart can lock up a CPU with the iTLB
+ * multihit erratum. */
+static inline bool leaf_large_exec(const struct mmu *mmu)
+{
+	return mmu->caps.pschange_mc_no || MUTANT(exec_large);
+}
 
 /* The memory type of a leaf around frame p, -1 if there is no single one. */
 static inline int leaf_type(const struct backing_run *r, uint64_t p, unsigned level)

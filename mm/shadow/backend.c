@@ -73,11 +73,10 @@ static void shadow_stored(struct mmu *mmu, gpa_t at, uint64_t bytes)
 static unsigned shadow_walk(const struct mmu_vcpu *v, uint64_t at, struct mmu_step step[])
 {
 	const struct spage *p = v->root.page;
-	unsigned n = 0;
+	unsigned levels = role_level(p->role), n = 0;
 
-	for (unsigned level = role_level(p->role); p; level--) {
-		unsigned i = level_index(at, level) &
-			     (level == 3 && role_level(v->root.page->role) == 3 ? 3u : ~0u);
+	for (unsigned level = levels; p; level--) {
+		unsigned i = paging_index(levels, level, at);
 		uint64_t e = atomic_load_relaxed(&spage_table(p)[i]);
 		bool leaf = e & PTE_P && (level == 1 || e & PTE_PS);
 

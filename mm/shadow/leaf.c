@@ -7,12 +7,6 @@
 
 #define LARGEST 2u /* 1 GiB leaves are few in guests, and would have to be split for any table in them */
 
-/* Rule 15: as for EPT (mm/mmu/ept.c). */
-static bool large_exec(const struct mmu *mmu)
-{
-	return mmu->caps.pschange_mc_no || MUTANT(exec_large);
-}
-
 bool leaf_target(struct mmu *mmu, gfn_t at, struct target *to)
 {
 	const struct slot *s = slots_find_locked(&mmu->slots, at);
@@ -31,7 +25,7 @@ bool leaf_target(struct mmu *mmu, gfn_t at, struct target *to)
 unsigned leaf_most(struct mmu *mmu, const struct target *to, unsigned most, unsigned access)
 {
 	if (most == 1 || (to->slot->log && !MUTANT(dirty_lost_on_large)) || mmu->small_pages ||
-		(!large_exec(mmu) && access & MMU_EXEC))
+		(!leaf_large_exec(mmu) && access & MMU_EXEC))
 		return 1;
 	most = leaf_level(to->slot, to->run, to->gfn.v, to->page, to->frame.v, min(most, LARGEST));
 	while (most > 1 &&
@@ -57,6 +51,6 @@ void leaf_map(struct mmu *mmu, struct spage *p, unsigned i, const struct target 
 		return;
 	}
 	/* The PAT flag is elsewhere. */
-	e = (flags & PTE_PAT4K ? e | PTE_PATLARGE : e) | PTE_PS | (large_exec(mmu) ? 0 : PTE_NX);
+	e = (flags & PTE_PAT4K ? e | PTE_PATLARGE : e) | PTE_PS | (leaf_large_exec(mmu) ? 0 : PTE_NX);
 	indirect_map(mmu, p, i, at, e);
 }

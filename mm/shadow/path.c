@@ -58,7 +58,7 @@ static uint64_t leaf_pat(const struct build *b)
 
 unsigned path_index(const struct build *b, unsigned level)
 {
-	return level_index(b->f->gva.v >> PAGE_SHIFT, level) & (b->g.levels == 3 && level == 3 ? 3u : ~0u);
+	return paging_index(b->g.levels, level, b->f->gva.v >> PAGE_SHIFT);
 }
 
 /* gfn and role of the page below entry path_index(level) of the path. */

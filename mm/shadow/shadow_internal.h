@@ -36,6 +36,12 @@
 
 #define LINK_ALL (PTE_P | PTE_W | PTE_U)
 
+/* Which entry of a table of this level, of so many, translates a page of the guest's addresses. A root of level 3 has four. */
+static inline unsigned paging_index(unsigned levels, unsigned level, uint64_t page)
+{
+	return level_index(page, level) & (levels == 3 && level == 3 ? 3u : ~0u);
+}
+
 /* How the guest pages. */
 struct paging {
 	unsigned levels; /* of our tables: 3, 4, 5 */
