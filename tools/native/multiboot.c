@@ -3,7 +3,7 @@
  * Multiboot 1 kernels on the bare machine: the guests of guest/demo without Lethe.
  *
  * Only files whose header gives their addresses ("a.out kludge") are taken. The firmware's memory is overwritten, so
- * the kernel is moved when the firmware is gone: what is between 1 MiB and the kernel's end is nobody's then. The kernel
+ * the kernel is moved when the firmware is gone: then nothing else uses the memory from 1 MiB to the kernel's end. The kernel
  * finds what Lethe's loader gives it (guest/load/multiboot.c), but for an information structure that says nothing.
  */
 #include "tools/native/native.h"
